@@ -1,0 +1,42 @@
+"""The mistakes a person can make, as exceptions that say on one line what to do about them.
+
+Every message names what was given, what is allowed and what to do next. The command line prints it without a
+traceback and exits with code 2. A bug of ours is never one of these: it raises `AssertionError` or whatever it raises.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class EtudeError(Exception):
+    """A mistake that the person at the keyboard can mend; its text is one line."""
+
+    exit_code = 2
+
+
+class UsageError(EtudeError):
+    """A name, flag, value or argument that is not allowed."""
+
+
+class DataError(EtudeError):
+    """Data that is missing, truncated, corrupt or hostile."""
+
+
+class RunError(EtudeError):
+    """A run folder that is missing, damaged, in use, or written by a newer version."""
+
+
+class TrainingError(EtudeError):
+    """Training that cannot go on: a loss that is no longer finite, a full disk."""
+
+
+def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") -> UsageError:
+    """The error for a name that is not on a list: suggests the nearest one and names them all.
+
+    >>> unknown("recipe", "lenett", ["gan", "lenet"], hint="`etude recipes` describes them")
+    UsageError("unknown recipe 'lenett': did you mean 'lenet'? Choose from gan, lenet; `etude recipes` describes them.")
+    """
+    names = sorted(allowed)
+    near = get_close_matches(given, names, n=1)
+    suggestion = f"did you mean {near[0]!r}? Choose" if near else "choose"
+    return UsageError(f"unknown {kind} {given!r}: {suggestion} from {', '.join(names)}{'; ' + hint if hint else ''}.")

@@ -1,0 +1,324 @@
+"""The named configurations: which network, trained on which data, how.
+
+A recipe is a frozen dataclass; every field is a flag of `etude train RECIPE` and a key of a recipe's TOML file. There
+is one class per family (classifier, adversarial, variational) and one instance per name in `RECIPES`. Nothing here
+imports PyTorch, so `etude --help` stays quick.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal, get_type_hints
+
+from tyro.conf import Suppress
+
+from etude.errors import UsageError, unknown
+
+OptimizerName = Literal["sgd", "adam", "adamw"]
+Schedule = Literal["constant", "cosine"]
+AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
+Reconstruction = Literal["bernoulli", "gaussian"]
+
+
+def _require(owner: str, *ranges: tuple[bool, str, object, str]) -> None:
+    """Report every field out of its range at once, named as its flag."""
+    prefix = f"--{owner}." if owner else "--"
+    wrong = [f"{prefix}{flag} {given} (allowed: {allowed})" for holds, flag, given, allowed in ranges if not holds]
+    if wrong:
+        raise UsageError(f"out of range: {'; '.join(wrong)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """The optimizer of every network of a recipe."""
+
+    name: OptimizerName
+    """sgd (with momentum), adam (Kingma and Ba 2015) or adamw (decoupled weight decay)."""
+    learning_rate: float
+    """Step size, above 0."""
+    schedule: Schedule = "constant"
+    """How the learning rate moves: constant, or a half cosine from its value to 0 over the run."""
+    momentum: float = 0.0
+    """Heavy-ball momentum of sgd, in [0, 1)."""
+    beta1: float = 0.9
+    """adam: decay of the gradient's running mean, in [0, 1)."""
+    beta2: float = 0.999
+    """adam: decay of the squared gradient's running mean, in [0, 1)."""
+    weight_decay: float = 0.0
+    """L2 penalty (sgd, adam) or decoupled decay (adamw), 0 or more."""
+
+    def __post_init__(self) -> None:
+        _require(
+            "optimizer",
+            (self.learning_rate > 0, "learning-rate", self.learning_rate, "above 0"),
+            (0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)"),
+            (0 <= self.beta1 < 1, "beta1", self.beta1, "in [0, 1)"),
+            (0 <= self.beta2 < 1, "beta2", self.beta2, "in [0, 1)"),
+            (self.weight_decay >= 0, "weight-decay", self.weight_decay, "0 or more"),
+        )
+
+    def learning_rate_at(self, progress: float) -> float:
+        """The learning rate once the fraction `progress` in [0, 1] of the run's steps is done."""
+        if self.schedule == "cosine":
+            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
+        return self.learning_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What every recipe has; abstract: use `Classifier`, `Adversarial` or `Variational`."""
+
+    family: ClassVar[str]
+
+    name: Annotated[str, Suppress]
+    """The recipe's name in `RECIPES`."""
+    about: Annotated[str, Suppress]
+    """One line for `etude recipes`."""
+    data: str = "mnist"
+    """Data set: digits, mnist, fashion-mnist, cifar10, or folder:PATH (`etude data` lists them)."""
+    image_size: int | None = None
+    """Side in pixels to which the images of a folder: are resized (32 when not given); at least 16."""
+    train_images: int | None = None
+    """Train on at most this many images, the first ones; all that are not held out when not given."""
+    validation_images: int | None = None
+    """Images held out of the training split to validate on; 5,000, or a tenth of a smaller split, when not given."""
+    epochs: int
+    """Passes over the training images."""
+    batch_size: int
+    """Images per step."""
+    optimizer: Optimizer
+    """The optimizer's settings."""
+    report_every: int = 250
+    """Steps between two entries of the metrics file, and between two sample grids of a GAN."""
+    seed: int = 0
+    """Determines every random draw of the run: initial weights, order of the images, noise."""
+
+    def __post_init__(self) -> None:
+        _require(
+            "",
+            (self.image_size is None or self.image_size >= 16, "image-size", self.image_size, "at least 16"),
+            (self.train_images is None or self.train_images >= 1, "train-images", self.train_images, "at least 1"),
+            (self.validation_images is None or self.validation_images >= 0, "validation-images",
+             self.validation_images, "0 or more"),
+            (self.epochs >= 1, "epochs", self.epochs, "at least 1"),
+            (self.batch_size >= 1, "batch-size", self.batch_size, "at least 1"),
+            (self.report_every >= 1, "report-every", self.report_every, "at least 1"),
+            (0 <= self.seed < 2**63, "seed", self.seed, "in [0, 2^63)"),
+            *self._ranges(),
+        )  # fmt: skip
+
+    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier(Recipe):
+    """An image classifier trained with cross-entropy."""
+
+    family: ClassVar[str] = "classifier"
+
+    network: Literal["lenet"] = "lenet"
+    """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling)."""
+    label_smoothing: float = 0.0
+    """Share of the target probability spread evenly over all classes, in [0, 1)."""
+
+    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        yield 0 <= self.label_smoothing < 1, "label-smoothing", self.label_smoothing, "in [0, 1)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversarial(Recipe):
+    """A generative adversarial network: a discriminator and a generator trained in turn (Goodfellow et al. 2014)."""
+
+    family: ClassVar[str] = "adversarial"
+
+    network: Literal["gan", "dcgan"]
+    """gan: fully connected; dcgan: convolutional with batch-norm in the generator (Radford et al. 2016)."""
+    loss: AdversarialLoss = "nonsaturating"
+    """The adversarial loss; both networks use their half of it."""
+    noise_dim: int = 96
+    """Numbers of uniform noise in [-1, 1] that the generator maps to an image."""
+    discriminator_steps: int = 1
+    """Discriminator steps per generator step; each takes a batch of its own."""
+    gradient_penalty: float = 0.0
+    """Weight of the penalty (|gradient| - 1)^2 between real and generated images (Gulrajani et al. 2017); 0: none."""
+
+    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        yield self.noise_dim >= 1, "noise-dim", self.noise_dim, "at least 1"
+        yield self.discriminator_steps >= 1, "discriminator-steps", self.discriminator_steps, "at least 1"
+        yield self.gradient_penalty >= 0, "gradient-penalty", self.gradient_penalty, "0 or more"
+        yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for a GAN (batch-norm needs two images)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variational(Recipe):
+    """A variational autoencoder, trained on the evidence lower bound (Kingma and Welling 2014)."""
+
+    family: ClassVar[str] = "variational"
+
+    network: Literal["vae", "cvae"]
+    """vae: convolutional encoder and decoder; cvae: the same, both given the label."""
+    latent_dim: int = 2
+    """Numbers that describe an image between encoder and decoder."""
+    reconstruction: Reconstruction = "bernoulli"
+    """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance)."""
+    beta: float = 1.0
+    """Weight of the KL term (Higgins et al. 2017); 1 is the evidence lower bound, 0 a plain autoencoder."""
+    free_bits_nats: float = 0.0
+    """KL in nats per latent that is not penalised (Kingma et al. 2016)."""
+
+    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        yield self.latent_dim >= 1, "latent-dim", self.latent_dim, "at least 1"
+        yield self.beta >= 0, "beta", self.beta, "0 or more"
+        yield self.free_bits_nats >= 0, "free-bits-nats", self.free_bits_nats, "0 or more"
+
+
+_LENET = Classifier(
+    name="lenet",
+    about="LeNet classifier, cross-entropy, SGD with momentum",
+    data="cifar10",
+    epochs=3,
+    batch_size=4,
+    optimizer=Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9),
+)
+_GAN = Adversarial(
+    name="gan",
+    about="fully connected GAN, non-saturating loss (Goodfellow et al. 2014)",
+    network="gan",
+    epochs=10,
+    batch_size=128,
+    train_images=50_000,
+    optimizer=Optimizer(name="adam", learning_rate=1e-3, beta1=0.5, beta2=0.999),
+)
+_LSGAN = replace(
+    _GAN,
+    name="lsgan",
+    about="fully connected GAN, least-squares loss (Mao et al. 2017)",
+    loss="least_squares",
+)
+_DCGAN = replace(
+    _GAN,
+    name="dcgan",
+    about="convolutional GAN, non-saturating loss (Radford et al. 2016)",
+    network="dcgan",
+    epochs=5,
+)
+_WGAN_GP = replace(
+    _GAN,
+    name="wgan-gp",
+    about="fully connected Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)",
+    loss="wasserstein",
+    gradient_penalty=10.0,
+    discriminator_steps=5,
+    optimizer=Optimizer(name="adam", learning_rate=1e-4, beta1=0.0, beta2=0.9),
+)
+_VAE = Variational(
+    name="vae",
+    about="variational autoencoder with 2 latents (Kingma and Welling 2014)",
+    network="vae",
+    epochs=10,
+    batch_size=32,
+    validation_images=0,
+    optimizer=Optimizer(name="adam", learning_rate=1e-3),
+)
+_BETA_VAE = replace(
+    _VAE,
+    name="beta-vae",
+    about="variational autoencoder with 10 latents, KL term weighted 4-fold (Higgins et al. 2017)",
+    latent_dim=10,
+    beta=4.0,
+)
+_CVAE = replace(
+    _VAE,
+    name="cvae",
+    about="variational autoencoder given the label (Sohn et al. 2015)",
+    network="cvae",
+)
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (_LENET, _GAN, _LSGAN, _DCGAN, _WGAN_GP, _VAE, _BETA_VAE, _CVAE)
+}
+FAMILIES: dict[str, type[Recipe]] = {cls.family: cls for cls in (Classifier, Adversarial, Variational)}
+
+
+def get(name: str) -> Recipe:
+    """The recipe of that name; a `UsageError` suggests the nearest one."""
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES, hint="`etude recipes` describes them")
+    return RECIPES[name]
+
+
+def to_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, fields that are not set left out: what TOML and JSON files hold."""
+    return _without_none({"family": recipe.family, **dataclasses.asdict(recipe)})
+
+
+def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
+    """The recipe that `to_dict` wrote, or a person in a TOML file; `source` names the file in errors.
+
+    A file may name a recipe and only what differs from it: missing keys are taken from the recipe of that `name`,
+    nested ones too. A file with all keys may use a name of its own and states its `family`.
+    """
+    values = dict(values)
+    name, family = values.get("name"), values.pop("family", None)
+    if name in RECIPES:
+        start = to_dict(RECIPES[name])
+        family = family or start.pop("family")
+        values = {**start, **values, "optimizer": {**start["optimizer"], **_table(values, "optimizer", source)}}
+        values.pop("family", None)
+    if family not in FAMILIES:
+        raise UsageError(
+            f"{source}: needs `name`, one of {', '.join(RECIPES)}, or `family`, one of {', '.join(FAMILIES)}, "
+            f"with all keys; got name {name!r}, family {family!r}."
+        )
+    values["optimizer"] = _build(Optimizer, _table(values, "optimizer", source), source)
+    return _build(FAMILIES[family], values, source)
+
+
+def _build(cls: type[Any], values: dict[str, Any], source: str) -> Any:
+    hints = get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    if unexpected := [key for key in values if key not in fields]:
+        raise unknown(f"key in {source}:", unexpected[0], fields)
+    missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
+    if missing:
+        raise UsageError(f"{source}: missing {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'}.")
+    for key, value in values.items():
+        if not _fits(value, hints[key]):
+            raise UsageError(f"{source}: {key} is {value!r}; allowed: {_describe(hints[key])}.")
+    return cls(**values)
+
+
+def _fits(value: object, hint: Any) -> bool:
+    """Whether a value read from a file is of the annotated type; the few forms that recipes use."""
+    arguments = getattr(hint, "__args__", ())
+    if getattr(hint, "__origin__", None) is Literal:
+        return value in arguments
+    if arguments:
+        return any(_fits(value, argument) for argument in arguments)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, hint)
+
+
+def _describe(hint: Any) -> str:
+    arguments = getattr(hint, "__args__", ())
+    if getattr(hint, "__origin__", None) is Literal:
+        return ", ".join(repr(argument) for argument in arguments)
+    if arguments:
+        return " or ".join(_describe(argument) for argument in arguments if argument is not type(None))
+    return {int: "a whole number", float: "a number", str: "a text"}.get(hint, f"a table ({hint.__name__})")
+
+
+def _table(values: dict[str, Any], key: str, source: str) -> dict[str, Any]:
+    table = values.get(key, {})
+    if not isinstance(table, dict):
+        raise UsageError(f"{source}: {key} is {table!r}; allowed: a table, [{key}].")
+    return table
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in values.items() if v is not None}
