@@ -1,0 +1,1 @@
+"""Pictures of arrays: pixel grids and matplotlib figures; nothing here knows of a run."""
