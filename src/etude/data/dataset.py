@@ -1,0 +1,78 @@
+"""Images in memory: a split, a data set of two of them, and the validation images held out of one."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from etude.errors import UsageError
+
+DEFAULT_VALIDATION_IMAGES = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Labelled images: all of them, in the order of their source."""
+
+    images: Tensor
+    """uint8 (N, C, H, W), values 0 to 255."""
+    labels: Tensor
+    """int64 (N,), each an index into the class names."""
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A named data set with its official training and test split."""
+
+    name: str
+    class_names: tuple[str, ...]
+    train: Split
+    test: Split
+    licence: str
+    source: str
+    """Who made it and where it is described."""
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of every image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+
+def hold_out(
+    train: Split, *, train_images: int | None, validation_images: int | None, seed: int
+) -> tuple[Split, Split]:
+    """Divide a training split into (training, validation) images, the same ones for the same seed.
+
+    Held out are `validation_images`, or 5,000 when None, but at most a tenth of the split. With `train_images` None
+    they are drawn from the whole split and all others train. Otherwise the first `train_images` train (fewer where
+    the split has fewer) and the validation images are drawn from those after them, as in the course: the first 50,000
+    of MNIST train. Both parts keep the order of the split.
+
+    Raises `UsageError` when nothing would be left to train on.
+    """
+    total = len(train)
+    held_out = min(DEFAULT_VALIDATION_IMAGES, total // 10) if validation_images is None else validation_images
+    wrong = []
+    if not 0 <= held_out < total:
+        wrong.append(f"--validation-images {held_out} (allowed: 0 to {total - 1}, of the {total} images to train on)")
+    if train_images is not None and train_images < 1:
+        wrong.append(f"--train-images {train_images} (allowed: at least 1)")
+    if wrong:
+        raise UsageError(f"out of range: {'; '.join(wrong)}.")
+
+    first = 0 if train_images is None else min(train_images, total - held_out)
+    draw = torch.randperm(total - first, generator=torch.Generator().manual_seed(seed))[:held_out]
+    validation = (draw + first).sort().values
+    if train_images is None:
+        kept = torch.ones(total, dtype=torch.bool)
+        kept[validation] = False
+        return _take(train, kept), _take(train, validation)
+    return Split(images=train.images[:first], labels=train.labels[:first]), _take(train, validation)
+
+
+def _take(split: Split, which: Tensor) -> Split:
+    return Split(images=split.images[which], labels=split.labels[which])
