@@ -26,8 +26,18 @@ class RunError(EtudeError):
     """A run folder that is missing, damaged, in use, or written by a newer version."""
 
 
+class DiskError(EtudeError):
+    """A file that cannot be written: a full disk, a folder without permission."""
+
+
 class TrainingError(EtudeError):
-    """Training that cannot go on: a loss that is no longer finite, a full disk."""
+    """Training that cannot go on: a loss or a weight that is no longer finite."""
+
+
+class Interrupted(EtudeError):
+    """Training that was asked to stop (Ctrl-C, SIGTERM) and has saved all it needs to go on."""
+
+    exit_code = 130
 
 
 def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") -> UsageError:

@@ -108,6 +108,11 @@ class Recipe:
             *self._ranges(),
         )  # fmt: skip
 
+    @property
+    def images_per_step(self) -> int:
+        """Images that one step of the training loop takes."""
+        return self.batch_size
+
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         raise NotImplementedError
 
@@ -143,6 +148,11 @@ class Adversarial(Recipe):
     """Discriminator steps per generator step; each takes a batch of its own."""
     gradient_penalty: float = 0.0
     """Weight of the penalty (|gradient| - 1)^2 between real and generated images (Gulrajani et al. 2017); 0: none."""
+
+    @property
+    def images_per_step(self) -> int:
+        """Images of the discriminator's batches between two generator steps."""
+        return self.batch_size * self.discriminator_steps
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         yield self.noise_dim >= 1, "noise-dim", self.noise_dim, "at least 1"

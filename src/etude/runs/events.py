@@ -1,0 +1,86 @@
+"""The metrics file of a run: one JSON object a line, numbered, in the order of training.
+
+An event holds its number, the step and epoch it was written at, and named values. It holds no wall-clock time, so a
+resumed run's file equals, byte for byte, the file of a run that was never interrupted.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from etude.files import cannot_write
+
+
+class EventWriter:
+    """Appends events to a metrics file; final. Use as a context manager."""
+
+    def __init__(self, path: Path, *, size_bytes: int) -> None:
+        """Continue the file after its first `size_bytes` bytes, dropping what an interrupted run wrote beyond them."""
+        self._path = path
+        self._file = path.open("a+b")
+        self._file.truncate(size_bytes)
+        self._file.seek(0)
+        self.num_events = sum(1 for _ in self._file)
+
+    def write(self, *, step: int, epoch: int, values: dict[str, float]) -> None:
+        """Append one event: after `step` steps in all, in the epoch numbered from 1."""
+        event = {"event": self.num_events, "step": step, "epoch": epoch, **values}
+        try:
+            self._file.write(json.dumps(event).encode() + b"\n")
+            self._file.flush()
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
+        self.num_events += 1
+
+    def size_bytes(self) -> int:
+        """The size of the file, once every event so far is on the disk."""
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+class Table:
+    """The metrics of a run as columns against steps; final."""
+
+    def __init__(self, rows: list[dict[str, Any]], *, steps_per_epoch: int) -> None:
+        self.rows = rows
+        """One dictionary an event: `event`, `step`, `epoch` and the values written then."""
+        self.steps_per_epoch = steps_per_epoch
+        keys = dict.fromkeys(key for row in rows for key in row)
+        self.columns = [key for key in keys if key not in ("event", "step", "epoch")]
+        """Names of the metrics, in the order in which they first appear."""
+
+    def series(self, column: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps (int64) and values (float64) of a column, where it has any."""
+        rows = [row for row in self.rows if column in row]
+        return (
+            np.array([row["step"] for row in rows], dtype=np.int64),
+            np.array([row[column] for row in rows], dtype=np.float64),
+        )
+
+    def last(self) -> dict[str, float]:
+        """The latest value of every column."""
+        return {column: float(self.series(column)[1][-1]) for column in self.columns}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def _repr_html_(self) -> str:
+        cells = "".join(f"<tr><td>{name}</td><td>{value:.6g}</td></tr>" for name, value in self.last().items())
+        return f"<table><tr><th>metric</th><th>latest value</th></tr>{cells}</table>"
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """The events of a metrics file; a last line torn by a kill is left out."""
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]
+    return [json.loads(line) for line in lines]

@@ -1,0 +1,88 @@
+"""Making, finding and listing run folders."""
+
+import itertools
+import json
+import os
+import re
+import secrets
+import shutil
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from etude import recipes
+from etude.errors import RunError, UsageError
+from etude.files import cannot_write, write_atomically
+from etude.recipes import Recipe
+from etude.runs.run import FORMAT, Run
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def default_runs_dir() -> Path:
+    """Where runs are kept: the folder in `ETUDE_RUNS`, else `runs` in the current folder."""
+    return Path(os.environ.get("ETUDE_RUNS", "runs"))
+
+
+def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuration: dict[str, Any]) -> Run:
+    """Make a new run folder, whole or not at all, and never one that another process also makes.
+
+    Without a `name` the run is called RECIPE-DATA-NUMBER, the first number that is free. `configuration` goes into
+    recipe.json beside the recipe.
+    """
+    if name is not None and not NAME.fullmatch(name):
+        raise UsageError(
+            f"--name {name!r} (allowed: letters, digits, '.', '_' and '-', starting with a letter or digit)."
+        )
+    content = {
+        "format": FORMAT,
+        "recipe": recipes.to_dict(recipe),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        **configuration,
+    }
+    temporary = runs_dir / f".new-{secrets.token_hex(4)}"
+    try:
+        temporary.mkdir(parents=True)
+        write_atomically(temporary / "recipe.json", json.dumps(content, indent=1))
+        short_data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(recipe.data.removeprefix("folder:")).name).strip("-.")
+        names = [name] if name else (f"{recipe.name}-{short_data}-{number}" for number in itertools.count(1))
+        for candidate in names:
+            try:
+                temporary.rename(runs_dir / candidate)  # fails when it is there: a run folder is never empty
+            except OSError:
+                if not (runs_dir / candidate).exists():
+                    raise
+            else:
+                return Run(runs_dir / candidate)
+    except OSError as error:
+        raise cannot_write(runs_dir, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    raise RunError(f"run {name} is already in {runs_dir}: choose another --name, or go on with `etude resume {name}`.")
+
+
+def load(run: str | Path, *, runs_dir: Path | None = None, checkpoint: int | str = "last") -> Run:
+    """Open a run by its folder, or by its name in `runs_dir`.
+
+    `checkpoint` chooses the weights: "last", "best" (by the validation split) or the step of one that is kept.
+    """
+    return Run(find(run, runs_dir=runs_dir), checkpoint=checkpoint)
+
+
+def find(run: str | Path, *, runs_dir: Path | None = None) -> Path:
+    """The folder of a run given as a path or a name; `RunError` suggests the nearest name."""
+    folder = runs_dir or default_runs_dir()
+    for path in (Path(run), folder / run):
+        if (path / "recipe.json").is_file():
+            return path
+    names = [path.name for path in list_paths(folder)]
+    near = get_close_matches(Path(run).name, names, n=1)
+    suggestion = f"did you mean {near[0]!r}? " if near else ""
+    raise RunError(f"no run {str(run)!r} here or in {folder}: {suggestion}`etude runs` lists {len(names)}.")
+
+
+def list_paths(runs_dir: Path) -> list[Path]:
+    """The run folders in `runs_dir`, oldest first."""
+    files = sorted(runs_dir.glob("[!.]*/recipe.json"), key=lambda file: file.stat().st_mtime)
+    return [file.parent for file in files]

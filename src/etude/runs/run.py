@@ -1,0 +1,239 @@
+"""A run: the folder of one training, and everything that can be read from it or done with its networks.
+
+recipe.json      the whole configuration, the data's shape, versions, the machine
+state.json       running, finished, interrupted or failed; how far, how long
+metrics.jsonl    one line an event (see `events`)
+samples/*.png    pictures drawn while training
+checkpoints/     step-N folders (see `checkpoint`)
+figures/         pictures drawn after training
+"""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from etude import recipes
+from etude.data import Dataset
+from etude.data import load as load_dataset
+from etude.errors import RunError, UsageError
+from etude.files import write_atomically
+from etude.models import VAE, uniform_noise
+from etude.recipes import Adversarial, Recipe, Variational
+from etude.runs import checkpoint
+from etude.runs.events import Table, read_events
+from etude.runs.lock import is_training
+from etude.runs.networks import build_networks
+from etude.runs.streams import stream
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+FORMAT = 1
+"""Version of the run folder; a reader refuses a newer one."""
+
+IMAGES_AT_ONCE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """How far a run is."""
+
+    status: str
+    """running, finished, interrupted or failed."""
+    step: int = 0
+    epoch: int = 0
+    """Whole passes over the training images done."""
+    seconds: float = 0.0
+    error: str | None = None
+
+
+class Run:
+    """One training, from its folder; final. Made by `etude.load` and by training.
+
+    Images that come out are float tensors in [0, 1], shape (N, channels, height, width); images that go in are the
+    same, or uint8 in [0, 255], as tensors or arrays. Networks are in evaluation mode, on the CPU.
+    """
+
+    def __init__(self, path: Path, *, checkpoint: int | str = "last") -> None:
+        self.path = path
+        self.name = path.name
+        self._which = checkpoint
+        self.configuration = _read_configuration(path)
+        self.recipe: Recipe = recipes.from_dict(self.configuration["recipe"], source=str(path / "recipe.json"))
+        dataset = self.configuration["dataset"]
+        channels, height, width = dataset["image_shape"]
+        self.image_shape: tuple[int, int, int] = (channels, height, width)
+        self.class_names: tuple[str, ...] = tuple(dataset["class_names"])
+        self.steps_per_epoch: int = dataset["train_images"] // self.recipe.images_per_step  # a rest sits an epoch out
+
+    # What the folder says -------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """How far the run is; a run whose process was killed says interrupted."""
+        path = self.path / "state.json"
+        state = State(**json.loads(path.read_text())) if path.exists() else State(status="interrupted")
+        if state.status == "running" and not is_training(self.path):
+            return replace(state, status="interrupted")
+        return state
+
+    def write_state(self, state: State) -> None:
+        """Record how far the run is."""
+        write_atomically(self.path / "state.json", json.dumps(asdict(state), indent=1))
+
+    def metrics(self) -> Table:
+        """All metrics as a table: `.columns`, `.series(column)`, `.last()`."""
+        events = read_events(self.path / "metrics.jsonl")
+        return Table(events, steps_per_epoch=self.steps_per_epoch)
+
+    def preview_images(self) -> list[tuple[int, Path]]:
+        """The sample grids drawn while training, by step."""
+        paths = (self.path / "samples").glob("step-*.png")
+        return sorted((int(path.stem.removeprefix("step-")), path) for path in paths)
+
+    def dataset(self, data_dir: Path | None = None) -> Dataset:
+        """The data set the run was trained on, read again."""
+        recorded = self.configuration["dataset"]["data_dir"]
+        folder = data_dir or (Path(recorded) if recorded else None)
+        return load_dataset(self.recipe.data, data_dir=folder, image_size=self.recipe.image_size)
+
+    # What its networks do -------------------------------------------------------------------------------------------
+
+    @cached_property
+    def networks(self) -> dict[str, nn.Module]:
+        """The trained networks by name."""
+        folder = self.checkpoint_path()
+        networks = build_networks(self.recipe, image_shape=self.image_shape, num_classes=len(self.class_names))
+        checkpoint.restore_networks(networks, checkpoint.load_model(folder), source=folder)
+        return {name: network.eval() for name, network in networks.items()}
+
+    @property
+    def model(self) -> nn.Module:
+        """The trained network; of a GAN both, as a `ModuleDict` with `discriminator` and `generator`."""
+        networks = self.networks
+        return next(iter(networks.values())) if len(networks) == 1 else nn.ModuleDict(networks)
+
+    def checkpoint_path(self) -> Path:
+        """The folder of the checkpoint in use."""
+        folder = self.path / "checkpoints"
+        steps = checkpoint.list_steps(folder)
+        if not steps:
+            raise RunError(f"run {self.name} has no checkpoint yet: train on with `etude resume {self.path}`.")
+        if self._which == "last":
+            return folder / f"step-{steps[-1]}"
+        if self._which == "best":
+            best = checkpoint.load_progress(folder / f"step-{steps[-1]}").best
+            if best is None:
+                raise RunError(f"run {self.name} has no best checkpoint: it held no images out; use 'last'.")
+            return folder / f"step-{best.step}"
+        if self._which in steps:
+            return folder / f"step-{self._which}"
+        raise RunError(f"run {self.name} has no checkpoint {self._which!r}: choose from last, best, {steps}.")
+
+    @torch.no_grad()
+    def sample(self, num_samples: int, *, seed: int = 0, labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
+        """New images from a GAN or VAE, (num_samples, channels, height, width) in [0, 1].
+
+        A conditional VAE draws the given labels, one for all or one each; without them each class in turn.
+        """
+        if num_samples < 1:
+            raise UsageError(f"--num {num_samples} (allowed: at least 1).")
+        generator = stream(seed, "sample")
+        if isinstance(self.recipe, Adversarial):
+            self._no_labels(labels)
+            noise = uniform_noise(num_samples, self.recipe.noise_dim, generator=generator)
+            draw = self.networks["generator"]
+            return torch.cat([(draw(part) + 1) / 2 for part in noise.split(IMAGES_AT_ONCE)])
+        if isinstance(self.recipe, Variational):
+            if labels is None and self.recipe.network == "cvae":
+                labels = torch.arange(num_samples) % len(self.class_names)
+            z = torch.randn(num_samples, self.recipe.latent_dim, generator=generator)
+            return self.decode(z, labels=labels)
+        raise self._cannot("sample", "a GAN or VAE")
+
+    @torch.no_grad()
+    def encode(self, images: "ArrayLike | Tensor", labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
+        """Means of the latent posterior, (N, latent_dim); a conditional VAE needs the images' labels."""
+        network, images = self._vae("encode"), self._images(images)
+        parts = self._parts(images, labels)
+        return torch.cat([network.encode(part, part_labels)[0] for part, part_labels in parts])
+
+    @torch.no_grad()
+    def decode(self, z: "ArrayLike | Tensor", labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
+        """Images of latents (N, latent_dim), (N, channels, height, width) in [0, 1]."""
+        network, z = self._vae("decode"), torch.as_tensor(z, dtype=torch.float32)
+        latent_dim = z.shape[1] if z.ndim == 2 else None
+        if latent_dim != network.latent_dim:
+            raise UsageError(f"latents of shape {tuple(z.shape)}; run {self.name} decodes (N, {network.latent_dim}).")
+        return torch.cat([network.decode(part, part_labels) for part, part_labels in self._parts(z, labels)])
+
+    @torch.no_grad()
+    def classify(self, images: "ArrayLike | Tensor") -> Tensor:
+        """Class probabilities, (N, number of classes)."""
+        if self.recipe.family != "classifier":
+            raise self._cannot("classify", "a classifier")
+        network = self.model
+        images = self._images(images) * 2 - 1  # trained on Normalize(mean 0.5, std 0.5)
+        return torch.cat([network(part).softmax(dim=1) for part in images.split(IMAGES_AT_ONCE)])
+
+    # Helpers --------------------------------------------------------------------------------------------------------
+
+    def _vae(self, verb: str) -> VAE:
+        if not isinstance(self.recipe, Variational):
+            raise self._cannot(verb, "a VAE")
+        network = self.model
+        assert isinstance(network, VAE)
+        return network
+
+    def _cannot(self, verb: str, wanted: str) -> UsageError:
+        return UsageError(f"run {self.name} is a {self.recipe.family} run and cannot {verb}; choose a run of {wanted}.")
+
+    def _images(self, images: "ArrayLike | Tensor") -> Tensor:
+        tensor = torch.as_tensor(images)
+        if tensor.ndim != 4 or tuple(tensor.shape[1:]) != self.image_shape:
+            wanted = ", ".join(map(str, self.image_shape))
+            raise UsageError(f"images of shape {tuple(tensor.shape)}; run {self.name} takes (N, {wanted}).")
+        return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
+
+    def _parts(self, inputs: Tensor, labels: "ArrayLike | Tensor | int | None") -> list[tuple[Tensor, Tensor | None]]:
+        """The inputs with their labels, a bounded number at a time."""
+        if self.recipe.network != "cvae":  # type: ignore[attr-defined]  # of a Variational recipe here
+            self._no_labels(labels)
+            return [(part, None) for part in inputs.split(IMAGES_AT_ONCE)]
+        if labels is None:
+            raise UsageError(f"run {self.name} is conditional: give the labels too, one for all or one each.")
+        each = torch.as_tensor(np.asarray(labels), dtype=torch.int64).expand(len(inputs))
+        return list(zip(inputs.split(IMAGES_AT_ONCE), each.split(IMAGES_AT_ONCE), strict=True))
+
+    def _no_labels(self, labels: object) -> None:
+        if labels is not None:
+            raise UsageError(f"run {self.name} ({self.recipe.name}) knows no labels: leave them out, or train a cvae.")
+
+    def __repr__(self) -> str:
+        state = self.state
+        return f"<Run {self.name}: {self.recipe.name} on {self.recipe.data}, {state.status}, epoch {state.epoch}>"
+
+    def _repr_html_(self) -> str:
+        from etude.runs.notebook import run_html
+
+        return run_html(self)
+
+
+def _read_configuration(path: Path) -> dict[str, Any]:
+    file = path / "recipe.json"
+    if not file.is_file():
+        raise RunError(f"no run at {path}: `etude runs` lists the runs there are.")
+    try:
+        configuration = json.loads(file.read_text())
+        version = configuration["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunError(f"damaged run {path}: recipe.json cannot be read ({error}); train it again.") from error
+    if version > FORMAT:
+        raise RunError(f"run {path} is of format {version}, newer than {FORMAT}: update étude to open it.")
+    return configuration

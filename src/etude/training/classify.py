@@ -1,0 +1,58 @@
+"""How a classifier trains: cross-entropy, one gradient step a batch."""
+
+import torch
+from torch import Tensor, nn
+
+from etude import recipes
+from etude.losses import cross_entropy
+from etude.training.learner import Learner, Pixels, make_optimizer
+
+IMAGES_AT_ONCE = 500
+
+
+class ClassifierLearner(Learner):
+    """Cross-entropy training of one network; final."""
+
+    signed_pixels = True
+    loss_names = ("loss",)
+    best_by = "validation/accuracy"
+
+    def __init__(self, recipe: recipes.Classifier, networks: dict[str, nn.Module]) -> None:
+        self.recipe, self.networks, self.streams = recipe, networks, {}
+        (self.network,) = networks.values()
+        self.optimizer = make_optimizer(recipe.optimizer, self.network)
+        self.optimizers = {"classifier": self.optimizer}
+
+    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """One gradient step on the cross-entropy of a batch."""
+        logits = self.network(images)  # (batch, classes)
+        loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return {"loss": loss.detach()}
+
+    def evaluate_epoch(self, validation: Pixels, test: Pixels) -> dict[str, float]:
+        """Loss and accuracy on the images held out; the test split waits for the end."""
+        if not len(validation):
+            return {}
+        loss, correct = self._predict(validation)
+        return {"validation/loss": loss, "validation/accuracy": correct.float().mean().item()}
+
+    def evaluate_end(self, test: Pixels, class_names: tuple[str, ...]) -> dict[str, float]:
+        """Loss and accuracy on the test split, and the accuracy of each class."""
+        loss, correct = self._predict(test)
+        each = {
+            f"test/accuracy/{name}": correct[test.labels == label].float().mean().item()
+            for label, name in enumerate(class_names)
+            if (test.labels == label).any()
+        }
+        return {"test/loss": loss, "test/accuracy": correct.float().mean().item(), **each}
+
+    @torch.no_grad()
+    def _predict(self, split: Pixels) -> tuple[float, Tensor]:
+        """Mean cross-entropy (without label smoothing), and whether each image is classified rightly, (N,)."""
+        self.network.eval()
+        logits = torch.cat([self.network(images) for images in split.images.split(IMAGES_AT_ONCE)])
+        self.network.train()
+        return cross_entropy(logits, split.labels).item(), logits.argmax(dim=1) == split.labels

@@ -1,0 +1,90 @@
+"""What a person sees while a run trains: a bar with rate, estimate and losses on stderr; in a notebook too."""
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+REFRESH_SECONDS = 0.25
+
+
+class Display:
+    """Progress of one run; final. Where stderr is no terminal and no notebook, a line an epoch instead of a bar."""
+
+    def __init__(self, *, quiet: bool = False, print_losses: bool = False) -> None:
+        """`quiet` shows nothing; `print_losses` prints the running losses at every report, as the course does."""
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        self._print_losses = print_losses
+        self._live = (self._console.is_terminal or self._console.is_jupyter) and not quiet
+        self._next_refresh = 0.0
+        self._started_at = time.monotonic()
+        self._done_before = 0
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            _Rate(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+        )
+        self._progress = Progress(*columns, console=self._console, disable=not self._live)
+        self._task = self._progress.add_task("", total=None, losses="")
+
+    def start(self, title: str, *, total_steps: int, done_steps: int) -> None:
+        """Begin, or go on after `done_steps` steps."""
+        self._title, self._total_steps, self._done_before = title, total_steps, done_steps
+        self._started_at = time.monotonic()
+        self._progress.reset(self._task, description=title, total=total_steps, completed=done_steps)
+
+    def step(self, step: int, losses: Callable[[], dict[str, float]]) -> None:
+        """After each step; `losses` (which may wait for a GPU) is called only when the bar is redrawn."""
+        if self._live and time.monotonic() >= self._next_refresh:
+            text = "  ".join(f"{_short(name)} {value:.4g}" for name, value in losses().items())
+            self._progress.update(self._task, completed=step, losses=text)
+            self._next_refresh = time.monotonic() + REFRESH_SECONDS
+
+    def report(self, *, epoch: int, batch: int, losses: dict[str, float]) -> None:
+        """At every report: the running losses, one line, if asked for."""
+        if self._print_losses:
+            text = ", ".join(f"{_short(name)}: {value:.3f}" for name, value in losses.items())
+            self._console.print(f"[epoch {epoch}, {batch:5d}] {text}", markup=False)
+
+    def epoch(self, *, epoch: int, epochs: int, step: int, values: dict[str, float]) -> None:
+        """At the end of an epoch."""
+        self._progress.update(self._task, completed=step)
+        if not self._live:
+            seconds = time.monotonic() - self._started_at
+            rate = (step - self._done_before) / max(seconds, 1e-9)
+            left = (self._total_steps - step) / max(rate, 1e-9)
+            text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            self._console.print(
+                f"{self._title}  epoch {epoch}/{epochs}  {rate:.0f} steps/s  {left:.0f} s left  {text}",
+                markup=False,
+                soft_wrap=True,
+            )
+
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+class _Rate(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.0f} steps/s" if task.speed else "", style="progress.data.speed")
+
+
+def _short(name: str) -> str:
+    return name.removesuffix("_loss").removesuffix("_nats")

@@ -1,0 +1,98 @@
+"""Starting a run from a recipe, and resuming one."""
+
+import dataclasses
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from etude import recipes
+from etude.data import Dataset
+from etude.data import load as load_dataset
+from etude.errors import DataError, RunError, unknown
+from etude.recipes import Recipe
+from etude.runs import Run, create_run, default_runs_dir
+from etude.training.display import Display
+from etude.training.execution import choose_execution, describe_machine
+from etude.training.families import Splits, make_splits
+from etude.training.loop import fit
+
+
+def train(
+    recipe: str | Recipe,
+    *,
+    name: str | None = None,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    display: Display | None = None,
+    **changes: Any,
+) -> Run:
+    """Train a recipe, given by name or as an object, and return its run.
+
+    `changes` are fields of the recipe: `etude.train("vae", data="digits", epochs=3)`. The run is called `name` (or
+    RECIPE-DATA-NUMBER) and lies in `runs_dir`; `data_dir` is where data is looked for first; `threads` the number of
+    processor threads. Raises `Interrupted` after Ctrl-C, when all is saved for `resume`.
+    """
+    recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
+    known = [field.name for field in dataclasses.fields(recipe)]
+    if unexpected := [change for change in changes if change not in known]:
+        raise unknown(f"field of recipe {recipe.name}:", unexpected[0], known)
+    recipe = dataclasses.replace(recipe, **changes)
+    if recipe.data.startswith("folder:"):  # so that the run can be resumed from another folder
+        folder = Path(recipe.data.removeprefix("folder:")).expanduser().absolute()
+        recipe = dataclasses.replace(recipe, data=f"folder:{folder}")
+
+    execution = choose_execution(device=device, threads=threads)
+    dataset = load_dataset(recipe.data, data_dir=data_dir, image_size=recipe.image_size)
+    splits = make_splits(recipe, dataset)
+    run = create_run(
+        recipe,
+        name=name,
+        runs_dir=runs_dir or default_runs_dir(),
+        configuration={
+            "dataset": _describe_data(dataset, splits, data_dir),
+            "execution": dataclasses.asdict(execution),
+            **describe_machine(),
+        },
+    )
+    fit(run, splits, execution=execution, display=display or Display())
+    return run
+
+
+def resume(run: Run, *, data_dir: Path | None = None, display: Display | None = None) -> Run:
+    """Go on with a run that was interrupted, killed or failed; it ends bit for bit as if it had never stopped."""
+    if run.state.status == "finished":
+        raise RunError(f"run {run.path} is finished; train another with `etude train {run.recipe.name}`.")
+    dataset = run.dataset(data_dir)
+    if _digest(dataset) != run.configuration["dataset"]["digest"]:
+        raise DataError(
+            f"the images of {run.recipe.data} are not those that run {run.path} began with: "
+            "restore them, or name their folder with --data-dir."
+        )
+    recorded = run.configuration["execution"]
+    execution = choose_execution(device=recorded["device"], threads=recorded["threads"])
+    fit(run, make_splits(run.recipe, dataset), execution=execution, display=display or Display())
+    return run
+
+
+def _describe_data(dataset: Dataset, splits: Splits, data_dir: Path | None) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "image_shape": list(dataset.image_shape),
+        "class_names": list(dataset.class_names),
+        "train_images": len(splits.train),
+        "validation_images": len(splits.validation),
+        "test_images": len(splits.test),
+        "data_dir": str(data_dir.absolute()) if data_dir else None,
+        "digest": _digest(dataset),
+    }
+
+
+def _digest(dataset: Dataset) -> str:
+    """A checksum of every image and label, by which a resumed run knows its data again."""
+    digest = hashlib.blake2b(digest_size=16)
+    for split in (dataset.train, dataset.test):
+        digest.update(split.images.numpy().data)
+        digest.update(split.labels.numpy().data)
+    return digest.hexdigest()

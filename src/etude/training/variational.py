@@ -1,0 +1,93 @@
+"""How a VAE trains: encode, draw a latent, decode, and descend the negative evidence lower bound."""
+
+import torch
+from torch import Tensor
+
+from etude import recipes
+from etude.data import Split
+from etude.losses import bernoulli_from_logits, gaussian, kl_to_standard_normal, negative_elbo
+from etude.models import VAE
+from etude.runs.streams import stream
+from etude.training.learner import Learner, Pixels, make_optimizer
+
+IMAGES_AT_ONCE = 500
+NUM_PREVIEW_RECONSTRUCTIONS, NUM_PREVIEW_SAMPLES = 16, 32
+
+
+class VariationalLearner(Learner):
+    """Training of a VAE, conditional or not (Kingma and Welling 2014, equation 10 with one sample); final."""
+
+    signed_pixels = False
+    loss_names = ("loss_nats", "reconstruction_nats", "kl_nats")
+    best_by = "validation/loss_nats"
+
+    def __init__(self, recipe: recipes.Variational, network: VAE, test: Split, device: str) -> None:
+        self.recipe, self.network, self.device = recipe, network, device
+        self.networks = {recipe.network: network}
+        self.optimizer = make_optimizer(recipe.optimizer, network)
+        self.optimizers = {"vae": self.optimizer}
+        self.streams = {"latent": stream(recipe.seed, "latent", device=device)}
+        self.conditional = recipe.network == "cvae"
+        num_images = NUM_PREVIEW_RECONSTRUCTIONS
+        self.preview_split = self.to_pixels(
+            Split(images=test.images[:num_images], labels=test.labels[:num_images]), device
+        )
+
+    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """One gradient step on the negative evidence lower bound of a batch."""
+        terms = self._terms(images, labels, self.streams["latent"])
+        self.optimizer.zero_grad()
+        terms["loss_nats"].backward()
+        self.optimizer.step()
+        return {name: value.detach() for name, value in terms.items()}
+
+    def _terms(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """The bound and its two parts, mean over the batch, in nats per image."""
+        logits, mean, logvar = self.network(images, labels if self.conditional else None, generator=generator)
+        if self.recipe.reconstruction == "bernoulli":
+            reconstruction = bernoulli_from_logits(logits, images)  # (batch,)
+        else:
+            reconstruction = gaussian(logits.sigmoid(), images)  # (batch,)
+        kl = kl_to_standard_normal(mean, logvar)  # (batch, latents)
+        return {
+            "loss_nats": negative_elbo(
+                reconstruction, kl, beta=self.recipe.beta, free_bits_nats=self.recipe.free_bits_nats
+            ),
+            "reconstruction_nats": reconstruction.mean(),
+            "kl_nats": kl.sum(dim=1).mean(),
+        }
+
+    def evaluate_epoch(self, validation: Pixels, test: Pixels) -> dict[str, float]:
+        """The three losses on the validation split, if any, and on the test split."""
+        splits = {"validation": validation, "test": test}
+        return {
+            f"{name}/{key}": value
+            for name, split in splits.items()
+            if len(split)
+            for key, value in self._mean_terms(split)
+        }
+
+    @torch.no_grad()
+    def _mean_terms(self, split: Pixels) -> list[tuple[str, float]]:
+        generator = stream(self.recipe.seed, "evaluation", device=self.device)  # the same draws each time
+        totals = torch.zeros(len(self.loss_names))
+        for images, labels in zip(split.images.split(IMAGES_AT_ONCE), split.labels.split(IMAGES_AT_ONCE), strict=True):
+            terms = self._terms(images, labels, generator)
+            totals += len(images) * torch.stack([terms[name] for name in self.loss_names]).cpu()
+        return [(name, total / len(split)) for name, total in zip(self.loss_names, totals.tolist(), strict=True)]
+
+    @torch.no_grad()
+    def preview(self) -> Tensor:
+        """Four rows of samples from the prior, then two rows of test images, each above its reconstructions."""
+        images, labels = self.preview_split.images, self.preview_split.labels if self.conditional else None
+        z = torch.randn(
+            NUM_PREVIEW_SAMPLES,
+            self.recipe.latent_dim,
+            generator=stream(self.recipe.seed, "preview", device=self.device),
+            device=self.device,
+        )
+        classes = self.network.num_classes
+        samples = self.network.decode(z, torch.arange(len(z), device=self.device) % classes if classes else None)
+        reconstructions = self.network.decode(self.network.encode(images, labels)[0], labels)
+        pairs = torch.stack([images.unflatten(0, (-1, 8)), reconstructions.unflatten(0, (-1, 8))], dim=1)
+        return torch.cat([samples, pairs.flatten(0, 2)])
