@@ -1,15 +1,19 @@
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from etude.drawing.tiles import GAP_LEVEL, GAP_PIXELS, read_png, tile, untile, write_png
+from etude.errors import DiskError
 
 
+@settings(deadline=None, max_examples=50)
 @given(
     count=st.integers(1, 12),
     channels=st.sampled_from([1, 3]),
@@ -73,3 +77,29 @@ def test_png_holds_the_pixels(tmp_path: Path, channels: int) -> None:
         assert (image.format, image.mode) == ("PNG", "L" if channels == 1 else "RGB")
     np.testing.assert_array_equal(read_png(path), pixels)
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_png_without_space_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "grid.png"
+    write_png(path, np.zeros((4, 4), np.uint8))
+    before = path.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskError) as caught:
+        write_png(path, np.ones((4, 4), np.uint8))
+    assert str(caught.value) == (
+        f"cannot write {path}: no space left on device; free some space or choose another folder."
+    )
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_png_below_a_file(tmp_path: Path) -> None:
+    (tmp_path / "samples").write_bytes(b"")
+    path = tmp_path / "samples" / "step-000250.png"
+    with pytest.raises(DiskError) as caught:
+        write_png(path, np.zeros((4, 4), np.uint8))
+    assert str(caught.value) == f"cannot write {path}: file exists; free some space or choose another folder."

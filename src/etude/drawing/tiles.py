@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from etude.drawing.files import write_atomically
+from etude.files import cannot_write, write_atomically
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,8 +83,12 @@ def untile(pixels: np.ndarray, *, image_shape: tuple[int, int, int], columns: in
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write uint8 pixels, (height, width) or (height, width, 3), as a PNG file, whole or not at all.
 
-    Raises `TrainingError` when the disk is full or the folder not writable.
+    Makes its folder where that is missing. Raises `DiskError` when the disk is full or the folder not writable.
     """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path, error) from error
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
     write_atomically(path, buffer.getvalue())

@@ -1,0 +1,192 @@
+"""The figures of a run: which there are, which fit it, and their files."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from etude.drawing.style import Format, render
+from etude.errors import UsageError, unknown
+from etude.files import cannot_write, write_atomically
+from etude.recipes import Adversarial, Classifier, Variational
+from etude.report import latents, learning
+from etude.report.material import Material
+from etude.runs import Run
+
+FORMATS: tuple[Format, ...] = ("png", "svg")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One figure: what it shows, which networks it fits, and how it is drawn."""
+
+    about: str
+    """One line for people."""
+    draw: Callable[[Material], Figure]
+    networks: tuple[str, ...]
+    min_latents: int = 0
+    """Only for autoencoders with at least so many latents."""
+    takes_label: bool = False
+    """Whether a run that is given the label can draw it for one class."""
+
+
+_GANS, _VAES = ("gan", "dcgan"), ("vae", "cvae")
+
+FIGURES: dict[str, Kind] = {
+    "losses": Kind(
+        about="losses and accuracy against the training step",
+        draw=learning.losses,
+        networks=("lenet", *_GANS, *_VAES),
+    ),
+    "samples": Kind(
+        about="new images from the trained network",
+        draw=learning.samples,
+        networks=(*_GANS, *_VAES),
+        takes_label=True,
+    ),
+    "evolution": Kind(
+        about="what the same noise became in the course of training",
+        draw=learning.evolution,
+        networks=(*_GANS, *_VAES),
+    ),
+    "confusion": Kind(
+        about="test images by true and predicted class",
+        draw=learning.confusion,
+        networks=("lenet",),
+    ),
+    "per-class-accuracy": Kind(
+        about="test accuracy of each class with its uncertainty",
+        draw=learning.accuracy_of_classes,
+        networks=("lenet",),
+    ),
+    "latent-plane": Kind(
+        about="what the points of the latent plane decode to",
+        draw=latents.plane,
+        networks=_VAES,
+        min_latents=2,
+        takes_label=True,
+    ),
+    "latent-scatter": Kind(
+        about="where the encoder places training images",
+        draw=latents.scatter,
+        networks=_VAES,
+        min_latents=2,
+        takes_label=True,
+    ),
+    "reconstructions": Kind(
+        about="test images above their reconstructions",
+        draw=latents.reconstruction,
+        networks=_VAES,
+    ),
+    "interpolation": Kind(
+        about="from one test image to another through the latent space",
+        draw=latents.between,
+        networks=_VAES,
+    ),
+    "styles": Kind(
+        about="the style of a test image in every class",
+        draw=latents.styles,
+        networks=("cvae",),
+    ),
+}
+
+
+def available(run: Run) -> list[str]:
+    """The names of the figures that fit the run."""
+    return [name for name, kind in FIGURES.items() if _fits(kind, run)]
+
+
+def draw(
+    run: Run,
+    name: str,
+    *,
+    formats: Sequence[Format] = FORMATS,
+    label: int | str | None = None,
+    data_dir: Path | None = None,
+) -> list[Path]:
+    """Draw one figure of a run into its `figures` folder; returns the files.
+
+    A conditional autoencoder draws some figures for one class: `label`, its name or index. Raises `UsageError` for a
+    figure or a label that does not exist or does not fit, `DataError` where the data set is missing, `RunError` where
+    the run has not got as far, `DiskError` where a file cannot be written.
+    """
+    if name not in FIGURES:
+        raise unknown("figure", name, FIGURES)
+    if not _fits(FIGURES[name], run):
+        raise UsageError(
+            f"figure {name!r} does not fit run {run.name}, {_describe(run)}: choose from {', '.join(available(run))}."
+        )
+    index = None if label is None else _class_index(run, name, label)
+    return _draw(Material(run, data_dir=data_dir, label=index), name, formats)
+
+
+def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | None = None) -> list[Path]:
+    """Draw every figure that fits the run; of a conditional autoencoder, latent figures of two classes besides.
+
+    These are the classes 4 and 8, or the first and the last where there are fewer. Raises as `draw` does.
+    """
+    material = Material(run, data_dir=data_dir)
+    paths = [path for name in available(run) for path in _draw(material, name, formats)]
+    if material.conditional:
+        num_classes = len(run.class_names)
+        for label in sorted({4, 8} if num_classes > 8 else {0, num_classes - 1}):
+            for name in ("latent-plane", "latent-scatter"):
+                if name in available(run):
+                    paths += _draw(material.of_class(label), name, formats)
+    return paths
+
+
+def _draw(material: Material, name: str, formats: Sequence[Format]) -> list[Path]:
+    figure = FIGURES[name].draw(material)
+    folder = material.run.path / "figures"
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    suffix = "" if material.label is None else f"-label-{_file_part(material)}"
+    paths = [folder / f"{name}{suffix}.{format}" for format in formats]
+    for path, format in zip(paths, formats, strict=True):
+        write_atomically(path, render(figure, format))
+    return paths
+
+
+def _fits(kind: Kind, run: Run) -> bool:
+    recipe = run.recipe
+    return _network(run) in kind.networks and (
+        not isinstance(recipe, Variational) or recipe.latent_dim >= kind.min_latents
+    )
+
+
+def _network(run: Run) -> str:
+    recipe = run.recipe
+    assert isinstance(recipe, Classifier | Adversarial | Variational)
+    return recipe.network
+
+
+def _describe(run: Run) -> str:
+    recipe = run.recipe
+    few = isinstance(recipe, Variational) and recipe.latent_dim == 1
+    return f"a {_network(run)}{' with 1 latent' if few else ''}"
+
+
+def _class_index(run: Run, name: str, label: int | str) -> int:
+    """The index of a class given by its name or its index."""
+    if not (FIGURES[name].takes_label and _network(run) == "cvae"):
+        names = [name for name, kind in FIGURES.items() if kind.takes_label]
+        raise UsageError(
+            f"figure {name!r} of run {run.name}, {_describe(run)}, takes no label: leave --label {label} out; "
+            f"{', '.join(names)} of a cvae take one."
+        )
+    if label in run.class_names:
+        return run.class_names.index(str(label))
+    if str(label).isdecimal() and int(label) < len(run.class_names):
+        return int(label)
+    raise unknown("label", str(label), run.class_names)
+
+
+def _file_part(material: Material) -> str:
+    """The class in a file's name: its own name if that is safe in one, else its index."""
+    assert material.label is not None
+    name = material.run.class_names[material.label]
+    return name if name.isascii() and name.replace("-", "").replace("_", "").isalnum() else str(material.label)

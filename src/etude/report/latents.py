@@ -1,0 +1,114 @@
+"""Figures of an autoencoder's latent space and of what passes through it."""
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from etude.drawing.latent import latent_plane, latent_scatter, plane_points
+from etude.drawing.mosaic import interpolation, reconstructions, style_rows
+from etude.recipes import Variational
+from etude.report.material import MAX_CLASSES, Material
+
+MAX_SCATTER_POINTS = 5_000
+_MIXES = tuple(step / 10 for step in range(11))
+_INTERPOLATIONS = 6
+
+
+def plane(material: Material) -> Figure:
+    """The decoded plane of the first two latents over [−2, 2]², further latents 0; of a conditional run, one class."""
+    run = material.run
+    if material.conditional and material.label is None:
+        material = material.of_class(0)
+    points = torch.from_numpy(plane_points())  # (P, P, 2)
+    side, num_latents = len(points), _num_latents(material)
+    z = torch.zeros(side**2, num_latents)
+    z[:, :2] = points.flatten(0, 1)
+    images = run.decode(z, labels=material.label).unflatten(0, (side, side))  # (P, P, C, H, W)
+    others = f", latents 3 to {num_latents} at 0" if num_latents > 3 else ", latent 3 at 0"
+    what = "Decoded latent plane" + (others if num_latents > 2 else "")
+    return latent_plane(images, title=material.title(what), axis_names=("first latent", "second latent"))
+
+
+def scatter(material: Material) -> Figure:
+    """Where the encoder places training images; with more than two latents, in the two that vary most."""
+    run, train = material.run, material.dataset.train
+    chosen = torch.arange(len(train)) if material.label is None else (train.labels == material.label).nonzero()[:, 0]
+    # Evenly spread over the split, for a folder's images come sorted by class.
+    chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_SCATTER_POINTS)).round().astype(int)]
+    labels = train.labels[chosen]
+    means = run.encode(train.images[chosen], labels=material.labels(labels))  # (N, latents)
+    first, second = means.var(dim=0).topk(2).indices.sort().values.tolist()
+    if _num_latents(material) == 2:
+        names = ("first latent", "second latent")
+    else:
+        names = (f"latent {first + 1}", f"latent {second + 1} (these two vary most)")
+    return latent_scatter(
+        means[:, [first, second]],
+        labels,
+        class_names=run.class_names,
+        title=material.title(f"Latent means of {len(means):,} training images"),
+        axis_names=names,
+    )
+
+
+def reconstruction(material: Material) -> Figure:
+    """Test images above what is decoded from their latent means."""
+    run, test = material.run, material.dataset.test
+    chosen = material.one_per_class()
+    images, labels = test.images[chosen], test.labels[chosen]
+    given = material.labels(labels)
+    return reconstructions(
+        images / 255,
+        run.decode(run.encode(images, labels=given), labels=given),
+        column_labels=[run.class_names[label] for label in labels],
+        title=material.title("Test images and their reconstructions"),
+    )
+
+
+def between(material: Material) -> Figure:
+    """From test image to test image along a straight line of latents; of a conditional run within one class."""
+    run, test = material.run, material.dataset.test
+    chosen = material.one_per_class()
+    if material.conditional:
+        starts = chosen[test.labels[chosen].diff(prepend=torch.tensor([-1])) != 0][:_INTERPOLATIONS]
+        of_class = [(test.labels == label).nonzero()[:, 0] for label in test.labels[starts]]
+        ends = torch.stack([indices[-1] for indices in of_class])  # the last image of the class
+    else:
+        # Halfway round the classes: neighbours in a list of classes are often alike.
+        pairs = min(_INTERPOLATIONS, max(1, len(chosen) // 2))
+        starts, ends = chosen[:pairs], chosen[-pairs:]
+    given = material.labels(test.labels[starts])
+    z_start, z_end = (run.encode(test.images[which], labels=given) for which in (starts, ends))  # (R, latents)
+    mixes = torch.tensor(_MIXES)[None, :, None]  # (1, M, 1)
+    z = (1 - mixes) * z_start[:, None] + mixes * z_end[:, None]  # (R, M, latents)
+    labels = None if given is None else given.repeat_interleave(len(_MIXES))
+    images = run.decode(z.flatten(0, 1), labels=labels).unflatten(0, z.shape[:2])  # (R, M, C, H, W)
+    return interpolation(
+        test.images[starts] / 255,
+        images,
+        test.images[ends] / 255,
+        mixes=_MIXES,
+        title=material.title("Between two test images: mix of their latent means"),
+    )
+
+
+def styles(material: Material) -> Figure:
+    """The style of one test image a row, decoded with the label of every class."""
+    run, test = material.run, material.dataset.test
+    chosen = material.one_per_class()
+    num_classes = len(run.class_names)
+    classes = torch.linspace(0, num_classes - 1, min(num_classes, MAX_CLASSES)).round().long()  # (K,)
+    z = run.encode(test.images[chosen], labels=test.labels[chosen])  # (R, latents)
+    decoded = run.decode(z.repeat_interleave(len(classes), dim=0), labels=classes.repeat(len(z)))
+    return style_rows(
+        test.images[chosen] / 255,
+        decoded.unflatten(0, (len(z), len(classes))),  # (R, K, C, H, W)
+        class_names=[run.class_names[index] for index in classes],
+        title=material.title("One style in every class"),
+    )
+
+
+def _num_latents(material: Material) -> int:
+    recipe = material.run.recipe
+    assert isinstance(recipe, Variational)
+    return recipe.latent_dim

@@ -1,0 +1,144 @@
+"""Figures of how a run learned and what it learned to do: losses, samples, confusion."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import log
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from etude.drawing.classification import confusion_matrix, per_class_accuracy
+from etude.drawing.curves import Panel, Reference, Series, loss_curves
+from etude.drawing.mosaic import evolution_strip, image_grid
+from etude.drawing.style import BLUE, GREEN, VERMILLION
+from etude.drawing.tiles import read_png, untile
+from etude.errors import RunError
+from etude.recipes import Adversarial, Recipe
+from etude.report.material import MAX_CLASSES, Material
+from etude.runs.events import Table
+
+_PREVIEW_IMAGES, _PREVIEW_COLUMNS = 64, 8
+_STRIP_ROWS, _STRIP_COLUMNS = 10, 10
+_SAMPLE_ROWS = 8
+
+# Each adversarial loss once the discriminator can no longer tell: D = ½ everywhere, as (text, value).
+_EQUILIBRIUM: dict[str, dict[str, tuple[str, float]]] = {
+    "nonsaturating": {"discriminator": ("log 4 at D = ½", log(4)), "generator": ("log 2 at D = ½", log(2))},
+    "minimax": {"discriminator": ("log 4 at D = ½", log(4)), "generator": ("−log 2 at D = ½", -log(2))},
+    "least_squares": {"discriminator": ("¼ at D = ½", 1 / 4), "generator": ("⅛ at D = ½", 1 / 8)},
+}
+_NETWORK_COLOURS = {"discriminator": BLUE, "generator": VERMILLION}
+_PANELS = {
+    "loss": ("Cross-entropy", "nats per image"),
+    "accuracy": ("Accuracy", "share of images"),
+    "loss_nats": ("Loss", "nats per image"),
+    "reconstruction_nats": ("Reconstruction", "nats per image"),
+    "kl_nats": ("KL to the prior", "nats per image"),
+}
+
+
+def losses(material: Material) -> Figure:
+    """Losses (and accuracy) against the training step."""
+    run = material.run
+    table = run.metrics()
+    panels = list(
+        _adversarial_panel(run.recipe, table) if isinstance(run.recipe, Adversarial) else _panels(run.recipe, table)
+    )
+    if not panels:
+        raise RunError(f"run {run.name} has no losses yet: let it train through its first epoch.")
+    return loss_curves(panels, steps_per_epoch=table.steps_per_epoch, title=material.title("Losses"))
+
+
+def samples(material: Material) -> Figure:
+    """New images from the trained network; of a conditional one a column per class, or all of one class."""
+    run, names = material.run, material.run.class_names
+    by_class = material.conditional and material.label is None and len(names) <= MAX_CLASSES
+    columns = len(names) if by_class else _PREVIEW_COLUMNS
+    images = run.sample(_SAMPLE_ROWS * columns, labels=material.label)
+    return image_grid(images, columns=columns, title=material.title("Samples"), column_labels=names if by_class else ())
+
+
+def evolution(material: Material) -> Figure:
+    """What the same noise became in the course of training."""
+    run = material.run
+    previews = run.preview_images()
+    if not previews:
+        raise RunError(f"run {run.name} has no sample grids yet: let it train through its first epoch.")
+    chosen = [previews[index] for index in _spread(len(previews), _STRIP_ROWS)]
+    rows = []
+    for _, path in chosen:
+        try:
+            grid = untile(read_png(path), image_shape=run.image_shape, columns=_PREVIEW_COLUMNS, count=_PREVIEW_IMAGES)
+        except (OSError, ValueError) as error:
+            raise RunError(f"damaged sample grid {path}: {error}; delete it and draw again.") from error
+        rows.append(grid[:_STRIP_COLUMNS])
+    return evolution_strip(
+        np.stack(rows), steps=[step for step, _ in chosen], title=material.title("Samples in the course of training")
+    )
+
+
+def confusion(material: Material) -> Figure:
+    """Test images by true and predicted class."""
+    return confusion_matrix(
+        material.confusion, class_names=material.run.class_names, title=material.title("Confusion on the test images")
+    )
+
+
+def accuracy_of_classes(material: Material) -> Figure:
+    """Test accuracy of each class with its uncertainty."""
+    return per_class_accuracy(
+        material.confusion, class_names=material.run.class_names, title=material.title("Accuracy per class")
+    )
+
+
+def _adversarial_panel(recipe: Adversarial, table: Table) -> Iterator[Panel]:
+    """Both networks' losses; while an epoch has more than one report, the finer running means of the loss."""
+    series, references = [], []
+    for name, colour in _NETWORK_COLOURS.items():
+        fine = _means(table, f"running/{name}_loss", name, colour, over_steps=recipe.report_every, smooth=True)
+        coarse = _means(table, f"train/{name}_loss", name, colour, over_steps=table.steps_per_epoch, smooth=True)
+        found = max(fine, coarse, key=lambda each: len(each.steps))
+        if len(found.steps):
+            series.append(found)
+            if name in _EQUILIBRIUM.get(recipe.loss, {}):
+                text, value = _EQUILIBRIUM[recipe.loss][name]
+                references.append(Reference(text=text, value=value, colour=colour))
+    if series:
+        loss_name = recipe.loss.replace("_", " ")
+        yield Panel(title="", y_label=f"{loss_name} loss", series=series, references=references)
+
+
+def _panels(recipe: Recipe, table: Table) -> Iterator[Panel]:
+    """One panel a metric: the training mean of each epoch (faintly: of each report), validation and test."""
+    for key, (title, y_label) in _PANELS.items():
+        running = _means(table, f"running/{key}", "", BLUE, over_steps=recipe.report_every, faint=True)
+        training = _means(table, f"train/{key}", "training", BLUE, over_steps=table.steps_per_epoch)
+        if not len(training.steps):  # before the end of the first epoch
+            running = replace(running, name="training", faint=False)
+        elif len(running.steps) <= len(training.steps):  # nothing to add
+            running = replace(running, steps=running.steps[:0], values=running.values[:0])
+        validation = _means(table, f"validation/{key}", "validation", VERMILLION)
+        test = _means(table, f"test/{key}", "test", GREEN)
+        series = [each for each in (running, training, validation, test) if len(each.steps)]
+        if series:
+            yield Panel(title=title, y_label=y_label, series=series)
+
+
+def _means(
+    table: Table,
+    column: str,
+    name: str,
+    colour: str,
+    *,
+    over_steps: int = 0,
+    faint: bool = False,
+    smooth: bool = False,
+) -> Series:
+    """A column of means over the last `over_steps` steps, each at their middle: no mean is drawn later than it was."""
+    steps, values = table.series(column)
+    return Series(name=name, steps=steps - over_steps / 2, values=values, colour=colour, faint=faint, smooth=smooth)
+
+
+def _spread(available: int, wanted: int) -> list[int]:
+    """At most `wanted` of the indices below `available`, evenly spread, the first and the last among them."""
+    return np.linspace(0, available - 1, min(available, wanted)).round().astype(int).tolist()

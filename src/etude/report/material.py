@@ -1,0 +1,78 @@
+"""What the figures of one run are drawn from, read and computed once for all of them."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import final
+
+import numpy as np
+import torch
+
+from etude.data import Dataset
+from etude.drawing.classification import confusion_counts
+from etude.recipes import Variational
+from etude.runs import Run
+
+MAX_CLASSES = 12
+"""At most so many columns of a picture, one a class."""
+MIN_IMAGES = 8
+
+
+@final
+class Material:
+    """A run with its data set and what several figures need of them; `label` is the class that a figure shows."""
+
+    def __init__(self, run: Run, *, data_dir: Path | None, label: int | None = None) -> None:
+        self.run, self.data_dir, self.label = run, data_dir, label
+
+    def of_class(self, label: int | None) -> "Material":
+        """The same material for a figure of one class."""
+        other = Material(self.run, data_dir=self.data_dir, label=label)
+        other.__dict__ |= {key: value for key, value in self.__dict__.items() if key in ("dataset", "confusion")}
+        return other
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The data set that the run was trained on."""
+        return self.run.dataset(self.data_dir)
+
+    @cached_property
+    def confusion(self) -> np.ndarray:
+        """Counts (classes, classes) of the test images by true and predicted class."""
+        test = self.dataset.test
+        predictions = self.run.classify(test.images).argmax(dim=1)
+        return confusion_counts(test.labels.numpy(), predictions.numpy(), len(self.run.class_names))
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the networks are given the label."""
+        return isinstance(self.run.recipe, Variational) and self.run.recipe.network == "cvae"
+
+    def title(self, what: str) -> str:
+        """The figure's title: what it shows, of which run, of which class."""
+        of_class = "" if self.label is None else f", class {self.run.class_names[self.label]}"
+        return f"{what}{of_class} · {self.run.name}"
+
+    def labels(self, labels: torch.Tensor) -> torch.Tensor | None:
+        """The labels to give to the networks, where they take any."""
+        return labels if self.conditional else None
+
+    def one_per_class(self) -> torch.Tensor:
+        """Indices of test images in the order of their classes: one each, more of each where classes are few."""
+        labels = self.dataset.test.labels.numpy()
+        num_classes = len(self.run.class_names)
+        return torch.from_numpy(pick_evenly(labels, min(max(num_classes, MIN_IMAGES), MAX_CLASSES)))
+
+
+def pick_evenly(labels: np.ndarray, count: int) -> np.ndarray:
+    """Indices of `count` images (all where there are fewer), as equally many of each class as can be, sorted by class.
+
+    Taken are the first images of each class, of as many classes as `count` allows, spread evenly.
+    """
+    by_class = np.argsort(labels, kind="stable")
+    starts = np.searchsorted(labels[by_class], labels[by_class])
+    rank = np.arange(len(labels)) - starts  # how many of the same class come before each image
+    first = by_class[rank == 0]
+    if len(first) >= count:
+        return first[np.linspace(0, len(first) - 1, count).round().astype(int)]
+    in_turn = by_class[np.lexsort((labels[by_class], rank))][:count]
+    return in_turn[np.argsort(labels[in_turn], kind="stable")]
