@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from etude.data.dataset import Split
@@ -22,6 +24,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".t
 # Pillow's other readers are for rare formats, and one of them (EPS) starts another program.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _TEST_SHARE = 0.2
+_SHOW_PROGRESS_FROM = 2_000
 
 
 def load_folder(root: Path, *, image_size: int, seed: int) -> tuple[tuple[str, ...], Split, Split]:
@@ -119,7 +122,15 @@ def _read_images(files: Sequence[Path], size: int) -> Tensor:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            for _ in pool.map(read, range(len(files))):
+            images_read = pool.map(read, range(len(files)))
+            for _ in track(
+                images_read,
+                total=len(files),
+                description="reading images",
+                console=Console(stderr=True),
+                transient=True,
+                disable=len(files) < _SHOW_PROGRESS_FROM,
+            ):
                 pass
         except DataError:
             pool.shutdown(cancel_futures=True)
