@@ -216,6 +216,18 @@ def test_vae_losses_stand_at_the_steps_they_were_measured(tmp_path: Path) -> Non
     assert figure.axes[0].get_ylabel() == "nats per image"
 
 
+def test_the_finer_training_loss_is_drawn(tmp_path: Path) -> None:
+    run = make_run(tmp_path, digits("vae", report_every=10))
+    with (run.path / "metrics.jsonl").open("w") as file:
+        for step in range(10, 2 * STEPS + 1, 10):
+            file.write(json.dumps({"step": step, "epoch": 1, "running/loss_nats": float(step)}) + "\n")
+        file.write(json.dumps({"step": 2 * STEPS, "epoch": 2, "train/loss_nats": 0.0}) + "\n")
+    (axes,) = learning.losses(Material(run, data_dir=None)).axes
+    (line,) = axes.lines
+    np.testing.assert_array_equal(np.asarray(line.get_xdata()), np.arange(5, 80, 10))
+    assert line.get_label() == "training"
+
+
 # What a person can do wrong ------------------------------------------------------------------------------------------
 
 
