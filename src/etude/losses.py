@@ -87,7 +87,7 @@ def gradient_penalty(
     wide = torch.promote_types(real.dtype, torch.float32)
     weight = torch.rand(len(real), generator=generator, device=generator.device, dtype=wide).to(real.device, real.dtype)
     weight = weight.view(-1, *[1] * (real.dim() - 1))  # (N, 1, 1, 1)
-    mixed = (weight * real.detach() + (1 - weight) * generated.detach()).requires_grad_()  # (N, C, H, W)
+    mixed = (weight * real + (1 - weight) * generated).detach().requires_grad_()  # (N, C, H, W)
     (gradient,) = torch.autograd.grad(discriminator(mixed).sum(), mixed, create_graph=True)  # (N, C, H, W)
     norm = torch.linalg.vector_norm(_wide(gradient).flatten(1), dim=1)  # (N,)
     return (norm - 1).square().mean()
