@@ -127,8 +127,9 @@ def _retrieve(url: str, archive: Path, part: Path, download: Download, progress:
         task = progress.add_task(download.file, total=None)
         try:
             _receive(url, part, download.most_bytes, progress, task)
-        finally:
-            progress.stop_task(task)
+        except BaseException:
+            progress.remove_task(task)
+            raise
         part.replace(output_file)
 
     pooch.get_logger().setLevel("WARNING")  # else it tells every user to note down a hash
