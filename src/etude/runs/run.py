@@ -29,6 +29,7 @@ from etude.runs import checkpoint
 from etude.runs.events import Table, read_events
 from etude.runs.lock import is_training
 from etude.runs.networks import build_networks
+from etude.runs.notebook import run_html
 from etude.runs.streams import stream
 
 if TYPE_CHECKING:
@@ -231,8 +232,6 @@ class Run:
         return f"<Run {self.name}: {self.recipe.name} on {self.recipe.data}, {state.status}, epoch {state.epoch}>"
 
     def _repr_html_(self) -> str:
-        from etude.runs.notebook import run_html
-
         return run_html(self)
 
 
