@@ -27,6 +27,9 @@ class VAE(nn.Module):
         self.num_classes = None if num_classes is None else check_count("num_classes", num_classes)
         self.encoder = _Encoder(image_shape, latent_dim, num_classes)
         self.decoder = _Decoder(image_shape, latent_dim, num_classes)
+        for name, layer in self.named_modules():
+            if name.split(".")[-1] in ("conv1", "conv2", "linear"):
+                _start_from_he(layer)
 
     def forward(
         self, images: Tensor, labels: Tensor | None = None, *, generator: torch.Generator
@@ -125,6 +128,18 @@ class _Decoder(nn.Module):
         hidden = F.relu(hidden).unflatten(1, self.map_shape)  # (N, 64, 7, 7)
         hidden = F.relu(self.conv1(hidden))  # (N, 32, 14, 14)
         return self.conv2(hidden)  # (N, 1, 28, 28)
+
+
+def _start_from_he(layer: nn.Module) -> None:
+    """He uniform weights (He et al. 2015), biases 0, for all layers but the two heads and those of the label.
+
+    With PyTorch's own initial weights most of the encoder's 16 ReLU units die in the first steps, in some runs all of
+    them: the latents then say nothing of the image, and the KL term is 0 for good (docs/log.md, 2026-11-23).
+    """
+    assert isinstance(layer, nn.Linear | nn.Conv2d | nn.ConvTranspose2d)
+    assert layer.bias is not None
+    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
+    nn.init.zeros_(layer.bias)
 
 
 def _half(side: int) -> int:
