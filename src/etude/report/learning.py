@@ -27,6 +27,13 @@ _EQUILIBRIUM: dict[str, dict[str, tuple[str, float]]] = {
     "minimax": {"discriminator": ("log 4 at D = ½", log(4)), "generator": ("−log 2 at D = ½", -log(2))},
     "least_squares": {"discriminator": ("¼ at D = ½", 1 / 4), "generator": ("⅛ at D = ½", 1 / 8)},
 }
+_ADVERSARIAL_UNITS = {
+    "nonsaturating": "non-saturating loss (nats)",
+    "minimax": "minimax loss (nats)",
+    "least_squares": "least-squares loss",
+    "wasserstein": "Wasserstein loss (score)",
+    "hinge": "hinge loss (score)",
+}
 _NETWORK_COLOURS = {"discriminator": BLUE, "generator": VERMILLION}
 _PANELS = {
     "loss": ("Cross-entropy", "nats per image"),
@@ -70,10 +77,14 @@ def evolution(material: Material) -> Figure:
         try:
             grid = untile(read_png(path), image_shape=run.image_shape, columns=_PREVIEW_COLUMNS, count=_PREVIEW_IMAGES)
         except (OSError, ValueError) as error:
-            raise RunError(f"damaged sample grid {path}: {error}; delete it and draw again.") from error
+            raise RunError(f"damaged sample grid {path}: delete it and draw again.") from error
         rows.append(grid[:_STRIP_COLUMNS])
+    names = run.class_names  # the previews of a conditional autoencoder take the classes in turn
     return evolution_strip(
-        np.stack(rows), steps=[step for step, _ in chosen], title=material.title("Samples in the course of training")
+        np.stack(rows),
+        steps=[step for step, _ in chosen],
+        title=material.title("Samples in the course of training"),
+        column_labels=[names[index % len(names)] for index in range(_STRIP_COLUMNS)] if material.conditional else (),
     )
 
 
@@ -104,8 +115,7 @@ def _adversarial_panel(recipe: Adversarial, table: Table) -> Iterator[Panel]:
                 text, value = _EQUILIBRIUM[recipe.loss][name]
                 references.append(Reference(text=text, value=value, colour=colour))
     if series:
-        loss_name = recipe.loss.replace("_", " ")
-        yield Panel(title="", y_label=f"{loss_name} loss", series=series, references=references)
+        yield Panel(title="", y_label=_ADVERSARIAL_UNITS[recipe.loss], series=series, references=references)
 
 
 def _panels(recipe: Recipe, table: Table) -> Iterator[Panel]:
