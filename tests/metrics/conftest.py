@@ -1,4 +1,4 @@
-"""The reference implementations that these tests compare with, and real features to see what the metrics mean."""
+"""The reference implementations that these tests compare with."""
 
 import importlib
 import sys
