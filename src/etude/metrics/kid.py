@@ -76,7 +76,9 @@ def _cubic_kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     kernel = left @ right.T  # (num_left, num_right)
     kernel /= left.shape[1]
     kernel += 1
-    return kernel * kernel * kernel
+    square = kernel * kernel
+    square *= kernel
+    return square
 
 
 def _mean_kernel_within(rows: np.ndarray) -> float:
