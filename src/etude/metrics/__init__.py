@@ -1,0 +1,60 @@
+"""Metrics as pure functions of arrays, tensors and modules: features, statistics and distance, each callable alone.
+
+Two sets are always `real` and `generated`. Every random draw comes from `seed`, a whole number or a `torch.Generator`.
+What a metric means, its range and its pitfalls: docs/metrics.md.
+"""
+
+from etude.metrics.accuracy import accuracy, class_accuracy, confusion_matrix, top_k_accuracy
+from etude.metrics.bayes import class_log_likelihoods, class_log_posterior
+from etude.metrics.calibration import brier_score, fit_temperature, negative_log_likelihood, reliability
+from etude.metrics.classifier_score import classifier_score
+from etude.metrics.comparison import compare_paired
+from etude.metrics.fid import extrapolated_frechet_distance, feature_statistics, frechet_distance
+from etude.metrics.floor import real_floor
+from etude.metrics.intervals import bootstrap_interval, summarize, wilson_interval
+from etude.metrics.kid import kernel_distance
+from etude.metrics.latents import active_latents, aggregate_posterior
+from etude.metrics.likelihood import (
+    binarize,
+    bits_per_dimension,
+    elbo_terms,
+    grey_note,
+    importance_weighted_bound,
+)
+from etude.metrics.prdc import density_coverage, prdc, precision_recall
+from etude.metrics.probes import linear_probe, nearest_neighbours_probe
+
+__all__ = [
+    "accuracy",
+    "active_latents",
+    "aggregate_posterior",
+    "binarize",
+    "bits_per_dimension",
+    "bootstrap_interval",
+    "brier_score",
+    "class_accuracy",
+    "class_log_likelihoods",
+    "class_log_posterior",
+    "classifier_score",
+    "compare_paired",
+    "confusion_matrix",
+    "density_coverage",
+    "elbo_terms",
+    "extrapolated_frechet_distance",
+    "feature_statistics",
+    "fit_temperature",
+    "frechet_distance",
+    "grey_note",
+    "importance_weighted_bound",
+    "kernel_distance",
+    "linear_probe",
+    "nearest_neighbours_probe",
+    "negative_log_likelihood",
+    "prdc",
+    "precision_recall",
+    "real_floor",
+    "reliability",
+    "summarize",
+    "top_k_accuracy",
+    "wilson_interval",
+]

@@ -1,0 +1,42 @@
+"""How often a classifier is right: in all, per class, among its best k, and which classes it takes for which.
+
+Scores are (num_samples, num_classes), the larger the likelier, logits or probabilities alike; labels are class indices
+(num_samples,). Among equal scores the class with the lower index counts as the larger, so a classifier that gives all
+classes the same score predicts class 0 and does not pass for right.
+"""
+
+import numpy as np
+import torch
+
+from etude.metrics.arguments import Array, class_scores, require_range
+
+
+def accuracy(scores: Array, labels: Array) -> float:
+    """Share of samples whose largest score is at their label, in [0, 1]; its error bar: `wilson_interval`."""
+    return top_k_accuracy(scores, labels, k=1)
+
+
+def top_k_accuracy(scores: Array, labels: Array, *, k: int) -> float:
+    """Share of samples whose label is among the k largest scores, in [0, 1]; 1 at k = num_classes."""
+    checked, indices = class_scores(scores, labels)
+    num_classes = checked.shape[1]
+    require_range("k", k, 1, num_classes, f"1 to the number of classes, {num_classes}")
+    of_label = checked.gather(1, indices[:, None])  # (num_samples, 1)
+    lower_index = torch.arange(num_classes) < indices[:, None]
+    ahead = (checked > of_label) | ((checked == of_label) & lower_index)  # (num_samples, num_classes)
+    return float((ahead.sum(dim=1) < k).double().mean())
+
+
+def confusion_matrix(scores: Array, labels: Array) -> np.ndarray:
+    """Counts (num_classes, num_classes): row the label, column the predicted class, int64."""
+    checked, indices = class_scores(scores, labels)
+    num_classes = checked.shape[1]
+    predicted = checked.argmax(dim=1)
+    counts = torch.bincount(indices * num_classes + predicted, minlength=num_classes**2)
+    return counts.view(num_classes, num_classes).numpy()
+
+
+def class_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Share of each class's samples predicted right, (num_classes,), from a `confusion_matrix`; NaN without samples."""
+    totals = confusion.sum(axis=1)
+    return np.where(totals > 0, confusion.diagonal() / np.maximum(totals, 1), np.nan)

@@ -1,0 +1,31 @@
+"""The floor of a score: what it gives when there is nothing to find, two random halves of the real data."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import torch
+
+from etude.errors import UsageError
+from etude.metrics.arguments import Array, Seed, generator_of
+
+Score = TypeVar("Score")
+
+
+def real_floor(
+    score: Callable[[Array, Array], Score], real: Array, *, seed: Seed, num_samples: int | None = None
+) -> Score:
+    """`score(part, other_part)` of two disjoint random parts of `real`, `num_samples` rows each (half when not given).
+
+    Give the sample size of the comparison that stands beside it: a score of few samples has a worse floor. Shuffling
+    matters: the files of some data sets are in order of difficulty or class.
+    """
+    largest = len(real) // 2
+    num_samples = largest if num_samples is None else num_samples
+    if not 1 <= num_samples <= largest:
+        raise UsageError(
+            f"the floor at {num_samples:,} samples needs {2 * num_samples:,} real ones, there are {len(real):,}; "
+            f"compare at most {largest:,}."
+        )
+    order = torch.randperm(len(real), generator=generator_of(seed))
+    rows = order if isinstance(real, torch.Tensor) else order.numpy()
+    return score(real[rows[:num_samples]], real[rows[num_samples : 2 * num_samples]])
