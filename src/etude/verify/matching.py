@@ -23,7 +23,7 @@ from etude.verify.observation import Observation, Refused, Undecided
 
 EXAMPLES = 25
 """Generated inputs per check."""
-SHRINK_SECONDS = 1.0
+SHRINK_SECONDS = 0.5
 """Time for making a counter-example simpler."""
 ROUNDING = {torch.float64: (1e-6, 1e-9), torch.float32: (1e-4, 1e-6)}
 """Relative and absolute difference that counts as equal."""

@@ -42,4 +42,6 @@ def fact(holds: object) -> Tensor:
 
 def all_differ(rows: Tensor) -> Tensor:
     """Whether no two rows of (n, dim) are the same: draws that repeat are not draws."""
-    return fact(len(rows.detach().unique(dim=0)) == len(rows))
+    # Different rows have different products with random weights, and numbers sort faster than rows.
+    weights = torch.rand(rows.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return fact(len((rows.detach().double() * weights).sum(1).unique()) == len(rows))

@@ -5,7 +5,17 @@ from pathlib import Path
 
 from etude.errors import UsageError, unknown
 from etude.verify.contract import Contract
-from etude.verify.contracts import gan_losses, gan_networks, gan_training
+from etude.verify.contracts import (
+    classifier,
+    gan_losses,
+    gan_networks,
+    gan_training,
+    gradients,
+    layers,
+    optimizers,
+    spatial,
+    vae,
+)
 
 CONTRACTS: dict[str, Contract] = {
     each.name: each
@@ -15,6 +25,16 @@ CONTRACTS: dict[str, Contract] = {
             "noise, networks, losses, optimizer and training step of the two MNIST GANs",
             (*gan_networks.CHECKS, *gan_losses.CHECKS, *gan_training.CHECKS),
         ),
+        Contract("vae", "sampling, shapes, gradients and losses of a variational autoencoder", vae.CHECKS),
+        Contract("cvae", "the same for a conditional one, given the label", vae.CONDITIONAL_CHECKS),
+        Contract("classifier", "LeNet, normalisation, training step and evaluation", classifier.CHECKS),
+        Contract("gradients", "the numerical gradient", gradients.CHECKS),
+        Contract(
+            "layers",
+            "dropout, embedding, batch-norm, attention, max-pooling, convolution from tensors",
+            (*layers.CHECKS, *spatial.CHECKS),
+        ),
+        Contract("optimizers", "SGD, momentum, Adam, AdamW; L2 against weight decay", optimizers.CHECKS),
     )
 }
 
