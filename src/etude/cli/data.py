@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 if TYPE_CHECKING:
     from etude.data.dataset import Dataset
+
+Name = Positional[Annotated[str, arg(metavar="NAME")]]
 
 
 def list_data(data_dir: Path | None = None, json: bool = False) -> None:
@@ -32,20 +34,22 @@ def list_data(data_dir: Path | None = None, json: bool = False) -> None:
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("data", "train", "test", "shape", "classes", "where", "licence"):
-        table.add_column(heading, justify="right" if heading in ("train", "test", "classes") else "left")
+    for heading in ("data", "train", "test", "shape", "classes"):
+        table.add_column(heading, justify="right" if heading in ("train", "test", "classes") else "left", no_wrap=True)
+    table.add_column("licence")
+    table.add_column("where", overflow="fold")
     for row in rows:
         shape = "×".join(map(str, row["image_shape"]))
         counts = (f"{row['train_images']:,}", f"{row['test_images']:,}", shape, str(row["num_classes"]))
         where = row["error"] or row["where"] or f"not here: `etude data fetch {row['name']}`"
-        table.add_row(row["name"], *counts, escape(where), row["licence"])
+        table.add_row(row["name"], *counts, row["licence"], escape(where))
     console = Console()
     console.print(table)
     console.print("\nYour own images: folder:PATH, one folder per class below PATH.", highlight=False)
     console.print(f"Looked in {', '.join(searched)}.", highlight=False, soft_wrap=True, markup=False)
 
 
-def fetch(name: Positional[str], data_dir: Path | None = None) -> None:
+def fetch(name: Name, data_dir: Path | None = None) -> None:
     """Download a data set, unless it is here already.
 
     Args:
@@ -59,7 +63,7 @@ def fetch(name: Positional[str], data_dir: Path | None = None) -> None:
 
 
 def show(
-    name: Positional[str],
+    name: Name,
     data_dir: Path | None = None,
     out: Path | None = None,
     json: bool = False,

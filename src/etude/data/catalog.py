@@ -115,7 +115,7 @@ CATALOG = {
             image_shape=(3, 32, 32),
             train_images=50_000,
             test_images=10_000,
-            licence="none stated; cite the source",
+            licence="none stated",
             source="CIFAR-10 (Krizhevsky 2009), https://www.cs.toronto.edu/~kriz/cifar.html",
             subfolders=(
                 "cifar-10-batches-py",

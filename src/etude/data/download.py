@@ -1,7 +1,7 @@
 """Fetching a data set: from the first of several mirrors that works, resumed after a kill, checked by its content.
 
 A mirror may have zipped the same content anew, so what counts is the checksum of what is inside. An unfinished file
-stays beside its target as `.NAME.MIRROR.part` and is continued the next time.
+stays beside its target, named as `part_path` says, and is continued the next time.
 """
 
 import fcntl
@@ -51,6 +51,11 @@ class Download:
     """More than the file has, and more than its content: a mirror that sends more is not believed."""
 
 
+def part_path(folder: Path, file: str, url: str) -> Path:
+    """Where the unfinished download of `url` is kept; mirrors may differ, so each has its own."""
+    return folder / f".{file}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part"
+
+
 class _Refused(Exception):
     """A mirror does not give the file; the text says why, in a few words."""
 
@@ -90,7 +95,7 @@ def _fetch_one(name: str, download: Download, folder: Path, progress: Progress) 
     """Try the mirrors in turn. A file continued from an earlier try may be a mixture: it gets a second, fresh one."""
     archive, reasons = folder / download.file, []
     for url in download.mirrors:
-        part = folder / f".{download.file}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part"
+        part = part_path(folder, download.file, url)
         while True:
             continued = part.exists() or archive.exists()
             try:
@@ -122,8 +127,9 @@ def _retrieve(url: str, archive: Path, part: Path, download: Download, progress:
         task = progress.add_task(download.file, total=None)
         try:
             _receive(url, part, download.most_bytes, progress, task)
-        finally:
-            progress.stop_task(task)
+        except BaseException:
+            progress.remove_task(task)
+            raise
         part.replace(output_file)
 
     pooch.get_logger().setLevel("WARNING")  # else it tells every user to note down a hash

@@ -1,0 +1,152 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from etude.cli.data import fetch, list_data, show
+from etude.errors import DataError, DiskError, UsageError
+
+
+@pytest.fixture(autouse=True)
+def no_data_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Hide the data of this machine; work in an empty folder, on a terminal of 140 columns."""
+    monkeypatch.delenv("ETUDE_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere/cache")
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setattr("etude.data.places.SYSTEM_FOLDER", Path("/nowhere/datasets"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return [line.rstrip() for line in printed.out.splitlines()]
+
+
+def test_the_list_says_what_is_here_and_how_to_get_the_rest(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "cifar10").mkdir()
+    for batch in ("data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"):
+        (tmp_path / "cifar10" / batch).touch()
+    list_data(Path("."))
+    assert lines(capsys) == [
+        "data            train    test  shape    classes  licence       where",
+        "digits          1,500     297  1×28×28       10  CC BY 4.0     comes with étude",
+        "mnist          60,000  10,000  1×28×28       10  CC BY-SA 3.0  not here: `etude data fetch mnist`",
+        "fashion-mnist  60,000  10,000  1×28×28       10  MIT           not here: `etude data fetch fashion-mnist`",
+        "cifar10        50,000  10,000  3×32×32       10  none stated   cifar10",
+        "",
+        "Your own images: folder:PATH, one folder per class below PATH.",
+        "Looked in ., /nowhere/cache/etude, /nowhere/datasets.",
+    ]
+
+
+def test_a_narrow_terminal_shows_whole_paths(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    place = tmp_path / "a-long-name-of-a-folder/cifar-10-python.tar.gz"
+    place.parent.mkdir()
+    place.touch()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COLUMNS", "80")
+        list_data(place.parent)
+    printed = lines(capsys)
+    column = printed[0].index("where")
+    assert max(map(len, printed[:-1])) <= 80
+    assert str(place) in "".join(line[column:] for line in printed)
+
+
+def test_the_list_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> None:
+    list_data(json=True)
+    (line,) = lines(capsys)
+    listed = json.loads(line)
+    assert listed["searched"] == ["/nowhere/cache/etude", "/nowhere/datasets"]
+    assert [row["name"] for row in listed["data"]] == ["digits", "mnist", "fashion-mnist", "cifar10"]
+    assert listed["data"][1] == {
+        "name": "mnist",
+        "train_images": 60_000,
+        "test_images": 10_000,
+        "image_shape": [1, 28, 28],
+        "num_classes": 10,
+        "where": None,
+        "error": None,
+        "licence": "CC BY-SA 3.0",
+        "source": "MNIST (LeCun, Cortes and Burges 1998), http://yann.lecun.com/exdb/mnist",
+    }
+
+
+def test_a_damaged_file_is_listed_as_such(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for file in ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte"):
+        (tmp_path / file).touch()
+    (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"GIF89a")
+    list_data(tmp_path, json=True)
+    listed = json.loads(lines(capsys)[0])
+    assert listed["data"][1]["where"] is None
+    assert listed["data"][1]["error"] == (
+        f"{tmp_path / 't10k-labels-idx1-ubyte'}: not an IDX file of 1-dimensional unsigned bytes "
+        "(starts with 47494638, expected 00000801); get a fresh copy."
+    )
+
+
+def test_fetch_says_where_the_data_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    fetch("digits")
+    assert lines(capsys) == ["digits comes with étude: nothing to fetch"]
+    asked: list[Any] = []
+
+    def fetched(name: str, data_dir: Path | None) -> Path:
+        asked.append((name, data_dir))
+        return Path("there/mnist")
+
+    monkeypatch.setattr("etude.data.loading.fetch", fetched)
+    fetch("mnist", Path("there"))
+    assert lines(capsys) == ["mnist is in there/mnist"]
+    assert asked == [("mnist", Path("there"))]
+
+
+def folder_of_images(root: Path) -> None:
+    for name, colours in (("[red] cars", 3), ("tea", 2)):
+        (root / name).mkdir(parents=True)
+        for number in range(colours):
+            Image.new("RGB", (20, 30), (200, number, 0)).save(root / name / f"{number}.png")
+
+
+def test_show_counts_and_draws(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    folder_of_images(tmp_path / "pictures")
+    show("folder:pictures")
+    assert lines(capsys) == [
+        "folder:pictures: images of 3×32×32, licence: not stated",
+        str(tmp_path / "pictures"),
+        "",
+        "class       train  test",
+        "[red] cars      2     1",
+        "tea             1     1",
+        "all             3     2",
+        "",
+        "Samples of each class: pictures-samples.png",
+    ]
+    with Image.open("pictures-samples.png") as image:
+        pixels = np.asarray(image.convert("RGB"))
+    assert ((pixels[:, :, 0] == 200) & (pixels[:, :, 2] == 0)).sum() > 3 * 64 * 64 * 0.9
+
+
+def test_show_as_json_is_one_object(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    show("digits", out=tmp_path / "new.png", json=True)
+    (line,) = lines(capsys)
+    shown = json.loads(line)
+    assert shown["counts"]["test"] == dict(zip("0123456789", [27, 34, 27, 28, 26, 32, 28, 35, 29, 31], strict=True))
+    assert sum(shown["counts"]["train"].values()) == 1_500
+    assert shown["picture"] == str(tmp_path / "new.png")
+    assert (tmp_path / "new.png").read_bytes().startswith(b"\x89PNG")
+    assert (shown["name"], shown["image_shape"], shown["licence"]) == ("digits", [1, 28, 28], "CC BY 4.0")
+
+
+def test_mistakes_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="unknown data set 'digit': did you mean 'digits'"):
+        show("digit")
+    with pytest.raises(DataError, match=r"^nothing: no such folder; folder:PATH needs one folder per class below"):
+        show("folder:nothing")
+    with pytest.raises(DiskError, match=r"^cannot write none/x\.png: no such file or directory"):
+        show("digits", out=Path("none/x.png"))
+    with pytest.raises(UsageError, match=r"^--data-dir none: no such folder"):
+        list_data(Path("none"))

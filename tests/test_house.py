@@ -1,0 +1,129 @@
+"""The rules of the house that a program can check: one-way imports, names and sizes of modules."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "src" / "etude"
+
+# A line may import from the lines above it and from itself. `etude/__init__.py` imports lazily and is exempt.
+LINES = [
+    {"errors", "files", "losses", "data", "models", "metrics", "drawing"},
+    {"inspection"},
+    {"recipes", "runs"},
+    {"training"},
+    {"measure", "sweeps", "verify", "studies"},
+    {"report", "studio", "cli", "__main__"},
+]
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
+MOST_LINES = 400
+
+
+def modules(package: Path) -> list[Path]:
+    return sorted(package.rglob("*.py"))
+
+
+def line_of(part: str) -> int | None:
+    return next((number for number, line in enumerate(LINES) if part in line), None)
+
+
+def part_of(name: str) -> str:
+    """`etude.data.idx` belongs to `data`; the package itself, `etude`, to ''."""
+    return name.split(".")[1] if "." in name else ""
+
+
+def imported_names(tree: ast.Module, package_name: str) -> Iterator[tuple[int, str]]:
+    """Line number and full name of every module of étude that a module imports, inside functions too."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import():
+                found = [alias.name for alias in node.names]
+            case ast.ImportFrom(module=module, level=level):
+                above = package_name.split(".")[: -(level - 1) or None] if level else []
+                source = ".".join([*above, *([module] if module else [])])
+                # `from etude import losses` imports a part of étude, `from etude.losses import elbo` names its source.
+                found = [f"etude.{alias.name}" for alias in node.names] if source == "etude" else [source]
+            case ast.Call(func=ast.Name(id="import_module") | ast.Attribute(attr="import_module"), args=[first, *_]):
+                found = [first.value] if isinstance(first, ast.Constant) and isinstance(first.value, str) else []
+            case _:
+                continue
+        yield from ((node.lineno, name) for name in found if name.split(".")[0] == "etude")
+
+
+def import_mistakes(package: Path) -> list[str]:
+    """One line for every import that goes down the list, and for every part of the package that is not on it."""
+    mistakes = []
+    for path in modules(package):
+        relative = path.relative_to(package)
+        if relative == Path("__init__.py"):
+            continue
+        names = ["etude", *relative.with_suffix("").parts]
+        own = line_of(names[1])
+        if own is None:
+            mistakes.append(
+                f"{relative}: `{names[1]}` is on no line of the house; add it to LINES in {Path(__file__).name}"
+            )
+            continue
+        for number, name in imported_names(ast.parse(path.read_text("utf-8")), ".".join(names[:-1])):
+            part = part_of(name)
+            other = line_of(part)
+            if other is None:
+                mistakes.append(f"{relative}:{number}: imports {name}, which is on no line of the house")
+            elif other > own:
+                mistakes.append(f"{relative}:{number}: {names[1]} imports {name}, from a lower line")
+    return mistakes
+
+
+def test_imports_run_one_way() -> None:
+    assert import_mistakes(PACKAGE) == []
+
+
+def test_no_module_has_a_name_that_says_nothing() -> None:
+    parts = [part for path in modules(PACKAGE) for part in path.relative_to(PACKAGE).with_suffix("").parts]
+    assert "losses" in parts
+    assert FORBIDDEN_NAMES.isdisjoint(parts)
+
+
+def test_no_module_is_too_long() -> None:
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text("utf-8").splitlines()) for path in modules(PACKAGE)}
+    assert len(lengths) > 5
+    assert {name: length for name, length in lengths.items() if length > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "mistakes"),
+    [
+        ("models/vae.py", "from etude.errors import UsageError\nimport etude.losses, torch", []),
+        ("models/vae.py", "from etude import data\nfrom .gan import Generator\nfrom .. import losses", []),
+        ("runs/run.py", "import etude.recipes\nfrom .checkpoint import save\nfrom ..models.vae import VAE", []),
+        ("cli/train.py", "def train():\n    from etude.training import loop", []),
+        ("models/vae.py", "import etude.runs", ["models/vae.py:1: models imports etude.runs, from a lower line"]),
+        (
+            "losses.py",
+            "import math\ndef f():\n    from etude.training.loop import fit",
+            ["losses.py:3: losses imports etude.training.loop, from a lower line"],
+        ),
+        ("data/idx.py", "from ..cli import main", ["data/idx.py:1: data imports etude.cli, from a lower line"]),
+        ("data/idx.py", "from .. import report", ["data/idx.py:1: data imports etude.report, from a lower line"]),
+        (
+            "inspection/__init__.py",
+            "from ..runs.run import Run",
+            ["inspection/__init__.py:1: inspection imports etude.runs.run, from a lower line"],
+        ),
+        (
+            "training/loop.py",
+            "import importlib\nimportlib.import_module('etude.studio')",
+            ["training/loop.py:2: training imports etude.studio, from a lower line"],
+        ),
+        ("cli.py", "from etude import load", ["cli.py:1: imports etude.load, which is on no line of the house"]),
+        ("cli.py", "import etude", ["cli.py:1: imports etude, which is on no line of the house"]),
+        ("zoo.py", "import math", ["zoo.py: `zoo` is on no line of the house; add it to LINES in test_house.py"]),
+        ("__init__.py", "from etude.cli import main", []),
+    ],
+)  # fmt: skip
+def test_the_check_itself(tmp_path: Path, path: str, source: str, mistakes: list[str]) -> None:
+    (tmp_path / path).parent.mkdir(exist_ok=True)
+    (tmp_path / path).write_text(source, "utf-8")
+    assert import_mistakes(tmp_path) == mistakes
