@@ -192,6 +192,16 @@ _L2 = "g + λ w"
 _MOMENTUM = "v ← μ v + g, w ← w − α v"
 
 
+def _momentum_mistakes() -> tuple[Mistake, ...]:
+    return (
+        _SIGN,
+        mistake("dampened gradient", "v ← μ v + (1 − μ) g", _MOMENTUM, dampened=True),
+        mistake("Nesterov's momentum", "w ← w − α (g + μ v)", _MOMENTUM, nesterov=True),
+        mistake("velocity not kept", "v ← g", _MOMENTUM, remembers=False),
+        mistake("velocity subtracted", "v ← g − μ v", _MOMENTUM, velocity_sign=-1.0),
+    )
+
+
 def _adam_mistakes() -> tuple[Mistake, ...]:
     return (
         _SIGN,
@@ -227,13 +237,7 @@ CHECKS = (
         name="SGD.momentum",
         call="SGD(params, lr, momentum, weight_decay).step(): v ← μ v + g, w ← w − α v",
         right=SGD,
-        mistakes=(
-            _SIGN,
-            mistake("dampened gradient", "v ← μ v + (1 − μ) g", _MOMENTUM, dampened=True),
-            mistake("Nesterov's momentum", "w ← w − α (g + μ v)", _MOMENTUM, nesterov=True),
-            mistake("velocity not kept", "v ← g", _MOMENTUM, remembers=False),
-            mistake("velocity subtracted", "v ← g − μ v", _MOMENTUM, velocity_sign=-1.0),
-        ),
+        mistakes=_momentum_mistakes(),
         extremes=_sgd(0.9, 0.0),
         observe=_observe,
     ),
@@ -250,6 +254,7 @@ CHECKS = (
             mistake(
                 "decay apart from the momentum", "w ← (1 − α λ) w − α v", "v ← μ v + g + λ w", decay="after momentum"
             ),
+            *_momentum_mistakes(),
         ),
         extremes=_sgd(0.9, 0.1),
         observe=_observe,
@@ -272,6 +277,7 @@ CHECKS = (
             mistake("L2 forgotten", "g", _L2, decay_factor=0.0),
             mistake("L2 with factor 2", "g + 2 λ w", _L2, decay_factor=2.0),
             mistake("sign of the L2 term", "g − λ w", _L2, decay_factor=-1.0),
+            *_adam_mistakes(),
         ),
         extremes=_adam(0.1),
         observe=_observe,
