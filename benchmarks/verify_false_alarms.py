@@ -1,9 +1,10 @@
 """How often `verify` calls a right answer wrong: the right variants of the tests, over many seeds.
 
-    python benchmarks/verify_false_alarms.py FIRST LAST [CONTRACT …]
+    python benchmarks/verify_false_alarms.py FIRST LAST [all|random|fixed]
 
-For every seed in [FIRST, LAST) and every contract, one of its right variants in turn is judged by all checks; checks of
-random draws judge all variants. Prints the number of verdicts and every one that is not `pass`.
+For every seed in [FIRST, LAST) every contract judges right variants: checks of random draws ("random") all of them,
+the others ("fixed", whose inputs are generated) one in turn. Prints the number of verdicts and every one that is not
+`pass`. All of it takes about 3 s a seed on one core, the random draws half a second.
 """
 
 import importlib
@@ -16,7 +17,7 @@ ANSWERS = Path(__file__).parent.parent / "tests" / "verify" / "answers"
 NUM_VARIANTS = 3
 
 
-def main(first: int, last: int, names: list[str]) -> None:
+def main(first: int, last: int, kind: str) -> None:
     from etude.verify import CONTRACTS
     from etude.verify.matching import judge
 
@@ -24,8 +25,10 @@ def main(first: int, last: int, names: list[str]) -> None:
     sys.path.insert(0, str(ANSWERS))
     start, verdicts, alarms = time.perf_counter(), 0, 0
     for seed in range(first, last):
-        for contract in [CONTRACTS[name] for name in names or CONTRACTS]:
+        for contract in CONTRACTS.values():
             for check in contract.checks:
+                if kind == ("fixed" if check.is_random else "random"):
+                    continue
                 variants = range(NUM_VARIANTS) if check.is_random else [seed % NUM_VARIANTS]
                 for variant in variants:
                     answer = importlib.import_module(f"{contract.name}_right_{variant + 1}")
@@ -34,10 +37,11 @@ def main(first: int, last: int, names: list[str]) -> None:
                     if result.status != "pass":
                         alarms += 1
                         print(f"false alarm: seed {seed}, {contract.name}_right_{variant + 1}: {result}", flush=True)
-        if (seed + 1 - first) % 50 == 0 or seed + 1 == last:
+        if (seed + 1 - first) % 20 == 0 or seed + 1 == last:
             seconds = time.perf_counter() - start
-            print(f"seeds {first} to {seed}: {alarms} false alarms in {verdicts:,} verdicts, {seconds:.0f} s", flush=True)
+            verdict = f"{alarms} false alarms in {verdicts:,} verdicts"
+            print(f"seeds {first} to {seed}: {verdict}, {seconds:.0f} s", flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else "all")

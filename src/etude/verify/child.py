@@ -67,9 +67,10 @@ def main(reports: Path) -> None:
     signal.setitimer(signal.ITIMER_REAL, 0)
     report({"notes": loaded.notes})
 
+    looked_for = {check.looks_for for check in contract.checks}
     for check in contract.checks:
         if check.looks_for not in loaded.names:
-            message = loaded.missing(check.looks_for)
+            message = loaded.missing(check.looks_for, looked_for)
             report({"result": asdict(CheckResult(name=check.name, status="missing", message=message))})
             continue
         size = reports.stat().st_size

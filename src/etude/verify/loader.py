@@ -12,7 +12,7 @@ import json
 import runpy
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -32,9 +32,10 @@ class Loaded:
     notes: tuple[str, ...] = ()
     """What was skipped, one line each."""
 
-    def missing(self, name: str) -> str:
-        """The message for a name that is not there."""
-        near = get_close_matches(name, [each for each in self.names if not each.startswith("_")], n=1, cutoff=0.5)
+    def missing(self, name: str, looked_for: Collection[str]) -> str:
+        """The message for a name that is not there; a near miss is none of the names that are `looked_for` too."""
+        others = [each for each in self.names if not each.startswith("_") and each not in looked_for]
+        near = get_close_matches(name, others, n=1)
         hint = f"did you mean to rename {near[0]}?" if near else "define it."
         return f"nothing is called {name}; {hint} An adapter maps other names."
 

@@ -147,7 +147,7 @@ def _run(
     check: Check, candidate: Any, case: Case, seen: Observation | None, seed: int, dtype: torch.dtype
 ) -> Observation:
     own = seed if seen is None else seed + 1  # a mutant's draws are its own
-    torch.manual_seed(own)
+    torch.default_generator.manual_seed(own)  # torch.manual_seed seeds accelerators too, slowly
     np.random.seed(own % 2**32)  # noqa: NPY002  learners' code draws from it
     random.seed(own)
     torch.set_default_dtype(dtype)
@@ -203,6 +203,8 @@ def _message(check: Check, mistakes: tuple[Mistake, ...], trials: list[Trial], w
         number = "this mistake" if len(mistakes) == 1 else "these mistakes"
         return f"your output equals {number} on every input tried ({len(trials)}); {lines}."
     if isinstance(wrong.seen, Refused):
+        if wrong.seen.kind == "signature":
+            return f"{wrong.seen} as {check.call}."
         return f"{wrong.seen}; call: {check.call}."
     expected = predict(check, (), wrong, seed)
     if isinstance(expected, Refused):

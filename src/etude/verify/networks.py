@@ -70,15 +70,16 @@ def observe_network(factory: Callable[..., Any], case: Mapping[str, Any], seen: 
 
 def _run(factory: Callable[..., Any], case: Mapping[str, Any], images: Tensor, seen: Observation | None) -> Observation:
     network = build(factory, *case["arguments"]).train()
-    order = parameters_in_order_of_use(network, lambda: call(network, images, name="its forward"))
-    if seen is not None and seen.state is not None:
+    if seen is not None and seen.state is not None:  # a mutant of ours, whose parameters are in order of use
+        order = list(network.parameters())
         _copy(seen.state, order)
     else:
+        order = parameters_in_order_of_use(network, lambda: call(network, images, name="its forward"))
         fill(order, case["seed"])
     output = tensor_result(call(network, images, name="its forward"), "its forward")
     # A generator may return (batch, pixels) or images.
     result = output.flatten(1) if case.get("flat") and output.ndim > 1 else output
-    return Observation({"result": result.detach()}, state=[parameter.detach().clone() for parameter in order])
+    return Observation({"result": result.detach()}, state=[parameter.detach() for parameter in order])
 
 
 def _copy(values: list[Tensor], parameters: list[nn.Parameter]) -> None:

@@ -47,8 +47,7 @@ def call(function: Callable[..., Any], *arguments: Any, name: str = "it") -> Any
         try:
             signature.bind(*arguments)
         except TypeError:
-            given = f"{len(arguments)} argument{'s' * (len(arguments) != 1)}"
-            raise Refused("signature", f"{name} takes {signature}; it is called with {given}") from None
+            raise Refused("signature", f"{name} takes {signature}; it is called") from None
     try:
         return function(*arguments)
     except (NotAllowed, MemoryError) as error:
