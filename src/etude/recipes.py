@@ -54,11 +54,11 @@ class Optimizer:
     def __post_init__(self) -> None:
         _require(
             "optimizer",
-            (self.learning_rate > 0, "learning-rate", self.learning_rate, "above 0"),
+            (0 < self.learning_rate < math.inf, "learning-rate", self.learning_rate, "above 0"),
             (0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)"),
             (0 <= self.beta1 < 1, "beta1", self.beta1, "in [0, 1)"),
             (0 <= self.beta2 < 1, "beta2", self.beta2, "in [0, 1)"),
-            (self.weight_decay >= 0, "weight-decay", self.weight_decay, "0 or more"),
+            (0 <= self.weight_decay < math.inf, "weight-decay", self.weight_decay, "0 or more"),
         )
 
     def learning_rate_at(self, progress: float) -> float:
@@ -160,7 +160,7 @@ class Adversarial(Recipe):
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         yield self.noise_dim >= 1, "noise-dim", self.noise_dim, "at least 1"
         yield self.discriminator_steps >= 1, "discriminator-steps", self.discriminator_steps, "at least 1"
-        yield self.gradient_penalty >= 0, "gradient-penalty", self.gradient_penalty, "0 or more"
+        yield 0 <= self.gradient_penalty < math.inf, "gradient-penalty", self.gradient_penalty, "0 or more"
         yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for a GAN (batch-norm needs two images)"
 
 
@@ -183,8 +183,8 @@ class Variational(Recipe):
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         yield self.latent_dim >= 1, "latent-dim", self.latent_dim, "at least 1"
-        yield self.beta >= 0, "beta", self.beta, "0 or more"
-        yield self.free_bits_nats >= 0, "free-bits-nats", self.free_bits_nats, "0 or more"
+        yield 0 <= self.beta < math.inf, "beta", self.beta, "0 or more"
+        yield 0 <= self.free_bits_nats < math.inf, "free-bits-nats", self.free_bits_nats, "0 or more"
 
 
 _LENET = Classifier(
@@ -260,6 +260,12 @@ def get(name: str) -> Recipe:
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES, hint="`etude recipes` describes them")
     return RECIPES[name]
+
+
+def change(recipe: Recipe, **changes: Any) -> Recipe:
+    """The recipe with some fields changed; `UsageError` for a field it has not or a value of the wrong type."""
+    values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    return _build(type(recipe), {**values, **changes}, f"recipe {recipe.name}")
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:

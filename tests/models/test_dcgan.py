@@ -15,12 +15,12 @@ def seeded(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def discriminator() -> ConvDiscriminator:
     return ConvDiscriminator((1, 28, 28))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def generator() -> ConvGenerator:
     return ConvGenerator(96, (1, 28, 28))
 

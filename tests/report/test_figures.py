@@ -190,23 +190,6 @@ def test_gan_losses_have_their_equilibrium(tmp_path: Path, name: str, texts: lis
     assert [text.get_text() for text in axes.texts] == texts
 
 
-def test_equilibrium_values_are_the_losses_at_equal_scores() -> None:
-    from etude.losses import ADVERSARIAL
-
-    # D = ½: the score 0 where D is its sigmoid, and ½ itself for least squares.
-    for name, networks in learning._EQUILIBRIUM.items():
-        scores = torch.full((8, 1), 0.5 if name == "least_squares" else 0.0, dtype=torch.float64)
-        loss = ADVERSARIAL[name]
-        assert networks["discriminator"][1] == pytest.approx(loss.discriminator(scores, scores).item(), rel=1e-12)
-        assert networks["generator"][1] == pytest.approx(loss.generator(scores).item(), rel=1e-12)
-
-
-def test_every_adversarial_loss_has_a_unit() -> None:
-    from etude.losses import ADVERSARIAL
-
-    assert learning._ADVERSARIAL_UNITS.keys() == ADVERSARIAL.keys()
-
-
 def test_vae_losses_stand_at_the_steps_they_were_measured(tmp_path: Path) -> None:
     figure = learning.losses(Material(make_run(tmp_path, digits("vae")), data_dir=None))
     assert [axes.get_title("left") for axes in figure.axes] == ["Loss", "Reconstruction", "KL to the prior"]

@@ -2,6 +2,7 @@
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -34,7 +35,7 @@ class StopAfter(Display):
             signal.raise_signal(self.number)
 
 
-def train(recipe: str, folder: Path, display: Display | None = None, **changes: object) -> Run:
+def train(recipe: str, folder: Path, display: Display | None = None, **changes: Any) -> Run:
     changes = {key: value for key, value in {**SHORT[recipe], **changes}.items() if value is not None}
     return etude.train(
         recipe, data="digits", name="run", runs_dir=folder, threads=1, display=display or Display(quiet=True), **changes

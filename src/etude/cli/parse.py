@@ -4,7 +4,6 @@ import contextlib
 import functools
 import io
 import re
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +11,12 @@ import tyro
 
 from etude.errors import UsageError
 
-CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone, tyro.conf.HelptextFromCommentsOff)
+CONFIG = (
+    tyro.conf.FlagCreatePairsOff,
+    tyro.conf.DisallowNone,
+    tyro.conf.HelptextFromCommentsOff,
+    tyro.conf.PositionalMetavarFromFieldName,
+)
 
 
 def parse_call(command: Callable[..., object], *, prog: str, arguments: Sequence[str]) -> Callable[[], object]:
@@ -32,19 +36,17 @@ def parse(target: Any, *, prog: str, arguments: Sequence[str], **options: Any) -
         with contextlib.redirect_stderr(box):
             return tyro.cli(target, prog=prog, args=arguments, config=CONFIG, **options)
     except SystemExit as stop:
-        if not stop.code:
+        if not stop.code:  # --help
             raise
         raise UsageError(_one_line(box.getvalue(), prog)) from None
-    finally:
-        if not box.getvalue().startswith("╭"):  # warnings and the like
-            sys.stderr.write(box.getvalue())
 
 
 def _one_line(box: str, prog: str) -> str:
-    """What tyro's framed message says, on one line: `│ words │` rows, parts divided by `│ ──── │`."""
-    rows = re.findall(r"^│(.*)│$", box, flags=re.MULTILINE)
-    parts = [" ".join(part.split()) for part in re.split(r"─{4,}", " ".join(rows))]
-    problem = parts[0].replace("Unrecognized options: ", "unknown flag or word: ").rstrip(".")
-    near = re.search(r"Perhaps you meant: (--\S+)", " ".join(parts))
-    suggestion = f"; did you mean {near[1]}?" if near else ""
-    return f"{problem}{suggestion or ';'} `{prog} --help` lists what is allowed."
+    """What tyro's framed message says, on one line: rows under a title, parts divided by rules of `─` or `-`."""
+    rows = [row.strip("│ ") for row in box.splitlines()[1:]]
+    parts = [" ".join(part.split()) for part in re.split(r"^[─╰╯-]{4,}$", "\n".join(rows), flags=re.MULTILINE)]
+    problem, *rest = filter(None, parts)
+    near = re.search(r"Perhaps you meant: (--\S+)", " ".join(rest))
+    suggestion = f"; did you mean {near[1]}?" if near else ";"
+    problem = problem.replace("Unrecognized options: ", "unknown flag or word: ").rstrip(".")
+    return f"{problem}{suggestion} `{prog} --help` lists what is allowed."

@@ -54,7 +54,7 @@ def confusion_matrix(counts: np.ndarray, *, class_names: Sequence[str], title: s
     if with_numbers:
         for row, column in np.argwhere(counts).tolist():
             share = shares[row, column]
-            colour = "white" if share > 0.35 else "black"
+            colour = "white" if share > 0.3 else "black"
             count = f"{counts[row, column]:,}"
             axes.text(column, row - 0.14, count, ha="center", va="center", color=colour, fontsize=8.5)
             axes.text(column, row + 0.22, f"{share:.1%}", ha="center", va="center", color=colour, fontsize=6.5)

@@ -37,7 +37,10 @@ class EventWriter:
 
     def size_bytes(self) -> int:
         """The size of the file, once every event so far is on the disk."""
-        os.fsync(self._file.fileno())
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise cannot_write(self._path, error) from error
         return self._file.tell()
 
     def __enter__(self) -> Self:

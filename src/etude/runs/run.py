@@ -29,6 +29,7 @@ from etude.runs import checkpoint
 from etude.runs.events import Table, read_events
 from etude.runs.lock import is_training
 from etude.runs.networks import build_networks
+from etude.runs.notebook import run_html
 from etude.runs.streams import stream
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Run:
     def model(self) -> nn.Module:
         """The trained network; of a GAN both, as a `ModuleDict` with `discriminator` and `generator`."""
         networks = self.networks
-        return next(iter(networks.values())) if len(networks) == 1 else nn.ModuleDict(networks)
+        return next(iter(networks.values())) if len(networks) == 1 else nn.ModuleDict(networks).eval()
 
     def checkpoint_path(self) -> Path:
         """The folder of the checkpoint in use."""
@@ -200,7 +201,7 @@ class Run:
         return network
 
     def _cannot(self, verb: str, wanted: str) -> UsageError:
-        return UsageError(f"run {self.name} is a {self.recipe.family} run and cannot {verb}; choose a run of {wanted}.")
+        return UsageError(f"run {self.name} is of a {self.recipe.name} and cannot {verb}: choose a run of {wanted}.")
 
     def _images(self, images: "ArrayLike | Tensor") -> Tensor:
         tensor = torch.as_tensor(images)
@@ -216,7 +217,10 @@ class Run:
             return [(part, None) for part in inputs.split(IMAGES_AT_ONCE)]
         if labels is None:
             raise UsageError(f"run {self.name} is conditional: give the labels too, one for all or one each.")
-        each = torch.as_tensor(np.asarray(labels), dtype=torch.int64).expand(len(inputs))
+        each = torch.as_tensor(np.asarray(labels), dtype=torch.int64)
+        if each.ndim > 1 or each.numel() not in (1, len(inputs)):
+            raise UsageError(f"{each.numel()} labels for {len(inputs)} inputs: give one for all or one each.")
+        each = each.expand(len(inputs))
         return list(zip(inputs.split(IMAGES_AT_ONCE), each.split(IMAGES_AT_ONCE), strict=True))
 
     def _no_labels(self, labels: object) -> None:
@@ -228,8 +232,6 @@ class Run:
         return f"<Run {self.name}: {self.recipe.name} on {self.recipe.data}, {state.status}, epoch {state.epoch}>"
 
     def _repr_html_(self) -> str:
-        from etude.runs.notebook import run_html
-
         return run_html(self)
 
 
@@ -239,7 +241,7 @@ def _read_configuration(path: Path) -> dict[str, Any]:
         raise RunError(f"no run at {path}: `etude runs` lists the runs there are.")
     try:
         configuration = json.loads(file.read_text())
-        version = configuration["format"]
+        version = int(configuration["format"])
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"damaged run {path}: recipe.json cannot be read ({error}); train it again.") from error
     if version > FORMAT:

@@ -8,7 +8,7 @@ from typing import Any
 from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
-from etude.errors import DataError, RunError, unknown
+from etude.errors import DataError, RunError
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir
 from etude.training.display import Display
@@ -34,11 +34,7 @@ def train(
     RECIPE-DATA-NUMBER) and lies in `runs_dir`; `data_dir` is where data is looked for first; `threads` the number of
     processor threads. Raises `Interrupted` after Ctrl-C, when all is saved for `resume`.
     """
-    recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
-    known = [field.name for field in dataclasses.fields(recipe)]
-    if unexpected := [change for change in changes if change not in known]:
-        raise unknown(f"field of recipe {recipe.name}:", unexpected[0], known)
-    recipe = dataclasses.replace(recipe, **changes)
+    recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
     if recipe.data.startswith("folder:"):  # so that the run can be resumed from another folder
         folder = Path(recipe.data.removeprefix("folder:")).expanduser().absolute()
         recipe = dataclasses.replace(recipe, data=f"folder:{folder}")

@@ -1,0 +1,20 @@
+"""The reference lines and units of loss curves agree with the losses themselves."""
+
+import pytest
+import torch
+
+from etude.losses import ADVERSARIAL
+from etude.runs import curves
+
+
+def test_equilibrium_values_are_the_losses_at_equal_scores() -> None:
+    # D = ½: the score 0 where D is its sigmoid, and ½ itself for least squares.
+    for name, networks in curves._EQUILIBRIUM.items():
+        scores = torch.full((8, 1), 0.5 if name == "least_squares" else 0.0, dtype=torch.float64)
+        loss = ADVERSARIAL[name]
+        assert networks["discriminator"][1] == pytest.approx(loss.discriminator(scores, scores).item(), rel=1e-12)
+        assert networks["generator"][1] == pytest.approx(loss.generator(scores).item(), rel=1e-12)
+
+
+def test_every_adversarial_loss_has_a_unit() -> None:
+    assert curves._ADVERSARIAL_UNITS.keys() == ADVERSARIAL.keys()

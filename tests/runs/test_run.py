@@ -1,0 +1,255 @@
+"""A run folder: made, named, listed, opened, and what its networks do."""
+
+import dataclasses
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import etude
+from etude.errors import DiskError, RunError, UsageError
+from etude.recipes import RECIPES
+from etude.runs import Run, State, create_run, find, list_paths
+from etude.runs.lock import is_training, training_lock
+from etude.training import Display
+
+CONFIGURATION = {
+    "dataset": {"image_shape": [1, 28, 28], "class_names": list("0123456789"), "train_images": 100, "data_dir": None}
+}
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+    """A briefly trained run of each kind, by recipe."""
+    folder = tmp_path_factory.mktemp("runs")
+    return {
+        name: etude.train(name, data="digits", epochs=1, runs_dir=folder, threads=1, display=Display(quiet=True))
+        for name in ("lenet", "gan", "dcgan", "vae", "cvae")
+    }
+
+
+def make(folder: Path, name: str | None = None, recipe: str = "vae") -> Run:
+    return create_run(RECIPES[recipe], name=name, runs_dir=folder, configuration=CONFIGURATION)
+
+
+def test_the_folder_holds_what_the_house_says(runs: dict[str, Run]) -> None:
+    run = runs["vae"]
+    assert run.name == "vae-digits-1"
+    names = {path.name for path in run.path.iterdir()}
+    assert names == {".lock", "recipe.json", "state.json", "metrics.jsonl", "samples", "checkpoints"}
+    configuration = json.loads((run.path / "recipe.json").read_text())
+    assert configuration["recipe"]["epochs"] == 1
+    assert configuration["dataset"]["train_images"] == 1500
+    assert set(configuration["versions"]) == {"python", "etude", "torch", "numpy"}
+    assert configuration["execution"] == {"device": "cpu", "threads": 1}
+
+
+def test_names_count_up_and_never_collide(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: make(tmp_path).name, range(24)))
+    assert sorted(made, key=lambda name: int(name.split("-")[-1])) == [f"vae-mnist-{n}" for n in range(1, 25)]
+    assert not list(tmp_path.glob(".new-*"))
+
+
+def test_a_name_that_is_taken(tmp_path: Path) -> None:
+    make(tmp_path, "mine")
+    with pytest.raises(RunError) as caught:
+        make(tmp_path, "mine")
+    assert str(caught.value) == (
+        f"run mine is already in {tmp_path}: choose another --name, or go on with `etude resume mine`."
+    )
+
+
+@pytest.mark.parametrize("name", ["../x", "a b", ".hidden", "", "a/b"])
+def test_a_name_that_cannot_be_a_folder(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        make(tmp_path, name)
+    assert str(caught.value) == (
+        f"--name {name!r} (allowed: letters, digits, '.', '_' and '-', starting with a letter or digit)."
+    )
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DiskError) as caught:
+        make(tmp_path / "file")
+    assert str(caught.value) == (
+        f"cannot write {tmp_path / 'file'}: not a directory; free some space or choose another folder."
+    )
+
+
+def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
+    make(tmp_path, "first")
+    assert find("first", runs_dir=tmp_path) == tmp_path / "first"
+    assert find(tmp_path / "first") == tmp_path / "first"
+    with pytest.raises(RunError) as caught:
+        find("frist", runs_dir=tmp_path)
+    assert str(caught.value) == f"no run 'frist' here or in {tmp_path}: did you mean 'first'? `etude runs` lists 1."
+
+
+def test_a_run_of_a_newer_version(tmp_path: Path) -> None:
+    run = make(tmp_path, "new")
+    file = run.path / "recipe.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 2}))
+    with pytest.raises(RunError) as caught:
+        Run(run.path)
+    assert str(caught.value) == f"run {run.path} is of format 2, newer than 1: update étude to open it."
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "x"}'])
+def test_a_damaged_recipe_file(text: str, tmp_path: Path) -> None:
+    run = make(tmp_path, "torn")
+    (run.path / "recipe.json").write_text(text)
+    with pytest.raises(RunError, match=rf"^damaged run {re.escape(str(run.path))}: recipe.json cannot be read"):
+        Run(run.path)
+
+
+def test_a_run_without_a_checkpoint(tmp_path: Path) -> None:
+    run = make(tmp_path, "young")
+    assert run.state.status == "interrupted"
+    with pytest.raises(RunError) as caught:
+        _ = run.model
+    assert str(caught.value) == f"run young has no checkpoint yet: train on with `etude resume {run.path}`."
+
+
+def test_a_damaged_checkpoint_says_so(runs: dict[str, Run]) -> None:
+    run = runs["gan"]
+    file = run.checkpoint_path() / "model.safetensors"
+    whole = file.read_bytes()
+    try:
+        file.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(RunError, match=r"^damaged checkpoint .*; delete its folder to use the one before it\.$"):
+            _ = Run(run.path).model
+    finally:
+        file.write_bytes(whole)
+
+
+def test_one_process_trains_a_run_at_a_time(tmp_path: Path) -> None:
+    run = make(tmp_path, "busy")
+    run.write_state(State(status="running"))
+    assert run.state.status == "interrupted"  # nobody holds it: its process was killed
+    with training_lock(run.path):
+        assert is_training(run.path)
+        assert run.state.status == "running"
+        with pytest.raises(RunError) as caught, training_lock(run.path):
+            pass
+    assert not is_training(run.path)
+    assert str(caught.value) == (f"run {run.path} is being trained by another process: wait for it, or stop it first.")
+
+
+def test_runs_are_listed_oldest_first(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        make(tmp_path, name)
+    (tmp_path / "not-a-run").mkdir()
+    assert [path.name for path in list_paths(tmp_path)] == ["b", "a"]
+
+
+def test_models(runs: dict[str, Run]) -> None:
+    for name, run in runs.items():
+        assert not run.model.training, name
+    assert set(runs["gan"].networks) == {"discriminator", "generator"}
+    assert runs["gan"].model.get_submodule("generator") is runs["gan"].networks["generator"]
+
+
+@pytest.mark.parametrize("name", ["gan", "dcgan", "vae", "cvae"])
+def test_samples_are_images_determined_by_the_seed(name: str, runs: dict[str, Run]) -> None:
+    run = runs[name]
+    images = run.sample(12, seed=3)
+    assert images.shape == (12, 1, 28, 28)
+    assert images.min() >= 0
+    assert images.max() <= 1
+    assert torch.equal(images, run.sample(12, seed=3))
+    assert not torch.equal(images, run.sample(12, seed=4))
+    with pytest.raises(UsageError, match=r"^--num 0 \(allowed: at least 1\)\.$"):
+        run.sample(0)
+
+
+def test_a_longer_sample_begins_as_a_shorter_one(runs: dict[str, Run]) -> None:
+    assert torch.allclose(runs["gan"].sample(600)[:5], runs["gan"].sample(5), atol=1e-6)
+
+
+def test_encode_and_decode(runs: dict[str, Run]) -> None:
+    run = runs["vae"]
+    images = run.dataset().test.images[:7]
+    z = run.encode(images)
+    assert z.shape == (7, 2)
+    assert torch.allclose(z, run.encode(images.float() / 255))
+    assert torch.allclose(z, run.encode(images.numpy()))
+    assert run.decode(z).shape == (7, 1, 28, 28)
+    assert torch.allclose(run.decode(np.zeros((1, 2))), run.decode(torch.zeros(1, 2)))
+
+
+def test_a_conditional_run_heeds_its_labels(runs: dict[str, Run]) -> None:
+    run = runs["cvae"]
+    z = torch.zeros(2, 2)
+    assert not torch.allclose(run.decode(z, labels=4), run.decode(z, labels=8))
+    assert torch.allclose(run.decode(z, labels=[4, 8])[:1], run.decode(z[:1], labels=4), atol=1e-6)
+    assert torch.equal(run.sample(3, labels=4), run.sample(3, labels=[4, 4, 4]))
+
+
+def test_classify_gives_probabilities(runs: dict[str, Run]) -> None:
+    run = runs["lenet"]
+    test = run.dataset().test
+    probabilities = run.classify(test.images)
+    assert torch.allclose(probabilities.sum(dim=1), torch.ones(297), atol=1e-5)
+    accuracy = (probabilities.argmax(dim=1) == test.labels).double().mean().item()
+    assert accuracy == pytest.approx(run.metrics().last()["test/accuracy"], abs=1e-6)
+
+
+def test_what_a_family_cannot_do(runs: dict[str, Run]) -> None:
+    images = torch.zeros(1, 1, 28, 28)
+    gan, vae, cvae = runs["gan"], runs["vae"], runs["cvae"]
+    cases = {
+        "run lenet-digits-1 is of a lenet and cannot sample: choose a run of a GAN or VAE.": lambda: runs[
+            "lenet"
+        ].sample(1),
+        "run gan-digits-1 is of a gan and cannot encode: choose a run of a VAE.": lambda: gan.encode(images),
+        "run vae-digits-1 is of a vae and cannot classify: choose a run of a classifier.": lambda: vae.classify(images),
+        "images of shape (1, 1, 27, 28); run vae-digits-1 takes (N, 1, 28, 28).": lambda: vae.encode(images[:, :, 1:]),
+        "latents of shape (1, 3); run vae-digits-1 decodes (N, 2).": lambda: vae.decode(torch.zeros(1, 3)),
+        "run vae-digits-1 (vae) knows no labels: leave them out, or train a cvae.": lambda: vae.sample(1, labels=3),
+        "run gan-digits-1 (gan) knows no labels: leave them out, or train a cvae.": lambda: gan.sample(1, labels=3),
+        "run cvae-digits-1 is conditional: give the labels too, one for all or one each.": lambda: cvae.encode(images),
+        "3 labels for 2 inputs: give one for all or one each.": lambda: cvae.decode(
+            torch.zeros(2, 2), labels=[1, 2, 3]
+        ),
+    }
+    for message, call in cases.items():
+        with pytest.raises(UsageError) as caught:
+            call()
+        assert str(caught.value) == message
+
+
+def test_metrics_are_a_table(runs: dict[str, Run]) -> None:
+    table = runs["vae"].metrics()
+    assert table.steps_per_epoch == 46
+    steps, values = table.series("test/loss_nats")
+    assert steps.tolist() == [46]
+    assert values[0] == pytest.approx(table.last()["test/reconstruction_nats"] + table.last()["test/kl_nats"], rel=1e-6)
+
+
+def test_a_run_says_what_it_is(runs: dict[str, Run]) -> None:
+    assert repr(runs["gan"]) == "<Run gan-digits-1: gan on digits, finished, epoch 1>"
+
+
+def test_a_finished_run_cannot_be_resumed(runs: dict[str, Run]) -> None:
+    run = runs["gan"]
+    with pytest.raises(RunError) as caught:
+        etude.resume(run)
+    assert str(caught.value) == f"run {run.path} is finished; train another with `etude train gan`."
+
+
+def test_best_checkpoint_needs_a_validation_split(runs: dict[str, Run]) -> None:
+    with pytest.raises(RunError) as caught:
+        _ = etude.load(runs["vae"].path, checkpoint="best").model
+    assert str(caught.value) == "run vae-digits-1 has no best checkpoint: it held no images out; use 'last'."
+    with pytest.raises(RunError, match=r"^run vae-digits-1 has no checkpoint 7: choose from last, best, \[0, 46\]\.$"):
+        _ = etude.load(runs["vae"].path, checkpoint=7).model
+
+
+def test_recipe_comes_back_as_it_was(runs: dict[str, Run]) -> None:
+    assert runs["gan"].recipe == dataclasses.replace(RECIPES["gan"], data="digits", epochs=1)

@@ -1,0 +1,140 @@
+"""Recipes: their values, their files, and what a person can get wrong."""
+
+import dataclasses
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from etude import recipes
+from etude.errors import UsageError
+from etude.recipes import RECIPES, Adversarial, Optimizer, Variational
+
+
+def test_the_courses_settings() -> None:
+    lenet, gan, lsgan, dcgan = (RECIPES[name] for name in ("lenet", "gan", "lsgan", "dcgan"))
+    assert (lenet.data, lenet.batch_size, lenet.epochs) == ("cifar10", 4, 3)
+    assert (lenet.optimizer.name, lenet.optimizer.learning_rate, lenet.optimizer.momentum) == ("sgd", 1e-3, 0.9)
+    for recipe, epochs in ((gan, 10), (lsgan, 10), (dcgan, 5)):
+        assert isinstance(recipe, Adversarial)
+        assert (recipe.data, recipe.batch_size, recipe.epochs, recipe.noise_dim) == ("mnist", 128, epochs, 96)
+        assert (recipe.optimizer.name, recipe.optimizer.learning_rate) == ("adam", 1e-3)
+        assert (recipe.optimizer.beta1, recipe.optimizer.beta2) == (0.5, 0.999)
+        assert recipe.train_images == 50_000
+    for name in ("vae", "cvae"):
+        recipe = RECIPES[name]
+        assert isinstance(recipe, Variational)
+        assert (recipe.batch_size, recipe.epochs, recipe.latent_dim, recipe.beta) == (32, 10, 2, 1.0)
+        assert (recipe.optimizer.name, recipe.optimizer.learning_rate) == ("adam", 1e-3)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_survives_its_toml_file(name: str, tmp_path: Path) -> None:
+    changed = dataclasses.replace(RECIPES[name], seed=7, data="digits")
+    recipes.write_toml(changed, tmp_path / "mine.toml")
+    assert recipes.read_toml(tmp_path / "mine.toml") == changed
+
+
+def test_a_file_may_say_only_what_differs(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "gan"\nepochs = 2\n[optimizer]\nlearning_rate = 5e-4\n')
+    expected = dataclasses.replace(
+        RECIPES["gan"], epochs=2, optimizer=dataclasses.replace(RECIPES["gan"].optimizer, learning_rate=5e-4)
+    )
+    assert recipes.read_toml(file) == expected
+
+
+def test_a_file_may_name_a_recipe_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    text = recipes.to_toml(RECIPES["vae"]).replace('name = "vae"', 'name = "my-vae"').replace("beta = 1.0", "beta = 2")
+    file.write_text(text)
+    recipe = recipes.read_toml(file)
+    assert isinstance(recipe, Variational)
+    assert (recipe.name, recipe.beta) == ("my-vae", 2)
+
+
+MISTAKES = {
+    "name = 3": "FILE: needs `name`, one of lenet, gan, lsgan, dcgan, wgan-gp, vae, beta-vae, cvae, or `family`, "
+    "one of classifier, adversarial, variational, with all keys; got name 3, family None.",
+    'name = "gan"\nepoch = 3': "unknown key in FILE: 'epoch': did you mean 'epochs'? Choose from about, batch_size, "
+    "data, discriminator_steps, epochs, gradient_penalty, image_size, loss, name, network, noise_dim, optimizer, "
+    "report_every, seed, train_images, validation_images.",
+    'name = "gan"\nepochs = "3"': "FILE: epochs is '3'; allowed: a whole number.",
+    'name = "gan"\nepochs = true': "FILE: epochs is True; allowed: a whole number.",
+    'name = "gan"\nloss = "vanilla"': "FILE: loss is 'vanilla'; allowed: 'nonsaturating', 'least_squares', 'minimax', "
+    "'wasserstein', 'hinge'.",
+    'name = "gan"\noptimizer = 3': "FILE: optimizer is 3; allowed: a table, [optimizer].",
+    'name = "gan"\nnoise_dim = 0\nepochs = 0': "out of range: --epochs 0 (allowed: at least 1); "
+    "--noise-dim 0 (allowed: at least 1).",
+    'family = "classifier"\nname = "mine"\n[optimizer]\nname = "sgd"\nlearning_rate = 0.1': "FILE: missing about, "
+    "epochs, batch_size; add them.",
+    "name = ": "FILE is not TOML: Invalid value (at end of document); `etude recipes vae` prints an example.",
+}
+
+
+@pytest.mark.parametrize("text", MISTAKES)
+def test_mistakes_in_a_file(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        recipes.read_toml(file)
+    assert str(caught.value) == MISTAKES[text].replace("FILE", str(file))
+
+
+def test_a_file_that_is_not_there() -> None:
+    with pytest.raises(UsageError, match=r"^cannot read recipe nowhere.toml: no such file or directory\.$"):
+        recipes.read_toml(Path("nowhere.toml"))
+
+
+@given(content=st.binary(max_size=80))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_bytes_are_a_recipe_or_a_usage_error(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "any.toml"
+    file.write_bytes(b'name = "vae"\n' + content)
+    try:
+        recipe = recipes.read_toml(file)
+    except UsageError as error:
+        recipe = error
+    assert isinstance(recipe, Variational) or "\n" not in str(recipe)
+
+
+def test_all_values_out_of_range_are_reported_at_once() -> None:
+    with pytest.raises(UsageError) as caught:
+        Optimizer(name="adam", learning_rate=0, beta1=1, weight_decay=-1)
+    assert str(caught.value) == (
+        "out of range: --optimizer.learning-rate 0 (allowed: above 0); --optimizer.beta1 1 (allowed: in [0, 1)); "
+        "--optimizer.weight-decay -1 (allowed: 0 or more)."
+    )
+
+
+def test_not_a_number_is_out_of_range() -> None:
+    with pytest.raises(UsageError, match=r"--optimizer.learning-rate nan"):
+        Optimizer(name="adam", learning_rate=math.nan)
+    with pytest.raises(UsageError, match=r"--optimizer.learning-rate inf"):
+        Optimizer(name="adam", learning_rate=math.inf)
+    with pytest.raises(UsageError, match=r"--beta nan"):
+        dataclasses.replace(RECIPES["vae"], beta=math.nan)
+
+
+def test_unknown_recipe_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError) as caught:
+        recipes.get("lsgam")
+    assert str(caught.value) == (
+        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cvae, dcgan, gan, lenet, lsgan, vae, "
+        "wgan-gp; `etude recipes` describes them."
+    )
+
+
+@pytest.mark.parametrize(("progress", "share"), [(0, 1), (0.5, 0.5), (1, 0), (1 / 3, 0.75)])
+def test_cosine_schedule(progress: float, share: float) -> None:
+    optimizer = Optimizer(name="sgd", learning_rate=0.2, schedule="cosine")
+    assert optimizer.learning_rate_at(progress) == pytest.approx(0.2 * share)
+
+
+def test_recipes_do_not_import_torch() -> None:
+    code = "import sys, etude.recipes, etude.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
