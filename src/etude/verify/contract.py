@@ -126,7 +126,7 @@ class Report:
         return self.passed
 
     def __str__(self) -> str:
-        return "\n".join(_lines(check) for check in self.checks)
+        return "\n".join(shown(check) for check in self.checks)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `--json`."""
@@ -137,7 +137,8 @@ class Report:
         return {"contract": self.contract, "passed": self.passed, "checks": checks, "score": self.score}
 
 
-def _lines(result: CheckResult) -> str:
+def shown(result: CheckResult) -> str:
+    """The verdict as a person reads it: status, name and mistake, then the reason and a counter-example."""
     head = f"{result.status:9} {result.name}" + (f": {result.mistake}" if result.mistake else "")
     details = [result.message, f"e.g. {result.counterexample}" if result.counterexample else ""]
     return "\n".join([head, *(f"          {line}" for line in details if line)])

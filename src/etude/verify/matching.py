@@ -29,6 +29,8 @@ ROUNDING = {torch.float64: (1e-6, 1e-9), torch.float32: (1e-4, 1e-6)}
 """Relative and absolute difference that counts as equal."""
 ROUGH = (1e-2, 1e-3)
 """The same for telling a formula that merely overflows from one that is wrong."""
+MOST_SHOWN = 12
+"""Numbers of a tensor that a counter-example prints."""
 
 
 @dataclass(frozen=True)
@@ -252,13 +254,16 @@ def _counterexample(check: Check, wrong: Trial, seed: int) -> str:
         given = wrong.seen.parts.get(name)
         if given is None or not _equal(given, right, rounding, check.tolerance):
             what = "" if name == "result" else f"{name} "
+            if given is not None and given.shape == right.shape and right.numel() > MOST_SHOWN:
+                gap = (given.double() - right.double()).abs().max().item()
+                return f"{inputs}: {what or 'result '}off by up to {gap:.3g}"
             return f"{inputs}: {what}{_shown(given)}, right {_shown(right)}"
     return inputs
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, Tensor):
-        if value.numel() > 12:
+        if value.numel() > MOST_SHOWN:
             return f"a tensor of shape {tuple(value.shape)}"
         return str(_rounded(value.tolist()))
     return str(_rounded(value))
