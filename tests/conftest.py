@@ -1,4 +1,4 @@
-"""One thread per process, since test workers side by side would fight over the cores; no deadlines on a busy machine."""
+"""One thread per process, for test workers side by side would fight over the cores; and no deadlines."""
 
 import os
 

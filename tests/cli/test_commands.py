@@ -239,7 +239,7 @@ def test_a_full_disk_stops_with_one_line_and_loses_nothing(
     assert message.startswith("etude: cannot write runs/full/")
     assert message.endswith("no space left on device; free some space or choose another folder.\n")
     monkeypatch.setattr(os, "fsync", real)
-    assert main(["resume", "full", "--quiet"]) == 0
+    assert main(["resume", "full", "--quiet", "--no-figures"]) == 0
     assert not list(Path("runs/full").rglob("*.part"))
 
 

@@ -92,6 +92,7 @@ def resume(
     *,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
+    figures: bool = True,
     print_losses: bool = False,
     quiet: bool = False,
     json: bool = False,
@@ -104,6 +105,7 @@ def resume(
         run: The run's name or folder.
         runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
+        figures: Draw all figures at the end.
         print_losses: Print the running losses at every report, as the course does.
         quiet: Show no progress.
         json: Print one JSON object on stdout at the end, and nothing else there.
@@ -113,7 +115,7 @@ def resume(
 
     display = training.Display(quiet=quiet, print_losses=print_losses)
     resumed = training.resume(load(run, runs_dir=runs_dir), data_dir=data_dir, display=display)
-    _finish(resumed, display, draw_figures=True, data_dir=data_dir, json=json)
+    _finish(resumed, display, draw_figures=figures, data_dir=data_dir, json=json)
 
 
 def _recipe(word: str) -> Recipe:
