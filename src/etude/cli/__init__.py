@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from etude.cli import data, figure, runs, train
+from etude.cli import data, figure, runs, train, verify
 from etude.cli.parse import parse_call
 from etude.errors import EtudeError, unknown
 
@@ -13,6 +13,7 @@ COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Train": {"recipes": runs.recipes, "train": train.train, "resume": train.resume},
     "Look": {"runs": runs.runs, "show": runs.show, "sample": runs.sample, "figure": figure.figure},
     "Data": {"data": {"": data.list_data, "fetch": data.fetch, "show": data.show}},
+    "Check": {"verify": verify.verify},
 }
 """Every command by the heading it stands under in `etude --help`; a nested table is a group of commands."""
 

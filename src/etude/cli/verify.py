@@ -1,0 +1,54 @@
+"""`etude verify CONTRACT FILE`: a learner's file against a contract."""
+
+from __future__ import annotations
+
+import json as json_format
+import sys
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from etude.errors import UsageError
+
+
+def verify(
+    contract: Positional[str] = "",
+    file: Positional[Path | None] = None,
+    list: bool = False,
+    json: bool = False,
+    hidden: int | None = None,
+    network: bool = False,
+) -> None:
+    """Check an implementation against a contract and name its mistakes.
+
+    The file runs in a child process with limits of time and memory: isolation from accidents, not from attackers.
+    The exit code is 0 only if all checks pass, else 1.
+
+    Args:
+        contract: gan, vae, cvae, classifier, gradients, layers or optimizers; one check of them, such as
+            gan.bce_loss; or a Python file that defines CONTRACT.
+        file: Module (.py), notebook (.ipynb), or adapter that maps other names (.toml).
+        list: List the contracts and what they look for.
+        json: Print one JSON object.
+        hidden: Seed of generated inputs that a grader keeps to himself: no counter-example is shown.
+        network: Allow connections.
+    """
+    from etude.verify import CONTRACTS, Limits, find, verify_file
+
+    if list:
+        for each in (find(contract),) if contract else CONTRACTS.values():
+            print(f"{each.name}: {each.about}")
+            print("\n".join(f"  {check.name:32}{check.call}" for check in each.checks))
+        return
+    if not contract or file is None:
+        raise UsageError("give a contract and a file: `etude verify gan my_gan.py`; `etude verify --list` lists them.")
+    report = verify_file(contract, file, seed=hidden or 0, hidden=hidden is not None, limits=Limits(network=network))
+    for note in report.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if json:
+        print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+    else:
+        passed = sum(check.status == "pass" for check in report.checks)
+        print(f"{report}\n{report.contract}: {passed} of {len(report.checks)} checks pass, score {report.score:.2f}")
+    if not report.passed:
+        raise SystemExit(1)

@@ -1,0 +1,144 @@
+"""What a contract is: named checks on named functions, each with its right answer and the known mistakes.
+
+A mistake is a *mutant*: the right answer with one or two of its keyword switches changed. So mistakes combine, and a
+mistake is named by evidence: the learner's output equals the mutant's output on every input tried.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Literal
+
+from hypothesis.strategies import SearchStrategy
+
+from etude.verify.observation import Observation, call_function
+
+Status = Literal["pass", "wrong", "missing", "undecided"]
+Case = Mapping[str, Any]
+"""The named inputs of one call: tensors and plain numbers."""
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A known wrong version: its name, the line of mathematics as written and as it should be, and the switches."""
+
+    name: str
+    yours: str
+    right: str
+    changes: Mapping[str, Any]
+
+
+def mistake(name: str, yours: str, right: str, **changes: Any) -> Mistake:
+    """A mistake made by calling the right answer with `changes`.
+
+    >>> mistake("½ forgotten", "E(s − 1)²", "½ E(s − 1)²", factor=1.0).changes
+    {'factor': 1.0}
+    """
+    return Mistake(name, yours, right, changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One named thing in the learner's file, what it must do, and how it goes wrong."""
+
+    name: str
+    """As the report shows it, such as `VAE.encode`; up to the first dot it is the name looked for in the file."""
+    call: str
+    """How it is called, such as `kl_loss(mean_z, logvar_z)`."""
+    right: Callable[..., Any]
+    """The right answer, of the learner's own kind (function, factory or class); keyword switches make the mutants."""
+    mistakes: tuple[Mistake, ...]
+    """The known mistakes; no two may have the same effect on every input."""
+    inputs: SearchStrategy[Case] | None = None
+    """Generated inputs, shrunk to the simplest that fails."""
+    extremes: tuple[Case, ...] = ()
+    """Inputs that are always tried, such as logits of ±1000."""
+    overflow: Mistake | None = None
+    """The mistake to name when only `extremes` go wrong."""
+    observe: Callable[[Any, Case, Observation | None], Observation] = call_function
+    """What one case shows: runs the learner's code; with an earlier observation it runs a mutant alike (same weights,
+    same noise)."""
+    tolerance: float = 0.0
+    """Absolute difference allowed on top of rounding; statistics of random draws need one."""
+    is_random: bool = False
+    """Judged by statistics: tested again with other draws before it is called wrong."""
+    points: int = 1
+    """Its weight in the score."""
+
+    @property
+    def looks_for(self) -> str:
+        return self.name.partition(".")[0]
+
+    def mutant(self, *mistakes: Mistake) -> Callable[..., Any]:
+        """The right answer with these mistakes made."""
+        return partial(self.right, **{key: value for each in mistakes for key, value in each.changes.items()})
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The checks of one exercise."""
+
+    name: str
+    about: str
+    checks: tuple[Check, ...]
+
+    def only(self, names: set[str]) -> "Contract":
+        """The same contract with the checks of these names, in its own order."""
+        return Contract(self.name, self.about, tuple(check for check in self.checks if check.name in names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """The verdict on one check."""
+
+    name: str
+    status: Status
+    mistake: str | None = None
+    """The names of the mistakes, joined by ` + `; None if the check passed or no known mistake fits."""
+    message: str = ""
+    """The reason on one line; empty if the check passed."""
+    counterexample: str | None = None
+    """The simplest input found on which it is wrong."""
+    points: int = 0
+    """Points earned: the check's points if it passed, else 0."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdict on one file or function."""
+
+    contract: str
+    checks: tuple[CheckResult, ...]
+    points_possible: int
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What was skipped while the file was loaded."""
+
+    @property
+    def passed(self) -> bool:
+        return all(check.status == "pass" for check in self.checks)
+
+    @property
+    def score(self) -> float:
+        """Points earned as a share of all points, in [0, 1]."""
+        return round(sum(check.points for check in self.checks) / self.points_possible, 4)
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        return "\n".join(shown(check) for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        checks = [
+            {key: getattr(each, key) for key in ("name", "status", "mistake", "message", "counterexample", "points")}
+            for each in self.checks
+        ]
+        return {"contract": self.contract, "passed": self.passed, "checks": checks, "score": self.score}
+
+
+def shown(result: CheckResult) -> str:
+    """The verdict as a person reads it: status, name and mistake, then the reason and a counter-example."""
+    head = f"{result.status:9} {result.name}" + (f": {result.mistake}" if result.mistake else "")
+    details = [result.message, f"e.g. {result.counterexample}" if result.counterexample else ""]
+    return "\n".join([head, *(f"          {line}" for line in details if line)])

@@ -1,0 +1,299 @@
+"""The judge: tries generated inputs on the learner's code and names the mistakes that explain what it saw.
+
+A check passes if every observation equals the right answer's. If not, the mutants are asked, one at a time and then in
+pairs: those that give the learner's observation on every input tried are the diagnosis.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import seed as hypothesis_seed
+from torch import Tensor
+
+from etude.verify.contract import Case, Check, CheckResult, Mistake
+from etude.verify.observation import Observation, Refused, Undecided
+
+EXAMPLES = 25
+"""Generated inputs per check."""
+SHRINK_SECONDS = 0.5
+"""Time for making a counter-example simpler."""
+ROUNDING = {torch.float64: (1e-6, 1e-9), torch.float32: (1e-4, 1e-6)}
+"""Relative and absolute difference that counts as equal."""
+ROUGH = (1e-2, 1e-3)
+"""The same for telling a formula that merely overflows from one that is wrong."""
+MOST_SHOWN = 12
+"""Numbers of a tensor that a counter-example prints."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One input tried and what it showed."""
+
+    case: Case
+    seen: Observation | Refused
+    dtype: torch.dtype
+    is_extreme: bool
+
+
+class _Found(Exception):
+    """A generated input on which the learner's code differs."""
+
+
+class _TimeIsUp(BaseException):
+    """The search for a simpler counter-example has taken long enough."""
+
+
+def judge(check: Check, candidate: Any, *, seed: int = 0) -> CheckResult:
+    """The verdict on `candidate`, with inputs and random draws that `seed` determines."""
+    with _own_random_state():
+        result = _judge_once(check, candidate, seed)
+        if check.is_random and result.status == "wrong":  # a right sampler fails once in a million, twice never
+            again = _judge_once(check, candidate, seed + 2**31)
+            result = again if again.status == "pass" else result
+    return result
+
+
+def _judge_once(check: Check, candidate: Any, seed: int) -> CheckResult:
+    try:
+        trials, wrong = _try_inputs(check, candidate, seed)
+    except Undecided as error:
+        return CheckResult(name=check.name, status="undecided", message=f"could not judge: {error}")
+    if wrong is None:
+        return CheckResult(name=check.name, status="pass", points=check.points)
+    mistakes = explain(check, trials, seed)
+    return CheckResult(
+        name=check.name,
+        status="wrong",
+        mistake=" + ".join(each.name for each in mistakes) or None,
+        message=_message(check, mistakes, trials, wrong, seed),
+        counterexample=_counterexample(check, wrong, seed),
+    )
+
+
+def _try_inputs(check: Check, candidate: Any, seed: int) -> tuple[list[Trial], Trial | None]:
+    """Every input tried, and the simplest on which the candidate differs from the right answer."""
+    trials: list[Trial] = []
+    wrong: Trial | None = None
+    for case in check.extremes:
+        trials.append(_observe(check, candidate, case, seed, is_extreme=True))
+        if wrong is None and not _fits(check, (), trials[-1], seed):
+            wrong = trials[-1]
+    if check.inputs is None:
+        return trials, wrong
+
+    found_at, simplest = None, None
+
+    @hypothesis_seed(seed)
+    @settings(
+        max_examples=EXAMPLES,
+        database=None,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
+        phases=[Phase.generate, Phase.shrink],
+    )
+    @given(check.inputs)
+    def search(case: Case) -> None:
+        nonlocal found_at, simplest
+        if found_at is not None and time.monotonic() - found_at > SHRINK_SECONDS:
+            raise _TimeIsUp
+        trials.append(_observe(check, candidate, case, seed))
+        if not _fits(check, (), trials[-1], seed):
+            found_at = found_at or time.monotonic()
+            simplest = trials[-1]
+            raise _Found
+
+    try:
+        search()
+    except (_Found, _TimeIsUp):
+        wrong = simplest
+    return trials, wrong
+
+
+def explain(check: Check, trials: list[Trial], seed: int = 0) -> tuple[Mistake, ...]:
+    """The fewest known mistakes, at most two, that give what was seen on every input; none if no known ones do."""
+    singles = [(each,) for each in check.mistakes]
+    pairs = [pair for pair in combinations(check.mistakes, 2) if not pair[0].changes.keys() & pair[1].changes.keys()]
+    # Inputs of the last trials are the simplest, and the right answer is wrong there: most mutants fail at once.
+    for mistakes in (*singles, *pairs):
+        if all(_fits(check, mistakes, trial, seed) for trial in reversed(trials)):
+            return mistakes
+    ordinary = [trial for trial in trials if not trial.is_extreme]
+    if check.overflow and ordinary:
+        for mistakes in ((), *singles):
+            if all(_fits(check, mistakes, trial, seed, ROUGH) for trial in reversed(ordinary)):
+                return (*mistakes, check.overflow)
+    return ()
+
+
+def _observe(check: Check, candidate: Any, case: Case, seed: int, *, is_extreme: bool = False) -> Trial:
+    """In float64; in float32 for code that insists on it."""
+    refused: Refused | None = None
+    for dtype in (torch.float64, torch.float32):
+        try:
+            return Trial(case, _run(check, candidate, case, None, seed, dtype), dtype, is_extreme)
+        except Refused as error:
+            refused = refused or error
+    assert refused is not None
+    return Trial(case, refused, torch.float64, is_extreme)
+
+
+def _run(
+    check: Check, candidate: Any, case: Case, seen: Observation | None, seed: int, dtype: torch.dtype
+) -> Observation:
+    own = seed if seen is None else seed + 1  # a mutant's draws are its own
+    torch.default_generator.manual_seed(own)  # torch.manual_seed seeds accelerators too, slowly
+    np.random.seed(own % 2**32)  # noqa: NPY002  learners' code draws from it
+    random.seed(own)
+    torch.set_default_dtype(dtype)
+    return check.observe(candidate, case, seen)
+
+
+def predict(check: Check, mistakes: tuple[Mistake, ...], trial: Trial, seed: int) -> Observation | Refused:
+    """What the right answer with these mistakes shows on the trial's input."""
+    seen = trial.seen if isinstance(trial.seen, Observation) else Observation({})
+    try:
+        return _run(check, check.mutant(*mistakes), trial.case, seen, seed, trial.dtype)
+    except Refused as error:
+        return error
+
+
+def _fits(
+    check: Check,
+    mistakes: tuple[Mistake, ...],
+    trial: Trial,
+    seed: int,
+    rounding: tuple[float, float] | None = None,
+) -> bool:
+    expected = predict(check, mistakes, trial, seed)
+    if isinstance(expected, Refused) or isinstance(trial.seen, Refused):
+        both = isinstance(expected, Refused) and isinstance(trial.seen, Refused)
+        return both and expected.kind == trial.seen.kind  # pyright: ignore[reportAttributeAccessIssue]
+    seen, parts = trial.seen.parts, expected.parts
+    return seen.keys() == parts.keys() and all(
+        _equal(seen[name], parts[name], rounding or ROUNDING[trial.dtype], check.tolerance) for name in parts
+    )
+
+
+def _equal(seen: Tensor, expected: Tensor, rounding: tuple[float, float], tolerance: float) -> bool:
+    if seen.shape != expected.shape:
+        return False
+    if seen.dtype in (torch.float32, torch.float16, torch.bfloat16):
+        rounding = max(rounding, ROUNDING[torch.float32])
+    relative, absolute = rounding
+    seen, expected = seen.detach().double(), expected.detach().double()
+    return torch.allclose(seen, expected, rtol=relative, atol=absolute + tolerance, equal_nan=True)
+
+
+# --- what the learner reads ---
+
+
+def _message(check: Check, mistakes: tuple[Mistake, ...], trials: list[Trial], wrong: Trial, seed: int) -> str:
+    if mistakes:
+        lines = "; ".join(f"yours: {each.yours}, right: {each.right}" for each in mistakes)
+        if check.overflow in mistakes:
+            if mistakes != (check.overflow,):
+                return f"on ordinary inputs your output equals the first mistake, extreme ones overflow; {lines}."
+            return f"right on ordinary inputs, wrong on extreme ones; {lines}."
+        number = "this mistake" if len(mistakes) == 1 else "these mistakes"
+        return f"your output equals {number} on every input tried ({len(trials)}); {lines}."
+    if isinstance(wrong.seen, Refused):
+        if wrong.seen.kind == "signature":
+            return f"{wrong.seen} as {check.call}."
+        return f"{wrong.seen}; call: {check.call}."
+    expected = predict(check, (), wrong, seed)
+    if isinstance(expected, Refused):
+        return f"{expected}; call: {check.call}."
+    if reason := next(_reasons(wrong.seen, expected), None):
+        return f"{reason}; call: {check.call}."
+    if factor := _constant_factor(check, trials, seed):
+        return f"your output is {factor:.4g} times the right one on every input tried ({len(trials)})."
+    different = sum(not _fits(check, (), trial, seed) for trial in trials)
+    return f"differs from the right answer on {different} of {len(trials)} inputs tried; no known mistake fits."
+
+
+def _reasons(seen: Observation, expected: Observation) -> Iterator[str]:
+    for name, right in expected.parts.items():
+        given = seen.parts[name]
+        what = "it" if name == "result" else name
+        if given.shape != right.shape:
+            yield f"{what} has shape {tuple(given.shape)}; expected {tuple(right.shape)}"
+        elif given.isnan().any() and not right.isnan().any():
+            yield f"{what} is NaN" if given.ndim == 0 else f"{what} holds NaN"
+
+
+def _constant_factor(check: Check, trials: list[Trial], seed: int) -> float | None:
+    factors: list[Tensor] = []
+    for trial in trials:
+        expected = predict(check, (), trial, seed)
+        if isinstance(trial.seen, Refused) or isinstance(expected, Refused) or list(trial.seen.parts) != ["result"]:
+            return None
+        seen, right = trial.seen.parts["result"].double(), expected.parts["result"].double()
+        if seen.shape != right.shape:
+            return None
+        factors.append((seen[right != 0] / right[right != 0]).flatten())
+    every = torch.cat(factors)
+    constant = every.numel() > 0 and torch.allclose(every, every[0], rtol=1e-4, atol=0.0) and every[0] != 0
+    return every[0].item() if constant else None
+
+
+def _counterexample(check: Check, wrong: Trial, seed: int) -> str:
+    inputs = ", ".join(f"{name} = {_shown(value)}" for name, value in wrong.case.items())
+    expected = predict(check, (), wrong, seed)
+    if isinstance(wrong.seen, Refused) or isinstance(expected, Refused):
+        return inputs
+    rounding = ROUNDING[wrong.dtype]
+    for name, right in expected.parts.items():
+        given = wrong.seen.parts.get(name)
+        if given is None or not _equal(given, right, rounding, check.tolerance):
+            what = "" if name == "result" else f"{name} "
+            if given is not None and given.shape == right.shape and right.numel() > MOST_SHOWN:
+                gap = (given.double() - right.double()).abs().max().item()
+                return f"{inputs}: {what or 'result '}off by up to {gap:.3g}"
+            return f"{inputs}: {what}{_shown(given)}, right {_shown(right)}"
+    return inputs
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Tensor):
+        if value.numel() > MOST_SHOWN:
+            return f"a tensor of shape {tuple(value.shape)}"
+        return str(_rounded(value.tolist()))
+    return str(_rounded(value))
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rounded(each) for each in value]
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+@contextmanager
+def _own_random_state() -> Iterator[None]:
+    """Whatever is drawn or set in here leaves the caller's random numbers, dtype and gradient mode as they were."""
+    python, numpy, dtype, gradients = (
+        random.getstate(),
+        np.random.get_state(),  # noqa: NPY002  learners' code draws from it
+        torch.get_default_dtype(),
+        torch.is_grad_enabled(),
+    )
+    try:
+        with torch.random.fork_rng(devices=[]), torch.enable_grad():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002
+        torch.set_default_dtype(dtype)
+        torch.set_grad_enabled(gradients)
+
+
+def hide(result: CheckResult) -> CheckResult:
+    """The same verdict without its counter-example, for cases that a grader keeps to himself."""
+    return replace(result, counterexample=None)

@@ -1,0 +1,116 @@
+"""The learner's code in a child process, with limits of time and memory and without the network.
+
+This is isolation from accidents (an endless loop, a crash, a download), not from attackers: code that wants to escape
+can. Files of strangers belong in a container.
+
+One child loads the file and forks once per check, so that a check that crashes, hangs or exits costs only itself.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from etude.errors import UsageError
+from etude.verify.contract import CheckResult, Report
+from etude.verify.contracts import find
+from etude.verify.loader import checked_path
+from etude.verify.matching import hide
+
+START_SECONDS = 60.0
+"""Time for Python and PyTorch to start; two seconds, many times that on a busy machine."""
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "Agg"}
+"""The learner's code runs on one thread, without accelerator and without windows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the learner's code may use."""
+
+    load_seconds: float = 60.0
+    """Wall time for importing the file."""
+    check_seconds: float = 20.0
+    """Wall time for one check."""
+    memory_mib: int = 4096
+    """Memory that it may ask for on top of what PyTorch has."""
+    network: bool = False
+    """Whether connections are allowed."""
+
+
+DEFAULT = Limits()
+
+
+def verify_file(
+    contract_name: str, path: Path, *, seed: int = 0, hidden: bool = False, limits: Limits = DEFAULT
+) -> Report:
+    """The verdict on a file; nothing that its code does ends this process.
+
+    `seed` determines the generated inputs. With `hidden` no counter-example is shown.
+    """
+    contract = find(contract_name)
+    if not hasattr(os, "fork"):
+        raise UsageError("etude verify needs an operating system with fork (Linux, macOS); use one, or a container.")
+    if contract_name.endswith(".py"):
+        contract_name = str(Path(contract_name).resolve())
+    order = {"contract": contract_name, "path": str(checked_path(path).resolve()), "seed": seed, **asdict(limits)}
+    seconds = START_SECONDS + limits.load_seconds + len(contract.checks) * (limits.check_seconds + 1)
+    messages, reason = _run_child(order, limits, seconds)
+
+    results: dict[str, CheckResult] = {}
+    notes: tuple[str, ...] = ()
+    for message in messages:
+        notes = tuple(message.get("notes", notes))
+        reason = message.get("reason", reason)
+        if "result" in message:
+            result = CheckResult(**message["result"])
+            results[result.name] = hide(result) if hidden else result
+    for check in contract.checks:
+        results.setdefault(check.name, CheckResult(name=check.name, status="undecided", message=reason))
+    points = sum(check.points for check in contract.checks)
+    return Report(contract.name, tuple(results[check.name] for check in contract.checks), points, notes)
+
+
+def _run_child(order: dict[str, Any], limits: Limits, seconds: float) -> tuple[list[dict[str, Any]], str]:
+    """What the child reported, and how it ended; afterwards its whole process group is gone."""
+    with tempfile.TemporaryDirectory(prefix="etude-verify-") as folder:
+        reports = Path(folder) / "reports.jsonl"
+        reports.touch()
+        child = subprocess.Popen(
+            [sys.executable, "-m", "etude.verify.child", str(reports)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,  # what the learner's code prints is not part of the result
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        try:
+            child.communicate(json.dumps(order).encode(), timeout=seconds)
+            reason = ending(child.returncode, limits.load_seconds, "importing the file")
+        except subprocess.TimeoutExpired:
+            reason = f"not finished within {seconds:g} s"
+        finally:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        messages = []
+        for line in reports.read_text(encoding="utf-8", errors="replace").splitlines():
+            with contextlib.suppress(ValueError):
+                messages.append(json.loads(line))
+        return messages, reason
+
+
+def ending(code: int, seconds: float, what: str) -> str:
+    """Why a process ended before its result, from its exit code (negative: the signal)."""
+    if code == -signal.SIGALRM:
+        return f"{what} did not finish within {seconds:g} s (an endless loop?)"
+    if code == -signal.SIGKILL:
+        return f"{what} was killed by the system, probably for its memory"
+    if code < 0:
+        return f"{what} crashed with {signal.Signals(-code).name}"
+    return f"{what} ended the process with exit code {code}"
