@@ -1,0 +1,1 @@
+"""Questions about any network, answered by computation: shapes, cost, receptive field, gradients, modes."""
