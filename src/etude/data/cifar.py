@@ -42,7 +42,7 @@ def read_archive(archive: Path) -> tuple[Split, Split]:
     return _read((archive / name, members[name]) for name in BATCHES)
 
 
-def parse_batch(data: bytes, source: Path, *, num_images: int = IMAGES_PER_BATCH) -> tuple[np.ndarray, np.ndarray]:
+def parse_batch(data: bytes, source: Path, *, num_images: int) -> tuple[np.ndarray, np.ndarray]:
     """The images, uint8 (N, 3, 32, 32), and labels, int64 (N,), of one batch; `source` names the file in errors."""
     batch = unpickle(data, source)
     if not isinstance(batch, dict) or not isinstance(batch.get(b"data"), np.ndarray):
@@ -83,6 +83,8 @@ def archive_members(archive: Path) -> Iterator[tuple[str, bytes]]:
         if error.errno is not None:
             raise DataError(f"{archive}: cannot be read ({error.strerror}).") from None
         raise DataError(f"{archive}: broken archive ({error}); get a fresh copy.") from None
+    except RecursionError:  # tarfile calls itself for each extended header that another one describes
+        raise DataError(f"{archive}: broken archive (extended headers without end); get a fresh copy.") from None
     except (tarfile.TarError, EOFError, zlib.error, ValueError, ArithmeticError, LookupError) as error:
         raise DataError(f"{archive}: broken archive ({error}); get a fresh copy.") from None
 
@@ -118,7 +120,7 @@ def _read(batches: Iterator[tuple[Path, bytes]]) -> tuple[Split, Split]:
     images, labels = np.empty((total, *_IMAGE_SHAPE), dtype=np.uint8), np.empty(total, dtype=np.int64)
     for index, (source, data) in enumerate(batches):
         rows = slice(index * IMAGES_PER_BATCH, (index + 1) * IMAGES_PER_BATCH)
-        images[rows], labels[rows] = parse_batch(data, source)
+        images[rows], labels[rows] = parse_batch(data, source, num_images=IMAGES_PER_BATCH)
     num_train = len(TRAIN_BATCHES) * IMAGES_PER_BATCH
     all_images, all_labels = torch.from_numpy(images), torch.from_numpy(labels)
     return (

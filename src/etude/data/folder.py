@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps
+from rich.console import Console
+from rich.progress import track
 from torch import Tensor
 
 from etude.data.dataset import Split
@@ -22,6 +24,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".t
 # Pillow's other readers are for rare formats, and one of them (EPS) starts another program.
 _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _TEST_SHARE = 0.2
+_SHOW_PROGRESS_FROM = 2_000
 
 
 def load_folder(root: Path, *, image_size: int, seed: int) -> tuple[tuple[str, ...], Split, Split]:
@@ -119,7 +122,15 @@ def _read_images(files: Sequence[Path], size: int) -> Tensor:
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
-            for _ in pool.map(read, range(len(files))):
+            images_read = pool.map(read, range(len(files)))
+            for _ in track(
+                images_read,
+                total=len(files),
+                description="reading images",
+                console=Console(stderr=True),
+                transient=True,
+                disable=len(files) < _SHOW_PROGRESS_FROM,
+            ):
                 pass
         except DataError:
             pool.shutdown(cancel_futures=True)
@@ -133,9 +144,11 @@ def read_image(path: Path, size: int) -> np.ndarray:
     try:
         with Image.open(path, formats=_FORMATS) as image:
             image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at a fraction of its size
-            upright = ImageOps.exif_transpose(image)
-            square = ImageOps.fit(_to_rgb(upright), (size, size), Image.Resampling.LANCZOS)
-            return np.asarray(square)
+            upright = _to_rgb(ImageOps.exif_transpose(image))
+            side = min(upright.size)
+            left, top = (upright.width - side) // 2, (upright.height - side) // 2
+            square = upright.crop((left, top, left + side, top + side))
+            return np.asarray(square.resize((size, size), Image.Resampling.LANCZOS))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise DataError(f"{path}: refused, has over {Image.MAX_IMAGE_PIXELS:,} pixels; make it smaller.") from None
     except OSError as error:
@@ -149,13 +162,14 @@ def read_image(path: Path, size: int) -> np.ndarray:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode as RGB: transparent parts on white, 16-bit grey levels divided by 257."""
+    """Any mode as RGB: transparent parts on white; 16-bit levels divided by 257, fractions up to 1 times 255."""
     if image.mode.startswith("I"):
         grey = np.asarray(image).clip(0, 65_535) // 257
         return Image.fromarray(grey.astype(np.uint8)).convert("RGB")
     if image.mode == "F":
-        grey = np.nan_to_num(np.asarray(image)) * (255 if np.nanmax(np.asarray(image)) <= 1 else 1)
-        return Image.fromarray(grey.clip(0, 255).round().astype(np.uint8)).convert("RGB")
+        levels = np.nan_to_num(np.asarray(image))
+        levels = levels * (255 if levels.max() <= 1 else 1)
+        return Image.fromarray(levels.clip(0, 255).round().astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert("RGB")

@@ -9,6 +9,8 @@ import io
 import math
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,21 +24,32 @@ _CHUNK_BYTES = 1 << 20
 
 
 def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
-    """The uint8 array of an IDX file with that many dimensions; gzip is recognised by its content.
+    """The uint8 array of an IDX file with that many dimensions.
 
     Raises `DataError` on anything but a whole, well-formed file. Nothing is allocated before the header agrees with
     the size of the file.
     """
+    with unzipped(path) as (file, most_bytes):
+        return _read(file, path, dimensions, most_bytes=most_bytes)
+
+
+@contextmanager
+def unzipped(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
+    """The content of a file, and the most bytes it can come to; gzip is recognised by its content, not its name.
+
+    Raises `DataError` when the file cannot be read, also while its content is being read.
+    """
     try:
         with path.open("rb") as file:
-            file_bytes = file.seek(0, 2)
+            file_bytes = file.seek(0, io.SEEK_END)
             file.seek(0)
-            zipped = file.read(2) == GZIP_MAGIC
+            is_zipped = file.read(2) == GZIP_MAGIC
             file.seek(0)
-            if not zipped:
-                return _read(file, path, dimensions, most_bytes=file_bytes)
-            with gzip.GzipFile(fileobj=file) as content:
-                return _read(content, path, dimensions, most_bytes=file_bytes * _MAX_EXPANSION)
+            if is_zipped:
+                with gzip.GzipFile(fileobj=file) as content:
+                    yield content, file_bytes * _MAX_EXPANSION
+            else:
+                yield file, file_bytes
     except (gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise DataError(f"{path}: broken gzip file ({error}); get a fresh copy.") from None
     except OSError as error:

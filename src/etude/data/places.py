@@ -22,10 +22,10 @@ def search_folders(data_dir: Path | None) -> list[Path]:
     The first two may each name several folders, separated as in PATH. A `data_dir` that is no folder is a
     `UsageError`; an `ETUDE_DATA` that does not exist is passed over.
     """
-    given = _split(data_dir)
+    given = split(data_dir)
     if wrong := [folder for folder in given if not folder.is_dir()]:
         raise UsageError(f"--data-dir {wrong[0]}: no such folder; name one that exists.")
-    return [*given, *_split(os.environ.get("ETUDE_DATA")), cache_folder(), SYSTEM_FOLDER]
+    return [*given, *split(os.environ.get("ETUDE_DATA")), cache_folder(), SYSTEM_FOLDER]
 
 
 def matches(roots: Sequence[Path], subfolders: Sequence[str], wanted: Sequence[Sequence[str]]) -> Iterator[list[Path]]:
@@ -45,5 +45,6 @@ def _first_file(folder: Path, names: Sequence[str]) -> Path | None:
     return next((folder / name for name in names if os.path.isfile(folder / name)), None)
 
 
-def _split(folders: Path | str | None) -> list[Path]:
+def split(folders: Path | str | None) -> list[Path]:
+    """The folders that a person named in one text, separated as in PATH."""
     return [Path(part).expanduser() for part in str(folders or "").split(os.pathsep) if part]

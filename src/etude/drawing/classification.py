@@ -109,7 +109,7 @@ def per_class_accuracy(counts: np.ndarray, *, class_names: Sequence[str], title:
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(True, axis="x")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("test accuracy, with 95 % Wilson interval")
+    axes.set_xlabel("test accuracy, with 95% Wilson interval")
     axes.set_ylabel("class")
     axes.set_title(title, pad=18)
     return figure

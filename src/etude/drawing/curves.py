@@ -22,8 +22,6 @@ class Series:
     steps: np.ndarray
     values: np.ndarray
     colour: str
-    faint: bool = False
-    """Only the ground for other lines, and not in the legend."""
     smooth: bool = False
     """Noisy: drawn faintly, with its running mean over it, where there are enough points."""
 
@@ -72,14 +70,14 @@ def _draw_panel(axes: Axes, panel: Panel, steps_per_epoch: int) -> None:
     for series in panel.series:
         steps, values, colour = series.steps, series.values, series.colour
         smooth = series.smooth and len(values) >= MIN_POINTS_TO_SMOOTH
-        if smooth or series.faint:
-            axes.plot(steps, values, color=colour, alpha=0.3, linewidth=0.9)
+        label = series.name
         if smooth:
-            values = running_mean(values, len(values) // 30 * 2 + 1)
-        if not series.faint:
-            # A few points are marked: a reader sees where something was measured, and sees a single one at all.
-            marker = "o" if len(values) <= 25 else None
-            axes.plot(steps, values, color=colour, marker=marker, markersize=3.5, label=series.name)
+            axes.plot(steps, values, color=colour, alpha=0.3, linewidth=0.9)
+            window = len(values) // 30 * 2 + 1
+            values, label = running_mean(values, window), f"{label} (mean of {window} points)"
+        # A few points are marked: a reader sees where something was measured, and sees a single one at all.
+        marker = "o" if len(values) <= 25 else None
+        axes.plot(steps, values, color=colour, marker=marker, markersize=3.5, label=label)
 
     # Texts stand right of the axes, the upper above its line and the lower below: no curve or other text is hidden.
     ordered = sorted(panel.references, key=lambda reference: reference.value)

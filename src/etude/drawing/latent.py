@@ -72,8 +72,11 @@ def latent_scatter(
     class_names: Sequence[str],
     title: str,
     axis_names: tuple[str, str],
+    name_clusters: bool = True,
 ) -> Figure:
     """Where images lie in latent space: posterior means (N, 2), coloured by label (N,) in [0, classes).
+
+    `name_clusters` also writes each class's name at its median, for classes that lie apart.
 
     Dashed circles hold 39 % (1σ) and 86 % (2σ) of the prior N(0, I), which the decoder is sampled from.
     """
@@ -111,11 +114,11 @@ def latent_scatter(
     axes.set_ylabel(axis_names[1])
     axes.set_title(title)
 
-    if 1 < len(present) <= _MAX_LEGEND_CLASSES:
+    if name_clusters and 1 < len(present) <= _MAX_LEGEND_CLASSES:
         halo = [Stroke(linewidth=2.5, foreground="white"), Normal()]
-        for index in present:
+        for index in present.tolist():
             x, y = np.median(points[classes == index], axis=0)
-            axes.text(x, y, class_names[index], ha="center", va="center", weight="bold", path_effects=halo)
+            axes.text(x, y, class_names[int(index)], ha="center", va="center", weight="bold", path_effects=halo)
 
     shown = present[np.linspace(0, len(present) - 1, min(len(present), _MAX_LEGEND_CLASSES)).round().astype(int)]
     handles = [

@@ -33,9 +33,12 @@ def image_grid(images: Tensor | np.ndarray, *, columns: int, title: str, column_
     return _mosaic(cells, title=title, column_labels=column_labels)
 
 
-def evolution_strip(images: Tensor | np.ndarray, *, steps: Sequence[int], title: str) -> Figure:
+def evolution_strip(
+    images: Tensor | np.ndarray, *, steps: Sequence[int], title: str, column_labels: Sequence[str] = ()
+) -> Figure:
     """How samples change in training: images (steps, N, C, H, W) in [0, 1], one row a step, one noise a column."""
-    return _mosaic(as_array(images), title=title, row_labels=[f"step {step:,}" for step in steps])
+    row_labels = [f"step {step:,}" for step in steps]
+    return _mosaic(as_array(images), title=title, row_labels=row_labels, column_labels=column_labels)
 
 
 def reconstructions(

@@ -37,7 +37,7 @@ def scatter(material: Material) -> Figure:
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_SCATTER_POINTS)).round().astype(int)]
     labels = train.labels[chosen]
     means = run.encode(train.images[chosen], labels=material.labels(labels))  # (N, latents)
-    first, second = means.var(dim=0).topk(2).indices.sort().values.tolist()
+    first, second = means.var(dim=0, correction=0).topk(2).indices.sort().values.tolist()
     if _num_latents(material) == 2:
         names = ("first latent", "second latent")
     else:
@@ -48,6 +48,7 @@ def scatter(material: Material) -> Figure:
         class_names=run.class_names,
         title=material.title(f"Latent means of {len(means):,} training images"),
         axis_names=names,
+        name_clusters=not material.conditional,  # which has no use for telling classes apart by their place
     )
 
 

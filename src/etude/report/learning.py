@@ -1,7 +1,6 @@
 """Figures of how a run learned and what it learned to do: losses, samples, confusion."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -26,6 +25,13 @@ _EQUILIBRIUM: dict[str, dict[str, tuple[str, float]]] = {
     "nonsaturating": {"discriminator": ("log 4 at D = ½", log(4)), "generator": ("log 2 at D = ½", log(2))},
     "minimax": {"discriminator": ("log 4 at D = ½", log(4)), "generator": ("−log 2 at D = ½", -log(2))},
     "least_squares": {"discriminator": ("¼ at D = ½", 1 / 4), "generator": ("⅛ at D = ½", 1 / 8)},
+}
+_ADVERSARIAL_UNITS = {
+    "nonsaturating": "non-saturating loss (nats)",
+    "minimax": "minimax loss (nats)",
+    "least_squares": "least-squares loss",
+    "wasserstein": "Wasserstein loss (score)",
+    "hinge": "hinge loss (score)",
 }
 _NETWORK_COLOURS = {"discriminator": BLUE, "generator": VERMILLION}
 _PANELS = {
@@ -70,10 +76,14 @@ def evolution(material: Material) -> Figure:
         try:
             grid = untile(read_png(path), image_shape=run.image_shape, columns=_PREVIEW_COLUMNS, count=_PREVIEW_IMAGES)
         except (OSError, ValueError) as error:
-            raise RunError(f"damaged sample grid {path}: {error}; delete it and draw again.") from error
+            raise RunError(f"damaged sample grid {path}: delete it and draw again.") from error
         rows.append(grid[:_STRIP_COLUMNS])
+    names = run.class_names  # the previews of a conditional autoencoder take the classes in turn
     return evolution_strip(
-        np.stack(rows), steps=[step for step, _ in chosen], title=material.title("Samples in the course of training")
+        np.stack(rows),
+        steps=[step for step, _ in chosen],
+        title=material.title("Samples in the course of training"),
+        column_labels=[names[index % len(names)] for index in range(_STRIP_COLUMNS)] if material.conditional else (),
     )
 
 
@@ -92,51 +102,43 @@ def accuracy_of_classes(material: Material) -> Figure:
 
 
 def _adversarial_panel(recipe: Adversarial, table: Table) -> Iterator[Panel]:
-    """Both networks' losses; while an epoch has more than one report, the finer running means of the loss."""
+    """Both networks' losses, and what they would be if the discriminator could not tell real from generated."""
     series, references = [], []
     for name, colour in _NETWORK_COLOURS.items():
-        fine = _means(table, f"running/{name}_loss", name, colour, over_steps=recipe.report_every, smooth=True)
-        coarse = _means(table, f"train/{name}_loss", name, colour, over_steps=table.steps_per_epoch, smooth=True)
-        found = max(fine, coarse, key=lambda each: len(each.steps))
-        if len(found.steps):
-            series.append(found)
+        line = _training(recipe, table, f"{name}_loss", name, colour)
+        if len(line.steps):
+            series.append(line)
             if name in _EQUILIBRIUM.get(recipe.loss, {}):
                 text, value = _EQUILIBRIUM[recipe.loss][name]
                 references.append(Reference(text=text, value=value, colour=colour))
     if series:
-        loss_name = recipe.loss.replace("_", " ")
-        yield Panel(title="", y_label=f"{loss_name} loss", series=series, references=references)
+        yield Panel(title="", y_label=_ADVERSARIAL_UNITS[recipe.loss], series=series, references=references)
 
 
 def _panels(recipe: Recipe, table: Table) -> Iterator[Panel]:
-    """One panel a metric: the training mean of each epoch (faintly: of each report), validation and test."""
+    """One panel a metric: in training, on the validation images, on the test images."""
     for key, (title, y_label) in _PANELS.items():
-        running = _means(table, f"running/{key}", "", BLUE, over_steps=recipe.report_every, faint=True)
-        training = _means(table, f"train/{key}", "training", BLUE, over_steps=table.steps_per_epoch)
-        if not len(training.steps):  # before the end of the first epoch
-            running = replace(running, name="training", faint=False)
-        elif len(running.steps) <= len(training.steps):  # nothing to add
-            running = replace(running, steps=running.steps[:0], values=running.values[:0])
-        validation = _means(table, f"validation/{key}", "validation", VERMILLION)
-        test = _means(table, f"test/{key}", "test", GREEN)
-        series = [each for each in (running, training, validation, test) if len(each.steps)]
+        lines = [
+            _training(recipe, table, key, "training", BLUE),
+            _means(table, f"validation/{key}", "validation", VERMILLION),
+            _means(table, f"test/{key}", "test", GREEN),
+        ]
+        series = [line for line in lines if len(line.steps)]
         if series:
             yield Panel(title=title, y_label=y_label, series=series)
 
 
-def _means(
-    table: Table,
-    column: str,
-    name: str,
-    colour: str,
-    *,
-    over_steps: int = 0,
-    faint: bool = False,
-    smooth: bool = False,
-) -> Series:
+def _training(recipe: Recipe, table: Table, key: str, name: str, colour: str) -> Series:
+    """A training loss by epoch or by report, whichever is finer."""
+    epochs = _means(table, f"train/{key}", name, colour, over_steps=table.steps_per_epoch)
+    reports = _means(table, f"running/{key}", name, colour, over_steps=recipe.report_every)
+    return max(epochs, reports, key=lambda series: len(series.steps))
+
+
+def _means(table: Table, column: str, name: str, colour: str, *, over_steps: int = 0) -> Series:
     """A column of means over the last `over_steps` steps, each at their middle: no mean is drawn later than it was."""
     steps, values = table.series(column)
-    return Series(name=name, steps=steps - over_steps / 2, values=values, colour=colour, faint=faint, smooth=smooth)
+    return Series(name=name, steps=steps - over_steps / 2, values=values, colour=colour, smooth=over_steps > 0)
 
 
 def _spread(available: int, wanted: int) -> list[int]:

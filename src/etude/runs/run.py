@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
-from etude.errors import RunError, UsageError
+from etude.errors import RunError, UsageError, unknown
 from etude.files import write_atomically
 from etude.models import VAE, uniform_noise
 from etude.recipes import Adversarial, Recipe, Variational
@@ -181,6 +181,14 @@ class Run:
         network = self.model
         images = self._images(images) * 2 - 1  # trained on Normalize(mean 0.5, std 0.5)
         return torch.cat([network(part).softmax(dim=1) for part in images.split(IMAGES_AT_ONCE)])
+
+    def label_index(self, label: int | str) -> int:
+        """The index of a class given by its name or its index; `UsageError` names the classes."""
+        if str(label) in self.class_names:
+            return self.class_names.index(str(label))
+        if str(label).isdecimal() and int(label) < len(self.class_names):
+            return int(label)
+        raise unknown("label", str(label), self.class_names)
 
     # Helpers --------------------------------------------------------------------------------------------------------
 

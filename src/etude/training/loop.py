@@ -50,7 +50,8 @@ def fit(run: Run, splits: Splits, *, execution: Execution, display: Display) -> 
                         save(run, learner, place, events, state)
                         raise Interrupted(
                             f"stopped after step {place.step} of {total_steps}, all is saved: "
-                            f"go on with `etude resume {run.path}`."
+                            f"go on with `etude resume {run.path}`.",
+                            signal=stop.signal,
                         )
                     set_learning_rate(learner, recipe.optimizer.learning_rate_at(place.step / total_steps))
 

@@ -12,10 +12,11 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class StopRequest:
     """Whether, and by which signal, training was asked to stop; final."""
 
-    signal: int | None = None
+    signal: int = 0
+    """The signal's number; 0 while there was none."""
 
     def __bool__(self) -> bool:
-        return self.signal is not None
+        return self.signal != 0
 
 
 @contextmanager

@@ -1,0 +1,32 @@
+# Everything from a clean clone, with nothing but Python (3.11 or newer) and pip:
+#   make demo   train a VAE and a GAN on real digits and see their pictures
+#   make test   all checks: formatting, lint, types, tests
+
+PYTHON ?= python3
+BIN = .venv/bin
+
+.PHONY: demo test install-dev clean
+
+demo: .venv/installed
+	$(BIN)/etude train vae --data digits --epochs 40
+	$(BIN)/etude train gan --data digits --epochs 100
+	@echo; $(BIN)/etude runs
+
+test: .venv/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/pytest
+
+# The constraints hold every version; PIP_CONSTRAINT reaches the build's own environment too.
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv

@@ -1,0 +1,34 @@
+"""étude: a laboratory for small neural networks.
+
+    import etude
+    run = etude.train("vae", data="digits", epochs=3)
+    run = etude.load("runs/vae-digits-1")
+    images = run.sample(64)
+
+Names are imported when first used, so that `import etude` is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etude import data, losses, models, recipes
+    from etude.runs import Run, load
+    from etude.training import resume, train
+
+_HOMES = {"train": "training", "resume": "training", "load": "runs", "Run": "runs"}
+_MODULES = ("data", "losses", "models", "recipes")
+
+__all__ = ["Run", "data", "load", "losses", "models", "recipes", "resume", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"etude.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return import_module(f"etude.{name}")
+    raise AttributeError(f"module 'etude' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,75 @@
+"""The command line: `etude COMMAND …`. One function a command; the flags of `train` are the recipes' own fields."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from etude.cli import data, figure, runs, train
+from etude.cli.parse import parse_call
+from etude.errors import EtudeError, unknown
+
+Command = Callable[..., object]
+
+COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
+    "Train": {"recipes": runs.recipes, "train": train.train, "resume": train.resume},
+    "Look": {"runs": runs.runs, "show": runs.show, "sample": runs.sample, "figure": figure.figure},
+    "Data": {"data": {"": data.list_data, "fetch": data.fetch, "show": data.show}},
+}
+"""Every command by the heading it stands under in `etude --help`; a nested table is a group of commands."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a person's mistake, 130 when interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _run(words)
+    except EtudeError as error:
+        print(f"etude: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("etude: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        sys.stderr.close()
+        return 0
+    return 0
+
+
+def _run(words: list[str]) -> None:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return
+    if words[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"etude {version('etude')}")
+        return
+    commands = {name: command for group in COMMANDS.values() for name, command in group.items()}
+    name, *rest = words
+    if name not in commands:
+        raise unknown("command", name, commands, hint="`etude --help` describes them")
+    command, prog = commands[name], f"etude {name}"
+    if isinstance(command, dict):
+        verb = rest[0] if rest and not rest[0].startswith("-") else ""
+        if verb not in command:
+            raise unknown(f"{name} command", verb, filter(None, command), hint=f"or `{prog}` alone")
+        command, prog, rest = command[verb], f"{prog} {verb}".rstrip(), rest[1:] if verb else rest
+    if command is train.train:
+        train.train(rest)
+    else:
+        parse_call(command, prog=prog, arguments=rest)()
+
+
+def _help() -> str:
+    lines = ["usage: etude COMMAND …", "", "A laboratory for small neural networks.", ""]
+    for heading, group in COMMANDS.items():
+        lines.append(heading)
+        for name, command in group.items():
+            verbs = command.items() if isinstance(command, dict) else [("", command)]
+            lines += [f"  {f'{name} {verb}'.rstrip():<14}{_first_line(each)}" for verb, each in verbs]
+        lines.append("")
+    return "\n".join([*lines, "`etude COMMAND --help` is a page on each."])
+
+
+def _first_line(command: Command) -> str:
+    assert command.__doc__, command
+    return command.__doc__.splitlines()[0].rstrip(".")

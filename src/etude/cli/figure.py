@@ -1,0 +1,45 @@
+"""`etude figure`."""
+
+from pathlib import Path
+
+import tyro
+
+from etude.errors import UsageError
+
+
+def figure(
+    run: tyro.conf.Positional[str],
+    name: tyro.conf.Positional[str | None] = None,
+    *,
+    all: bool = False,
+    label: str | None = None,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+) -> None:
+    """Draw a figure of a run, as PNG and SVG.
+
+    Without a name it lists the figures that fit the run.
+
+    Args:
+        run: The run's name or folder.
+        name: The figure: losses, samples, evolution, confusion, per-class-accuracy, latent-plane, latent-scatter,
+            reconstructions, interpolation or styles.
+        all: Draw every figure that fits the run.
+        label: Draw it for one class only, given by its name or index (latent figures and samples of a cvae).
+        runs_dir: Where runs are kept.
+        data_dir: Where data is looked for first.
+    """
+    from etude.report.figures import FIGURES, available, draw, draw_all
+    from etude.runs import load
+
+    loaded = load(run, runs_dir=runs_dir)
+    if all and (name or label is not None):
+        raise UsageError("--all draws every figure: leave the figure's name and --label out, or leave --all out.")
+    if all:
+        paths = draw_all(loaded, data_dir=data_dir)
+    elif name:
+        paths = draw(loaded, name, label=label, data_dir=data_dir)
+    else:
+        print("\n".join(f"{name:<20}{FIGURES[name].about}" for name in available(loaded)))
+        return
+    print("\n".join(map(str, paths)))

@@ -1,0 +1,182 @@
+"""`etude recipes`, `etude runs`, `etude show` and `etude sample`."""
+
+import json as json_format
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import tyro
+
+from etude import recipes as recipe_book
+from etude.errors import UsageError
+
+if TYPE_CHECKING:
+    from etude.runs import Run
+
+HEADLINES = {
+    "classifier": ("test/accuracy", "validation/accuracy"),
+    "adversarial": ("train/generator_loss",),
+    "variational": ("test/loss_nats",),
+}
+"""The metric that stands for a run in a list, by family: the first that it has."""
+
+
+def recipes(name: tyro.conf.Positional[str | None] = None, *, out: Path | None = None, json: bool = False) -> None:
+    """List the recipes; with a name, print one as TOML.
+
+    Args:
+        name: A recipe to print.
+        out: Write it to this file, to be edited and trained with `etude train FILE.toml`.
+        json: Print one JSON object on stdout.
+    """
+    if name is None:
+        if out is not None:
+            raise UsageError(f"--out {out}: name the recipe to write, `etude recipes NAME --out {out}`.")
+        if json:
+            print(json_format.dumps({name: recipe_book.to_dict(each) for name, each in recipe_book.RECIPES.items()}))
+        else:
+            print("\n".join(f"{name:<10}{recipe.about}" for name, recipe in recipe_book.RECIPES.items()))
+        return
+    recipe = recipe_book.get(name)
+    if out is not None:
+        recipe_book.write_toml(recipe, out)
+        print(out)
+    elif json:
+        print(json_format.dumps(recipe_book.to_dict(recipe)))
+    else:
+        print(recipe_book.to_toml(recipe), end="")
+
+
+def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
+    """List the runs.
+
+    Args:
+        runs_dir: Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given.
+        json: Print one JSON object on stdout.
+    """
+    from etude.runs import default_runs_dir, list_paths, load
+
+    folder = runs_dir or default_runs_dir()
+    rows = [_row(load(path)) for path in list_paths(folder)]
+    if json:
+        print(json_format.dumps({"runs": rows}))
+        return
+    if not rows:
+        print(f"no runs in {folder} yet: `etude train vae --data digits` makes one.")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "recipe", "data", "state", "epochs", "result", "begun"):
+        table.add_column(heading, justify="right" if heading == "epochs" else "left", overflow="fold")
+    for row in rows:
+        result = " ".join(f"{name} {value:.4g}" for name, value in row["headline"].items())
+        epochs = f"{row['epoch']}/{row['epochs']}"
+        begun = datetime.fromisoformat(row["created"]).astimezone().strftime("%d %b %H:%M")
+        table.add_row(row["run"], row["recipe"], row["data"], row["state"], epochs, result, begun)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no width: cut nothing
+    console.print(table)
+
+
+def show(run: tyro.conf.Positional[str], *, runs_dir: Path | None = None, json: bool = False) -> None:
+    """Show a run's configuration and results.
+
+    Args:
+        run: The run's name or folder.
+        runs_dir: Where runs are kept.
+        json: Print one JSON object on stdout.
+    """
+    from etude.runs import load
+    from etude.runs.networks import count_parameters
+
+    loaded = load(run, runs_dir=runs_dir)
+    state, metrics = loaded.state, loaded.metrics().last()
+    pictures = sorted(str(path) for path in loaded.path.glob("figures/*.png"))
+    if json:
+        results = {"state": asdict(state), "metrics": metrics, "figures": pictures}
+        print(json_format.dumps({"run": str(loaded.path), **loaded.configuration, **results}))
+        return
+    configuration = loaded.configuration
+    dataset, execution = configuration["dataset"], configuration["execution"]
+    shape = "×".join(map(str, loaded.image_shape))
+    print(f"{loaded.path}: {state.status}, epoch {state.epoch} of {loaded.recipe.epochs}, {state.seconds:.1f} s")
+    if state.error:
+        print(f"  {state.error}")
+    print(
+        f"\ndata         {dataset['name']}: {dataset['train_images']:,} train, {dataset['validation_images']:,} "
+        f"validation, {dataset['test_images']:,} test images of {shape}, {len(loaded.class_names)} classes"
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in configuration["versions"].items())
+    print(f"computed on  {execution['device']}, {execution['threads']} threads; {versions}")
+    print(f"begun        {configuration['created']}")
+    if (loaded.path / "checkpoints").exists():
+        counts = ", ".join(f"{name} {count:,}" for name, count in count_parameters(loaded.networks).items())
+        print(f"parameters   {counts}")
+    print(f"\n{recipe_book.to_toml(loaded.recipe)}")
+    for name, value in metrics.items():
+        print(f"{name:<32}{value:.6g}")
+    if pictures:
+        print("\n" + "\n".join(pictures))
+
+
+def sample(
+    run: tyro.conf.Positional[str],
+    *,
+    num: int = 64,
+    out: Path | None = None,
+    label: str | None = None,
+    seed: int = 0,
+    runs_dir: Path | None = None,
+) -> None:
+    """Draw new images from a GAN or VAE into a PNG or NPY file.
+
+    Args:
+        run: The run's name or folder.
+        num: How many images.
+        out: A .png file, a grid of them; or a .npy file, float32 in [0, 1] of shape (num, channels, height, width).
+            samples.png in the run's folder when not given.
+        label: The class to draw, by name or index (cvae).
+        seed: Determines the images.
+        runs_dir: Where runs are kept.
+    """
+    import io
+    import math
+
+    import numpy as np
+
+    from etude.drawing.tiles import tile, write_png
+    from etude.files import write_atomically
+    from etude.runs import load
+
+    loaded = load(run, runs_dir=runs_dir)
+    path = out or loaded.path / "samples.png"
+    if path.suffix not in (".png", ".npy"):
+        raise UsageError(f"--out {path} (allowed: a name that ends in .png or .npy).")
+    images = loaded.sample(num, seed=seed, labels=None if label is None else loaded.label_index(label))
+    if path.suffix == ".png":
+        write_png(path, tile(images, columns=math.ceil(math.sqrt(num))))
+    else:
+        content = io.BytesIO()
+        np.save(content, images.numpy())
+        write_atomically(path, content.getvalue())
+    print(path)
+
+
+def _row(run: "Run") -> dict[str, Any]:
+    """One run in the list."""
+    state, metrics = run.state, run.metrics().last()
+    headline = next((name for name in HEADLINES[run.recipe.family] if name in metrics), None)
+    return {
+        "run": run.name,
+        "recipe": run.recipe.name,
+        "data": run.recipe.data,
+        "state": state.status,
+        "epoch": state.epoch,
+        "epochs": run.recipe.epochs,
+        "headline": {headline: metrics[headline]} if headline else {},
+        "created": run.configuration["created"],
+    }

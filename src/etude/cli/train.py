@@ -1,0 +1,164 @@
+"""`etude train` and `etude resume`."""
+
+import json as json_format
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from etude import recipes
+from etude.cli.parse import parse
+from etude.errors import UsageError
+from etude.recipes import Recipe
+
+if TYPE_CHECKING:
+    from etude.runs import Run
+    from etude.training import Display
+
+USAGE = """usage: etude train RECIPE [flags]
+
+Train a recipe, or the recipe in a TOML file, on real images.
+
+  etude train vae --data digits
+  etude train lsgan --data fashion-mnist --epochs 3 --noise-dim 32 --optimizer.learning-rate 2e-4
+  etude train my-recipe.toml --seed 1
+
+RECIPE is one of:
+{recipes}
+
+`etude train RECIPE --help` is a page on each, with all its flags.
+`etude recipes RECIPE --out FILE.toml` saves one to edit."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """How a recipe is run; nothing here changes what is learned, but for rounding by device and threads."""
+
+    name: str | None = None
+    """The run's name; RECIPE-DATA-NUMBER when not given."""
+    runs_dir: Path | None = None
+    """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
+    data_dir: Path | None = None
+    """Where data is looked for first."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Processor or graphics card; auto takes the fastest at hand."""
+    threads: int | None = None
+    """Processor threads; all cores when not given."""
+    figures: bool = True
+    """Draw all figures at the end."""
+    print_losses: bool = False
+    """Print the running losses at every report, as the course does."""
+    quiet: bool = False
+    """Show no progress."""
+    json: bool = False
+    """Print one JSON object on stdout at the end, and nothing else there."""
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train a recipe on real images."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        lines = [f"  {name:<10}{recipe.about}" for name, recipe in recipes.RECIPES.items()]
+        print(USAGE.format(recipes="\n".join(lines)))
+        return
+    start = _recipe(arguments[0])
+    flat = tyro.conf.arg(name="")
+    recipe, options = parse(
+        tuple[Annotated[type(start), flat], Annotated[TrainOptions, flat]],
+        prog=f"etude train {arguments[0]}",
+        arguments=arguments[1:],
+        default=(start, TrainOptions()),
+        description=f"Train {start.name}: {start.about}.",
+    )
+    from etude import training
+
+    display = training.Display(quiet=options.quiet, print_losses=options.print_losses)
+    run = training.train(
+        recipe,
+        name=options.name,
+        runs_dir=options.runs_dir,
+        data_dir=options.data_dir,
+        device=options.device,
+        threads=options.threads,
+        display=display,
+    )
+    _finish(run, display, draw_figures=options.figures, data_dir=options.data_dir, json=options.json)
+
+
+def resume(
+    run: tyro.conf.Positional[str],
+    *,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+    print_losses: bool = False,
+    quiet: bool = False,
+    json: bool = False,
+) -> None:
+    """Go on with a run that was stopped, killed or failed.
+
+    It ends bit for bit as if it had never stopped.
+
+    Args:
+        run: The run's name or folder.
+        runs_dir: Where runs are kept.
+        data_dir: Where data is looked for first.
+        print_losses: Print the running losses at every report, as the course does.
+        quiet: Show no progress.
+        json: Print one JSON object on stdout at the end, and nothing else there.
+    """
+    from etude import training
+    from etude.runs import load
+
+    display = training.Display(quiet=quiet, print_losses=print_losses)
+    resumed = training.resume(load(run, runs_dir=runs_dir), data_dir=data_dir, display=display)
+    _finish(resumed, display, draw_figures=True, data_dir=data_dir, json=json)
+
+
+def _recipe(word: str) -> Recipe:
+    """A recipe by name or from a TOML file."""
+    if word.startswith("-"):
+        raise UsageError(f"the recipe comes first: `etude train RECIPE {word} …`; `etude recipes` lists them.")
+    if not word.endswith(".toml"):
+        return recipes.get(word)
+    return recipes.read_toml(Path(word))
+
+
+def _finish(run: "Run", display: "Display", *, draw_figures: bool, data_dir: Path | None, json: bool) -> None:
+    """Draw the figures of a finished run and say what came out."""
+    from etude.report.figures import draw_all
+
+    if draw_figures:
+        display.note(f"{run.name}: drawing figures")
+        draw_all(run, data_dir=data_dir)
+    result = summary(run)
+    if json:
+        print(json_format.dumps(result))
+        return
+    counts = ", ".join(f"{name} {count:,}" for name, count in result["parameters"].items())
+    print(f"{run.name}: {result['recipe']} on {result['data']}, {result['epochs']} epochs in {result['seconds']:.1f} s")
+    print(f"  parameters   {counts}")
+    for name, value in result["metrics"].items():
+        if name.count("/") == 1 and not name.startswith("running/"):
+            print(f"  {name:<28} {value:.4g}")
+    print(f"  pictures     {run.path / ('figures' if draw_figures else 'samples')}")
+    print(f"  more         etude show {run.path}", flush=True)
+    sys.stdout.flush()
+
+
+def summary(run: "Run") -> dict[str, Any]:
+    """What `--json` prints of a run."""
+    from etude.runs.networks import count_parameters
+
+    state = run.state
+    return {
+        "run": str(run.path),
+        "recipe": run.recipe.name,
+        "data": run.recipe.data,
+        "parameters": count_parameters(run.networks),
+        "epochs": state.epoch,
+        "steps": state.step,
+        "seconds": round(state.seconds, 3),
+        "metrics": run.metrics().last(),
+    }

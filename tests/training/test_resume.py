@@ -1,0 +1,113 @@
+"""A run that is stopped and resumed ends bit for bit where an uninterrupted one ends."""
+
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+
+import etude
+from etude.errors import Interrupted
+from etude.runs import Run
+from etude.runs.checkpoint import list_steps
+from etude.training import Display
+
+SHORT = {
+    "lenet": {"epochs": 2, "batch_size": 50, "report_every": 10, "optimizer": None},
+    "gan": {"epochs": 3, "report_every": 7},
+    "dcgan": {"epochs": 2, "report_every": 3, "train_images": 400},
+    "wgan-gp": {"epochs": 2, "report_every": 1, "batch_size": 64},
+    "vae": {"epochs": 2, "report_every": 20},
+    "cvae": {"epochs": 2, "report_every": 20, "validation_images": 100},
+}
+
+
+class StopAfter(Display):
+    """Asks for a stop, as Ctrl-C does, after the given steps."""
+
+    def __init__(self, *steps: int, number: signal.Signals = signal.SIGINT) -> None:
+        super().__init__(quiet=True)
+        self.steps, self.number = steps, number
+
+    def step(self, step: int, losses: object) -> None:
+        if step in self.steps:
+            signal.raise_signal(self.number)
+
+
+def train(recipe: str, folder: Path, display: Display | None = None, **changes: object) -> Run:
+    changes = {key: value for key, value in {**SHORT[recipe], **changes}.items() if value is not None}
+    return etude.train(
+        recipe, data="digits", name="run", runs_dir=folder, threads=1, display=display or Display(quiet=True), **changes
+    )
+
+
+def contents(run: Run) -> dict[str, bytes]:
+    """Every file of a run that must come out the same, by name."""
+    last = run.path / "checkpoints" / f"step-{list_steps(run.path / 'checkpoints')[-1]}"
+    files = [run.path / "metrics.jsonl", last / "model.safetensors", last / "trainer.safetensors"]
+    files += sorted((run.path / "samples").glob("*.png"))
+    return {file.name: file.read_bytes() for file in files}
+
+
+@pytest.mark.parametrize("recipe", SHORT)
+def test_stopped_and_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -> None:
+    whole = train(recipe, tmp_path / "whole")
+    total = whole.state.step
+    # In the first epoch, at an epoch's last step, and between two reports of a later epoch.
+    for stops in {(1,), (whole.steps_per_epoch,), (2, total - 1)}:
+        folder = tmp_path / "-".join(map(str, stops))
+        with pytest.raises(Interrupted):
+            train(recipe, folder, StopAfter(*stops))
+        run = etude.load(folder / "run")
+        assert run.state.status == "interrupted"
+        for stop in stops[1:]:
+            with pytest.raises(Interrupted):
+                etude.resume(run, display=StopAfter(stop))
+        resumed = etude.resume(run, display=Display(quiet=True))
+        assert resumed.state.status == "finished"
+        assert contents(resumed) == contents(whole), stops
+
+
+def test_same_seed_same_bits_and_another_seed_other_bits(tmp_path: Path) -> None:
+    first, second = (contents(train("gan", tmp_path / name)) for name in "ab")
+    other = contents(train("gan", tmp_path / "c", seed=1))
+    assert first == second
+    assert first["model.safetensors"] != other["model.safetensors"]
+
+
+def test_global_random_state_is_left_alone_and_does_not_matter(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = contents(train("vae", tmp_path / "a", epochs=1))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert contents(train("vae", tmp_path / "b", epochs=1)) == first
+
+
+def test_cosine_schedule_survives_a_stop(tmp_path: Path) -> None:
+    cosine = etude.recipes.Optimizer(name="sgd", learning_rate=0.01, momentum=0.9, schedule="cosine")
+    whole = train("lenet", tmp_path / "whole", optimizer=cosine)
+    with pytest.raises(Interrupted):
+        train("lenet", tmp_path / "stopped", StopAfter(30), optimizer=cosine)
+    resumed = etude.resume(etude.load(tmp_path / "stopped" / "run"), display=Display(quiet=True))
+    assert contents(resumed) == contents(whole)
+    assert contents(whole)["model.safetensors"] != contents(train("lenet", tmp_path / "constant"))["model.safetensors"]
+
+
+def test_sigterm_stops_as_ctrl_c_does_and_says_how_to_go_on(tmp_path: Path) -> None:
+    with pytest.raises(Interrupted) as caught:
+        train("gan", tmp_path, StopAfter(3, number=signal.SIGTERM))
+    total = 3 * (1350 // 128)
+    assert str(caught.value) == (
+        f"stopped after step 3 of {total}, all is saved: go on with `etude resume {tmp_path / 'run'}`."
+    )
+    assert caught.value.exit_code == 143
+
+
+def test_the_last_two_checkpoints_and_the_best_are_kept(tmp_path: Path) -> None:
+    run = train("lenet", tmp_path, epochs=6, optimizer=etude.recipes.Optimizer(name="adam", learning_rate=3e-3))
+    steps, accuracies = run.metrics().series("validation/accuracy")
+    best = int(steps[accuracies.argmax()])
+    kept = list_steps(run.path / "checkpoints")
+    assert kept == sorted({best, *steps[-2:].tolist()})
+    assert etude.load(run.path, checkpoint="best").checkpoint_path().name == f"step-{best}"
