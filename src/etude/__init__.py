@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from etude import data, losses, models, recipes
+    from etude.inspection import inspect
     from etude.runs import Run, load
     from etude.training import resume, train
 
-_HOMES = {"train": "training", "resume": "training", "load": "runs", "Run": "runs"}
+_HOMES = {"train": "training", "resume": "training", "load": "runs", "Run": "runs", "inspect": "inspection"}
 _MODULES = ("data", "losses", "models", "recipes")
 
-__all__ = ["Run", "data", "load", "losses", "models", "recipes", "resume", "train"]
+__all__ = ["Run", "data", "inspect", "load", "losses", "models", "recipes", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
@@ -94,12 +96,21 @@ def test_a_mirrored_chain_brings_every_size_back() -> None:
     [
         (lambda: solve(0, 3), "--in is 0; allowed: 1 or more."),
         (lambda: solve(3, 3, padding=-1), "--padding is -1; allowed: 0 or more."),
-        (lambda: apply(4, 7, 1, 0, 1), "the kernel spans 7 positions and 4 positions with padding 0 are 4; use padding 2 or more."),
-        (lambda: apply(1, 1, 1, 3, 1, transposed=True), "padding 3 crops all of the output; use a padding below it, or a larger kernel."),
-        (lambda: mirror(8, "k3 s2"), "--mirror has 's2'; write each layer as kernel, stride, padding, dilation, for example k3s2p1 or k3."),
+        (
+            lambda: apply(4, 7, 1, 0, 1),
+            "the kernel spans 7 positions and 4 positions with padding 0 are 4; use padding 2 or more.",
+        ),
+        (
+            lambda: apply(1, 1, 1, 3, 1, transposed=True),
+            "padding 3 crops all of the output; use a padding below it, or a larger kernel.",
+        ),
+        (
+            lambda: mirror(8, "k3 s2"),
+            "--mirror has 's2'; write each layer as kernel, stride, padding, dilation, for example k3s2p1 or k3.",
+        ),
     ],
-)  # fmt: skip
-def test_mistakes_are_told_on_one_line(call, message: str) -> None:  # type: ignore[no-untyped-def]
+)
+def test_mistakes_are_told_on_one_line(call: Callable[[], object], message: str) -> None:
     with pytest.raises(UsageError) as caught:
         call()
     assert str(caught.value) == message

@@ -97,8 +97,9 @@ def test_what_has_no_rule_is_said_and_can_be_probed() -> None:
 
 
 def test_pixel_picture_of_a_dilated_convolution() -> None:
-    module, x = nn.Conv2d(1, 1, 3, dilation=2), torch.rand(1, 1, 9, 9)
-    hit, strength = pixels(inspect(module, x), module, x)
+    module, x = nn.Sequential(nn.Conv2d(1, 1, 3, dilation=2), nn.Flatten()), torch.rand(1, 1, 9, 9)
+    hit, strength, middle = pixels(inspect(module, x), module, x, layer="0")
+    assert middle == (2, 2)
     rows = {r for r, _ in hit.nonzero().tolist()}
     assert rows == {2, 4, 6}
     assert int(hit.sum()) == 9

@@ -111,7 +111,8 @@ def mirror(size_in: int, chain: str) -> list[tuple[Conv, Conv]]:
         match = re.fullmatch(r"k(\d+)(?:s(\d+))?(?:p(\d+))?(?:d(\d+))?", text)
         if not match:
             raise UsageError(
-                f"--mirror has {text!r}; write each layer as kernel, stride, padding, dilation, for example k3s2p1 or k3."
+                f"--mirror has {text!r}; write each layer as kernel, stride, padding, dilation, for example "
+                "k3s2p1 or k3."
             )
         kernel, stride, padding, dilation = (
             int(g) if g else d for g, d in zip(match.groups(), (0, 1, 0, 1), strict=True)

@@ -100,6 +100,11 @@ class Inspection:
         """Operations without a known cost, forward and backward."""
         return sorted({name for layer in self.layers for name in layer.uncounted})
 
+    def __str__(self) -> str:
+        from etude.inspection.table import text
+
+        return text(self)
+
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
         backward = self.backward

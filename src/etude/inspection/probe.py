@@ -65,19 +65,21 @@ def probe(inspection: Inspection, module: nn.Module, *inputs: Any, **keywords: A
         return found
 
 
-def pixels(inspection: Inspection, module: nn.Module, *inputs: Any, **keywords: Any) -> tuple[Tensor, Tensor]:
-    """The field of the middle output position pixel by pixel: what it reads, and how strongly (gradient magnitude).
+def pixels(
+    inspection: Inspection, module: nn.Module, *inputs: Any, layer: str, **keywords: Any
+) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+    """The field of the middle position of a layer, pixel by pixel: what it reads, and how strongly.
 
-    Two tensors over the positions of the input, bool and float64: poison, and the absolute gradient of the middle
-    position summed over channels, the largest 1.
+    `layer` is a module's path. Returns bool (H, W) by poison; the gradient's magnitude summed over channels, float64
+    (H, W), the largest 1; and the position (row, column) that was looked at. Only for images.
     """
     fields = inspection.fields
     assert fields.input is not None
-    assert 0 not in fields.axes
+    assert fields.axes == (2, 3), fields.axes
     which = inspection.trace.inputs.index(fields.input)
     with untouched_random_state():
         twin = twin_of(module).eval().double()
-        return _Runner(twin, inputs, keywords, which).pixels(fields.axes)
+        return _Runner(twin, inputs, keywords, which, layer).pixels()
 
 
 def _same_dim(inspection: Inspection, axis: int) -> int | None:
@@ -87,8 +89,13 @@ def _same_dim(inspection: Inspection, axis: int) -> int | None:
 
 
 class _Runner:
-    def __init__(self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], which: int) -> None:
+    def __init__(
+        self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], which: int, layer: str = ""
+    ) -> None:
         self.module = module
+        self.inner: Tensor | None = None
+        if layer:
+            module.get_submodule(layer).register_forward_hook(self._keep)
         leaves, self.spec = tree_flatten((inputs, keywords))
         self.leaves = [_double(leaf) for leaf in leaves]
         tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
@@ -150,32 +157,33 @@ class _Runner:
         hit = _any_but((gradient != 0)[None], axis + 1)[0]
         return sum(1 << i for i in hit.nonzero().flatten().tolist())
 
-    def pixels(self, followed: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    def _keep(self, module: nn.Module, inputs: Any, result: Any) -> None:
+        self.inner = next(leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, Tensor))
+
+    def _at_middle(self, x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+        out = self.run(x)
+        out = self.inner if self.inner is not None else out  # (N, C, rows, columns), or (N, features)
+        middle = tuple(size // 2 for size in out.shape[2:])
+        return out[(slice(None), slice(None), *middle)], middle
+
+    def pixels(self) -> tuple[Tensor, Tensor, tuple[int, ...]]:
         one = self.input[:1].clone()
-        shape = tuple(one.shape[a] for a in followed)
         with torch.enable_grad():
-            out = self.run(x := one.clone().requires_grad_())
-            if out.dim() > max(followed):
-                middle = tuple(out.shape[a] // 2 for a in followed)
-                chosen = out[(slice(None), slice(None), *middle)]
-            else:
-                middle, chosen = (), out
+            chosen, middle = self._at_middle(x := one.clone().requires_grad_())
             (gradient,) = torch.autograd.grad(chosen.abs().sum(), x)
         strength = gradient[0].abs().sum(0)  # (H, W)
         count = strength.numel()
-        at_once = max(1, min(count, BATCH_NUMBERS // max(1, 16 * one.numel())))
+        at_once = max(1, min(count, BATCH_NUMBERS // (16 * one.numel())))
         hit = torch.zeros(count, dtype=torch.bool)
         with torch.no_grad():
             for start in range(0, count, at_once):
                 chunk = range(start, min(start + at_once, count))
-                x = one.repeat(len(chunk), *[1] * (one.dim() - 1))
+                x = one.repeat(len(chunk), 1, 1, 1)
                 flat = x.view(len(chunk), one.shape[1], -1)
                 for b, i in enumerate(chunk):
                     flat[b, :, i] = torch.nan
-                bad = self.run(x).isnan()
-                bad = bad[(slice(None), slice(None), *middle)] if middle else bad
-                hit[chunk.start : chunk.stop] = bad.flatten(1).any(1)
-        return hit.view(shape), strength / strength.max().clamp_min(1e-300)
+                hit[start : chunk.stop] = self._at_middle(x)[0].isnan().flatten(1).any(1)
+        return hit.view(strength.shape), strength / strength.max().clamp_min(1e-300), middle
 
 
 def _double(leaf: Any) -> Any:

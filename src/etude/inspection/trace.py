@@ -105,8 +105,10 @@ class Trace:
     buffer_bytes: int
 
 
-def trace(module: nn.Module, *inputs: Any, **keywords: Any) -> Trace:
+def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = (), **keywords: Any) -> Trace:
     """Record a forward pass of `module(*inputs, **keywords)` in eval mode and its backward pass.
+
+    Modules of the types in `awake` stay in training mode.
 
     Backward means the gradient of the sum of all floating-point outputs for every parameter that requires one; the
     gradient of the inputs is not computed, as in training. Raises a `UsageError` that names the layer when the
@@ -116,9 +118,16 @@ def trace(module: nn.Module, *inputs: Any, **keywords: Any) -> Trace:
         # Shapes decide nearly every forward pass, so tensors without elements do, in a fraction of the time. Where
         # elements matter (`if x.sum() > 0`), or where anything fails, the pass is repeated with real ones.
         with suppress(Exception), torch.device("meta"):
-            twin = twin_of(module, _without_elements).eval()
+            twin = _at_rest(twin_of(module, _without_elements), awake)
             return _Recorder(twin).run(*tree_map(lambda leaf: _own(leaf, _without_elements), (inputs, keywords)))
-        return _Recorder(twin_of(module).eval()).run(*tree_map(_own, (inputs, keywords)))
+        return _Recorder(_at_rest(twin_of(module), awake)).run(*tree_map(_own, (inputs, keywords)))
+
+
+def _at_rest(module: nn.Module, awake: tuple[type[nn.Module], ...]) -> nn.Module:
+    module.eval()
+    for part in module.modules():
+        part.training = isinstance(part, awake)
+    return module
 
 
 def _copied(tensor: Tensor) -> Tensor:
