@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (messages are compared as they are printed)
 import pytest
 import torch
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (messages are compared as they are printed)
 from pathlib import Path
 
 import pytest

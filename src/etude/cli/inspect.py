@@ -64,7 +64,7 @@ def inspect(
         raise UsageError("--layer chooses the layer of --picture; give --picture FILE.png too.")
 
     def subject(size: int) -> Subject:
-        found = load(network, input, batch_size=batch_size or size, seed=seed)
+        found = load(network, input, batch_size=size if batch_size is None else batch_size, seed=seed)
         return _with_images(found, data, data_dir, seed) if data else found
 
     small = subject(TABLE_BATCH)
