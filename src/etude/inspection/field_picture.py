@@ -26,7 +26,8 @@ def draw(image: Tensor, read: Tensor, strength: Tensor, derived: Sequence[AxisFi
     shown = shown[0] if shown.shape[0] != 3 else shown.transpose(1, 2, 0)  # (H, W) or (H, W, 3)
     left.imshow(shown, cmap="gray")
     left.imshow(_veil(read.numpy()))
-    left.set_title(f"{title}: read (measured)")
+    figure.suptitle(title, fontsize=10)
+    left.set_title("read (measured)")
     right.imshow(strength.numpy(), cmap="Blues", vmin=0, vmax=1)
     right.set_title("strength of the gradient")
     spans = [(float(a.offset + (a.stride or 0) * m), a.size) for a, m in zip(derived, middle, strict=True)]
