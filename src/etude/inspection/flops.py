@@ -198,6 +198,7 @@ _PER_INPUT: dict[str, int] = {
         1,
     ),
     "logsumexp": 4,  # maximum, difference, exp, sum
+    "aminmax": 2,  # two comparisons
     "linalg_vector_norm": 2,  # square, sum
     "var": 4,  # mean, difference, square, sum
     "std": 4,
