@@ -1,0 +1,126 @@
+"""Networks that docs/inspect.md asks questions about."""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class Course(nn.Sequential):
+    """Receptive field 112×112, stride 8."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(3, 8, 3, padding=1),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 8, 5, stride=2, padding=2),
+            nn.MaxPool2d(2),
+            nn.Conv2d(8, 8, 7, dilation=2, padding=3),
+        )
+
+
+class LeNet3(nn.Module):
+    """LeNet with 3×3 kernels and nothing else changed: the shapes no longer fit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 6, 3), nn.Conv2d(6, 16, 3)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x.flatten(1))))))
+
+
+def deeper() -> nn.Module:
+    """A receptive field grown by depth: resolution stays."""
+    return nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(4)])
+
+
+def pooled() -> nn.Module:
+    """A receptive field grown by pooling: resolution falls."""
+    return nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.MaxPool2d(2), nn.Conv2d(3, 3, 3, padding=1), nn.MaxPool2d(2))
+
+
+def dilated() -> nn.Module:
+    """A receptive field grown by dilation: resolution stays."""
+    return nn.Sequential(
+        nn.Conv2d(3, 3, 3, padding=1),
+        nn.Conv2d(3, 3, 3, padding=2, dilation=2),
+        nn.Conv2d(3, 3, 3, padding=4, dilation=4),
+    )
+
+
+def dropouts() -> nn.Module:
+    """Two dropouts in a row."""
+    return nn.Sequential(nn.Linear(20, 20), nn.ReLU(), nn.Dropout(0.1), nn.Dropout(0.2), nn.Linear(20, 2))
+
+
+def dropout_before_relu() -> nn.Module:
+    """Dropout on the other side of ReLU."""
+    return nn.Sequential(nn.Linear(20, 20), nn.Dropout(0.3), nn.ReLU(), nn.Linear(20, 2))
+
+
+def conv_norm() -> nn.Module:
+    """A convolution with batch-norm behind it."""
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
+
+
+def sigmoid24() -> nn.Module:
+    """24 blocks, each built anew."""
+    return nn.Sequential(*[part for _ in range(24) for part in (nn.Linear(32, 32), nn.Sigmoid())])
+
+
+def repeated24() -> nn.Module:
+    """What looks like 24 blocks and is one, 24 times."""
+    return nn.Sequential(*[nn.Linear(32, 32), nn.Sigmoid()] * 24)
+
+
+def relu24() -> nn.Module:
+    """24 blocks with ReLU and PyTorch's default initial weights."""
+    return nn.Sequential(*[part for _ in range(24) for part in (nn.Linear(32, 32), nn.ReLU())])
+
+
+def pool() -> nn.Module:
+    """Max-pooling alone."""
+    return nn.MaxPool2d(2)
+
+
+def dense_layer() -> nn.Module:
+    """The same shapes as `conv_layer`, with a weight of its own for every pair of positions."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 6 * 28 * 28))
+
+
+def conv_layer() -> nn.Module:
+    """LeNet's first layer."""
+    return nn.Conv2d(3, 6, 5)
+
+
+def mlp() -> nn.Module:
+    """The course's two-layer perceptron."""
+    return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
+
+
+class _Square(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx: Any, *grad: Tensor) -> Tensor:
+        return grad[0] * ctx.saved_tensors[0]  # the 2 is missing
+
+
+class Wrong(nn.Module):
+    """A gradient written by hand, and wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4))
+        self.bias = nn.Parameter(torch.randn(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _Square.apply(x * self.weight) + self.bias.detach()

@@ -1,0 +1,252 @@
+"""Which input positions along one axis reach each position of a layer: exact sets, carried from layer to layer.
+
+A set of input positions is a Python integer whose bit i stands for position i, so a union is `|` and a shift `<<`.
+A field holds them twice: for each position of the layer at hand, borders included, and as the pattern that repeats on
+an endless axis, which gives size, stride and offset as papers define them (Araujo et al., "Computing receptive fields
+of convolutional neural networks", Distill 2019) even where the field is larger than the input.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import reduce
+from math import gcd, lcm
+from operator import or_
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which positions of its input one layer reads along an axis, the pattern repeating.
+
+    Output position o = period·u + r reads input positions step·u + t for t in taps[r]: a convolution of stride 2 has
+    step 2 and period 1, a transposed one step 1 and period 2.
+    """
+
+    step: int
+    period: int
+    taps: tuple[tuple[int, ...], ...]
+    at_border: Callable[[int], Iterable[int]] | None = None
+    """What output position o reads where the border changes the pattern (reflection, clamped interpolation)."""
+
+    def reads(self, position: int) -> Iterable[int]:
+        if self.at_border:
+            return self.at_border(position)
+        turns, phase = divmod(position, self.period)
+        return (self.step * turns + tap for tap in self.taps[phase])
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """The field on an endless axis: position period·m + r sees the set `phases[r]` shifted by shift·m.
+
+    A set is (lowest position, bits from there up); bits 0 stand for no position at all.
+    """
+
+    shift: int
+    phases: tuple[tuple[int, int], ...]
+
+    @property
+    def stride(self) -> Fraction:
+        """Input positions per step of one position."""
+        return Fraction(self.shift, len(self.phases))
+
+    @property
+    def size(self) -> int:
+        """Input positions from the first to the last one seen, the largest over the phases."""
+        return max(bits.bit_length() for _, bits in self.phases)
+
+    @property
+    def taps(self) -> int:
+        """Input positions seen, holes left out, the largest number over the phases."""
+        return max(bits.bit_count() for _, bits in self.phases)
+
+    @property
+    def offset(self) -> int:
+        """The first input position that position 0 sees; negative in the padding."""
+        return self.phases[0][0]
+
+    @property
+    def centre(self) -> Fraction:
+        """Where position 0 looks: the middle of its field, averaged over the phases."""
+        seen = [(low, bits, r) for r, (low, bits) in enumerate(self.phases) if bits]
+        middles = [low + Fraction(bits.bit_length() - 1, 2) - self.stride * r for low, bits, r in seen]
+        return sum(middles, Fraction(0)) / max(len(middles), 1)
+
+    def over(self, period: int) -> "Pattern":
+        """The same pattern with its phases repeated up to a multiple of its period."""
+        phases = []
+        for r in range(period):
+            turns, phase = divmod(r, len(self.phases))
+            low, bits = self.phases[phase]
+            phases.append((low + turns * self.shift, bits))
+        return Pattern(self.shift * period // len(self.phases), tuple(phases))
+
+    def reduced(self) -> "Pattern":
+        """The same pattern with the shortest period."""
+        for period in range(1, len(self.phases)):
+            if len(self.phases) % period == 0 and self.shift * period % len(self.phases) == 0:
+                shorter = Pattern(self.shift * period // len(self.phases), self.phases[:period])
+                if shorter.over(len(self.phases)) == self:
+                    return shorter
+        return self
+
+
+@dataclass(frozen=True)
+class Field:
+    """The receptive field of every position of one layer along one axis of the input."""
+
+    extent: int
+    """Positions of the input along this axis."""
+    seen: tuple[int, ...]
+    """For each position the set of input positions that reach it; one entry when all positions share one."""
+    pattern: Pattern | None
+    """None where the field does not repeat: after a mixture of all positions, in a recurrent layer."""
+    mixed: bool = False
+    """Whether an operation over all positions came before: the field is the whole input, up to unused borders."""
+
+    @classmethod
+    def of_input(cls, extent: int) -> "Field":
+        return cls(extent, tuple(1 << i for i in range(extent)), Pattern(1, ((0, 1),)))
+
+    def through(self, window: Window, positions: int) -> "Field":
+        """The field of a layer that reads this one through a window."""
+        last = len(self.seen)
+        seen = tuple(reduce(or_, (self.seen[i] for i in window.reads(o) if 0 <= i < last), 0) for o in range(positions))
+        pattern = self.pattern and _compose(self.pattern, window)
+        return replace(self, seen=seen, pattern=pattern)
+
+    def mixture(self, positions: int = 1) -> "Field":
+        """The field of an operation over the whole axis."""
+        return Field(self.extent, (reduce(or_, self.seen, 0),) * positions, None, mixed=True)
+
+    def picked(self, positions: Sequence[int]) -> "Field":
+        """The field of a layer made of these positions, in this order."""
+        seen = tuple(self.seen[i] for i in positions)
+        start, step = positions[0], (positions[1] - positions[0]) if len(positions) > 1 else 1
+        regular = step > 0 and list(positions) == list(range(start, start + step * len(positions), step))
+        pattern = self.pattern and (_compose(self.pattern, Window(step, 1, ((start,),))) if regular else None)
+        return replace(self, seen=seen, pattern=pattern)
+
+    def union(self, other: "Field") -> "Field":
+        """The field of two branches that meet; a field of one position meets every position of the other."""
+        length = max(len(self.seen), len(other.seen))
+        seen = tuple(a | b for a, b in zip(_stretch(self.seen, length), _stretch(other.seen, length), strict=True))
+        pattern = None
+        if self.pattern and other.pattern and self.pattern.stride == other.pattern.stride:
+            period = lcm(len(self.pattern.phases), len(other.pattern.phases))
+            ours, theirs = self.pattern.over(period), other.pattern.over(period)
+            pairs = zip(ours.phases, theirs.phases, strict=True)
+            pattern = Pattern(ours.shift, tuple(_join(a, b) for a, b in pairs)).reduced()
+        return Field(self.extent, seen, pattern, self.mixed or other.mixed)
+
+    @property
+    def size(self) -> int:
+        """Span in input positions: of the endless pattern, or the largest one actually there."""
+        return self.pattern.size if self.pattern else max(_span(bits) for bits in self.seen)
+
+    @property
+    def taps(self) -> int:
+        """Input positions used within the span, fewer than `size` where dilation leaves holes."""
+        return self.pattern.taps if self.pattern else max(bits.bit_count() for bits in self.seen)
+
+
+def _compose(pattern: Pattern, window: Window) -> Pattern:
+    period, shift = len(pattern.phases), pattern.shift
+    turns = period // gcd(window.step, period)  # turns of the window after which the input's phase is the same
+    phases = []
+    for u in range(turns):
+        for taps in window.taps:
+            joined = (0, 0)
+            for tap in taps:
+                m, phase = divmod(window.step * u + tap, period)
+                low, bits = pattern.phases[phase]
+                joined = _join(joined, (low + shift * m, bits))
+            phases.append(joined)
+    return Pattern(shift * window.step * turns // period, tuple(phases)).reduced()
+
+
+def _join(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+    if not a[1] or not b[1]:
+        return a if a[1] else b
+    low = min(a[0], b[0])
+    return low, (a[1] << (a[0] - low)) | (b[1] << (b[0] - low))
+
+
+def _span(bits: int) -> int:
+    return bits.bit_length() - ((bits & -bits).bit_length() - 1) if bits else 0
+
+
+def _stretch(seen: tuple[int, ...], length: int) -> tuple[int, ...]:
+    assert len(seen) in (1, length), (len(seen), length)
+    return seen * length if len(seen) == 1 else seen
+
+
+# --- the windows of the layers ------------------------------------------------------------------------------------
+
+
+def convolution(kernel: int, stride: int, padding: int, dilation: int) -> Window:
+    """Also pooling: position o reads stride·o - padding + dilation·t for t below the kernel size."""
+    return Window(stride, 1, (tuple(dilation * t - padding for t in range(kernel)),))
+
+
+def transposed_convolution(kernel: int, stride: int, padding: int, dilation: int) -> Window:
+    """Position o reads i where o = stride·i - padding + dilation·t for some t below the kernel size."""
+    return Window(
+        1,
+        stride,
+        tuple(
+            tuple(sorted({(r + padding - dilation * t) // stride for t in range(kernel)
+                          if (r + padding - dilation * t) % stride == 0}))
+            for r in range(stride)
+        ),
+    )  # fmt: skip
+
+
+def adaptive_pool(size: int, positions: int) -> Window:
+    """Position o reads from floor(o·size / positions) up to, not with, ceil((o + 1)·size / positions)."""
+    common = gcd(size, positions)
+    step, period = size // common, positions // common
+    taps = tuple(tuple(range(r * step // period, -(-(r + 1) * step // period))) for r in range(period))
+    return Window(step, period, taps)
+
+
+def nearest(size: int, positions: int, *, exact: bool) -> Window:
+    """Nearest-neighbour resizing; `exact` looks from the middle of a position, as `nearest-exact` does."""
+    common = gcd(size, positions)
+    step, period = size // common, positions // common
+    taps = tuple((((2 * r + 1) * step // (2 * period)) if exact else r * step // period,) for r in range(period))
+    return Window(step, period, taps)
+
+
+def interpolation(size: int, positions: int, *, align_corners: bool, cubic: bool) -> Window:
+    """Linear (2 taps) or cubic (4 taps) resizing, borders clamped; a tap whose weight happens to be 0 counts too."""
+    if align_corners:
+        ratio, start = Fraction(size - 1, positions - 1) if positions > 1 else Fraction(0), Fraction(0)
+    else:
+        ratio = Fraction(size, positions)
+        start = (ratio - 1) / 2
+    first, count = (-1, 4) if cubic else (0, 2)
+
+    def reads(o: int) -> tuple[int, ...]:
+        source = start + ratio * o
+        low = source.numerator // source.denominator + first
+        return tuple(range(low, low + count))
+
+    def clamped(o: int) -> set[int]:
+        return {min(max(i, 0), size - 1) for i in reads(o)}
+
+    return Window(ratio.numerator, ratio.denominator, tuple(reads(r) for r in range(ratio.denominator)), clamped)
+
+
+def padding(before: int, size: int, mode: str) -> Window:
+    """Padding: zeros read nothing, "reflection" and "replication" read the border again, "circular" the other end."""
+
+    def reads(o: int) -> tuple[int, ...]:
+        i = o - before
+        if 0 <= i < size:
+            return (i,)
+        if mode == "reflection":
+            return (-i if i < 0 else 2 * (size - 1) - i,)
+        return (min(max(i, 0), size - 1),) if mode == "replication" else ()
+
+    return Window(1, 1, ((-before,),), reads)

@@ -1,0 +1,272 @@
+"""What one dispatcher operation costs: a table from operation to multiply-accumulates and floating-point operations.
+
+The convention, the same forward and backward (a gradient kernel is an operation like any other):
+
+- A MAC is one multiply-accumulate of a matrix product, convolution or attention; it counts as 2 FLOPs. A dot product of
+  k terms has k products and k - 1 sums, so the sum that is counted too many stands for the bias. These counts equal
+  those of `torch.utils.flop_counter`, which counts nothing else. A transposed convolution is counted at its true cost
+  too: every input element meets every kernel tap.
+- An elementwise function costs 1 FLOP per output element, however costly it is (exp, erf). A gradient kernel costs
+  what its formula says: relu g·[x > 0] 1, sigmoid g·y·(1 - y) 3, tanh g·(1 - y²) 3, others 2 (derivative, product).
+- A reduction costs 1 per input element, max-pooling one comparison per further tap, softmax 5 per element.
+- Batch-norm with running statistics costs 2 per element (scale, shift), a normalisation that computes its statistics
+  8 (mean 1, variance 3, normalise 2, affine 2); terms of one per channel or row are left out.
+- Copies, views, indexing, masks, random draws and comparisons with a constant cost 0.
+- An operation that is not in this table has no cost: `cost` returns None, and the report marks it as not counted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CONVENTION = "1 MAC = 2 FLOPs (the bias is the second of the last one); elementwise 1 per element; views and copies 0"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-accumulates, and all floating-point operations (two for each of them, plus the rest)."""
+
+    macs: int = 0
+    flops: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.macs + other.macs, self.flops + other.flops)
+
+
+NOTHING = Cost()
+
+
+def cost(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Cost | None:
+    """The cost of one dispatcher call, or None where the table has no entry for it."""
+    name = operation_name(func)
+    if func.namespace not in ("aten", "prims"):
+        return None
+    if name in _PRODUCTS:
+        macs = _PRODUCTS[name](args, out)
+        bias_gradient = _numel(args[0]) if name == "convolution_backward" and args[10][2] else 0
+        return Cost(macs, 2 * macs + bias_gradient)
+    if name in _FREE:
+        return Cost()
+    if name in PER_OUTPUT:
+        per_element = PER_OUTPUT[name]
+        if name in ("add", "sub") and (args[2] if len(args) > 2 else kwargs.get("alpha", 1)) != 1:
+            per_element += 1
+        return Cost(flops=per_element * _numel(out))
+    if name in _PER_INPUT:
+        return Cost(flops=_PER_INPUT[name] * _numel(args[0]))
+    if name in _OTHER:
+        return Cost(flops=_OTHER[name](args, out))
+    return None
+
+
+def operation_name(func: torch._ops.OpOverload) -> str:
+    """`aten.relu_.default` -> `relu`: the operation without namespace, overload and in-place mark."""
+    name = func._schema.name.split("::")[-1]
+    return name if name.endswith("__") else name.removesuffix("_")
+
+
+def _numel(value: Any) -> int:
+    """Elements of a tensor, or of the first tensor of several results."""
+    if isinstance(value, Tensor):
+        return value.numel()
+    return next((item.numel() for item in value if isinstance(item, Tensor)), 0)
+
+
+def names_in(text: str) -> list[str]:
+    return text.split()
+
+
+# --- matrix products, convolutions, attention: MACs ---------------------------------------------------------------
+
+
+def _convolution(args: tuple[Any, ...], out: Tensor) -> int:
+    x, weight, transposed = args[0], args[1], args[6]
+    # Weight (out, in / groups, *kernel); transposed: (in, out / groups, *kernel), each input element meets all of it.
+    return (x if transposed else out).numel() * weight[0].numel()
+
+
+def _convolution_backward(args: tuple[Any, ...], out: Any) -> int:
+    grad, x, weight, transposed, wanted = args[0], args[1], args[2], args[7], args[10]
+    one = (x if transposed else grad).numel() * weight[0].numel()
+    return one * sum(wanted[:2])  # of input and weight; the bias gradient is a plain sum
+
+
+def _attention(args: tuple[Any, ...], out: Any) -> int:
+    query, key, value = args[:3]  # (batch, heads, length, width)
+    return query.shape[:-1].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+
+
+def _attention_backward(args: tuple[Any, ...], out: Any) -> int:
+    _, query, key, value = args[:4]
+    scores = query.shape[:-1].numel() * key.shape[-2]
+    # The scores once more, then the gradients of query and key (width), of probabilities and value (value width).
+    return scores * (3 * query.shape[-1] + 2 * value.shape[-1])
+
+
+_PRODUCTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
+    "mm": lambda args, out: args[0].numel() * args[1].shape[-1],
+    "bmm": lambda args, out: args[0].numel() * args[1].shape[-1],
+    "addmm": lambda args, out: args[1].numel() * args[2].shape[-1],
+    "baddbmm": lambda args, out: args[1].numel() * args[2].shape[-1],
+    "addbmm": lambda args, out: args[1].numel() * args[2].shape[-1],
+    "addmv": lambda args, out: args[1].numel(),
+    "mv": lambda args, out: args[0].numel(),
+    "dot": lambda args, out: args[0].numel(),
+    "vdot": lambda args, out: args[0].numel(),
+    "addr": lambda args, out: out.numel(),
+    "convolution": _convolution,
+    "convolution_backward": _convolution_backward,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
+}
+
+# --- data movement, masks and random draws: nothing ---------------------------------------------------------------
+
+_FREE = frozenset(
+    names_in("""
+        _cast_copy _conj _conj_physical _local_scalar_dense _pack_padded_sequence _pack_padded_sequence_backward
+        _reshape_alias _reshape_copy _shape_as_tensor _to_copy _unsafe_index _unsafe_view alias alias_copy
+        arange argmax argmin argsort as_strided bernoulli bitwise_and bitwise_not bitwise_or bitwise_xor
+        broadcast_tensors cat channel_shuffle chunk clone complex constant_pad_nd contiguous copy detach
+        diag_embed diagonal diagonal_backward embedding empty empty_like empty_strided eq expand expand_copy
+        flip exponential eye fill full full_like gather ge gt im2col index index_select is_same_size isfinite
+        isinf isnan item le lift_fresh linspace logical_and logical_not logical_or logical_xor lt masked_fill
+        masked_select max_unpool2d max_unpool3d multinomial native_channel_shuffle ne new_empty
+        new_empty_strided new_full new_ones new_zeros nonzero normal one_hot ones ones_like permute
+        pixel_shuffle pixel_unshuffle rand rand_like randint randint_like randn randn_like randperm real
+        reflection_pad1d reflection_pad2d reflection_pad3d repeat repeat_interleave replication_pad1d
+        replication_pad2d replication_pad3d resize roll rot90 scalar_tensor scatter select select_backward
+        select_scatter set slice slice_backward slice_scatter sort split split_with_sizes squeeze stack t topk
+        transpose tril triu unbind unfold unsafe_chunk unsafe_split unsafe_split_with_sizes uniform unsqueeze
+        upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d
+        _upsample_nearest_exact2d _upsample_nearest_exact3d view view_as_complex view_as_real zero zeros
+        zeros_like
+    """)
+)
+
+# --- so many per element of the (first) output --------------------------------------------------------------------
+
+PER_OUTPUT: dict[str, int] = {
+    **dict.fromkeys(
+        names_in("""
+            _prelu_kernel abs acos add asin atan atan2 ceil celu clamp clamp_max clamp_min cos cosh div elu erf
+            erfc erfinv exp exp2 expm1 floor floor_divide fmod frac gelu hardshrink hardsigmoid hardswish
+            hardtanh leaky_relu log log10 log1p log2 log_sigmoid_forward logit maximum minimum mish mul neg pow
+            reciprocal relu remainder round rsqrt rsub rrelu_with_noise selu sgn sigmoid sign silu sin sinh
+            softplus softshrink sqrt square sub tan tanh threshold trunc nan_to_num xlogy
+        """),
+        1,
+    ),
+    **dict.fromkeys(["threshold_backward", "leaky_relu_backward", "hardtanh_backward", "masked_scatter_backward"], 1),
+    **dict.fromkeys(
+        names_in("""
+            elu_backward gelu_backward silu_backward mish_backward softplus_backward hardswish_backward
+            hardsigmoid_backward log_sigmoid_backward hardshrink_backward softshrink_backward
+            _prelu_kernel_backward addcmul addcdiv native_dropout native_dropout_backward lerp
+        """),
+        2,
+    ),
+    **dict.fromkeys(["sigmoid_backward", "tanh_backward"], 3),
+    **dict.fromkeys(["_softmax", "_safe_softmax"], 5),  # maximum, difference, exp, sum, quotient
+    "_log_softmax": 5,  # maximum, difference, exp, sum, difference
+    "_softmax_backward_data": 4,  # product with g, sum, difference, product with y
+    "_log_softmax_backward_data": 4,  # sum of g, exp, product, difference
+    **dict.fromkeys(["upsample_linear1d"], 3),  # 2 products, 1 sum
+    **dict.fromkeys(["upsample_bilinear2d", "_upsample_bilinear2d_aa"], 7),  # 4 products, 3 sums
+    **dict.fromkeys(["upsample_trilinear3d"], 15),
+    **dict.fromkeys(["upsample_bicubic2d"], 31),
+    **dict.fromkeys(["native_layer_norm", "native_group_norm"], 8),
+}
+
+# --- so many per element of the first input -----------------------------------------------------------------------
+
+_PER_INPUT: dict[str, int] = {
+    **dict.fromkeys(
+        names_in("""
+            sum mean amax amin max min prod any all cumsum cumprod logcumsumexp embedding_dense_backward
+            index_put index_add scatter_add scatter_reduce upsample_nearest1d_backward
+            upsample_nearest2d_backward upsample_nearest3d_backward _upsample_nearest_exact2d_backward
+            max_pool2d_with_indices_backward max_pool3d_with_indices_backward adaptive_max_pool2d_backward
+            adaptive_max_pool3d_backward reflection_pad1d_backward reflection_pad2d_backward
+            reflection_pad3d_backward replication_pad1d_backward replication_pad2d_backward
+            replication_pad3d_backward unfold_backward col2im _index_put_impl _unsafe_index_put
+        """),
+        1,
+    ),
+    "logsumexp": 4,  # maximum, difference, exp, sum
+    "aminmax": 2,  # two comparisons
+    "linalg_vector_norm": 2,  # square, sum
+    "var": 4,  # mean, difference, square, sum
+    "std": 4,
+    "var_mean": 4,
+    "native_layer_norm_backward": 13,  # x̂ 2, sums of g and g·x̂ 3, input gradient 5, gradients of scale and shift 3
+    "native_group_norm_backward": 13,
+    "mse_loss": 3,  # difference, square, sum
+    "mse_loss_backward": 3,
+    "smooth_l1_loss": 4,
+    "smooth_l1_loss_backward": 3,
+    "huber_loss": 4,
+    "huber_loss_backward": 3,
+    "binary_cross_entropy": 7,  # two logarithms, 1 - p, 1 - y, two products, difference
+    "binary_cross_entropy_backward": 5,
+    "upsample_linear1d_backward": 4,  # a product and a sum per tap
+    "upsample_bilinear2d_backward": 8,
+    "upsample_trilinear3d_backward": 16,
+    "upsample_bicubic2d_backward": 32,
+}
+
+# --- counts that need the arguments -------------------------------------------------------------------------------
+
+
+def _taps(kernel: Any, dims: int) -> int:
+    sizes = [kernel] if isinstance(kernel, int) else list(kernel)
+    return prod(sizes * dims if len(sizes) == 1 else sizes)
+
+
+def _adaptive_taps(x: Tensor, out: Tensor, dims: int) -> int:
+    """Input elements over all windows: windows of an adaptive pool may overlap by one."""
+    windows = [
+        sum(-(-(o + 1) * size // count) - o * size // count for o in range(count))
+        for size, count in zip(x.shape[-dims:], out.shape[-dims:], strict=True)
+    ]
+    return x.shape[:-dims].numel() * prod(windows)
+
+
+def _batch_norm(args: tuple[Any, ...], out: Any) -> int:
+    return args[0].numel() * (8 if args[5] else 2)
+
+
+def _batch_norm_backward(args: tuple[Any, ...], out: Any) -> int:
+    # native_batch_norm_backward(grad, x, weight, running mean, running var, mean, invstd, train, eps, output mask)
+    grad, train, wanted = args[0], args[7], args[9]
+    sums = 5 if train or wanted[1] or wanted[2] else 0  # x̂ 2, product with g, two sums
+    inputs = (5 if train else 1) if wanted[0] else 0  # (g - mean g - x̂ · mean(g·x̂)) · scale, or g · scale
+    return grad.numel() * (sums + inputs)
+
+
+_OTHER: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
+    "max_pool2d_with_indices": lambda args, out: out[0].numel() * (_taps(args[1], 2) - 1),
+    "max_pool3d_with_indices": lambda args, out: out[0].numel() * (_taps(args[1], 3) - 1),
+    "avg_pool2d": lambda args, out: out.numel() * _taps(args[1], 2),  # sums, one quotient
+    "avg_pool3d": lambda args, out: out.numel() * _taps(args[1], 3),
+    "avg_pool2d_backward": lambda args, out: args[0].numel() * (_taps(args[2], 2) + 1),  # quotient, a sum per tap
+    "avg_pool3d_backward": lambda args, out: args[0].numel() * (_taps(args[2], 3) + 1),
+    "_adaptive_avg_pool2d": lambda args, out: _adaptive_taps(args[0], out, 2),
+    "_adaptive_avg_pool3d": lambda args, out: _adaptive_taps(args[0], out, 3),
+    "_adaptive_avg_pool2d_backward": lambda args, out: args[0].numel() + _adaptive_taps(args[1], args[0], 2),
+    "_adaptive_avg_pool3d_backward": lambda args, out: args[0].numel() + _adaptive_taps(args[1], args[0], 3),
+    "adaptive_max_pool2d": lambda args, out: _adaptive_taps(args[0], out[0], 2) - out[0].numel(),
+    "adaptive_max_pool3d": lambda args, out: _adaptive_taps(args[0], out[0], 3) - out[0].numel(),
+    "native_batch_norm": _batch_norm,
+    "_native_batch_norm_legit": _batch_norm,
+    "_native_batch_norm_legit_no_training": lambda args, out: 2 * args[0].numel(),
+    "native_batch_norm_backward": _batch_norm_backward,
+    "nll_loss_forward": lambda args, out: args[1].numel(),
+    "nll_loss2d_forward": lambda args, out: args[1].numel(),
+    "nll_loss_backward": lambda args, out: args[2].numel(),
+    "nll_loss2d_backward": lambda args, out: args[2].numel(),
+}

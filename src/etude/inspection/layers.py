@@ -1,0 +1,393 @@
+"""The layers of a network as a person counts them: the operations of a trace grouped, summed and judged.
+
+A module of PyTorch that calls no other module is one layer, whatever it runs (an LSTM is hundreds of operations); in
+all other code each call of a function is one.
+"""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+from torch import nn
+
+from etude.inspection.flops import CONVENTION, NOTHING, Cost, names_in
+from etude.inspection.receptive_field import Fields, Misaligned, State, Unknown, receptive_fields
+from etude.inspection.trace import Call, Function, Operation, Trace, Value, is_library, shape_text, trace
+
+
+@dataclass(frozen=True)
+class AxisField:
+    """The receptive field of a layer along one axis of the input, in input positions."""
+
+    size: int
+    """From the first to the last position seen; may exceed the input."""
+    taps: int
+    """Positions seen, without the holes that dilation leaves."""
+    stride: Fraction | None
+    """Input positions per step of the layer; None where the layer has no positions or they do not repeat."""
+    offset: int
+    """The first input position that position 0 sees; negative in the padding."""
+    whole: bool
+    """An operation over all positions came before: every position the layer before could see."""
+
+
+@dataclass(eq=False)
+class Layer:
+    """One row of the report."""
+
+    path: str
+    op: str
+    inputs: list[Value]
+    outputs: list[Value]
+    operations: list[Operation]
+    parameters: int = 0
+    """Elements of the parameters that no layer before has used."""
+    shared: list[str] = field(default_factory=list)
+    """Parameters that a layer before has used too; they are not counted again."""
+    frozen: bool = False
+    cost: Cost | None = NOTHING
+    """None when any of its operations could not be counted."""
+    backward: Cost | None = NOTHING
+    uncounted: list[str] = field(default_factory=list)
+    saved_bytes: int = 0
+    """Memory that this layer keeps for the backward pass; a tensor that several layers keep counts for the first."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """kernel, stride, padding, dilation, groups of what slides."""
+    receptive_field: tuple[AxisField, ...] | None = None
+    no_field_because: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """All that one trace tells about a network."""
+
+    name: str
+    layers: list[Layer]
+    trace: Trace
+    fields: Fields
+    findings: list[str]
+
+    @property
+    def parameters(self) -> int:
+        """Elements of all parameters, shared ones once, unused ones too."""
+        return sum(prod(value.shape) for value in self.trace.parameters.values())
+
+    @property
+    def trainable_parameters(self) -> int:
+        """Elements of the parameters that require a gradient."""
+        return sum(prod(v.shape) for name, v in self.trace.parameters.items() if name not in self.trace.frozen)
+
+    @property
+    def cost(self) -> Cost:
+        """Of the forward pass; a lower bound when something could not be counted."""
+        return sum((layer.cost for layer in self.layers if layer.cost), Cost())
+
+    @property
+    def backward(self) -> Cost | None:
+        """Of the backward pass; None when it could not be recorded."""
+        if self.trace.backward_error:
+            return None
+        return sum((layer.backward for layer in self.layers if layer.backward), Cost())
+
+    @property
+    def saved_bytes(self) -> int:
+        """Activations kept for the backward pass."""
+        return sum(layer.saved_bytes for layer in self.layers)
+
+    @property
+    def uncounted(self) -> list[str]:
+        """Operations without a known cost, forward and backward."""
+        return sorted({name for layer in self.layers for name in layer.uncounted})
+
+    def __str__(self) -> str:
+        from etude.inspection.table import text
+
+        return text(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        backward = self.backward
+        return {
+            "network": self.name,
+            "convention": CONVENTION,
+            "layers": [_layer_dict(layer) for layer in self.layers],
+            "total": {
+                "parameters": self.parameters,
+                "trainable_parameters": self.trainable_parameters,
+                "macs": self.cost.macs,
+                "flops": self.cost.flops,
+                "backward_macs": backward and backward.macs,
+                "backward_flops": backward and backward.flops,
+                "saved_activation_bytes": self.saved_bytes,
+                "buffer_bytes": self.trace.buffer_bytes,
+                "uncounted": self.uncounted,
+            },
+            "findings": self.findings,
+        }
+
+
+def inspect(module: nn.Module, *inputs: Any, name: str = "", **keywords: Any) -> Inspection:
+    """Trace `module(*inputs, **keywords)` in eval mode and report on every layer; `module` stays as it is.
+
+    Raises a `UsageError` that names the layer when the forward pass fails.
+    """
+    record = trace(module, *inputs, **keywords)
+    fields = receptive_fields(record)
+    layers = _Grouping(record, fields).layers
+    return Inspection(name or type(module).__name__, layers, record, fields, _findings(record, layers, fields))
+
+
+_PREPARING = set(
+    names_in("""
+        t transpose permute view reshape slice select split unbind squeeze unsqueeze expand detach clone
+    """)
+)
+
+
+class _Grouping:
+    def __init__(self, record: Trace, fields: Fields) -> None:
+        self.record, self.fields = record, fields
+        self.used: set[str] = set()
+        groups: dict[Any, list[Operation]] = {
+            call: [] for call in record.calls if is_library(call.module) and call.children == 0
+        }
+        self.names: dict[Value, frozenset[str]] = {v: frozenset([n]) for n, v in record.parameters.items()}
+        for value in record.foreign_parameters:
+            self.names[value] = frozenset([f"(unregistered parameter {shape_text(value.shape)})"])
+        for operation in record.operations:
+            if operation.call not in groups and self._only_prepares_a_parameter(operation):
+                continue
+            key = operation.call if operation.call in groups else operation.function or operation
+            groups.setdefault(key, []).append(operation)
+        ordered = sorted(groups.items(), key=lambda item: item[0].order)
+        self.layers = [layer for key, operations in ordered if (layer := self._layer(key, operations))]
+
+    def _only_prepares_a_parameter(self, operation: Operation) -> bool:
+        """A view or copy of parameters alone (`weight.T`): whoever uses the result uses the parameter."""
+        inputs = operation.inputs
+        if operation.name not in _PREPARING or not inputs or any(v not in self.names for v in inputs):
+            return False
+        names = frozenset().union(*(self.names[v] for v in inputs))
+        self.names.update(dict.fromkeys(operation.outputs, names))
+        return True
+
+    def _layer(self, key: Call | Function | Operation, operations: list[Operation]) -> Layer | None:
+        if isinstance(key, Call):
+            layer = Layer(key.path, type(key.module).__name__, key.inputs, key.outputs, operations)
+        else:
+            made = {v for operation in operations for v in operation.outputs}
+            inputs = list(dict.fromkeys(v for operation in operations for v in operation.inputs
+                                        if v not in made and v not in self.names and v.kind != "constant"))  # fmt: skip
+            if not inputs and not any(v in self.names for operation in operations for v in operation.inputs):
+                return None  # makes a constant
+            name = key.name
+            layer = Layer(operations[0].call.path, name, inputs, operations[-1].outputs, operations)
+        self._count_parameters(layer)
+        self._count_cost(layer)
+        holders = {id(h): h for op in operations for h in (op.function, key) if h and not isinstance(h, Operation)}
+        layer.saved_bytes = sum(holder.saved_bytes for holder in holders.values())
+        layer.settings = _settings(operations)
+        self._find_field(layer)
+        return layer
+
+    def _count_parameters(self, layer: Layer) -> None:
+        names = {n for op in layer.operations for v in op.inputs for n in self.names.get(v, ())}
+        layer.shared = sorted(names & self.used)
+        new = [self.record.parameters[n] for n in sorted(names - self.used) if n in self.record.parameters]
+        layer.parameters = sum(prod(value.shape) for value in new)
+        known = names & set(self.record.parameters)
+        layer.frozen = bool(known) and known <= self.record.frozen
+        self.used |= names
+
+    def _count_cost(self, layer: Layer) -> None:
+        for operation in layer.operations:
+            if operation.cost is None:
+                layer.cost = None
+                layer.uncounted.append(operation.name)
+            elif layer.cost is not None:
+                layer.cost += operation.cost
+            for name, cost in operation.backward:
+                if cost is None:
+                    layer.backward = None
+                    layer.uncounted.append(name)
+                elif layer.backward is not None:
+                    layer.backward += cost
+        if self.record.backward_error:
+            layer.backward = None
+
+    def _find_field(self, layer: Layer) -> None:
+        state = next((self.fields.states[v] for v in layer.outputs if v in self.fields.states), None)
+        if isinstance(state, Unknown):
+            layer.no_field_because = state.reason
+        elif isinstance(state, State):
+            layer.receptive_field = tuple(
+                AxisField(
+                    f.size,
+                    f.taps,
+                    f.pattern.stride if f.pattern and state.dim_of(axis) is not None else None,
+                    f.pattern.offset if f.pattern else min((_lowest(bits) for bits in f.seen if bits), default=0),
+                    f.mixed,
+                )
+                for axis, f in enumerate(state.fields)
+            )
+
+
+def _lowest(bits: int) -> int:
+    return (bits & -bits).bit_length() - 1
+
+
+def _settings(operations: list[Operation]) -> dict[str, Any]:
+    """Kernel, stride, padding and dilation of the one operation of a layer that slides, if it has one."""
+    sliding = [op for op in operations if op.name == "convolution" or "pool" in op.name]
+    if len(sliding) != 1:
+        return {}
+    operation, args = sliding[0], sliding[0].args
+    if operation.name == "convolution":
+        found = {"kernel": list(args[1].shape[2:]), "stride": args[3], "padding": args[4], "dilation": args[5]}
+        if args[6]:
+            found["output_padding"] = args[7]
+        if args[8] > 1:
+            found["groups"] = args[8]
+        return {key: list(value) if isinstance(value, (list, tuple)) else value for key, value in found.items()}
+    if "adaptive" in operation.name:
+        return {}
+    dims = 3 if "3d" in operation.name else 2
+    values = [list(args[i]) if len(args) > i and args[i] else None for i in (1, 2, 3)]
+    kernel, stride, padding = values[0] or [], values[1] or values[0], values[2] or [0] * dims
+    dilation = list(args[4]) if "max" in operation.name and len(args) > 4 else [1] * dims
+    both = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    return {key: value * dims if value and len(value) == 1 else value for key, value in both.items()}
+
+
+def _findings(record: Trace, layers: list[Layer], fields: Fields) -> list[str]:
+    found = _repeated_modules(record)
+    used = {name for layer in layers for name in layer.shared}
+    tied = {
+        first: names for first, names in record.aliases.items() if first in used and not _same_module(record, names)
+    }
+    found += [f"tied: {' and '.join(names)} are one parameter; it is counted once." for names in tied.values()]
+    seen: set[str] = set()
+    grouped = _Grouping(record, fields)
+    seen |= grouped.used
+    unused = [name for name in record.parameters if name not in seen]
+    if unused:
+        found.append(f"unused: {_listed(unused)} took no part in the forward pass; they get no gradient.")
+    if record.foreign_parameters:
+        shapes = ", ".join(shape_text(value.shape) for value in record.foreign_parameters[:3])
+        found.append(
+            f"unregistered: the forward pass uses {len(record.foreign_parameters)} parameters ({shapes}) that the "
+            "module does not register, so an optimizer misses them; keep modules in nn.ModuleList or nn.Sequential, "
+            "not in a list."
+        )
+    found += [_misaligned(item) for item in fields.misaligned]
+    found += _dropped(fields, layers)
+    if record.backward_error:
+        found.append(f"backward not recorded: {record.backward_error}.")
+    uncounted = sorted({name for layer in layers for name in layer.uncounted})
+    if uncounted:
+        found.append(f"not counted: {_listed(uncounted)}; the totals leave them out and are lower bounds.")
+    reasons = sorted({layer.no_field_because for layer in layers if layer.no_field_because})
+    found += [f"receptive field not derived: {reason}; `--probe` measures it." for reason in reasons]
+    return found
+
+
+def _repeated_modules(record: Trace) -> list[str]:
+    """A module that holds parameters and stands in several places, as `[Linear(8, 8), Sigmoid()] * 24` makes them."""
+    places: dict[int, list[Call]] = {}
+    for call in record.calls:
+        places.setdefault(id(call.module), []).append(call)
+    found = []
+    for calls in places.values():
+        paths = list(dict.fromkeys(call.path for call in calls))
+        if len(paths) > 1 and any(True for _ in calls[0].module.parameters()):
+            found.append(
+                f"repeated module: {_listed(paths)} are one {type(calls[0].module).__name__} object, used "
+                f"{len(calls)} times with the same weights; build each anew (a list comprehension, not `[…] * n`) "
+                "if that is not meant."
+            )
+    return found
+
+
+def _same_module(record: Trace, names: list[str]) -> bool:
+    """Whether these names of one parameter come from one module under several names."""
+    owners = {name.rpartition(".")[0] for name in names}
+    paths = [call.path for call in record.calls]
+    objects = {id(record.calls[paths.index(owner)].module) for owner in owners if owner in paths}
+    return len(owners) > 1 and len(objects) == 1
+
+
+def _misaligned(item: Misaligned) -> str:
+    where = item.operation.call.path or "the network"
+    what = item.operation.function.name if item.operation.function else item.operation.name
+    (a, b), (s, t) = item.centres, item.strides
+    if s != t:
+        return f"misaligned: {what} in {where} joins branches of stride {s} and {t} along axis {item.axis}."
+    return (
+        f"misaligned: {what} in {where} joins branches whose centres lie {_number(abs(a - b))} input positions apart "
+        f"along axis {item.axis} (padding or kernel parity differ)."
+    )
+
+
+def _dropped(fields: Fields, layers: list[Layer]) -> list[str]:
+    """Input positions that no output sees, because a stride or pooling leaves a remainder."""
+    state = next((s for layer in reversed(layers) for v in layer.outputs if (s := fields.states.get(v))), None)
+    if not isinstance(state, State):
+        return []
+    found = []
+    for axis, f in enumerate(state.fields):
+        reached = f.mixture().seen[0]
+        missed = [i for i in range(f.extent) if not reached >> i & 1]
+        if missed:
+            found.append(f"unseen: positions {_listed([str(i) for i in missed])} of input axis {axis} reach no output.")
+    return found
+
+
+def _listed(names: list[str], most: int = 4) -> str:
+    return ", ".join(names[:most]) + (f" … ({len(names)} in all)" if len(names) > most else "")
+
+
+def _number(value: Fraction | None) -> int | float | str | None:
+    """A fraction as JSON holds it: whole numbers and halves exactly, thirds as text."""
+    if value is None or value.denominator == 1:
+        return None if value is None else value.numerator
+    return float(value) if value.denominator & (value.denominator - 1) == 0 else str(value)
+
+
+def _layer_dict(layer: Layer) -> dict[str, Any]:
+    return {
+        "path": layer.path,
+        "op": layer.op,
+        "input": list(layer.inputs[0].shape) if layer.inputs else None,
+        "output": list(layer.outputs[0].shape) if layer.outputs else None,
+        "inputs": [_value_dict(value) for value in layer.inputs],
+        "outputs": [_value_dict(value) for value in layer.outputs],
+        "parameters": layer.parameters,
+        "shared_parameters": layer.shared,
+        "frozen": layer.frozen,
+        "macs": layer.cost and layer.cost.macs,
+        "flops": layer.cost and layer.cost.flops,
+        "backward_macs": layer.backward and layer.backward.macs,
+        "backward_flops": layer.backward and layer.backward.flops,
+        "uncounted": sorted(set(layer.uncounted)),
+        "saved_activation_bytes": layer.saved_bytes,
+        **layer.settings,
+        "receptive_field": _field_dict(layer),
+    }
+
+
+def _value_dict(value: Value) -> dict[str, Any]:
+    return {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")}
+
+
+def _field_dict(layer: Layer) -> dict[str, Any] | None:
+    if layer.receptive_field is None:
+        return {"unknown": layer.no_field_because} if layer.no_field_because else None
+    found = layer.receptive_field
+    return {
+        "size": [f.size for f in found],
+        "stride": [_number(f.stride) for f in found],
+        "offset": [f.offset for f in found],
+        "taps": [f.taps for f in found],
+        "whole_input": [f.whole for f in found],
+    }

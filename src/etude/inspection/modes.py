@@ -1,0 +1,163 @@
+"""What differs between training and evaluation, and by how much: dropout, batch-norm, code of the network's own."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_map
+
+from etude.inspection.trace import is_library, twin_of, untouched_random_state
+
+NUM_DRAWS = 32
+"""Passes in training mode that differences are averaged over."""
+
+
+@dataclass(frozen=True)
+class ModeLayer:
+    """One layer whose output depends on the mode, given the same input."""
+
+    path: str
+    op: str
+    what: str
+    """What it does in each mode."""
+    difference: float
+    """Root mean square of (training - evaluation) over that of the evaluation's output."""
+    noise: float
+    """Standard deviation over draws in training mode, relative to the same: dropout is noise, batch-norm is not."""
+
+
+@dataclass(frozen=True)
+class Modes:
+    """The comparison of one network."""
+
+    layers: list[ModeLayer]
+    difference: float
+    """Of the first output, as for a layer."""
+    noise: float
+    updated_buffers: list[str]
+    """Buffers that a pass in training mode changes."""
+    mixed: list[str]
+    """Modules whose flag differs from that of the network as it was given."""
+    findings: list[str]
+
+
+def compare_modes(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any) -> Modes:
+    """Compare a copy of `module` in both modes on the same batch; layers get the inputs they have in evaluation.
+
+    Batch-norm in training mode needs a batch of at least two examples: fewer is reported as a finding.
+    """
+    with untouched_random_state():
+        torch.manual_seed(seed)
+        twin = twin_of(module)
+        at_rest, seen = _pass(twin.eval(), inputs, keywords, watch=True)
+        again, _ = _pass(twin, inputs, keywords)
+        findings = []
+        if not torch.equal(at_rest, again):
+            findings.append(
+                "random in evaluation: two passes in eval mode differ; call F.dropout with training=self.training, "
+                "and draw no noise there."
+            )
+        layers, small_batch = [], []
+        for path, (part, given, rest) in seen.items():
+            layer = _compare_layer(path, part, given, rest)
+            if layer == "small batch":
+                small_batch.append(path)
+            elif isinstance(layer, ModeLayer):
+                layers.append(layer)
+        if small_batch:
+            findings.append(
+                f"batch too small: {', '.join(small_batch)} cannot train on one value per channel; use a batch of 2 "
+                "or more."
+            )
+        difference = noise = 0.0
+        updated: list[str] = []
+        if not small_batch:
+            before = {name: buffer.clone() for name, buffer in twin.named_buffers()}
+            draws = torch.stack([_pass(_own_code(twin, True, True), inputs, keywords)[0] for _ in range(NUM_DRAWS)])
+            difference, noise = _sizes(draws, at_rest)
+            updated = [name for name, buffer in twin.named_buffers() if not torch.equal(buffer, before[name])]
+            _pass(_own_code(twin_of(module), True, False), inputs, keywords)
+            own = torch.stack([_pass(_own_code(twin_of(module), True, False), inputs, keywords)[0] for _ in range(2)])
+            if not all(torch.equal(draw, at_rest) for draw in own) and torch.equal(at_rest, again):
+                findings.append(
+                    "the network's own code looks at self.training: its output changes with every layer at rest."
+                )
+        mixed = [name for name, part in module.named_modules() if part.training != module.training]
+        if mixed:
+            mode = "train" if module.training else "eval"
+            findings.append(
+                f"mixed modes: the network is in {mode} mode, but {', '.join(mixed[:4])} not; is that meant?"
+            )
+        return Modes(layers, difference, noise, updated, mixed, findings)
+
+
+def _own_code(module: nn.Module, own: bool, library: bool) -> nn.Module:
+    """Training flags set apart for PyTorch's layers and for the network's own modules."""
+    for part in module.modules():
+        part.training = library if is_library(part) else own
+    return module
+
+
+def _pass(module: nn.Module, inputs: Any, keywords: Any, *, watch: bool = False) -> tuple[Tensor, dict[str, Any]]:
+    inputs, keywords = tree_map(_fresh, (inputs, keywords))
+    seen: dict[str, Any] = {}
+    handles = []
+    if watch:
+        for name, part in module.named_modules():
+            if is_library(part) and not any(True for _ in part.children()):
+
+                def note(part: nn.Module, args: Any, out: Any, name: str = name) -> None:
+                    if isinstance(out, Tensor) and name not in seen:
+                        seen[name] = (part, tree_map(_fresh, args), out.detach().clone())
+
+                handles.append(part.register_forward_hook(note))
+    with torch.no_grad():
+        out = module(*inputs, **keywords)
+    for handle in handles:
+        handle.remove()
+    return next(leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor)), seen
+
+
+def _compare_layer(path: str, part: nn.Module, given: Any, rest: Tensor) -> ModeLayer | str | None:
+    twin = twin_of(part).train()
+    try:
+        with torch.no_grad():
+            draws = torch.stack([twin(*tree_map(_fresh, given)) for _ in range(NUM_DRAWS)])
+    except ValueError:  # batch-norm's "more than 1 value per channel"
+        return "small batch"
+    difference, noise = _sizes(draws, rest)
+    return ModeLayer(path, type(part).__name__, _describe(part, given, rest), difference, noise) if difference else None
+
+
+def _sizes(draws: Tensor, rest: Tensor) -> tuple[float, float]:
+    scale = float(rest.double().square().mean().sqrt()) or 1.0
+    difference = float((draws.double() - rest.double()).square().mean().sqrt())
+    noise = float(draws.double().std(0).square().mean().sqrt())
+    return difference / scale, noise / scale
+
+
+def _describe(part: nn.Module, given: Any, rest: Tensor) -> str:
+    if isinstance(part, nn.modules.dropout._DropoutNd):
+        return f"train: {part.p:g} of the entries become 0, the rest is scaled by {1 / (1 - part.p):.4g}; eval: nothing"
+    if (
+        isinstance(part, nn.modules.batchnorm._BatchNorm)
+        and part.running_mean is not None
+        and part.running_var is not None
+    ):
+        x = given[0]
+        dims = [d for d in range(x.dim()) if d != 1]
+        mean, var = x.mean(dims), x.var(dims)
+        shift = float(((mean - part.running_mean).abs() / part.running_var.sqrt()).mean())
+        ratio = float((var / part.running_var).mean())
+        return (
+            f"train: mean and variance of the batch; eval: running averages (means {shift:.2g} running deviations "
+            f"apart, variances {ratio:.2g}-fold)"
+        )
+    return "differs between the modes"
+
+
+def _fresh(leaf: Any) -> Any:
+    if isinstance(leaf, torch.Generator):
+        return leaf.clone_state()
+    return leaf.detach().clone() if isinstance(leaf, Tensor) else leaf

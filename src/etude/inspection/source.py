@@ -1,0 +1,204 @@
+"""From what a person names on the command line to a network and inputs for it.
+
+A network is one of étude's by its name, or `FILE.py:NAME`: a class, a function that returns a module, or a module,
+with constructor arguments as in Python: `net.py:Net(3, width=16)`.
+"""
+
+import ast
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from etude.errors import EtudeError, UsageError, unknown
+from etude.inspection.trace import shape_text
+from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
+
+NOISE_DIM = 96
+LATENT_DIM = 2
+MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A network and inputs to run it on."""
+
+    name: str
+    module: nn.Module
+    inputs: tuple[Any, ...]
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+
+Image = tuple[int, ...]
+NETWORKS: dict[str, tuple[Callable[[Image], nn.Module], Image, Image | None]] = {
+    "lenet": (lambda image: LeNet(image, 10), CIFAR, None),  # type: ignore[arg-type]
+    "gan-discriminator": (lambda image: Discriminator(image), MNIST, None),  # type: ignore[arg-type]
+    "gan-generator": (lambda image: Generator(NOISE_DIM, image), MNIST, (NOISE_DIM,)),  # type: ignore[arg-type]
+    "dcgan-discriminator": (lambda image: ConvDiscriminator(image), MNIST, None),  # type: ignore[arg-type]
+    "dcgan-generator": (lambda image: ConvGenerator(NOISE_DIM, image), MNIST, (NOISE_DIM,)),  # type: ignore[arg-type]
+    "vae": (lambda image: VAE(image, LATENT_DIM), MNIST, None),  # type: ignore[arg-type]
+    "cvae": (lambda image: VAE(image, LATENT_DIM, 10), MNIST, None),  # type: ignore[arg-type]
+}
+"""Name: how to build it for an image shape, the course's image shape, and its input where that is not the image."""
+
+
+def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: int = 0) -> Subject:
+    """The network that `target` names, with random weights and inputs that `seed` determines.
+
+    `shapes` are those of its inputs without the batch: `3,32,32`, or `int9:20` for 20 whole numbers below 9. Raises a
+    `UsageError` that says what is missing.
+    """
+    if batch_size < 1:
+        raise UsageError(f"--batch-size is {batch_size}; allowed: 1 or more.")
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if target in NETWORKS:
+            return _own(target, shapes, batch_size)
+        if ".py:" not in target:
+            if target.endswith(".py"):
+                raise UsageError(f"{target} is a file; name the network in it too, {target}:{_first_name(target)}.")
+            raise unknown("network", target, NETWORKS, hint="or a file's, as net.py:Net")
+        module = _foreign(target)
+        if not shapes:
+            raise UsageError(f"{target} needs the shape of its input, without the batch: --input 3,32,32, for example.")
+        return Subject(target, module, tuple(example(shape, batch_size) for shape in shapes))
+
+
+def _own(name: str, shapes: Sequence[str], batch_size: int) -> Subject:
+    build, image, other = NETWORKS[name]
+    if len(shapes) > 1 or (shapes and other):
+        wanted = "no --input: it takes noise" if other else "one --input, the image's shape"
+        raise UsageError(f"{name} takes {wanted}; got {' '.join(shapes)}.")
+    image = _sizes(shapes[0]) if shapes else image
+    module = build(image)
+    inputs: tuple[Tensor, ...] = (torch.rand(batch_size, *(other or image)),)
+    if name == "cvae":
+        inputs = (*inputs, torch.arange(batch_size) % 10)
+    keywords = {"generator": torch.Generator().manual_seed(0)} if name in ("vae", "cvae") else {}
+    return Subject(name, module, inputs, keywords)
+
+
+def example(shape: str, batch_size: int) -> Tensor:
+    """Uniform numbers in [0, 1) of a shape with the batch before it; `int9:20` makes whole numbers below 9."""
+    match = re.fullmatch(r"int(\d+):(.+)", shape)
+    if match:
+        return torch.randint(max(1, int(match[1])), (batch_size, *_sizes(match[2])))
+    return torch.rand(batch_size, *_sizes(shape))
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    parts = re.split(r"[,x×]", text)
+    if not all(re.fullmatch(r"[1-9]\d*", part) for part in parts):
+        raise UsageError(f"--input is {text!r}; allowed: sizes without the batch, as 3,32,32, or int9:20 for indices.")
+    return tuple(int(part) for part in parts)
+
+
+def _foreign(target: str) -> nn.Module:
+    file, _, expression = target.partition(".py:")
+    path = Path(f"{file}.py")
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}; give the path of a Python file, as net.py:Net.")
+    name, arguments, keywords = _parse_call(expression, target)
+    namespace = _run(path)
+    if name not in namespace or name.startswith("_"):
+        candidates = [key for key, value in namespace.items() if _makes_modules(value, path)]
+        if not candidates:
+            raise UsageError(f"{path} has no {name!r}, nor any class derived from torch.nn.Module.")
+        raise unknown(f"network in {path}:", name, candidates)
+    thing = namespace[name]
+    if isinstance(thing, nn.Module):
+        return thing
+    if not callable(thing):
+        raise UsageError(f"{target} is a {type(thing).__name__}; name a class, a function or a torch.nn.Module.")
+    _check_arguments(thing, name, arguments, keywords, target)
+    try:
+        module = thing(*arguments, **keywords)
+    except EtudeError:
+        raise
+    except Exception as error:
+        raise UsageError(f"{expression} could not be built: {_reason(error)}.") from error
+    if not isinstance(module, nn.Module):
+        raise UsageError(
+            f"{target} made a {type(module).__name__}, not a torch.nn.Module; name a class or a function of one."
+        )
+    return module
+
+
+def _parse_call(expression: str, target: str) -> tuple[str, list[Any], dict[str, Any]]:
+    try:
+        tree = ast.parse(expression, mode="eval").body
+        if isinstance(tree, ast.Name):
+            return tree.id, [], {}
+        assert isinstance(tree, ast.Call)
+        assert isinstance(tree.func, ast.Name)
+        arguments = [ast.literal_eval(value) for value in tree.args]
+        return tree.func.id, arguments, {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords}
+    except (SyntaxError, ValueError, AssertionError) as error:
+        raise UsageError(f"{target!r} names no network; write FILE.py:NAME or FILE.py:NAME(3, width=16).") from error
+
+
+def _check_arguments(
+    thing: Callable[..., Any], name: str, arguments: list[Any], keywords: dict[str, Any], target: str
+) -> None:
+    try:
+        signature = inspect.signature(thing)
+    except ValueError:  # built in C: the call itself will tell
+        return
+    try:
+        signature.bind(*arguments, **keywords)
+    except TypeError as error:
+        wanted = ", ".join(str(p).split(":")[0].split("=")[0].strip() for p in signature.parameters.values())
+        raise UsageError(
+            f"{name} takes ({wanted}): {_reason(error)}; give constructor arguments, as in "
+            f"'{target.partition('(')[0]}(3)'."
+        ) from error
+
+
+def _run(path: Path) -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.path.insert(0, str(path.parent.resolve()))  # its own imports work as when it is run
+    sys.modules[spec.name], before = module, sys.modules.get(spec.name)  # dataclasses and pickling look there
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        line = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
+        raise UsageError(f"{path} could not be imported{line}: {_reason(error)}.") from error
+    finally:
+        sys.path.pop(0)
+        if before is not None:
+            sys.modules[spec.name] = before
+    return vars(module)
+
+
+def _makes_modules(value: Any, path: Path) -> bool:
+    return isinstance(value, nn.Module) or (
+        isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == path.stem
+    )
+
+
+def _first_name(target: str) -> str:
+    try:
+        names = re.findall(r"^class (\w+)\(.*Module", Path(target).read_text(errors="replace"), re.MULTILINE)
+    except OSError:
+        names = []
+    return names[0] if names else "Net"
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(getattr(error, "msg", None) or error).split()).rstrip(".")
+    return f"{type(error).__name__}: {text}" if not isinstance(error, TypeError | SyntaxError) else text
+
+
+def describe(inputs: Sequence[Any]) -> str:
+    """The shapes of the inputs, for a heading."""
+    return ", ".join(shape_text(tuple(value.shape)) for value in inputs if isinstance(value, Tensor))

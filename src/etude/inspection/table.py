@@ -1,0 +1,112 @@
+"""An inspection as a table in the terminal."""
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from etude.inspection.flops import CONVENTION, Cost
+from etude.inspection.layers import Inspection, Layer
+from etude.inspection.trace import shape_text
+
+_LEFT = ("layer", "operation", "output")
+COLUMNS = (*_LEFT, "parameters", "MACs", "FLOPs", "backward", "saved", "field", "stride", "offset")
+
+
+def render(inspection: Inspection) -> list[RenderableType]:
+    """Heading, table, totals and findings, to print one after the other."""
+    shapes = ", ".join(shape_text(value.shape) for value in inspection.trace.inputs)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in COLUMNS:
+        table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name != "layer", overflow="fold")
+    for layer in inspection.layers:
+        table.add_row(*(escape(cell) for cell in row(layer)))
+    lines = [Text(f"{inspection.name} on {shapes}, eval mode; {CONVENTION}.\n"), table, Text("\n" + totals(inspection))]
+    return [*lines, *(Text(f"! {text}") for text in inspection.findings)]
+
+
+def text(inspection: Inspection, width: int = 160) -> str:
+    """The same as plain text."""
+    console = Console(width=width, no_color=True, highlight=False)
+    with console.capture() as captured:
+        for part in render(inspection):
+            console.print(part, soft_wrap=isinstance(part, Text))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def row(layer: Layer) -> tuple[str, ...]:
+    """The cells of one layer."""
+    parameters = f"{layer.parameters:,}" if layer.parameters else ""
+    if layer.shared:
+        parameters = f"{parameters} shared".strip()
+    if layer.frozen:
+        parameters += " frozen"
+    field, stride, offset = _field(layer)
+    return (
+        layer.path or "·",
+        f"{layer.op} {_settings(layer)}".strip(),
+        ", ".join(shape_text(value.shape) for value in layer.outputs[:3]) + (" …" if len(layer.outputs) > 3 else ""),
+        parameters,
+        _count(layer.cost, "macs"),
+        _count(layer.cost, "flops"),
+        _count(layer.backward, "flops"),
+        size_text(layer.saved_bytes) if layer.saved_bytes else "",
+        field,
+        stride,
+        offset,
+    )
+
+
+def totals(inspection: Inspection) -> str:
+    """The last line: parameters, cost, memory."""
+    frozen = inspection.parameters - inspection.trainable_parameters
+    least = "at least " if inspection.uncounted else ""
+    backward = inspection.backward
+    return (
+        f"{inspection.parameters:,} parameters{f' ({frozen:,} frozen)' if frozen else ''}; "
+        f"forward {least}{inspection.cost.macs:,} MACs, {inspection.cost.flops:,} FLOPs; "
+        f"backward {f'{least}{backward.flops:,} FLOPs' if backward else 'not counted'}; "
+        f"{size_text(inspection.saved_bytes)} saved for backward."
+    )
+
+
+def size_text(count_bytes: int) -> str:
+    """1536 -> 1.5 KiB."""
+    amount, units = float(count_bytes), ["B", "KiB", "MiB", "GiB", "TiB"]
+    while amount >= 1024 and len(units) > 1:
+        amount, units = amount / 1024, units[1:]
+    return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
+
+
+def _count(cost: Cost | None, what: str) -> str:
+    if cost is None:
+        return "not counted"
+    value = getattr(cost, what)
+    return f"{value:,}" if value else ""
+
+
+def _settings(layer: Layer) -> str:
+    """k5 s1 p0 d1 as people write it; what is 1 (0 for padding) is left out."""
+    usual = {"kernel": None, "stride": 1, "padding": 0, "dilation": 1, "output_padding": 0, "groups": 1}
+    letters = {"kernel": "k", "stride": "s", "padding": "p", "dilation": "d", "output_padding": "op", "groups": "g"}
+    parts = []
+    for name, value in layer.settings.items():
+        values = [value] if isinstance(value, int) else list(value)
+        if any(v != usual[name] for v in values):
+            parts.append(letters[name] + (str(values[0]) if len(set(values)) == 1 else "×".join(map(str, values))))
+    return " ".join(parts)
+
+
+def _field(layer: Layer) -> tuple[str, str, str]:
+    if layer.receptive_field is None:
+        return ("unknown" if layer.no_field_because else "", "", "")
+    axes = layer.receptive_field
+    if all(axis.whole for axis in axes):
+        return "whole input", "", ""
+    size = "×".join("all" if axis.whole else str(axis.size) for axis in axes)
+    if any(axis.taps != axis.size and not axis.whole for axis in axes):
+        size += f" ({'×'.join(str(axis.taps) for axis in axes)} taps)"
+    strides = ["–" if axis.stride is None else str(axis.stride) for axis in axes]
+    offsets = [str(axis.offset) for axis in axes]
+    stride, offset = ("×".join(cells) if len(set(cells)) > 1 else cells[0] for cells in (strides, offsets))
+    return size, stride, offset

@@ -1,0 +1,455 @@
+"""One forward and one backward pass of any module, recorded at PyTorch's dispatcher.
+
+The trace sees every operation, functional ones too, with the module and the function that ran it, because the
+dispatcher is below all of them. It runs on a deep copy in eval mode and with all random states put back afterwards, so
+the module that was given is as it was: modes, buffers, gradients, hooks, `requires_grad`.
+"""
+
+import copy
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_flatten, tree_map
+
+from etude.errors import UsageError
+from etude.inspection.flops import Cost, cost, operation_name
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A tensor of the trace: what the report needs of it, without its elements."""
+
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    kind: str
+    """input, parameter, buffer, constant (made inside the forward pass) or computed."""
+    name: str = ""
+    """The input's number, the parameter's or buffer's path; empty for the others."""
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of one module."""
+
+    path: str
+    """As `named_modules` names it; a module under several names is named in the order of its calls."""
+    module: nn.Module
+    """The traced copy, not the module that was given."""
+    parent: "Call | None"
+    registered: bool
+    order: int
+    children: int = 0
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    saved_bytes: int = 0
+
+
+@dataclass(eq=False)
+class Function:
+    """One call of a function of `torch` outside any module of `torch.nn` (`F.relu`, `x + y`), and what it ran."""
+
+    name: str
+    order: int
+    saved_bytes: int = 0
+
+
+@dataclass(eq=False)
+class Operation:
+    """One operation at the dispatcher, with the costs of its backward operations gathered."""
+
+    func: torch._ops.OpOverload
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    """Arguments as the operation got them, every tensor as its `Value`."""
+    outputs: list[Value]
+    cost: Cost | None
+    call: Call
+    function: Function | None
+    order: int
+    backward: list[tuple[str, Cost | None]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return operation_name(self.func)
+
+    @property
+    def inputs(self) -> list[Value]:
+        return [leaf for leaf in tree_flatten((self.args, dict(self.kwargs)))[0] if isinstance(leaf, Value)]
+
+
+@dataclass(eq=False)
+class Trace:
+    """All that happened in one forward and one backward pass."""
+
+    calls: list[Call]
+    operations: list[Operation]
+    inputs: list[Value]
+    outputs: list[Value]
+    parameters: dict[str, Value]
+    """Every parameter once, by its first name; `aliases` has all names of those that have several."""
+    frozen: frozenset[str]
+    aliases: dict[str, list[str]]
+    foreign_parameters: list[Value]
+    """Leaves that need a gradient and took part, but are not parameters of the module."""
+    backward_error: str | None
+    """Why the backward pass could not be recorded; None when it was."""
+    buffer_bytes: int
+
+
+def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = (), **keywords: Any) -> Trace:
+    """Record a forward pass of `module(*inputs, **keywords)` in eval mode and its backward pass.
+
+    Modules of the types in `awake` stay in training mode.
+
+    Backward means the gradient of the sum of all floating-point outputs for every parameter that requires one; the
+    gradient of the inputs is not computed, as in training. Raises a `UsageError` that names the layer when the
+    forward pass fails. Nothing of `module`, its inputs or the random states changes.
+    """
+    with untouched_random_state():
+        # Shapes decide nearly every forward pass, so tensors without elements do, in a fraction of the time. Where
+        # elements matter (`if x.sum() > 0`), or where anything fails, the pass is repeated with real ones.
+        with suppress(Exception), torch.device("meta"):
+            twin = _at_rest(twin_of(module, _without_elements), awake)
+            return _Recorder(twin).run(*tree_map(lambda leaf: _own(leaf, _without_elements), (inputs, keywords)))
+        return _Recorder(_at_rest(twin_of(module), awake)).run(*tree_map(_own, (inputs, keywords)))
+
+
+def _at_rest(module: nn.Module, awake: tuple[type[nn.Module], ...]) -> nn.Module:
+    module.eval()
+    for part in module.modules():
+        part.training = isinstance(part, awake)
+    return module
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone()
+
+
+def _without_elements(tensor: Tensor) -> Tensor:
+    empty = tensor.detach().to("meta")
+    return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+
+
+def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -> nn.Module:
+    """A deep copy of a module, its parameters and buffers made by `make`.
+
+    Also of a module that holds tensors computed by autograd (as old weight norms do), which Python refuses to copy.
+    """
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for value in vars(part).values():
+            if isinstance(value, Tensor) and (make or value.grad_fn is not None):
+                memo[id(value)] = (make or _copied)(value)
+    if make:
+        memo |= {id(tensor): make(tensor) for tensor in (*module.parameters(), *module.buffers())}
+    twin = copy.deepcopy(module, memo)
+    for parameter in twin.parameters():
+        if parameter.grad is not None:
+            parameter.grad = None
+    return twin
+
+
+@contextmanager
+def untouched_random_state() -> Iterator[None]:
+    """Put the random states of PyTorch, Python and NumPy back as they were before."""
+    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 (the module may use the global one)
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(legacy)  # noqa: NPY002
+
+
+def _own(value: Any, make: Callable[[Tensor], Tensor] = _copied) -> Any:
+    """A copy of a tensor that the traced module may write into, and of a generator that it may draw from."""
+    if isinstance(value, torch.Generator):
+        return value.clone_state()
+    return make(value.detach()) if isinstance(value, Tensor) else value
+
+
+def is_library(module: nn.Module) -> bool:
+    """Whether the module's forward pass is PyTorch's own."""
+    return type(module).forward.__module__.startswith("torch.nn.modules")
+
+
+class _Recorder:
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.names: dict[int, list[str]] = {}
+        for name, part in module.named_modules(remove_duplicate=False):
+            self.names.setdefault(id(part), []).append(name)
+        self.times_called: dict[int, int] = {}
+        self.calls: list[Call] = []
+        self.stack: list[Call] = []
+        self.function: Function | None = None
+        self.operations: list[Operation] = []
+        self.by_node: dict[int, Operation] = {}
+        self.values: dict[int, Value] = {}
+        # All tensors of the trace, kept alive: an id is unique only among the living.
+        self.on_storage: dict[int, list[Tensor]] = {}
+        self.foreign: list[Value] = []
+        self.saved: set[int] = set()
+        self.order = 0
+        self.mkldnn_enabled = torch._C._get_mkldnn_enabled()
+        self.in_backward = False
+
+        self.parameters: dict[str, Value] = {}
+        self.aliases: dict[str, list[str]] = {}
+        known: dict[int, str] = {}
+        for name, parameter in module.named_parameters(remove_duplicate=False):
+            first = known.setdefault(id(parameter), name)
+            self.aliases.setdefault(first, []).append(name)
+            if first == name:
+                self.parameters[name] = self._remember(parameter, "parameter", name)
+                self.saved.add(parameter.untyped_storage()._cdata)
+        for name, buffer in module.named_buffers():
+            self._remember(buffer, "buffer", name)
+            self.saved.add(buffer.untyped_storage()._cdata)
+
+    def run(self, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Trace:
+        leaves = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
+        given = [self._remember(leaf, "input", f"input {i}") for i, leaf in enumerate(leaves)]
+        with ExitStack() as stack:
+            # PyTorch's fused attention for inference would be one opaque operation.
+            stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
+            torch.backends.mha.set_fastpath_enabled(False)
+            stack.callback(torch._C._set_mkldnn_enabled, self.mkldnn_enabled)
+            for handle in (
+                register_module_forward_pre_hook(self._enter),
+                register_module_forward_hook(self._leave),
+            ):
+                stack.callback(handle.remove)
+            stack.enter_context(torch.enable_grad())
+            stack.enter_context(torch.autograd.graph.saved_tensors_hooks(self._save, lambda kept: kept))
+            stack.enter_context(_Dispatch(self))
+            with _Functions(self):
+                try:
+                    result = self.module(*inputs, **keywords)
+                except UsageError:
+                    raise
+                except Exception as error:
+                    raise self._failure(error) from error
+            outputs = [leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, Tensor)]
+            error = self._backward(outputs)
+        names = dict(self.module.named_parameters())
+        return Trace(
+            calls=self.calls,
+            operations=self.operations,
+            inputs=given,
+            outputs=[self._value(leaf) for leaf in outputs],
+            parameters=self.parameters,
+            frozen=frozenset(name for name in self.parameters if not names[name].requires_grad),
+            aliases={name: aliases for name, aliases in self.aliases.items() if len(aliases) > 1},
+            foreign_parameters=self.foreign,
+            backward_error=error,
+            buffer_bytes=sum(buffer.nbytes for buffer in self.module.buffers()),
+        )
+
+    def _backward(self, outputs: list[Tensor]) -> str | None:
+        roots = [out for out in outputs if out.requires_grad and (out.is_floating_point() or out.is_complex())]
+        wanted = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
+        if not roots or not wanted:
+            return None
+        self.in_backward = True
+        try:
+            torch.autograd.grad(roots, wanted, [torch.ones_like(root) for root in roots], allow_unused=True)
+        except (RuntimeError, NotImplementedError) as error:
+            return _one_line(error)
+        return None
+
+    # --- modules --------------------------------------------------------------------------------------------------
+
+    def _enter(self, module: nn.Module, inputs: Any) -> None:
+        parent = self.stack[-1] if self.stack else None
+        names = self.names.get(id(module))
+        times = self.times_called[id(module)] = self.times_called.get(id(module), -1) + 1
+        path = names[min(times, len(names) - 1)] if names else f"{parent.path if parent else ''}.(unregistered)"
+        call = Call(path, module, parent, names is not None, self._next())
+        call.inputs = [self._value(leaf) for leaf in tree_flatten(inputs)[0] if isinstance(leaf, Tensor)]
+        if parent:
+            parent.children += 1
+        if isinstance(module, nn.LSTM):
+            # With oneDNN a whole LSTM is one operation; without it, its products are seen step by step.
+            torch._C._set_mkldnn_enabled(False)
+        self.calls.append(call)
+        self.stack.append(call)
+
+    def _leave(self, module: nn.Module, inputs: Any, result: Any) -> None:
+        call = self.stack.pop()
+        while call.module is not module:  # a module that raised, and whose caller went on
+            call = self.stack.pop()
+        if isinstance(module, nn.LSTM):
+            torch._C._set_mkldnn_enabled(self.mkldnn_enabled)
+        call.outputs = [self._value(leaf) for leaf in tree_flatten(result)[0] if isinstance(leaf, Tensor)]
+
+    def _failure(self, error: Exception) -> UsageError:
+        call = self.stack[-1]
+        shapes = ", ".join(shape_text(value.shape) for value in call.inputs) or "no tensor"
+        where = f"{call.path} ({type(call.module).__name__})" if call.path else f"{type(call.module).__name__}.forward"
+        return UsageError(f"{where} fails on an input of shape {shapes}: {_one_line(error)}.{_remedy(call)}")
+
+    # --- operations -----------------------------------------------------------------------------------------------
+
+    def operation(self, func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> None:
+        if self.in_backward:
+            node = torch._C._current_autograd_node()
+            origin = self.by_node.get(node._sequence_nr()) if node else None  # type: ignore[attr-defined]
+            if origin:
+                origin.backward.append((operation_name(func), cost(func, args, kwargs, out)))
+            return
+        seen = tree_map(lambda leaf: self._value(leaf) if isinstance(leaf, Tensor) else leaf, (args, kwargs))
+        outputs = [leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor)]
+        written = [leaf for leaf in outputs if id(leaf) in self.values]  # in place, or a module's own buffer
+        record = Operation(
+            func,
+            seen[0],
+            seen[1],
+            [self._remember(leaf, "computed" if depends_on_input(seen) else "constant", "") for leaf in outputs],
+            cost(func, args, kwargs, out),
+            self.stack[-1],
+            self.function,
+            self._next(),
+        )
+        for leaf in written:
+            self._rewrite_views(leaf, record)
+        self.operations.append(record)
+        self.by_node.setdefault(torch.autograd._get_sequence_nr() - 1, record)  # type: ignore[attr-defined]
+
+    def _rewrite_views(self, written: Tensor, record: Operation) -> None:
+        """A write in place also changes every other tensor that shares memory with the written one."""
+        for leaf in self.on_storage[written.untyped_storage()._cdata]:
+            old = self.values[id(leaf)]
+            if leaf is written or old.kind in ("parameter", "buffer") or not leaf.numel() or _are_apart(leaf, written):
+                continue
+            if _geometry(leaf) == _geometry(written):
+                self.values[id(leaf)] = self.values[id(written)]
+                continue
+            new = self.values[id(leaf)] = Value(old.shape, old.dtype, "computed")
+            arguments = (old, self.values[id(written)])
+            self.operations.append(
+                Operation(WRITE, arguments, {}, [new], Cost(), record.call, record.function, record.order)
+            )
+
+    def _save(self, tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()._cdata
+        if not self.in_backward and storage not in self.saved:
+            self.saved.add(storage)
+            (self.function or self.stack[-1]).saved_bytes += tensor.numel() * tensor.element_size()
+        return tensor
+
+    def _value(self, tensor: Tensor) -> Value:
+        known = self.values.get(id(tensor))
+        if known is not None:
+            return known
+        if tensor.is_leaf and tensor.requires_grad:
+            self.foreign.append(value := self._remember(tensor, "parameter", "(unregistered)"))
+            return value
+        return self._remember(tensor, "constant", "")
+
+    def _remember(self, tensor: Tensor, kind: str, name: str) -> Value:
+        self.on_storage.setdefault(tensor.untyped_storage()._cdata, []).append(tensor)
+        value = self.values[id(tensor)] = Value(tuple(tensor.shape), tensor.dtype, kind, name)
+        return value
+
+    def _next(self) -> int:
+        self.order += 1
+        return self.order
+
+
+WRITE = torch.ops.aten.copy_.default
+"""Stands for "this view changes because its storage was written to"; its second argument is the written tensor."""
+
+
+def _geometry(tensor: Tensor) -> tuple[Any, ...]:
+    return tensor.storage_offset(), tensor.shape, tensor.stride()
+
+
+def _are_apart(a: Tensor, b: Tensor) -> bool:
+    """Whether two tensors on one storage share no element, as the chunks of a tensor do."""
+    if max(a.numel(), b.numel()) > 2**20:
+        return False  # to find out would cost more than it tells
+    touched = np.zeros(a.untyped_storage().nbytes() // a.element_size(), dtype=bool)
+    _seen_as(touched, a)[...] = True
+    return not _seen_as(touched, b).any()
+
+
+def _seen_as(memory: np.ndarray, tensor: Tensor) -> np.ndarray:
+    return np.lib.stride_tricks.as_strided(memory[tensor.storage_offset() :], tensor.shape, tensor.stride())
+
+
+def depends_on_input(arguments: Any) -> bool:
+    """Whether any argument depends on an input of the trace."""
+    return any(
+        isinstance(leaf, Value) and leaf.kind in ("input", "computed", "parameter")
+        for leaf in tree_flatten(arguments)[0]
+    )
+
+
+class _Dispatch(TorchDispatchMode):
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # skipping would import the compiler, two seconds, to switch it off
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        if self.recorder.stack or self.recorder.in_backward:
+            self.recorder.operation(func, args, kwargs or {}, out)
+        return out
+
+
+class _Functions(TorchFunctionMode):
+    """Names the functions that modules outside the library call: one `F.linear` is two operations, but one row."""
+
+    def __init__(self, recorder: _Recorder) -> None:
+        super().__init__()
+        self.recorder = recorder
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        recorder = self.recorder
+        name = getattr(func, "__name__", "").strip("_")
+        if recorder.function is not None or not name or name == "get":
+            return func(*args, **(kwargs or {}))
+        recorder.function = Function(name, recorder._next())
+        try:
+            return func(*args, **(kwargs or {}))
+        finally:
+            recorder.function = None
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """(1, 3, 32, 32) -> 1×3×32×32; a scalar is "scalar"."""
+    return "×".join(str(size) for size in shape) or "scalar"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
+
+
+def _remedy(call: Call) -> str:
+    """What would fix a layer that got features or channels it was not made for."""
+    module, value = call.module, (call.inputs or [None])[0]
+    if value is None or len(value.shape) < 2:
+        return ""
+    if isinstance(module, nn.Linear) and value.shape[-1] != module.in_features:
+        return (
+            f" Make it Linear({value.shape[-1]}, {module.out_features}), or change the layers before it (padding, "
+            f"kernel, pooling) or the input so that {module.in_features} features arrive."
+        )
+    channels = getattr(module, "in_channels", getattr(module, "num_features", None))
+    if isinstance(channels, int) and value.shape[1] != channels:
+        return f" It is made for {channels} channels and gets {value.shape[1]}: change one of the two."
+    return ""

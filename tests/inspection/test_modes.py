@@ -1,0 +1,67 @@
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from etude.inspection.modes import compare_modes
+
+
+def test_dropout_differs_by_its_known_noise() -> None:
+    found = compare_modes(nn.Sequential(nn.Dropout(0.2)), torch.ones(100, 100))
+    (layer,) = found.layers
+    # x·(m/(1 - p) - 1) has standard deviation √(p/(1 - p)) = 0.5 for p = 0.2
+    assert layer.difference == pytest.approx(0.5, rel=0.02)
+    assert layer.noise == pytest.approx(0.5, rel=0.02)
+    assert layer.what == "train: 0.2 of the entries become 0, the rest is scaled by 1.25; eval: nothing"
+
+
+def test_batch_norm_differs_without_noise_and_updates_its_averages() -> None:
+    x = torch.randn(400, 3) * 2 + 5
+    found = compare_modes(nn.Sequential(nn.BatchNorm1d(3)), x)
+    (layer,) = found.layers
+    assert layer.noise < 1e-5
+    assert layer.difference == pytest.approx(
+        float(((x - x.mean(0)) / x.std(0) - x).square().mean().sqrt() / x.square().mean().sqrt()), rel=1e-2
+    )
+    assert set(found.updated_buffers) == {"0.running_mean", "0.running_var", "0.num_batches_tracked"}
+    assert layer.what.startswith("train: mean and variance of the batch; eval: running averages (means 5")
+
+
+def test_what_does_not_differ_is_not_listed() -> None:
+    found = compare_modes(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.LayerNorm(3)), torch.randn(4, 3))
+    assert (found.layers, found.difference, found.findings, found.updated_buffers) == ([], 0, [], [])
+
+
+def test_dropout_that_forgets_the_mode_is_a_finding() -> None:
+    class Forgets(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.dropout(x, 0.5)
+
+    assert compare_modes(Forgets(), torch.ones(8, 8)).findings == [
+        "random in evaluation: two passes in eval mode differ; call F.dropout with training=self.training, and draw no "
+        "noise there."
+    ]
+
+
+def test_own_code_that_looks_at_the_mode_is_a_finding() -> None:
+    class Looks(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.dropout(x, 0.5, training=self.training)
+
+    assert compare_modes(Looks(), torch.ones(8, 8)).findings == [
+        "the network's own code looks at self.training: its output changes with every layer at rest."
+    ]
+
+
+def test_a_batch_of_one_is_a_finding() -> None:
+    assert compare_modes(nn.Sequential(nn.BatchNorm1d(3)), torch.ones(1, 3)).findings == [
+        "batch too small: 0 cannot train on one value per channel; use a batch of 2 or more."
+    ]
+
+
+def test_mixed_modes_are_a_finding() -> None:
+    net = nn.Sequential(nn.Linear(2, 2), nn.BatchNorm1d(2))
+    net[1].eval()
+    found = compare_modes(net, torch.randn(4, 2))
+    assert found.findings == ["mixed modes: the network is in train mode, but 1 not; is that meant?"]
+    assert [part.training for part in net.modules()] == [True, True, False]

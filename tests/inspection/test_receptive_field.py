@@ -1,0 +1,113 @@
+from dataclasses import replace
+from fractions import Fraction
+from functools import reduce
+from operator import or_
+
+import pytest
+import torch
+from architectures import ARCHITECTURES, Residual, course_network, resnet50
+from torch import Tensor, nn
+
+from etude.inspection.layers import inspect
+from etude.inspection.probe import pixels, probe
+from etude.inspection.receptive_field import State
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_derived_fields_equal_poisoned_ones_for_every_output_position(name: str) -> None:
+    module, shape, keywords = ARCHITECTURES[name]()
+    x = torch.rand(shape)
+    found = inspect(module, x, **keywords)
+    measured = probe(found, module, x, **keywords)
+    assert measured
+    for axis in measured:
+        assert axis.agrees is True
+        assert axis.seen
+        assert axis.seen_by_gradient & ~reduce(or_, axis.seen) == 0  # a gradient never reaches further
+
+
+def test_course_network_is_112_with_stride_8() -> None:
+    layer = inspect(course_network(), torch.rand(1, 2, 256, 256)).layers[-1]
+    assert layer.receptive_field
+    for axis in layer.receptive_field:
+        assert (axis.size, axis.stride, axis.offset, axis.whole) == (112, 8, -29, False)
+
+
+def test_a_wrong_rule_would_be_caught() -> None:
+    """The comparison is not empty: shift one derived field by a position and the probe disagrees."""
+    module, x = nn.Conv2d(1, 1, 3), torch.rand(1, 1, 6, 6)
+    found = inspect(module, x)
+    state = found.fields.states[found.trace.outputs[0]]
+    assert isinstance(state, State)
+    fields = tuple(replace(f, seen=tuple(seen >> 1 for seen in f.seen)) for f in state.fields)
+    shifted = State(state.layout, fields)
+    found.fields.states[found.trace.outputs[0]] = shifted
+    assert [p.agrees for p in probe(found, module, x)] == [False, False]
+
+
+def test_resnet50_has_the_field_of_the_recurrence() -> None:
+    """Araujo et al. 2019, equation 2, along the longest path; the stride is in the 3×3 convolution of a stage."""
+    size, jump = 1, 1
+    kernels = [(7, 2), (3, 2)]
+    for blocks, stride in ((3, 1), (4, 2), (6, 2), (3, 2)):
+        kernels += [(3, stride)] + [(3, 1)] * (blocks - 1)
+    for kernel, stride in kernels:
+        size, jump = size + (kernel - 1) * jump, jump * stride
+    found = inspect(resnet50(), torch.rand(1, 3, 224, 224))
+    before_pool = next(layer for layer in reversed(found.layers) if layer.op == "relu")
+    assert (size, jump) == (427, 32)
+    assert [(a.size, a.stride) for a in before_pool.receptive_field or ()] == [(size, jump)] * 2
+    assert all(a.whole for a in found.layers[-1].receptive_field or ())
+
+
+def test_gradients_miss_taps_of_a_maximum() -> None:
+    module, x = nn.MaxPool1d(4), torch.rand(1, 1, 8)
+    (axis,) = probe(inspect(module, x), module, x)
+    assert axis.seen == (0b1111, 0b11110000)
+    assert axis.seen_by_gradient.bit_count() == 2
+
+
+def test_misaligned_branches_are_a_finding() -> None:
+    block = Residual(nn.Conv2d(1, 1, 2, padding=0), nn.MaxPool2d(2, 1))
+    assert inspect(block, torch.rand(1, 1, 8, 8)).findings == []
+    block = Residual(nn.Conv2d(1, 1, 3, 2, 1), nn.AvgPool2d(2))
+    texts = [text for text in inspect(block, torch.rand(1, 1, 8, 8)).findings if text.startswith("misaligned")]
+    assert texts == [
+        f"misaligned: add in the network joins branches whose centres lie 0.5 input positions apart along axis {axis} "
+        "(padding or kernel parity differ)."
+        for axis in (0, 1)
+    ]
+
+
+def test_positions_that_reach_nothing_are_a_finding() -> None:
+    found = inspect(nn.MaxPool2d(2), torch.rand(1, 1, 7, 8)).findings
+    assert found == ["unseen: positions 6 of input axis 0 reach no output."]
+
+
+def test_what_has_no_rule_is_said_and_can_be_probed() -> None:
+    class Sorts(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.linalg.matrix_exp(x)
+
+    module, x = Sorts(), torch.rand(1, 1, 4, 4)
+    found = inspect(module, x)
+    assert found.layers[-1].no_field_because == "no rule for linalg_matrix_exp"
+    assert "receptive field not derived: no rule for linalg_matrix_exp; `--probe` measures it." in found.findings
+    assert [p.derived for p in probe(found, module, x)] == [None, None]
+
+
+def test_pixel_picture_of_a_dilated_convolution() -> None:
+    module, x = nn.Sequential(nn.Conv2d(1, 1, 3, dilation=2), nn.Flatten()), torch.rand(1, 1, 9, 9)
+    hit, strength, middle = pixels(inspect(module, x), module, x, layer="0")
+    assert middle == (2, 2)
+    rows = {r for r, _ in hit.nonzero().tolist()}
+    assert rows == {2, 4, 6}
+    assert int(hit.sum()) == 9
+    assert torch.equal(strength > 0, hit)
+    assert strength.max() == 1
+
+
+def test_stride_of_a_transposed_convolution_is_rational() -> None:
+    layer = inspect(nn.ConvTranspose2d(1, 1, 3, 3), torch.rand(1, 1, 4, 4)).layers[0]
+    assert layer.receptive_field
+    assert layer.receptive_field[0].stride == Fraction(1, 3)
