@@ -53,7 +53,8 @@ def finish(folder: Path, recipe: str) -> None:
     run = folder / "run"
     if (run / "state.json").exists() and '"finished"' in (run / "state.json").read_text():
         return
-    again = ["resume", str(run), "--quiet", "--no-figures"] if (run / "recipe.json").exists() else train_words(recipe, folder)
+    resume = ["resume", str(run), "--quiet", "--no-figures"]
+    again = resume if (run / "recipe.json").exists() else train_words(recipe, folder)
     assert etude(*again).wait() == 0, again
 
 
