@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.errors import UsageError
-from etude.inspection.trace import trace, twin_of
+from etude.inspection.trace import trace
+from etude.inspection.twin import twin_of
 
 
 class Messy(nn.Module):

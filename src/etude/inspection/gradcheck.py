@@ -17,7 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.trace import shape_text, twin_of, untouched_random_state
+from etude.inspection.trace import shape_text
+from etude.inspection.twin import twin_of, untouched_random_state
 
 STEPS = (1e-4, 1e-3, 1e-5, 1e-6)
 """Relative steps; the first is tried alone and believed when it agrees."""

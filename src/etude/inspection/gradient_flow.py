@@ -16,7 +16,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.trace import twin_of, untouched_random_state
+from etude.inspection.twin import twin_of, untouched_random_state
 
 VANISHING, EXPLODING = 1e-3, 1e3
 """The gradient at the first layer with weights over that at the last: outside these bounds it vanishes or explodes."""

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.trace import is_library, twin_of, untouched_random_state
+from etude.inspection.trace import is_library
+from etude.inspection.twin import twin_of, untouched_random_state
 
 NUM_DRAWS = 32
 """Passes in training mode that differences are averaged over."""

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from etude.errors import UsageError
 from etude.inspection.layers import Inspection
 from etude.inspection.receptive_field import State
-from etude.inspection.trace import twin_of, untouched_random_state
+from etude.inspection.twin import twin_of, untouched_random_state
 
 BATCH_NUMBERS = 2**24
 """About so many input numbers go through the network at once."""

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.trace import Call, Trace, is_library, trace, twin_of, untouched_random_state
+from etude.inspection.trace import Call, Trace, is_library, trace
+from etude.inspection.twin import twin_of, untouched_random_state
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 NUM_SAMPLES = 1_000_000

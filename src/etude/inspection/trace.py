@@ -5,10 +5,8 @@ dispatcher is below all of them. It runs on a deep copy in eval mode and with al
 the module that was given is as it was: modes, buffers, gradients, hooks, `requires_grad`.
 """
 
-import copy
-import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,6 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
 from etude.inspection.flops import Cost, cost, operation_name
+from etude.inspection.twin import at_rest, own_copy, twin_of, untouched_random_state, without_elements
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,63 +117,9 @@ def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = 
         # Shapes decide nearly every forward pass, so tensors without elements do, in a fraction of the time. Where
         # elements matter (`if x.sum() > 0`), or where anything fails, the pass is repeated with real ones.
         with suppress(Exception), torch.device("meta"):
-            twin = _at_rest(twin_of(module, _without_elements), awake)
-            return _Recorder(twin).run(*tree_map(lambda leaf: _own(leaf, _without_elements), (inputs, keywords)))
-        return _Recorder(_at_rest(twin_of(module), awake)).run(*tree_map(_own, (inputs, keywords)))
-
-
-def _at_rest(module: nn.Module, awake: tuple[type[nn.Module], ...]) -> nn.Module:
-    module.eval()
-    for part in module.modules():
-        part.training = isinstance(part, awake)
-    return module
-
-
-def _copied(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone()
-
-
-def _without_elements(tensor: Tensor) -> Tensor:
-    empty = tensor.detach().to("meta")
-    return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
-
-
-def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -> nn.Module:
-    """A deep copy of a module, its parameters and buffers made by `make`.
-
-    Also of a module that holds tensors computed by autograd (as old weight norms do), which Python refuses to copy.
-    """
-    memo: dict[int, Any] = {}
-    for part in module.modules():
-        for value in vars(part).values():
-            if isinstance(value, Tensor) and (make or value.grad_fn is not None):
-                memo[id(value)] = (make or _copied)(value)
-    if make:
-        memo |= {id(tensor): make(tensor) for tensor in (*module.parameters(), *module.buffers())}
-    twin = copy.deepcopy(module, memo)
-    for parameter in twin.parameters():
-        if parameter.grad is not None:
-            parameter.grad = None
-    return twin
-
-
-@contextmanager
-def untouched_random_state() -> Iterator[None]:
-    """Put the random states of PyTorch, Python and NumPy back as they were before."""
-    python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 (the module may use the global one)
-    try:
-        with torch.random.fork_rng():
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(legacy)  # noqa: NPY002
-
-
-def _own(value: Any, make: Callable[[Tensor], Tensor] = _copied) -> Any:
-    """A copy of a tensor that the traced module may write into, and of a generator that it may draw from."""
-    if isinstance(value, torch.Generator):
-        return value.clone_state()
-    return make(value.detach()) if isinstance(value, Tensor) else value
+            twin = at_rest(twin_of(module, without_elements), awake)
+            return _Recorder(twin).run(*tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords)))
+        return _Recorder(at_rest(twin_of(module), awake)).run(*tree_map(own_copy, (inputs, keywords)))
 
 
 def is_library(module: nn.Module) -> bool:

@@ -1,0 +1,30 @@
+"""Tables and texts on stdout."""
+
+from typing import Any
+
+
+def plain_table(headings: list[str], rows: list[list[str]], *, left: int, last_left: bool = False) -> Any:
+    """A table without frames; the first `left` columns to the left, numbers to the right."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, heading in enumerate(headings):
+        leftwards = i < left or (last_left and i == len(headings) - 1)
+        table.add_column(heading, justify="left" if leftwards else "right", overflow="fold", no_wrap=not leftwards)
+    for row in rows:
+        table.add_row(*(escape(cell) for cell in row))
+    return table
+
+
+def show_parts(parts: list[Any]) -> None:
+    """Print texts and tables; into a file or a pipe uncut."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no width: cut nothing
+    for part in parts:
+        part = Text(part) if isinstance(part, str) else part
+        console.print(part, soft_wrap=isinstance(part, Text))
