@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import NormalDist
 
 import numpy as np
 from matplotlib.colors import PowerNorm
@@ -11,37 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from etude.drawing.style import BLUE, VERMILLION, style
+from etude.metrics.intervals import wilson_interval
 
 _MAX_CLASSES_WITH_NUMBERS = 20
-
-
-def confusion_counts(labels: np.ndarray, predictions: np.ndarray, num_classes: int) -> np.ndarray:
-    """Counts (classes, classes) of images by their true class (row) and the predicted one (column)."""
-    flat = np.bincount(labels * num_classes + predictions, minlength=num_classes**2)
-    return flat.reshape(num_classes, num_classes)
-
-
-def wilson_interval(
-    successes: np.ndarray, trials: np.ndarray, *, confidence: float = 0.95
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper end of the interval for a proportion, in [0, 1]; (0, 1) where there were no trials.
-
-    Wilson (1927), "Probable inference, the law of succession, and statistical inference", JASA 22.
-    """
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    n = np.maximum(np.asarray(trials, float), np.finfo(float).tiny)
-    share = np.asarray(successes, float) / n
-    denominator = n + z**2
-    centre = (successes + z**2 / 2) / denominator
-    half = z * np.sqrt(n * share * (1 - share) + z**2 / 4) / denominator
-    return np.clip(centre - half, 0, 1), np.clip(centre + half, 0, 1)
 
 
 @style()
 def confusion_matrix(counts: np.ndarray, *, class_names: Sequence[str], title: str) -> Figure:
     """Images by true class (row) and predicted class (column): each count, and its share of the row in per cent.
 
-    `counts` (classes, classes) as of `confusion_counts`. With many classes only the colours are shown.
+    `counts` (classes, classes) as of `metrics.confusion_matrix`. With many classes only the colours are shown.
     """
     num_classes = len(class_names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -84,11 +62,13 @@ def confusion_matrix(counts: np.ndarray, *, class_names: Sequence[str], title: s
 def per_class_accuracy(counts: np.ndarray, *, class_names: Sequence[str], title: str) -> Figure:
     """A bar per class, in class order: the share found, with its 95 % Wilson interval; a line at the overall accuracy.
 
-    `counts` (classes, classes) as of `confusion_counts`.
+    `counts` (classes, classes) as of `metrics.confusion_matrix`.
     """
     trials, found = counts.sum(axis=1), np.diag(counts)
     shares = found / np.maximum(trials, 1)
-    low, high = wilson_interval(found, trials)
+    intervals = [wilson_interval(int(k), int(n)) if n else None for k, n in zip(found, trials, strict=True)]
+    low = np.array([interval.low if interval else 0.0 for interval in intervals])
+    high = np.array([interval.high if interval else 1.0 for interval in intervals])
     overall = found.sum() / max(1, trials.sum())
     places = np.arange(len(class_names))
 
