@@ -26,17 +26,19 @@ class Execution:
     def active(self) -> Iterator[None]:
         """Compute with these threads and deterministic algorithms within the block; put back what was set before."""
         threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-        fill = torch.utils.deterministic.fill_uninitialized_memory
+        # The module gains this property while it is imported, out of a type checker's sight.
+        deterministic_module: Any = torch.utils.deterministic
+        fill = deterministic_module.fill_uninitialized_memory
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
         torch.set_num_threads(self.threads)
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a tenth of a step
+        deterministic_module.fill_uninitialized_memory = False  # a debugging aid that costs a tenth of a step
         try:
             yield
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
-            torch.utils.deterministic.fill_uninitialized_memory = fill
+            deterministic_module.fill_uninitialized_memory = fill
 
 
 def choose_execution(*, device: str = "auto", threads: int | None = None) -> Execution:
