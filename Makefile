@@ -8,8 +8,8 @@ BIN = .venv/bin
 .PHONY: demo test install-dev clean
 
 demo: .venv/installed
-	$(BIN)/etude train vae --data digits --epochs 40
-	$(BIN)/etude train gan --data digits --epochs 100
+	$(BIN)/etude train vae --data digits --epochs 30
+	$(BIN)/etude train gan --data digits --epochs 80
 	@echo; $(BIN)/etude runs
 
 test: .venv/installed-dev

@@ -69,7 +69,7 @@ MISTAKES = {
     "'wasserstein', 'hinge'.",
     'name = "gan"\noptimizer = 3': "FILE: optimizer is 3; allowed: a table, [optimizer].",
     'name = "gan"\nnoise_dim = 0\nepochs = 0': "out of range: --epochs 0 (allowed: at least 1); "
-    "--noise-dim 0 (allowed: at least 1).",
+    "--noise-dim 0 (allowed: 1 to 4096).",
     'family = "classifier"\nname = "mine"\n[optimizer]\nname = "sgd"\nlearning_rate = 0.1': "FILE: missing about, "
     "epochs, batch_size; add them.",
     "name = ": "FILE is not TOML: Invalid value (at end of document); `etude recipes vae` prints an example.",

@@ -1,11 +1,16 @@
 """Writing files so that a reader, or a kill at any moment, never meets half of one."""
 
 import os
+import re
 import secrets
 from contextlib import suppress
 from pathlib import Path
 
 from etude.errors import DiskError
+
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
+"""A name that is safe as a file's or folder's on every system."""
+PLAIN_NAME_RULE = "letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100"
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -20,10 +25,20 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+        flush_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise cannot_write(path, error) from error
+
+
+def flush_folder(folder: Path) -> None:
+    """Put the names in a folder onto the disk, so that a renamed file is found there after a power cut too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def cannot_write(path: Path, error: OSError) -> DiskError:

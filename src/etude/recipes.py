@@ -16,12 +16,15 @@ from typing import Annotated, Any, ClassVar, Literal, get_type_hints
 from tyro.conf import Suppress
 
 from etude.errors import UsageError, unknown
-from etude.files import write_atomically
+from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, write_atomically
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine"]
 AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
 Reconstruction = Literal["bernoulli", "gaussian"]
+
+MOST_DIMENSIONS = 4096
+"""Of a noise or latent vector: more is a slip of the keyboard, and would fill the memory."""
 
 
 def _require(owner: str, *ranges: tuple[bool, str, object, str]) -> None:
@@ -98,6 +101,8 @@ class Recipe:
     """Determines every random draw of the run: initial weights, order of the images, noise."""
 
     def __post_init__(self) -> None:
+        if not PLAIN_NAME.fullmatch(self.name):
+            raise UsageError(f"recipe name {self.name!r} (allowed: {PLAIN_NAME_RULE}).")
         _require(
             "",
             (self.image_size is None or self.image_size >= 16, "image-size", self.image_size, "at least 16"),
@@ -158,7 +163,7 @@ class Adversarial(Recipe):
         return self.batch_size * self.discriminator_steps
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        yield self.noise_dim >= 1, "noise-dim", self.noise_dim, "at least 1"
+        yield 1 <= self.noise_dim <= MOST_DIMENSIONS, "noise-dim", self.noise_dim, f"1 to {MOST_DIMENSIONS}"
         yield self.discriminator_steps >= 1, "discriminator-steps", self.discriminator_steps, "at least 1"
         yield 0 <= self.gradient_penalty < math.inf, "gradient-penalty", self.gradient_penalty, "0 or more"
         yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for a GAN (batch-norm needs two images)"
@@ -182,7 +187,7 @@ class Variational(Recipe):
     """KL in nats per latent that is not penalised (Kingma et al. 2016)."""
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        yield self.latent_dim >= 1, "latent-dim", self.latent_dim, "at least 1"
+        yield 1 <= self.latent_dim <= MOST_DIMENSIONS, "latent-dim", self.latent_dim, f"1 to {MOST_DIMENSIONS}"
         yield 0 <= self.beta < math.inf, "beta", self.beta, "0 or more"
         yield 0 <= self.free_bits_nats < math.inf, "free-bits-nats", self.free_bits_nats, "0 or more"
 
@@ -281,12 +286,12 @@ def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
     """
     values = dict(values)
     name, family = values.get("name"), values.pop("family", None)
-    if name in RECIPES:
+    if isinstance(name, str) and name in RECIPES:
         start = to_dict(RECIPES[name])
         family = family or start.pop("family")
         values = {**start, **values, "optimizer": {**start["optimizer"], **_table(values, "optimizer", source)}}
         values.pop("family", None)
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise UsageError(
             f"{source}: needs `name`, one of {', '.join(RECIPES)}, or `family`, one of {', '.join(FAMILIES)}, "
             f"with all keys; got name {name!r}, family {family!r}."

@@ -184,7 +184,7 @@ MISTAKES = {
     "sample RUNS/lenet": "run lenet is of a lenet and cannot sample: choose a run of a GAN or VAE.",
     "sample RUNS/gan --out x.jpg": "--out x.jpg (allowed: a name that ends in .png or .npy).",
     "sample RUNS/cvae --label eleven": "unknown label 'eleven': choose from 0, 1, 2, 3, 4, 5, 6, 7, 8, 9.",
-    "sample RUNS/gan --num 0": "--num 0 (allowed: at least 1).",
+    "sample RUNS/gan --num 0": "--num 0 (allowed: 1 to 100,000; draw more with other seeds).",
     "sample RUNS/gan --out nowhere/x.npy": "cannot write nowhere/x.npy: no such file or directory; free some space or "
     "choose another folder.",
     "figure RUNS/gan lossess": "unknown figure 'lossess': did you mean 'losses'? Choose from",
@@ -212,12 +212,15 @@ def test_a_loss_that_is_no_longer_finite_stops_with_the_last_good_checkpoint(
     words = ["train", "lenet", *QUICK, "--name", "wild", "--optimizer.learning-rate", "1e30", "--report-every", "5"]
     assert main(words) == 2
     assert capsys.readouterr().err == (
-        "etude: the loss is no longer finite after step 5 of runs/wild: lower --optimizer.learning-rate (now 1e+30); "
-        "the last good checkpoint is step 0.\n"
+        "etude: the loss is no longer finite after step 5 of runs/wild: train again with a lower "
+        "--optimizer.learning-rate (now 1e+30); the last good checkpoint, step 0, is kept.\n"
     )
     assert main(["show", "wild", "--json"]) == 0
     state = json.loads(capsys.readouterr().out)["state"]
-    assert (state["status"], state["step"]) == ("failed", 0)
+    assert (state["status"], state["step"], state["epoch"]) == ("failed", 0, 0)
+    assert state["seconds"] > 0
+    assert main(["resume", "wild"]) == 2
+    assert capsys.readouterr().err.startswith("etude: run runs/wild failed, and would do so again: the loss is no lo")
 
 
 def test_a_full_disk_stops_with_one_line_and_loses_nothing(
@@ -228,7 +231,7 @@ def test_a_full_disk_stops_with_one_line_and_loses_nothing(
     def full(file: int) -> None:
         nonlocal calls
         calls += 1
-        if calls > 14:  # after the first checkpoint
+        if calls > 20:  # after the first checkpoint
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(file)
 
@@ -241,6 +244,9 @@ def test_a_full_disk_stops_with_one_line_and_loses_nothing(
     monkeypatch.setattr(os, "fsync", real)
     assert main(["resume", "full", "--quiet", "--no-figures"]) == 0
     assert not list(Path("runs/full").rglob("*.part"))
+    assert main(["train", "vae", *QUICK, "--name", "roomy", "--no-figures", "--epochs", "3"]) == 0
+    for name in ("metrics.jsonl", "checkpoints/step-138/model.safetensors", "checkpoints/step-138/trainer.safetensors"):
+        assert Path("runs/full", name).read_bytes() == Path("runs/roomy", name).read_bytes()
 
 
 def test_no_traceback_from_a_process() -> None:

@@ -1,7 +1,6 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,6 +18,7 @@ from etude.report.figures import FIGURES, available, draw, draw_all
 from etude.report.material import Material
 from etude.runs import Run, create_run
 from etude.runs.networks import build_networks
+from made_up import configuration
 
 STEPS = 40
 LOSSES = {"classifier": ["loss"], "adversarial": ["discriminator_loss", "generator_loss"]}
@@ -33,15 +33,14 @@ def make_run(
     names: tuple[str, ...] = tuple("0123456789"),
 ) -> Run:
     """A run as training leaves it, but with the networks' initial weights, and losses of its own."""
-    dataset: dict[str, Any] = {"image_shape": list(shape), "class_names": list(names), "data_dir": None}
-    dataset["train_images"] = STEPS * recipe.images_per_step
-    run = create_run(recipe, name=None, runs_dir=folder, configuration={"dataset": dataset})
+    made_up = configuration(image_shape=shape, class_names=names, images=STEPS * recipe.images_per_step)
+    run = create_run(recipe, name=None, runs_dir=folder, configuration=made_up)
     keys = LOSSES.get(recipe.family, ["loss_nats", "reconstruction_nats", "kl_nats"])
     splits = ("running", "train") if recipe.family == "adversarial" else ("running", "train", "validation", "test")
     with (run.path / "metrics.jsonl").open("w") as file:
         for number in range(1, 4):
             values = {f"{split}/{key}": 1 / number for split in splits for key in keys}
-            file.write(json.dumps({"event": number, "step": number * STEPS, "epoch": number, **values}) + "\n")
+            file.write(json.dumps({"event": number - 1, "step": number * STEPS, "epoch": number, **values}) + "\n")
     if recipe.family != "classifier":
         for step in (0, STEPS):
             images = np.full((64, *shape), step / STEPS)
@@ -202,9 +201,10 @@ def test_vae_losses_stand_at_the_steps_they_were_measured(tmp_path: Path) -> Non
 def test_the_finer_training_loss_is_drawn(tmp_path: Path) -> None:
     run = make_run(tmp_path, digits("vae", report_every=10))
     with (run.path / "metrics.jsonl").open("w") as file:
-        for step in range(10, 2 * STEPS + 1, 10):
-            file.write(json.dumps({"step": step, "epoch": 1, "running/loss_nats": float(step)}) + "\n")
-        file.write(json.dumps({"step": 2 * STEPS, "epoch": 2, "train/loss_nats": 0.0}) + "\n")
+        for number, step in enumerate(range(10, 2 * STEPS + 1, 10)):
+            event = {"event": number, "step": step, "epoch": 1, "running/loss_nats": float(step)}
+            file.write(json.dumps(event) + "\n")
+        file.write(json.dumps({"event": 8, "step": 2 * STEPS, "epoch": 2, "train/loss_nats": 0.0}) + "\n")
     (axes,) = learning.losses(Material(run, data_dir=None)).axes
     (line,) = axes.lines
     np.testing.assert_array_equal(np.asarray(line.get_xdata()), np.arange(5, 80, 10))

@@ -12,6 +12,7 @@ import etude
 from etude.recipes import RECIPES
 from etude.runs import create_run
 from etude.training import Display
+from made_up import configuration
 
 
 @pytest.mark.parametrize(("recipe", "pictures"), [("lenet", 1), ("gan", 2), ("vae", 2)])
@@ -28,6 +29,5 @@ def test_a_run_shows_curves_numbers_and_samples(recipe: str, pictures: int, tmp_
 
 
 def test_a_run_that_has_only_begun_shows_what_it_is(tmp_path: Path) -> None:
-    dataset = {"image_shape": [1, 28, 28], "class_names": ["<b>"], "train_images": 100, "data_dir": None}
-    run = create_run(RECIPES["gan"], name=None, runs_dir=tmp_path, configuration={"dataset": dataset})
+    run = create_run(RECIPES["gan"], name=None, runs_dir=tmp_path, configuration=configuration(class_names=("<b>",)))
     assert run._repr_html_() == "<h4>gan-mnist-1</h4><p>gan on mnist: interrupted, epoch 0 of 10, 0 s</p>"

@@ -1,8 +1,11 @@
 """A run folder: made, named, listed, opened, and what its networks do."""
 
 import dataclasses
+import fcntl
 import json
 import re
+import shutil
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,15 +14,13 @@ import pytest
 import torch
 
 import etude
+from etude.cli import main
 from etude.errors import DiskError, RunError, UsageError
 from etude.recipes import RECIPES
 from etude.runs import Run, State, create_run, find, list_paths
 from etude.runs.lock import is_training, training_lock
 from etude.training import Display
-
-CONFIGURATION = {
-    "dataset": {"image_shape": [1, 28, 28], "class_names": list("0123456789"), "train_images": 100, "data_dir": None}
-}
+from made_up import configuration
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
 
 
 def make(folder: Path, name: str | None = None, recipe: str = "vae") -> Run:
-    return create_run(RECIPES[recipe], name=name, runs_dir=folder, configuration=CONFIGURATION)
+    return create_run(RECIPES[recipe], name=name, runs_dir=folder, configuration=configuration())
 
 
 def test_the_folder_holds_what_the_house_says(runs: dict[str, Run]) -> None:
@@ -69,7 +70,7 @@ def test_a_name_that_cannot_be_a_folder(name: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         make(tmp_path, name)
     assert str(caught.value) == (
-        f"--name {name!r} (allowed: letters, digits, '.', '_' and '-', starting with a letter or digit)."
+        f"--name {name!r} (allowed: letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100)."
     )
 
 
@@ -122,10 +123,111 @@ def test_a_damaged_checkpoint_says_so(runs: dict[str, Run]) -> None:
     whole = file.read_bytes()
     try:
         file.write_bytes(whole[: len(whole) // 2])
-        with pytest.raises(RunError, match=r"^damaged checkpoint .*; delete its folder to use the one before it\.$"):
+        with pytest.raises(RunError, match=r"^damaged checkpoint .*; delete the folder .* to use the one before it\.$"):
             _ = Run(run.path).model
     finally:
         file.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "trainer.safetensors", "trainer.json", "checksums.json"])
+@pytest.mark.parametrize("harm", ["flip", "gone", "empty"])
+def test_resume_refuses_a_checkpoint_that_has_changed(
+    name: str, harm: str, runs: dict[str, Run], tmp_path: Path
+) -> None:
+    copy = shutil.copytree(runs["vae"].path, tmp_path / "copy")
+    Run(copy).write_state(State(status="interrupted"))
+    file = Run(copy).checkpoint_path() / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4  # one bit
+    if harm == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(bytes(content) if harm == "flip" else b"")
+    before = (copy / "metrics.jsonl").read_bytes()
+    with pytest.raises(RunError, match=rf"^damaged checkpoint {re.escape(str(file.parent))}/.*; delete the folder "):
+        etude.resume(Run(copy), display=Display(quiet=True))
+    assert (copy / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("state.json", b"{", "state.json cannot be read"),
+        ("state.json", b'{"status": "running", "speed": 3}', "state.json cannot be read"),
+        ("state.json", b"\xff\xfe", "state.json cannot be read"),
+        ("metrics.jsonl", b'{"event": 0, "st\n', "line 1 of metrics.jsonl is not event 0"),
+        ("metrics.jsonl", b"\xff\xfe\n", "line 1 of metrics.jsonl is not event 0"),
+        ("metrics.jsonl", b"[]\n", "line 1 of metrics.jsonl is not event 0"),
+        ("metrics.jsonl", b'{"event": 1, "step": 1, "epoch": 1}\n', "line 1 of metrics.jsonl is not event 0"),
+        ("recipe.json", b"dataset.image_shape", r"recipe.json has \[1, 28\] for dataset.image_shape"),
+        ("recipe.json", b"execution", "recipe.json lacks execution"),
+        ("recipe.json", b"dataset", "recipe.json lacks dataset"),
+    ],
+)
+def test_a_damaged_file_says_so_and_hides_no_other_run(
+    name: str, content: bytes, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make(tmp_path, "whole")
+    file = make(tmp_path, "harmed").path / name
+    if name == "recipe.json":
+        configuration = json.loads(file.read_text())
+        part, _, key = content.decode().partition(".")
+        if key:
+            configuration[part][key] = [1, 28]
+        else:
+            del configuration[part]
+        content = json.dumps(configuration).encode()
+    file.write_bytes(content)
+    assert main(["runs", "--runs-dir", str(tmp_path), "--json"]) == 0
+    rows = {row["run"]: row for row in json.loads(capsys.readouterr().out)["runs"]}
+    assert rows["whole"]["state"] == "interrupted"
+    assert rows["harmed"]["state"] == "damaged"
+    assert re.match(rf"damaged run {re.escape(str(tmp_path))}/harmed: {message}", rows["harmed"]["error"])
+    assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
+    assert main(["show", "harmed", "--runs-dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_resume_refuses_metrics_that_were_cut(runs: dict[str, Run], tmp_path: Path) -> None:
+    copy = shutil.copytree(runs["gan"].path, tmp_path / "copy")
+    Run(copy).write_state(State(status="interrupted"))
+    (copy / "metrics.jsonl").write_bytes(b"")
+    with pytest.raises(RunError, match=r"^damaged run .*: metrics.jsonl has 0 bytes where its checkpoint counted \d+"):
+        etude.resume(Run(copy), display=Display(quiet=True))
+
+
+def test_looking_whether_a_run_trains_does_not_stop_it_from_training(tmp_path: Path) -> None:
+    run = make(tmp_path, "watched")
+    (run.path / ".lock").touch()
+    with (run.path / ".lock").open() as watcher:
+        fcntl.flock(watcher, fcntl.LOCK_SH)
+        threading.Timer(0.2, fcntl.flock, (watcher, fcntl.LOCK_UN)).start()
+        with training_lock(run.path):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("images", "given"),
+    [
+        (torch.zeros(1, 1, 28, 28, dtype=torch.int64), "torch.int64 from 0 to 0"),
+        (torch.full((1, 1, 28, 28), -1.0), "torch.float32 from -1 to -1"),
+        (torch.full((1, 1, 28, 28), 255.0), "torch.float32 from 255 to 255"),
+        (torch.full((1, 1, 28, 28), float("nan")), "torch.float32 from nan to nan"),
+    ],
+)
+def test_images_in_another_range_are_refused(images: torch.Tensor, given: str, runs: dict[str, Run]) -> None:
+    for name, look in (("lenet", Run.classify), ("vae", Run.encode)):
+        with pytest.raises(UsageError) as caught:
+            look(runs[name], images)
+        assert str(caught.value) == (
+            f"images of {given}; run {name}-digits-1 takes floating-point in [0, 1] or uint8 in [0, 255]."
+        )
+
+
+@pytest.mark.parametrize("labels", [0.5, -1, 10, [0.0, 1.0], [0, 11]])
+def test_labels_that_are_none_are_refused(labels: object, runs: dict[str, Run]) -> None:
+    with pytest.raises(UsageError, match=r"; allowed: integers from 0 to 9\.$"):
+        runs["cvae"].decode(torch.zeros(2, 2), labels=labels)  # type: ignore[arg-type]
 
 
 def test_one_process_trains_a_run_at_a_time(tmp_path: Path) -> None:
@@ -164,7 +266,7 @@ def test_samples_are_images_determined_by_the_seed(name: str, runs: dict[str, Ru
     assert images.max() <= 1
     assert torch.equal(images, run.sample(12, seed=3))
     assert not torch.equal(images, run.sample(12, seed=4))
-    with pytest.raises(UsageError, match=r"^--num 0 \(allowed: at least 1\)\.$"):
+    with pytest.raises(UsageError, match=r"^--num 0 \(allowed: 1 to 100,000; draw more with other seeds\)\.$"):
         run.sample(0)
 
 

@@ -58,6 +58,11 @@ def finish(folder: Path, recipe: str) -> None:
     assert etude(*again).wait() == 0, again
 
 
+def steps_saved(folder: Path) -> list[int]:
+    """The steps at which the run has a checkpoint."""
+    return [int(path.name[5:]) for path in (folder / "run" / "checkpoints").glob("step-*")]
+
+
 def contents(run: Path) -> dict[str, bytes]:
     """The files that must come out the same."""
     return {str(path.relative_to(run)): path.read_bytes() for glob in COMPARED for path in sorted(run.glob(glob))}
@@ -77,23 +82,28 @@ def main() -> int:
             whole = Path(temporary) / "whole"
             started = time.monotonic()
             assert etude(*train_words(recipe, whole)).wait() == 0
-            seconds = time.monotonic() - started
+            seconds = 0.6 * (time.monotonic() - started)  # after the first checkpoint; the rest is Python starting
             expected = contents(whole / "run")
             reached: list[int] = []
+            in_time = 0
             for kill in range(arguments.kills):
                 folder = Path(temporary) / str(kill)
                 process = etude(*train_words(recipe, folder))
-                time.sleep(moments.uniform(0.25, 1) * seconds)  # the first quarter is Python starting
+                while process.poll() is None and not steps_saved(folder):
+                    time.sleep(0.01)
+                time.sleep(moments.random() * seconds)
                 process.send_signal(signal.SIGKILL)
-                process.wait()
-                steps = [int(path.name[5:]) for path in (folder / "run" / "checkpoints").glob("step-*")]
-                reached.append(max(steps, default=0))
+                in_time += process.wait() == -signal.SIGKILL
+                reached.append(max(steps_saved(folder), default=0))
                 finish(folder, recipe)
                 same = contents(folder / "run") == expected
                 failures += not same
                 if not same:
                     print(f"{recipe}: kill {kill} after checkpoint {reached[-1]} ended differently")
-        print(f"{recipe}: {arguments.kills} kills, checkpoints they fell back on: {sorted(reached)}", flush=True)
+        print(
+            f"{recipe}: {in_time} of {arguments.kills} killed while training, at checkpoints {sorted(reached)}",
+            flush=True,
+        )
     print(f"{failures} runs ended differently")
     return failures > 0
 

@@ -4,15 +4,12 @@ import json as json_format
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tyro
 
 from etude import recipes as recipe_book
-from etude.errors import UsageError
-
-if TYPE_CHECKING:
-    from etude.runs import Run
+from etude.errors import EtudeError, UsageError
 
 HEADLINES = {
     "classifier": ("test/accuracy", "validation/accuracy"),
@@ -55,10 +52,10 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
         runs_dir: Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given.
         json: Print one JSON object on stdout.
     """
-    from etude.runs import default_runs_dir, list_paths, load
+    from etude.runs import default_runs_dir, list_paths
 
     folder = runs_dir or default_runs_dir()
-    rows = [_row(load(path)) for path in list_paths(folder)]
+    rows = [_row(path) for path in list_paths(folder)]
     if json:
         print(json_format.dumps({"runs": rows}))
         return
@@ -72,6 +69,9 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
     for heading in ("run", "recipe", "data", "state", "epochs", "result", "begun"):
         table.add_column(heading, justify="right" if heading == "epochs" else "left", overflow="fold")
     for row in rows:
+        if row["state"] == "damaged":
+            table.add_row(row["run"], "", "", "damaged", "", row["error"], "")
+            continue
         result = " ".join(f"{name} {value:.4g}" for name, value in row["headline"].items())
         epochs = f"{row['epoch']}/{row['epochs']}"
         begun = datetime.fromisoformat(row["created"]).astimezone().strftime("%d %b %H:%M")
@@ -154,10 +154,10 @@ def sample(
 
     loaded = load(run, runs_dir=runs_dir)
     path = out or loaded.path / "samples.png"
-    if path.suffix not in (".png", ".npy"):
+    if path.suffix.lower() not in (".png", ".npy"):
         raise UsageError(f"--out {path} (allowed: a name that ends in .png or .npy).")
     images = loaded.sample(num, seed=seed, labels=None if label is None else loaded.label_index(label))
-    if path.suffix == ".png":
+    if path.suffix.lower() == ".png":
         write_png(path, tile(images, columns=math.ceil(math.sqrt(num))))
     else:
         content = io.BytesIO()
@@ -166,9 +166,15 @@ def sample(
     print(path)
 
 
-def _row(run: "Run") -> dict[str, Any]:
-    """One run in the list."""
-    state, metrics = run.state, run.metrics().last()
+def _row(path: Path) -> dict[str, Any]:
+    """One run in the list; a damaged one says so, and is no reason to hide the others."""
+    from etude.runs import load
+
+    try:
+        run = load(path)
+        state, metrics = run.state, run.metrics().last()
+    except EtudeError as error:
+        return {"run": path.name, "state": "damaged", "error": str(error)}
     headline = next((name for name in HEADLINES[run.recipe.family] if name in metrics), None)
     return {
         "run": run.name,

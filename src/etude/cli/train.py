@@ -47,8 +47,8 @@ class TrainOptions:
     """Processor or graphics card; auto takes the fastest at hand."""
     threads: int | None = None
     """Processor threads; all cores when not given."""
-    figures: bool = True
-    """Draw all figures at the end."""
+    no_figures: bool = False
+    """Draw no figures at the end; `etude figure RUN --all` draws them later."""
     print_losses: bool = False
     """Print the running losses at every report, as the course does."""
     quiet: bool = False
@@ -84,7 +84,7 @@ def train(arguments: Sequence[str]) -> None:
         threads=options.threads,
         display=display,
     )
-    _finish(run, display, draw_figures=options.figures, data_dir=options.data_dir, json=options.json)
+    _finish(run, display, draw_figures=not options.no_figures, data_dir=options.data_dir, json=options.json)
 
 
 def resume(
@@ -92,12 +92,12 @@ def resume(
     *,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
-    figures: bool = True,
+    no_figures: bool = False,
     print_losses: bool = False,
     quiet: bool = False,
     json: bool = False,
 ) -> None:
-    """Go on with a run that was stopped, killed or failed.
+    """Go on with a run that was stopped or killed.
 
     It ends bit for bit as if it had never stopped.
 
@@ -105,7 +105,7 @@ def resume(
         run: The run's name or folder.
         runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
-        figures: Draw all figures at the end.
+        no_figures: Draw no figures at the end; `etude figure RUN --all` draws them later.
         print_losses: Print the running losses at every report, as the course does.
         quiet: Show no progress.
         json: Print one JSON object on stdout at the end, and nothing else there.
@@ -115,7 +115,7 @@ def resume(
 
     display = training.Display(quiet=quiet, print_losses=print_losses)
     resumed = training.resume(load(run, runs_dir=runs_dir), data_dir=data_dir, display=display)
-    _finish(resumed, display, draw_figures=figures, data_dir=data_dir, json=json)
+    _finish(resumed, display, draw_figures=not no_figures, data_dir=data_dir, json=json)
 
 
 def _recipe(word: str) -> Recipe:
@@ -144,7 +144,8 @@ def _finish(run: "Run", display: "Display", *, draw_figures: bool, data_dir: Pat
     for name, value in result["metrics"].items():
         if name.count("/") == 1 and not name.startswith("running/"):
             print(f"  {name:<28} {value:.4g}")
-    print(f"  pictures     {run.path / ('figures' if draw_figures else 'samples')}")
+    if draw_figures:
+        print(f"  pictures     {run.path / 'figures'}")
     print(f"  more         etude show {run.path}", flush=True)
     sys.stdout.flush()
 

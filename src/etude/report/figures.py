@@ -117,8 +117,10 @@ def draw(
         raise UsageError(
             f"figure {name!r} does not fit run {run.name}, {_describe(run)}: choose from {', '.join(available(run))}."
         )
-    index = None if label is None else _class_index(run, name, label)
-    return _draw(Material(run, data_dir=data_dir, label=index), name, formats)
+    if label is not None:
+        _require_label_taken(run, name, label)
+        label = run.label_index(label)
+    return _draw(Material(run, data_dir=data_dir, label=label), name, formats)
 
 
 def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | None = None) -> list[Path]:
@@ -170,19 +172,13 @@ def _describe(run: Run) -> str:
     return f"a {_network(run)}{' with 1 latent' if few else ''}"
 
 
-def _class_index(run: Run, name: str, label: int | str) -> int:
-    """The index of a class given by its name or its index."""
+def _require_label_taken(run: Run, name: str, label: int | str) -> None:
     if not (FIGURES[name].takes_label and _network(run) == "cvae"):
         names = [name for name, kind in FIGURES.items() if kind.takes_label]
         raise UsageError(
             f"figure {name!r} of run {run.name}, {_describe(run)}, takes no label: leave --label {label} out; "
             f"{', '.join(names)} of a cvae take one."
         )
-    if label in run.class_names:
-        return run.class_names.index(str(label))
-    if str(label).isdecimal() and int(label) < len(run.class_names):
-        return int(label)
-    raise unknown("label", str(label), run.class_names)
 
 
 def _file_part(material: Material) -> str:

@@ -8,6 +8,7 @@ from etude.drawing.latent import latent_plane, latent_scatter, plane_points
 from etude.drawing.mosaic import interpolation, reconstructions, style_rows
 from etude.recipes import Variational
 from etude.report.material import MAX_CLASSES, Material
+from etude.runs.splits import make_splits
 
 MAX_SCATTER_POINTS = 5_000
 _MIXES = tuple(step / 10 for step in range(11))
@@ -30,8 +31,9 @@ def plane(material: Material) -> Figure:
 
 
 def scatter(material: Material) -> Figure:
-    """Where the encoder places training images; with more than two latents, in the two that vary most."""
-    run, train = material.run, material.dataset.train
+    """Where the encoder places the images it was trained on; with more than two latents, the two that vary most."""
+    run = material.run
+    train = make_splits(run.recipe, material.dataset).train
     chosen = torch.arange(len(train)) if material.label is None else (train.labels == material.label).nonzero()[:, 0]
     # Evenly spread over the split, for a folder's images come sorted by class.
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_SCATTER_POINTS)).round().astype(int)]

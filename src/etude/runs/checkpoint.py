@@ -1,14 +1,16 @@
 """Checkpoints: all that training needs to go on exactly where it was. No pickle, and whole or not there at all.
 
-A checkpoint is a folder `step-N` with three files:
+A checkpoint is a folder `step-N` with four files:
 
     model.safetensors    the networks' parameters and buffers, named NETWORK.PARAMETER
     trainer.safetensors  optimizer moments, states of the random streams, running sums of the losses
     trainer.json         where training stands: steps, metrics file, best checkpoint
+    checksums.json       a BLAKE2 checksum of each of these, by which damage is noticed
 
 It is written under a temporary name and renamed once all of it is on the disk.
 """
 
+import hashlib
 import json
 import os
 import secrets
@@ -18,14 +20,14 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from etude.errors import RunError
-from etude.files import cannot_write
+from etude.files import cannot_write, flush_folder
 
-MODEL, TRAINER, PROGRESS = "model.safetensors", "trainer.safetensors", "trainer.json"
+MODEL, TRAINER, PROGRESS, CHECKSUMS = "model.safetensors", "trainer.safetensors", "trainer.json", "checksums.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,14 +56,21 @@ def save_checkpoint(folder: Path, *, model: dict[str, Tensor], trainer: dict[str
     """Write `folder/step-N`, then drop all but the last two checkpoints and the best."""
     final = folder / f"step-{progress.step}"
     temporary = folder / f".{final.name}.{secrets.token_hex(4)}.part"
+    files = {
+        MODEL: save(_contiguous(model)),
+        TRAINER: save(_contiguous(trainer)),
+        PROGRESS: json.dumps(asdict(progress), indent=1).encode(),
+    }
+    files[CHECKSUMS] = json.dumps({name: _checksum(content) for name, content in files.items()}, indent=1).encode()
     try:
         temporary.mkdir(parents=True)
-        _write(temporary / MODEL, save(_contiguous(model)))
-        _write(temporary / TRAINER, save(_contiguous(trainer)))
-        _write(temporary / PROGRESS, json.dumps(asdict(progress), indent=1).encode())
+        for name, content in files.items():
+            _write(temporary / name, content)
+        flush_folder(temporary)
         if final.exists():  # written at an epoch's end, then again on Ctrl-C before the next step
             shutil.rmtree(final)
         temporary.rename(final)
+        flush_folder(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise cannot_write(final, error) from error
@@ -77,25 +86,25 @@ def list_steps(folder: Path) -> list[int]:
     return sorted(int(path.name[5:]) for path in folder.glob("step-*") if path.name[5:].isdigit())
 
 
-def load_model(checkpoint: Path, *, device: str = "cpu") -> dict[str, Tensor]:
+def load_model(checkpoint: Path) -> dict[str, Tensor]:
     """The networks' parameters and buffers; `RunError` when the file is damaged."""
-    return _read(checkpoint / MODEL, device)
+    return _tensors(checkpoint / MODEL)
 
 
-def load_trainer(checkpoint: Path, *, device: str = "cpu") -> dict[str, Tensor]:
-    """Optimizer moments, random streams and running sums."""
-    return _read(checkpoint / TRAINER, device)
+def load_trainer(checkpoint: Path) -> dict[str, Tensor]:
+    """Optimizer moments, random streams and running sums; `RunError` when the file is damaged."""
+    return _tensors(checkpoint / TRAINER)
 
 
 def load_progress(checkpoint: Path) -> Progress:
     """Where training stood; `RunError` when the file is damaged."""
     path = checkpoint / PROGRESS
     try:
-        values: dict[str, Any] = json.loads(path.read_text())
+        values: dict[str, Any] = json.loads(_read(path))
         best = values.pop("best")
         return Progress(**values, best=Best(**best) if best else None)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise _damaged(path, error) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # of another version, say
+        raise _damaged(path, str(error)) from error
 
 
 def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
@@ -109,7 +118,7 @@ def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
-    """Undo `optimizer_tensors`; hyper-parameters stay those the optimizer was made with."""
+    """Undo `optimizer_tensors`, each moment on its parameter's device; hyper-parameters stay the optimizer's own."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith(prefix + "/"):
@@ -131,7 +140,7 @@ def restore_networks(networks: dict[str, nn.Module], tensors: dict[str, Tensor],
         try:
             network.load_state_dict(own)
         except RuntimeError as error:
-            raise _damaged(source / MODEL, error) from error
+            raise _damaged(source / MODEL, " ".join(str(error).split())) from error
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -145,13 +154,31 @@ def _write(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _read(path: Path, device: str) -> dict[str, Tensor]:
+def _checksum(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
     try:
-        return load_file(path, device=device)
-    except (OSError, SafetensorError) as error:
-        raise _damaged(path, error) from error
+        return load(_read(path))
+    except SafetensorError as error:
+        raise _damaged(path, str(error)) from error
 
 
-def _damaged(path: Path, error: Exception) -> RunError:
-    reason = str(error).splitlines()[0]
-    return RunError(f"damaged checkpoint {path}: {reason}; delete its folder to use the one before it.")
+def _read(path: Path) -> bytes:
+    """A file of a checkpoint, once its checksum has been found right."""
+    try:
+        checksums = json.loads((path.parent / CHECKSUMS).read_bytes())
+        content = path.read_bytes()
+        wanted = checksums[path.name]
+    except OSError as error:
+        raise _damaged(Path(error.filename), (error.strerror or str(error)).lower()) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path.parent / CHECKSUMS, f"not the checksums of its files ({error})") from error
+    if _checksum(content) != wanted:
+        raise _damaged(path, "its content has changed since it was written")
+    return content
+
+
+def _damaged(path: Path, reason: str) -> RunError:
+    return RunError(f"damaged checkpoint {path}: {reason}; delete the folder {path.parent} to use the one before it.")

@@ -6,11 +6,13 @@ resumed run's file equals, byte for byte, the file of a run that was never inter
 
 import json
 import os
+from html import escape
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from etude.errors import RunError
 from etude.files import cannot_write
 
 
@@ -18,12 +20,17 @@ class EventWriter:
     """Appends events to a metrics file; final. Use as a context manager."""
 
     def __init__(self, path: Path, *, size_bytes: int) -> None:
-        """Continue the file after its first `size_bytes` bytes, dropping what an interrupted run wrote beyond them."""
+        """Continue the file after its first `size_bytes` bytes, dropping what an interrupted run wrote beyond them.
+
+        Raises `RunError` when they are not there, or not events.
+        """
         self._path = path
-        self._file = path.open("a+b")
-        self._file.truncate(size_bytes)
-        self._file.seek(0)
-        self.num_events = sum(1 for _ in self._file)
+        self.num_events = len(read_events(path, size_bytes=size_bytes))
+        try:
+            self._file = path.open("ab")
+            self._file.truncate(size_bytes)
+        except OSError as error:
+            raise cannot_write(path, error) from error
 
     def write(self, *, step: int, epoch: int, values: dict[str, float]) -> None:
         """Append one event: after `step` steps in all, in the epoch numbered from 1."""
@@ -77,13 +84,40 @@ class Table:
         return len(self.rows)
 
     def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><td>{name}</td><td>{value:.6g}</td></tr>" for name, value in self.last().items())
+        cells = "".join(f"<tr><td>{escape(name)}</td><td>{value:.6g}</td></tr>" for name, value in self.last().items())
         return f"<table><tr><th>metric</th><th>latest value</th></tr>{cells}</table>"
 
 
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """The events of a metrics file; a last line torn by a kill is left out."""
-    if not path.exists():
-        return []
-    lines = path.read_bytes().split(b"\n")[:-1]
-    return [json.loads(line) for line in lines]
+def read_events(path: Path, *, size_bytes: int | None = None) -> list[dict[str, Any]]:
+    """The events in a metrics file, or in its first `size_bytes` bytes; a last line torn by a kill is left out.
+
+    Raises `RunError` when the file is shorter, or damaged.
+    """
+    try:
+        content = path.read_bytes() if path.exists() else b""
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
+    if size_bytes is not None and len(content) < size_bytes:
+        raise RunError(
+            f"damaged run {path.parent}: {path.name} has {len(content)} bytes where its checkpoint counted "
+            f"{size_bytes}; put the file back, or train the run again."
+        )
+    lines = content[:size_bytes].split(b"\n")[:-1]
+    events = [_event(line) for line in lines]
+    for number, event in enumerate(events):
+        if event is None or event.get("event") != number:
+            raise RunError(
+                f"damaged run {path.parent}: line {number + 1} of {path.name} is not event {number} of a training; "
+                "put the file back, or train the run again."
+            )
+    return [event for event in events if event is not None]
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """The event in a line; None when there is none."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    numbers = isinstance(event, dict) and all(isinstance(value, int | float) for value in event.values())
+    return event if numbers and {"step", "epoch"} <= event.keys() else None

@@ -13,11 +13,10 @@ from typing import Any
 
 from etude import recipes
 from etude.errors import RunError, UsageError
-from etude.files import cannot_write, write_atomically
+from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, cannot_write, flush_folder, write_atomically
 from etude.recipes import Recipe
-from etude.runs.run import FORMAT, Run
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+from etude.runs.configuration import FORMAT
+from etude.runs.run import Run
 
 
 def default_runs_dir() -> Path:
@@ -31,10 +30,8 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
     Without a `name` the run is called RECIPE-DATA-NUMBER, the first number that is free. `configuration` goes into
     recipe.json beside the recipe.
     """
-    if name is not None and not NAME.fullmatch(name):
-        raise UsageError(
-            f"--name {name!r} (allowed: letters, digits, '.', '_' and '-', starting with a letter or digit)."
-        )
+    if name is not None and not PLAIN_NAME.fullmatch(name):
+        raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
     content = {
         "format": FORMAT,
         "recipe": recipes.to_dict(recipe),
@@ -54,6 +51,7 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
                 if not (runs_dir / candidate).exists():
                     raise
             else:
+                flush_folder(runs_dir)
                 return Run(runs_dir / candidate)
     except OSError as error:
         raise cannot_write(runs_dir, error) from error

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -26,19 +26,17 @@ from etude.files import write_atomically
 from etude.models import VAE, uniform_noise
 from etude.recipes import Adversarial, Recipe, Variational
 from etude.runs import checkpoint
+from etude.runs.configuration import read_configuration
 from etude.runs.events import Table, read_events
 from etude.runs.lock import is_training
-from etude.runs.networks import build_networks
+from etude.runs.networks import IMAGES_AT_ONCE, build_networks
 from etude.runs.notebook import run_html
 from etude.runs.streams import stream
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-FORMAT = 1
-"""Version of the run folder; a reader refuses a newer one."""
-
-IMAGES_AT_ONCE = 500
+MOST_SAMPLES = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +63,7 @@ class Run:
         self.path = path
         self.name = path.name
         self._which = checkpoint
-        self.configuration = _read_configuration(path)
+        self.configuration = read_configuration(path)
         self.recipe: Recipe = recipes.from_dict(self.configuration["recipe"], source=str(path / "recipe.json"))
         dataset = self.configuration["dataset"]
         channels, height, width = dataset["image_shape"]
@@ -79,7 +77,14 @@ class Run:
     def state(self) -> State:
         """How far the run is; a run whose process was killed says interrupted."""
         path = self.path / "state.json"
-        state = State(**json.loads(path.read_text())) if path.exists() else State(status="interrupted")
+        try:
+            state = State(**json.loads(path.read_bytes())) if path.exists() else State(status="interrupted")
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
+        except (ValueError, TypeError) as error:
+            raise RunError(
+                f"damaged run {self.path}: state.json cannot be read ({error}); delete it, then `etude resume`."
+            ) from error
         if state.status == "running" and not is_training(self.path):
             return replace(state, status="interrupted")
         return state
@@ -143,8 +148,10 @@ class Run:
 
         A conditional VAE draws the given labels, one for all or one each; without them each class in turn.
         """
-        if num_samples < 1:
-            raise UsageError(f"--num {num_samples} (allowed: at least 1).")
+        if not 1 <= num_samples <= MOST_SAMPLES:
+            raise UsageError(f"--num {num_samples} (allowed: 1 to {MOST_SAMPLES:,}; draw more with other seeds).")
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"--seed {seed} (allowed: in [0, 2^63)).")
         generator = stream(seed, "sample")
         if isinstance(self.recipe, Adversarial):
             self._no_labels(labels)
@@ -208,7 +215,17 @@ class Run:
         if tensor.ndim != 4 or tuple(tensor.shape[1:]) != self.image_shape:
             wanted = ", ".join(map(str, self.image_shape))
             raise UsageError(f"images of shape {tuple(tensor.shape)}; run {self.name} takes (N, {wanted}).")
-        return tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()
+        if tensor.dtype == torch.uint8:
+            return tensor.float() / 255
+        # Colours mixed or resized may overshoot by rounding; -1 to 1, 0 to 255 and NaN are mistakes.
+        if not tensor.is_floating_point() or not ((tensor > -0.01) & (tensor < 1.01)).all():
+            values = (
+                f"{tensor.dtype} from {tensor.min():g} to {tensor.max():g}" if tensor.numel() else f"{tensor.dtype}"
+            )
+            raise UsageError(
+                f"images of {values}; run {self.name} takes floating-point in [0, 1] or uint8 in [0, 255]."
+            )
+        return tensor.float()
 
     def _parts(self, inputs: Tensor, labels: "ArrayLike | Tensor | int | None") -> list[tuple[Tensor, Tensor | None]]:
         """The inputs with their labels, a bounded number at a time."""
@@ -217,9 +234,15 @@ class Run:
             return [(part, None) for part in inputs.split(IMAGES_AT_ONCE)]
         if labels is None:
             raise UsageError(f"run {self.name} is conditional: give the labels too, one for all or one each.")
-        each = torch.as_tensor(np.asarray(labels), dtype=torch.int64)
+        each = torch.as_tensor(np.asarray(labels))
         if each.ndim > 1 or each.numel() not in (1, len(inputs)):
             raise UsageError(f"{each.numel()} labels for {len(inputs)} inputs: give one for all or one each.")
+        last = len(self.class_names) - 1
+        if each.is_floating_point() or each.is_complex() or not ((each >= 0) & (each <= last)).all():
+            raise UsageError(
+                f"labels {each.unique().tolist()[:5]} of {each.dtype}; allowed: integers from 0 to {last}."
+            )
+        each = each.long()
         each = each.expand(len(inputs))
         return list(zip(inputs.split(IMAGES_AT_ONCE), each.split(IMAGES_AT_ONCE), strict=True))
 
@@ -233,17 +256,3 @@ class Run:
 
     def _repr_html_(self) -> str:
         return run_html(self)
-
-
-def _read_configuration(path: Path) -> dict[str, Any]:
-    file = path / "recipe.json"
-    if not file.is_file():
-        raise RunError(f"no run at {path}: `etude runs` lists the runs there are.")
-    try:
-        configuration = json.loads(file.read_text())
-        version = int(configuration["format"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"damaged run {path}: recipe.json cannot be read ({error}); train it again.") from error
-    if version > FORMAT:
-        raise RunError(f"run {path} is of format {version}, newer than {FORMAT}: update étude to open it.")
-    return configuration

@@ -5,9 +5,8 @@ from torch import Tensor, nn
 
 from etude import recipes
 from etude.losses import cross_entropy
+from etude.runs.networks import IMAGES_AT_ONCE
 from etude.training.learner import Learner, Pixels, make_optimizer
-
-IMAGES_AT_ONCE = 500
 
 
 class ClassifierLearner(Learner):

@@ -1,13 +1,12 @@
-"""From a recipe to what the loop trains: the splits of its data and the learner of its family."""
+"""From a recipe to what the loop trains: the learner of its family."""
 
-from typing import NamedTuple
-
-from etude.data import Dataset, Split, hold_out
+from etude.data import Split
 from etude.errors import UsageError
 from etude.models import VAE
 from etude.recipes import Adversarial, Classifier, Recipe, Variational
 from etude.runs import Run
 from etude.runs.networks import build_networks
+from etude.runs.splits import Splits
 from etude.runs.streams import global_stream
 from etude.training.adversarial import AdversarialLearner
 from etude.training.classify import ClassifierLearner
@@ -15,29 +14,14 @@ from etude.training.learner import Learner
 from etude.training.variational import VariationalLearner
 
 
-class Splits(NamedTuple):
-    """The images of a run: to train on, held out to validate on, to test on at the end."""
-
-    train: Split
-    validation: Split
-    test: Split
-
-
-def make_splits(recipe: Recipe, dataset: Dataset) -> Splits:
-    """Hold images out of the training split as the recipe says; `UsageError` when too few are left for a step."""
-    train, validation = hold_out(
-        dataset.train,
-        train_images=recipe.train_images,
-        validation_images=recipe.validation_images,
-        seed=recipe.seed,
-    )
+def require_a_step(recipe: Recipe, train: Split) -> None:
+    """Raise `UsageError` when there are too few images for a single step."""
     if len(train) < recipe.images_per_step:
         largest = len(train) * recipe.batch_size // recipe.images_per_step
         raise UsageError(
             f"--batch-size {recipe.batch_size} needs {recipe.images_per_step} images a step, and there are "
             f"{len(train)} to train on: choose at most {largest}, or hold out fewer --validation-images."
         )
-    return Splits(train, validation, dataset.test)
 
 
 def create_learner(run: Run, splits: Splits, device: str) -> Learner:

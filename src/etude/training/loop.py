@@ -5,14 +5,16 @@ from torch import Tensor
 
 from etude.drawing.tiles import tile, write_png
 from etude.errors import Interrupted
+from etude.files import cannot_write
 from etude.runs import Run, State
 from etude.runs.checkpoint import Best
 from etude.runs.events import EventWriter
 from etude.runs.lock import training_lock
+from etude.runs.splits import Splits
 from etude.runs.streams import stream
 from etude.training.display import Display
 from etude.training.execution import Execution
-from etude.training.families import Splits, create_learner
+from etude.training.families import create_learner
 from etude.training.learner import Learner
 from etude.training.place import diverged, restore, save
 from etude.training.stopping import stop_requests
@@ -126,5 +128,8 @@ def draw_preview(run: Run, learner: Learner, step: int) -> None:
     images = learner.preview()
     if images is not None:
         folder = run.path / "samples"
-        folder.mkdir(exist_ok=True)
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
         write_png(folder / f"step-{step:06d}.png", tile(images, columns=8))

@@ -52,7 +52,7 @@ def restore(run: Run, learner: Learner, device: str) -> Place:
         return Place(step=0, sums=sums, best=None, started_at=time.monotonic(), metrics_bytes=0)
     last = folder / f"step-{steps[-1]}"
     progress, tensors = load_progress(last), load_trainer(last)
-    restore_networks(learner.networks, load_model(last, device=device), source=last)
+    restore_networks(learner.networks, load_model(last), source=last)
     for name, optimizer in learner.optimizers.items():
         restore_optimizer(optimizer, tensors, f"optimizer/{name}")
     for name, generator in learner.streams.items():
@@ -83,10 +83,13 @@ def save(run: Run, learner: Learner, place: Place, events: EventWriter, state: S
 
 def diverged(run: Run, step: int, what: str) -> TrainingError:
     """The error for a loss or weight that is NaN or infinite; the run is marked as failed."""
-    kept = list_steps(run.path / "checkpoints")
+    last = list_steps(run.path / "checkpoints")[-1]
     message = (
-        f"{what} is no longer finite after step {step} of {run.path}: lower --optimizer.learning-rate "
-        f"(now {run.recipe.optimizer.learning_rate:g}); the last good checkpoint is step {kept[-1]}."
+        f"{what} is no longer finite after step {step} of {run.path}: train again with a lower "
+        f"--optimizer.learning-rate (now {run.recipe.optimizer.learning_rate:g}); "
+        f"the last good checkpoint, step {last}, is kept."
     )
-    run.write_state(State(status="failed", step=kept[-1], error=message))
+    seconds = load_progress(run.path / "checkpoints" / f"step-{last}").seconds
+    epoch = last // run.steps_per_epoch
+    run.write_state(State(status="failed", step=last, epoch=epoch, seconds=seconds, error=message))
     return TrainingError(message)

@@ -5,15 +5,19 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
 from etude.errors import DataError, RunError
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir
+from etude.runs.networks import build_networks
+from etude.runs.splits import Splits, make_splits
 from etude.training.display import Display
 from etude.training.execution import choose_execution, describe_machine
-from etude.training.families import Splits, make_splits
+from etude.training.families import require_a_step
 from etude.training.loop import fit
 
 
@@ -21,8 +25,8 @@ def train(
     recipe: str | Recipe,
     *,
     name: str | None = None,
-    runs_dir: Path | None = None,
-    data_dir: Path | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
     display: Display | None = None,
@@ -39,13 +43,17 @@ def train(
         folder = Path(recipe.data.removeprefix("folder:")).expanduser().absolute()
         recipe = dataclasses.replace(recipe, data=f"folder:{folder}")
 
+    data_dir = Path(data_dir) if data_dir else None
     execution = choose_execution(device=device, threads=threads)
     dataset = load_dataset(recipe.data, data_dir=data_dir, image_size=recipe.image_size)
     splits = make_splits(recipe, dataset)
+    require_a_step(recipe, splits.train)
+    with torch.device("meta"):  # no memory, no time: only whether the networks fit the images, before there is a run
+        build_networks(recipe, image_shape=dataset.image_shape, num_classes=len(dataset.class_names))
     run = create_run(
         recipe,
         name=name,
-        runs_dir=runs_dir or default_runs_dir(),
+        runs_dir=Path(runs_dir) if runs_dir else default_runs_dir(),
         configuration={
             "dataset": _describe_data(dataset, splits, data_dir),
             "execution": dataclasses.asdict(execution),
@@ -56,11 +64,17 @@ def train(
     return run
 
 
-def resume(run: Run, *, data_dir: Path | None = None, display: Display | None = None) -> Run:
-    """Go on with a run that was interrupted, killed or failed; it ends bit for bit as if it had never stopped."""
-    if run.state.status == "finished":
+def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | None = None) -> Run:
+    """Go on with a run that was interrupted or killed; it ends bit for bit as if it had never stopped.
+
+    Raises `RunError` when there is nothing to go on with: a finished run, or one that diverged and would do so again.
+    """
+    state = run.state
+    if state.status == "finished":
         raise RunError(f"run {run.path} is finished; train another with `etude train {run.recipe.name}`.")
-    dataset = run.dataset(data_dir)
+    if state.status == "failed":
+        raise RunError(f"run {run.path} failed, and would do so again: {state.error}")
+    dataset = run.dataset(Path(data_dir) if data_dir else None)
     if _digest(dataset) != run.configuration["dataset"]["digest"]:
         raise DataError(
             f"the images of {run.recipe.data} are not those that run {run.path} began with: "

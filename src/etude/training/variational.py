@@ -7,10 +7,10 @@ from etude import recipes
 from etude.data import Split
 from etude.losses import bernoulli_from_logits, gaussian, kl_to_standard_normal, negative_elbo
 from etude.models import VAE
+from etude.runs.networks import IMAGES_AT_ONCE
 from etude.runs.streams import stream
 from etude.training.learner import Learner, Pixels, make_optimizer
 
-IMAGES_AT_ONCE = 500
 NUM_PREVIEW_RECONSTRUCTIONS, NUM_PREVIEW_SAMPLES = 16, 32
 
 
@@ -28,10 +28,8 @@ class VariationalLearner(Learner):
         self.optimizers = {"vae": self.optimizer}
         self.streams = {"latent": stream(recipe.seed, "latent", device=device)}
         self.conditional = recipe.network == "cvae"
-        num_images = NUM_PREVIEW_RECONSTRUCTIONS
-        self.preview_split = self.to_pixels(
-            Split(images=test.images[:num_images], labels=test.labels[:num_images]), device
-        )
+        first = torch.arange(NUM_PREVIEW_RECONSTRUCTIONS) % len(test)  # a small split begins anew
+        self.preview_split = self.to_pixels(Split(images=test.images[first], labels=test.labels[first]), device)
 
     def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """One gradient step on the negative evidence lower bound of a batch."""
