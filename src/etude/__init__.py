@@ -12,15 +12,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etude import data, losses, metrics, models, recipes, verify
+    from etude import data, losses, metrics, models, recipes, sweeps, verify
     from etude.inspection import inspect
     from etude.runs import Run, load
     from etude.training import resume, train
 
 _HOMES = {"train": "training", "resume": "training", "load": "runs", "Run": "runs", "inspect": "inspection"}
-_MODULES = ("data", "losses", "metrics", "models", "recipes", "verify")
+_MODULES = ("data", "losses", "metrics", "models", "recipes", "sweeps", "verify")
 
-__all__ = ["Run", "data", "inspect", "load", "losses", "metrics", "models", "recipes", "resume", "train", "verify"]
+__all__ = [
+    "Run",
+    "data",
+    "inspect",
+    "load",
+    "losses",
+    "metrics",
+    "models",
+    "recipes",
+    "resume",
+    "sweeps",
+    "train",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from etude.cli import data, figure, inspect, runs, solve, train, verify
+from etude.cli import data, figure, inspect, runs, solve, sweep, train, verify
 from etude.cli.parse import parse_call
 from etude.errors import EtudeError, unknown
 
 Command = Callable[..., object]
 
 COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
-    "Train": {"recipes": runs.recipes, "train": train.train, "resume": train.resume},
+    "Train": {"recipes": runs.recipes, "train": train.train, "sweep": sweep.sweep, "resume": train.resume},
     "Look": {"runs": runs.runs, "show": runs.show, "sample": runs.sample, "figure": figure.figure},
+    "Compare": {"compare": sweep.compare},
     "Inspect": {"inspect": inspect.inspect, "solve": {"conv": solve.solve_conv}, "derive": solve.derive},
     "Data": {"data": {"": data.list_data, "fetch": data.fetch, "show": data.show}},
     "Check": {"verify": verify.verify},
@@ -55,8 +56,8 @@ def _run(words: list[str]) -> None:
         if verb not in command:
             raise unknown(f"{name} command", verb, filter(None, command), hint=f"or `{prog}` alone")
         command, prog, rest = command[verb], f"{prog} {verb}".rstrip(), rest[1:] if verb else rest
-    if command is train.train:
-        train.train(rest)
+    if command in (train.train, sweep.sweep):  # these build their flags from the recipe that their first word names
+        command(rest)
     else:
         parse_call(command, prog=prog, arguments=rest)()
 

@@ -46,7 +46,7 @@ def recipes(name: tyro.conf.Positional[str | None] = None, *, out: Path | None =
 
 
 def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
-    """List the runs.
+    """List the runs and the sweeps.
 
     Args:
         runs_dir: Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given.
@@ -55,11 +55,16 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
     from etude.runs import default_runs_dir, list_paths
 
     folder = runs_dir or default_runs_dir()
+    from etude.cli import sweep
+    from etude.sweeps import Sweep
+    from etude.sweeps.folder import list_paths as list_sweeps
+
     rows = [_row(path) for path in list_paths(folder)]
+    sweeps = [sweep.listing(Sweep(path)) for path in list_sweeps(folder)]
     if json:
-        print(json_format.dumps({"runs": rows}))
+        print(json_format.dumps({"runs": rows, "sweeps": sweeps}))
         return
-    if not rows:
+    if not rows and not sweeps:
         print(f"no runs in {folder} yet: `etude train vae --data digits` makes one.")
         return
     from rich.console import Console
@@ -79,20 +84,36 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no width: cut nothing
-    console.print(table)
+    if rows:
+        console.print(table)
+    for each in sweeps:
+        failed = f", {each['failed']} failed" if each["failed"] else ""
+        console.print(
+            f"sweep {each['sweep']}: {each['recipe']} on {each['data']}, {each['finished']} of {each['runs']} runs "
+            f"finished{failed}; `etude show {folder / str(each['sweep'])}`",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def show(run: tyro.conf.Positional[str], *, runs_dir: Path | None = None, json: bool = False) -> None:
-    """Show a run's configuration and results.
+    """Show a run's configuration and results, or a sweep's results.
 
     Args:
-        run: The run's name or folder.
+        run: The run's or the sweep's name or folder.
         runs_dir: Where runs are kept.
         json: Print one JSON object on stdout.
     """
     from etude.runs import load
     from etude.runs.networks import count_parameters
+    from etude.sweeps.folder import find
 
+    if path := find(run, runs_dir=runs_dir):
+        from etude.cli import sweep
+
+        sweep.show(path, json=json)
+        return
     loaded = load(run, runs_dir=runs_dir)
     state, metrics = loaded.state, loaded.metrics().last()
     pictures = sorted(str(path) for path in loaded.path.glob("figures/*.png"))

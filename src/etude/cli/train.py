@@ -39,6 +39,8 @@ class TrainOptions:
 
     name: str | None = None
     """The run's name; RECIPE-DATA-NUMBER when not given."""
+    seeds: int | None = None
+    """Train this many runs, with seeds from --seed on, side by side on all cores (see `etude sweep`)."""
     runs_dir: Path | None = None
     """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
     data_dir: Path | None = None
@@ -63,7 +65,7 @@ def train(arguments: Sequence[str]) -> None:
         lines = [f"  {name:<10}{recipe.about}" for name, recipe in recipes.RECIPES.items()]
         print(USAGE.format(recipes="\n".join(lines)))
         return
-    start = _recipe(arguments[0])
+    start = start_recipe(arguments[0])
     flat = tyro.conf.arg(name="")
     recipe, options = parse(
         tuple[Annotated[type(start), flat], Annotated[TrainOptions, flat]],
@@ -72,6 +74,9 @@ def train(arguments: Sequence[str]) -> None:
         default=(start, TrainOptions()),
         description=f"Train {start.name}: {start.about}.",
     )
+    if options.seeds is not None:
+        _train_seeds(recipe, options)
+        return
     from etude import training
 
     display = training.Display(quiet=options.quiet, print_losses=options.print_losses)
@@ -102,7 +107,7 @@ def resume(
     It ends bit for bit as if it had never stopped.
 
     Args:
-        run: The run's name or folder.
+        run: The run's or the sweep's name or folder.
         runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
         no_figures: Draw no figures at the end; `etude figure RUN --all` draws them later.
@@ -111,17 +116,37 @@ def resume(
         json: Print one JSON object on stdout at the end, and nothing else there.
     """
     from etude import training
+    from etude.cli import sweep
     from etude.runs import load
+    from etude.sweeps.folder import find
 
+    if path := find(run, runs_dir=runs_dir):
+        if data_dir or print_losses:
+            raise UsageError(
+                f"--{'data-dir' if data_dir else 'print-losses'} is for one run, and {path} is a sweep: leave it out."
+            )
+        sweep.go_on(path, quiet=quiet, json=json)
+        return
     display = training.Display(quiet=quiet, print_losses=print_losses)
     resumed = training.resume(load(run, runs_dir=runs_dir), data_dir=data_dir, display=display)
     _finish(resumed, display, draw_figures=not no_figures, data_dir=data_dir, json=json)
 
 
-def _recipe(word: str) -> Recipe:
-    """A recipe by name or from a TOML file."""
+def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
+    """Several runs of one recipe: a sweep without a grid."""
+    from etude.cli import sweep
+
+    if options.print_losses:
+        raise UsageError("--print-losses is for one run: leave it or --seeds out.")
+    assert options.seeds is not None
+    same = {key: getattr(options, key) for key in ("name", "runs_dir", "data_dir", "device", "quiet", "json")}
+    sweep.run(recipe, sweep.SweepOptions(seeds=options.seeds, threads=options.threads or 1, **same))
+
+
+def start_recipe(word: str, *, command: str = "train") -> Recipe:
+    """A recipe by name or from a TOML file, the first word after a command."""
     if word.startswith("-"):
-        raise UsageError(f"the recipe comes first: `etude train RECIPE {word} …`; `etude recipes` lists them.")
+        raise UsageError(f"the recipe comes first: `etude {command} RECIPE {word} …`; `etude recipes` lists them.")
     if not word.endswith(".toml"):
         return recipes.get(word)
     return recipes.read_toml(Path(word))

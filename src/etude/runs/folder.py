@@ -42,8 +42,8 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
     try:
         temporary.mkdir(parents=True)
         write_atomically(temporary / "recipe.json", json.dumps(content, indent=1))
-        short_data = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(recipe.data.removeprefix("folder:")).name).strip("-.")
-        names = [name] if name else (f"{recipe.name}-{short_data}-{number}" for number in itertools.count(1))
+        stem = f"{recipe.name}-{short_data_name(recipe.data)}"
+        names = [name] if name else (f"{stem}-{number}" for number in itertools.count(1))
         for candidate in names:
             try:
                 temporary.rename(runs_dir / candidate)  # fails when it is there: a run folder is never empty
@@ -58,6 +58,11 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     raise RunError(f"run {name} is already in {runs_dir}: choose another --name, or go on with `etude resume {name}`.")
+
+
+def short_data_name(data: str) -> str:
+    """A data set's name, of a folder: its last part, fit for the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data.removeprefix("folder:")).name).strip("-.")
 
 
 def load(run: str | Path, *, runs_dir: Path | None = None, checkpoint: int | str = "last") -> Run:

@@ -39,10 +39,7 @@ def train(
     processor threads. Raises `Interrupted` after Ctrl-C, when all is saved for `resume`.
     """
     recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
-    if recipe.data.startswith("folder:"):  # so that the run can be resumed from another folder
-        folder = Path(recipe.data.removeprefix("folder:")).expanduser().absolute()
-        recipe = dataclasses.replace(recipe, data=f"folder:{folder}")
-
+    recipe = with_absolute_folder(recipe)
     data_dir = Path(data_dir) if data_dir else None
     execution = choose_execution(device=device, threads=threads)
     dataset = load_dataset(recipe.data, data_dir=data_dir, image_size=recipe.image_size)
@@ -62,6 +59,14 @@ def train(
     )
     fit(run, splits, execution=execution, display=display or Display())
     return run
+
+
+def with_absolute_folder(recipe: Recipe) -> Recipe:
+    """The recipe with the whole path of its `folder:` data, so that it can be gone on with from another folder."""
+    if not recipe.data.startswith("folder:"):
+        return recipe
+    folder = Path(recipe.data.removeprefix("folder:")).expanduser().absolute()
+    return dataclasses.replace(recipe, data=f"folder:{folder}")
 
 
 def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | None = None) -> Run:

@@ -1,0 +1,180 @@
+"""`etude sweep`, `etude train RECIPE --seeds` and `etude compare`: many runs, and what they say together."""
+
+from __future__ import annotations
+
+import json as json_format
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from etude.cli.parse import parse
+from etude.errors import UsageError
+from etude.recipes import Recipe
+
+if TYPE_CHECKING:
+    from etude.sweeps import Results, Sweep
+
+USAGE = """usage: etude sweep RECIPE --grid FIELD=VALUE,VALUE [--grid …] [--seeds N] [flags]
+
+Train a recipe over a grid of settings, several seeds each, on all cores.
+
+  etude sweep lenet --grid batch_size=4,16 --grid epochs=5,20 --seeds 6
+  etude sweep vae --data digits --grid latent_dim=2,10 --grid optimizer.learning_rate=1e-3,3e-3 --name latents
+
+Ctrl-C saves all; the same command again, or `etude resume SWEEP`, goes on. `etude compare` says which differences are
+real. `etude sweep RECIPE --help` is a page with all flags."""
+
+Grid = Annotated[list[str], tyro.conf.UseAppendAction]
+Where = tyro.conf.Positional[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """What is varied and how it is run."""
+
+    grid: Grid = field(default_factory=list)
+    """A field of the recipe and its values, FIELD=VALUE,VALUE; may be given for several fields."""
+    seeds: int = 6
+    """Runs of each cell, with seeds from --seed on; six are the fewest for a significant difference."""
+    name: str | None = None
+    """The sweep's name; RECIPE-DATA-sweep-NUMBER when not given."""
+    jobs: int | None = None
+    """Runs side by side; one a core when not given."""
+    runs_dir: Path | None = None
+    """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
+    data_dir: Path | None = None
+    """Where data is looked for first."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Processor or graphics card; auto takes the fastest at hand."""
+    threads: int = 1
+    """Processor threads of each run."""
+    quiet: bool = False
+    """Show no progress."""
+    json: bool = False
+    """Print one JSON object on stdout at the end, and nothing else there."""
+
+
+def sweep(arguments: Sequence[str]) -> None:
+    """Train a recipe over a grid of settings, several seeds each."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(USAGE)
+        return
+    from etude.cli.train import start_recipe
+
+    start, flat = start_recipe(arguments[0], command="sweep"), tyro.conf.arg(name="")
+    recipe, options = parse(
+        tuple[Annotated[type(start), flat], Annotated[SweepOptions, flat]],
+        prog=f"etude sweep {arguments[0]}",
+        arguments=arguments[1:],
+        default=(start, SweepOptions()),
+        description=f"Train {start.name} over a grid of settings: {start.about}.",
+    )
+    run(recipe, options)
+
+
+def run(recipe: Recipe, options: SweepOptions) -> None:
+    """Train the sweep and report it."""
+    if options.jobs is not None and options.jobs < 1:
+        raise UsageError(f"--jobs {options.jobs} (allowed: at least 1).")
+    from etude import sweeps
+
+    results = sweeps.sweep(
+        recipe,
+        grid=sweeps.parse_grid(options.grid),
+        num_seeds=options.seeds,
+        name=options.name,
+        num_jobs=options.jobs,
+        runs_dir=options.runs_dir,
+        data_dir=options.data_dir,
+        device=options.device,
+        threads=options.threads,
+        quiet=options.quiet,
+    )
+    report(results, json=options.json)
+
+
+def go_on(path: Path, *, quiet: bool, json: bool) -> None:
+    """`etude resume` of a sweep."""
+    from etude import sweeps
+
+    report(sweeps.resume(sweeps.load(path), quiet=quiet), json=json)
+
+
+def show(path: Path, *, json: bool) -> None:
+    """`etude show` of a sweep."""
+    from etude import sweeps
+
+    report(sweeps.collect(sweeps.load(path)), json=json)
+
+
+def report(results: Results, *, json: bool) -> None:
+    """Write the files of the results and print them."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from etude.sweeps.files import sentences, table_rows, write_files
+
+    paths = [str(path) for path in write_files(results)]
+    if json:
+        print(json_format.dumps({**results.to_dict(), "files": paths}))
+        return
+    headings, rows = table_rows(results)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index else "left")
+    for row in rows:
+        table.add_row(*row)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no width: cut nothing
+    sweep = results.sweep
+    console.print(f"{sweep.path}: {sweep.recipe.name} on {sweep.recipe.data}\n", markup=False, soft_wrap=True)
+    console.print(table)
+    console.print()
+    for sentence in (*sentences(results), f"Files: {', '.join(paths)}"):
+        console.print(sentence, markup=False, soft_wrap=True)
+
+
+def compare(a: Where, b: Where, *, runs_dir: Path | None = None, json: bool = False) -> None:
+    """Say whether B differs from A, over runs paired by seed.
+
+    Args:
+        a: The baseline: a sweep of one cell, SWEEP:CELL as in lenet-mnist-sweep-1:batch_size=4,epochs=5, or runs with
+            commas between them.
+        b: The candidate, likewise, with the same seeds.
+        runs_dir: Where runs and sweeps are kept.
+        json: Print one JSON object on stdout.
+    """
+    from etude import sweeps
+
+    comparison = sweeps.compare(a, b, runs_dir=runs_dir)
+    if json:
+        print(json_format.dumps(comparison.to_dict()))
+        return
+    sides = (("A", comparison.baseline), ("B", comparison.candidate))
+    print(comparison.paired.sentence)
+    for letter, side in sides:
+        values = "  ".join(f"{value:.4g}" for _, value in sorted(side.values.items()))
+        print(f"  {letter}  {side.name}: mean {sum(side.values.values()) / len(side.values):.4g}  ({values})")
+    seeds = ", ".join(map(str, sorted(comparison.baseline.values)))
+    measure = comparison.baseline.measure
+    print(f"Paired by seed ({seeds}); {comparison.metric} of the {measure.split} split. {measure.note}".rstrip())
+
+
+def listing(sweep: Sweep) -> dict[str, object]:
+    """One sweep in the list of `etude runs`."""
+    states = [member.state.status for member in sweep.members()]
+    return {
+        "sweep": sweep.name,
+        "recipe": sweep.recipe.name,
+        "data": sweep.recipe.data,
+        "grid": {name: list(values) for name, values in sweep.grid.items()},
+        "seeds": sweep.seeds,
+        "runs": len(states),
+        "finished": states.count("finished"),
+        "failed": states.count("failed"),
+        "created": sweep.created,
+    }

@@ -1,0 +1,68 @@
+"""Means over several runs as curves, each with a band around it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from etude.drawing.style import SERIES_COLOURS, style
+
+_LINES = ("-", "--", ":", "-.")
+_MARKERS = "osD^vP*X"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """One named curve: means (n,) at epochs (n,), with the low and high end (n,) of the band, or none."""
+
+    name: str
+    epochs: np.ndarray
+    means: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class BandPanel:
+    """One pair of axes: the same quantity of every cell, in the same order in all panels."""
+
+    title: str
+    y_label: str
+    bands: Sequence[Band]
+
+
+@style()
+def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure:
+    """One panel beside the other against the epoch; one legend for all below, and a note on what the bands are.
+
+    Curves differ in colour, marker and, from the eighth on, dashes: they are told apart without colour too.
+    """
+    names = list(dict.fromkeys(band.name for panel in panels for band in panel.bands))
+    columns = max(1, min(len(names), int(4.6 * len(panels) / (0.5 + 0.075 * max(map(len, names))))))
+    height_inches = 3.9 + 0.2 * -(-len(names) // columns)
+    figure = Figure(figsize=(max(6.6, 4.6 * len(panels)), height_inches), layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+    handles = {}
+    for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
+        for band in panel.bands:
+            index = names.index(band.name)
+            colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
+            dashes = _LINES[index // len(SERIES_COLOURS) % len(_LINES)]
+            marker = _MARKERS[index % len(_MARKERS)]
+            if band.low is not None and band.high is not None:
+                axes.fill_between(band.epochs, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
+            (handles[band.name],) = axes.plot(
+                band.epochs, band.means, color=colour, linestyle=dashes, marker=marker, markersize=3.5,
+                markevery=max(1, len(band.epochs) // 12),
+            )  # fmt: skip
+        axes.set(title=panel.title, xlabel="epoch", ylabel=panel.y_label)
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.grid(True)
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower left", ncols=columns, title=note, alignment="left",
+        title_fontsize=8.5,
+    )  # fmt: skip
+    return figure

@@ -1,0 +1,151 @@
+"""The files of a sweep's results: a row a run as CSV, a row a cell as Markdown, the learning curves as a figure."""
+
+import csv
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from etude.drawing.bands import Band, BandPanel, band_curves
+from etude.drawing.style import render
+from etude.files import write_atomically
+from etude.metrics import summarize
+from etude.runs import Run
+from etude.runs.events import Table
+from etude.sweeps.results import CellResult, Results
+from etude.sweeps.folder import Sweep
+
+CURVES: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "classifier": (
+        ("train/loss", "Training", "cross-entropy (nats per image)"),
+        ("validation/accuracy", "Validation", "accuracy (share of images)"),
+    ),
+    "variational": (
+        ("train/loss_nats", "Training", "loss (nats per image)"),
+        ("test/loss_nats", "Test", "loss (nats per image)"),
+    ),
+    "adversarial": (
+        ("train/discriminator_loss", "Discriminator, training", "loss"),
+        ("train/generator_loss", "Generator, training", "loss"),
+    ),
+}
+"""What is drawn of a family epoch by epoch: metric, title, axis."""
+
+
+def write_files(results: Results) -> list[Path]:
+    """Write results.csv, results.md and the learning curves into the sweep's folder; returns their paths."""
+    folder = results.sweep.path
+    contents: dict[str, bytes | str] = {"results.csv": to_csv(results), "results.md": to_markdown(results)}
+    if figure := learning_curves(results.sweep):
+        contents |= {"learning-curves.png": render(figure, "png"), "learning-curves.svg": render(figure, "svg")}
+    for name, content in contents.items():
+        write_atomically(folder / name, content)
+    return [folder / name for name in contents]
+
+
+def to_csv(results: Results) -> str:
+    """A row a run: cell, the grid's fields, seed, state, epochs, seconds, and the last value of every metric."""
+    rows = []
+    for member in results.sweep.members():
+        state = member.state
+        metrics = Run(member.path).metrics().last() if state.status == "finished" else {}
+        place = {"cell": member.cell.name, **member.cell.changes, "seed": member.seed}
+        rows.append(
+            {**place, "state": state.status, "epochs": state.epoch, "seconds": round(state.seconds, 3), **metrics}
+        )
+    text = io.StringIO()
+    writer = csv.DictWriter(
+        text, fieldnames=list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n"
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def table_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Headings and cells of the table of results, as texts; the best cell has a star."""
+    validated = any(result.selection for result in results.cells)
+    headings = ["cell", "n", f"{results.metric}, mean", "sd", "95 % interval"]
+    headings += [f"{results.selection_metric}, mean"] if validated else []
+    return headings, [_row(results, result, validated) for result in results.cells]
+
+
+def to_markdown(results: Results) -> str:
+    """The table of results with its sentences."""
+    headings, rows = table_rows(results)
+    sweep = results.sweep
+    lines = [f"# {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}", ""]
+    lines += [f"| {' | '.join(row)} |" for row in (headings, ["---", *["---:"] * (len(headings) - 1)], *rows)]
+    return "\n".join([*lines, "", *sentences(results), ""])
+
+
+def sentences(results: Results) -> list[str]:
+    """What stands below the table: splits, intervals, what failed and what is still to come."""
+    found = [results.splits_sentence()]
+    if any(result.summary and result.summary.interval for result in results.cells):
+        found.append(
+            "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are "
+            "bootstrap BCa, too narrow for few seeds."
+        )
+    found += [f"Failed: {label}: {message}" for label, message in results.failures.items()]
+    if results.unfinished:
+        found.append(f"Unfinished: {len(results.unfinished)} runs; go on with `etude resume {results.sweep.path}`.")
+    return found
+
+
+def learning_curves(sweep: Sweep) -> Figure | None:
+    """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
+    panels = [panel for panel in _panels(sweep) if panel.bands]
+    if not panels:
+        return None
+    title = f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}"
+    note = f"mean over up to {len(sweep.seeds)} seeds" + (
+        "; band: 95 % bootstrap interval of the mean" if any(b.low is not None for p in panels for b in p.bands) else ""
+    )
+    return band_curves(panels, title=title, note=note)
+
+
+def _panels(sweep: Sweep) -> Iterator[BandPanel]:
+    tables = {
+        cell.label: [Run(member.path).metrics() for member in sweep.members(cell) if member.state.status == "finished"]
+        for cell in sweep.cells
+    }
+    for metric, title, y_label in CURVES[sweep.recipe.family]:
+        bands = [band for label, each in tables.items() if (band := _band(label, each, metric))]
+        yield BandPanel(title=title, y_label=y_label, bands=bands)
+
+
+def _band(name: str, tables: Sequence[Table], metric: str) -> Band | None:
+    """The mean of one metric over runs of equal length, with its interval where there are two runs or more."""
+    series = [(steps / table.steps_per_epoch, values) for table in tables for steps, values in [table.series(metric)]]
+    if not series or not len(series[0][0]):
+        return None
+    values = np.stack([each for _, each in series])  # (runs, epochs)
+    if len(values) < 2:
+        return Band(name=name, epochs=series[0][0], means=values[0])
+    intervals = [summarize(column).interval for column in values.T]
+    low, high = (np.array([getattr(each, end) for each in intervals]) for end in ("low", "high"))
+    return Band(name=name, epochs=series[0][0], means=values.mean(axis=0), low=low, high=high)
+
+
+def _row(results: Results, result: CellResult, validated: bool) -> list[str]:
+    summary, star = result.summary, " *" if result is results.best else ""
+    texts = [f"{result.cell.label}{star}", str(len(result.values))]
+    if summary is None:
+        texts += ["-", "-", "-"]
+    else:
+        interval = summary.interval
+        texts += [
+            _number(summary.mean),
+            "-" if summary.standard_deviation is None else f"{summary.standard_deviation:.2g}",
+            f"{_number(interval.low)} to {_number(interval.high)}" if interval else "-",
+        ]
+    if validated:
+        texts.append("-" if result.selection_mean is None else _number(result.selection_mean))
+    return texts
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 10 else f"{value:.5g}"

@@ -1,0 +1,101 @@
+"""A grid: some fields of a recipe with the values each shall take, and the cells that they span."""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from etude import recipes
+from etude.errors import UsageError, unknown
+from etude.recipes import Optimizer, Recipe
+
+Value = int | float | str
+Grid = Mapping[str, Sequence[Value]]
+
+NOT_VARIED = ("name", "about", "seed", "optimizer")
+"""Fields that no grid varies: texts, the seed (`--seeds` does that), the table that `optimizer.FIELD` reaches into."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One combination of the grid's values, trained with every seed."""
+
+    name: str
+    """Fit for a folder's name: batch_size-4-epochs-20; the recipe's name where there is no grid."""
+    changes: dict[str, Value]
+    recipe: Recipe
+
+    @property
+    def label(self) -> str:
+        """As people read it: batch_size=4 epochs=20."""
+        return " ".join(f"{field}={value}" for field, value in self.changes.items()) or self.name
+
+
+def parse_grid(words: Sequence[str]) -> dict[str, list[Value]]:
+    """The grid in words such as `batch_size=4,16`; `make_cells` checks its fields and values."""
+    grid: dict[str, list[Value]] = {}
+    for word in words:
+        field, _, text = word.partition("=")
+        values = text.split(",")
+        if not field or not all(values):
+            raise UsageError(f"--grid {word} (allowed: FIELD=VALUE,VALUE,… as in --grid batch_size=4,16).")
+        field = field.replace("-", "_")
+        if field in grid:
+            raise UsageError(f"--grid {field} is given twice: list all its values once, --grid {field}=VALUE,VALUE.")
+        grid[field] = [_number_or_text(value) for value in values]
+    return grid
+
+
+def make_cells(recipe: Recipe, grid: Grid) -> list[Cell]:
+    """All combinations of the grid's values, the last field fastest; one cell where the grid is empty.
+
+    `UsageError` for a field that the recipe has not, a value of the wrong type or out of range, and a value given
+    twice. Fields of the optimizer are named `optimizer.learning_rate`.
+    """
+    allowed = varied_fields(recipe)
+    for field, values in grid.items():
+        if field not in allowed:
+            raise unknown(
+                "field in --grid", field, allowed, hint="`--seeds` varies the seed" if field == "seed" else ""
+            )
+        repeated = [value for index, value in enumerate(values) if value in values[:index]]
+        if repeated or not values:
+            problem = f"has {repeated[0]!r} twice" if repeated else "has no value"
+            raise UsageError(f"--grid {field} {problem} (allowed: one value or more, each once).")
+    cells = []
+    for values in itertools.product(*grid.values()):
+        changes = dict(zip(grid, values, strict=True))
+        name = "-".join(f"{field}-{value}" for field, value in changes.items()) or recipe.name
+        cells.append(Cell(name=_fit_for_a_folder(name), changes=changes, recipe=_changed(recipe, changes)))
+    names = [cell.name for cell in cells]
+    if repeated := [name for index, name in enumerate(names) if name in names[:index]]:
+        raise UsageError(f"--grid: two cells would both be called {repeated[0]}; rename one of the folders.")
+    return cells
+
+
+def varied_fields(recipe: Recipe) -> list[str]:
+    """The fields that a grid may vary."""
+    own = [field.name for field in dataclasses.fields(recipe) if field.name not in NOT_VARIED]
+    return own + [f"optimizer.{field.name}" for field in dataclasses.fields(Optimizer)]
+
+
+def _changed(recipe: Recipe, changes: dict[str, Value]) -> Recipe:
+    values = recipes.to_dict(recipe)
+    for field, value in changes.items():
+        table, _, key = field.rpartition(".")
+        (values[table] if table else values)[key] = value
+    return recipes.from_dict(values, source="--grid")
+
+
+def _number_or_text(text: str) -> Value:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _fit_for_a_folder(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")

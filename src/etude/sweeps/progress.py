@@ -1,0 +1,128 @@
+"""What a person sees while a sweep trains: one table of cells and seeds on stderr; a line a run if it is no terminal."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from etude.runs import State
+from etude.sweeps.folder import Member, Sweep
+
+
+class SweepDisplay:
+    """Progress of one sweep; final."""
+
+    def __init__(self, sweep: Sweep, *, num_jobs: int, quiet: bool = False) -> None:
+        self._sweep, self._num_jobs = sweep, num_jobs
+        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        live = (self._console.is_terminal or self._console.is_jupyter) and not quiet
+        self._members = list(sweep.members())
+        self._states: dict[str, State] = {member.label: member.state for member in self._members}
+        self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.table) if live else None
+
+    def refresh(self, running: Sequence[Member]) -> None:
+        """Look at the runs in progress again and redraw the table."""
+        for member in running:
+            state = member.state
+            self._states[member.label] = state if state.status == "running" else State(status="starting")
+        if self._live:
+            self._live.refresh()
+
+    def ended(self, member: Member, error: str | None) -> None:
+        """A run finished, failed or was saved."""
+        self._states[member.label] = state = State(status="failed", error=error) if error else member.state
+        if self._live:
+            if error:
+                self._live.console.print(f"[red]{escape(member.label)} failed:[/red] {escape(error)}", soft_wrap=True)
+            return
+        text = f"failed: {error}" if error else f"{state.status}, {state.epoch} epochs in {state.seconds:.1f} s"
+        self._console.print(f"{member.label}  {text}  ({self.summary()})", markup=False, soft_wrap=True)
+
+    def summary(self) -> str:
+        """How many runs are done, and how long the others will take."""
+        states = self._states.values()
+        finished, failed = (sum(state.status == each for state in states) for each in ("finished", "failed"))
+        text = f"{finished} of {len(states)} runs finished" + (f", {failed} failed" if failed else "")
+        left = seconds_left(self._members, self._states, self._num_jobs)
+        return text if left is None else f"{text}, about {duration(left)} left"
+
+    def table(self) -> Group:
+        """Cells × seeds: what each run does."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("cell")
+        table.add_column("done", justify="right")
+        table.add_column(f"seeds {self._sweep.seeds[0]} to {self._sweep.seeds[-1]}")
+        for cell in self._sweep.cells:
+            states = [self._states[member.label] for member in self._members if member.cell is cell]
+            done = sum(state.status == "finished" for state in states)
+            marks = Text(" ").join(mark(state, cell.recipe.epochs) for state in states)
+            table.add_row(escape(cell.label), f"{done}/{len(states)}", marks)
+        legend = "✓ finished  3/5 epochs of a run in progress  ‖ saved  ✗ failed  · to come"
+        return Group(table, Text(self.summary()), Text(legend, style="dim"))
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.start(refresh=True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live:
+            self._live.stop()
+
+
+def mark(state: State, epochs: int) -> Text:
+    """A run in a few characters."""
+    match state.status:
+        case "finished":
+            return Text("✓", style="green")
+        case "failed":
+            return Text("✗", style="red")
+        case "running":
+            return Text(f"{state.epoch}/{epochs}", style="cyan")
+        case "starting":
+            return Text(f"0/{epochs}", style="cyan")
+        case "interrupted":
+            return Text("‖", style="yellow")
+    return Text("·")
+
+
+def seconds_left(members: Sequence[Member], states: dict[str, State], num_jobs: int) -> float | None:
+    """An estimate of the time until the last run ends; None before the first epoch of any, and when nothing is left.
+
+    A cell's epochs take what they took so far; those of a cell not seen yet what its number of steps suggests.
+    """
+    seconds, epochs = dict[str, float](), dict[str, int]()
+    for member in members:
+        state = states[member.label]
+        if state.seconds > 0:
+            seconds[member.cell.name] = seconds.get(member.cell.name, 0.0) + state.seconds
+            epochs[member.cell.name] = epochs.get(member.cell.name, 0) + state.epoch
+    seen = {member.cell.name: member.cell.recipe for member in members if epochs.get(member.cell.name)}
+    if not seen:
+        return None
+    # Seconds of an epoch are about proportional to its steps, that is to 1 / images per step.
+    scale = sum(seconds[name] / epochs[name] * recipe.images_per_step for name, recipe in seen.items()) / len(seen)
+    left, longest = 0.0, 0.0
+    for member in members:
+        state, recipe = states[member.label], member.cell.recipe
+        if state.status in ("finished", "failed"):
+            continue
+        name = member.cell.name
+        each = seconds[name] / epochs[name] if name in seen else scale / recipe.images_per_step
+        own = each * (recipe.epochs - state.epoch)
+        left, longest = left + own, max(longest, own)
+    return max(left / num_jobs, longest) if left else None
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that people would use."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,175 @@
+"""What came out of a sweep: mean, standard deviation and interval of each cell; which cell is best, and by which split.
+
+The best cell is chosen by the validation split and by nothing else; what is reported is measured on the test split at
+the end of training. A cell chosen by the numbers that are then reported would look better than it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from etude.metrics import summarize
+from etude.metrics.intervals import Summary
+from etude.recipes import Recipe
+from etude.runs import Run
+from etude.sweeps.grid import Cell
+from etude.sweeps.folder import Sweep
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """The number that stands for a run of a family."""
+
+    name: str
+    terms: tuple[str, ...]
+    """Metrics of the run whose sum it is, without the split."""
+    split: str = "test"
+    higher_is_better: bool = False
+    note: str = ""
+    """What a reader must know of it."""
+
+    def of(self, run: Run, split: str) -> float | None:
+        """Its last value on a split; None where the run has none."""
+        last = run.metrics().last()
+        values = [last.get(f"{split}/{term}") for term in self.terms]
+        found = [value for value in values if value is not None]
+        return sum(found) if len(found) == len(values) else None
+
+
+MEASURES = {
+    "classifier": Measure(name="accuracy", terms=("accuracy",), higher_is_better=True),
+    # The bound itself, not the loss: cells with another beta or free bits stay comparable.
+    "variational": Measure(name="negative_elbo_nats", terms=("reconstruction_nats", "kl_nats")),
+    "adversarial": Measure(
+        name="generator_loss",
+        terms=("generator_loss",),
+        split="train",
+        note="A GAN's loss does not say how well it draws: no cell is chosen by it.",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellResult:
+    """One cell: the finished runs' values by seed, and their summary; None where no run finished."""
+
+    cell: Cell
+    values: dict[int, float]
+    """What is reported, by seed."""
+    summary: Summary | None
+    selection: dict[int, float]
+    """What the choice of a cell looks at, by seed: the validation split."""
+
+    @property
+    def selection_mean(self) -> float | None:
+        """Mean of the validation values; None where no images were held out."""
+        return float(np.mean(list(self.selection.values()))) if self.selection else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """All cells of a sweep, in the order of the grid."""
+
+    sweep: Sweep
+    measure: Measure
+    cells: list[CellResult]
+    failures: dict[str, str] = field(default_factory=dict)
+    """Why runs failed, by cell and seed."""
+    unfinished: list[str] = field(default_factory=list)
+    """Runs that are still to come or in progress."""
+
+    @property
+    def metric(self) -> str:
+        """What is reported: test/accuracy, say."""
+        return f"{self.measure.split}/{self.measure.name}"
+
+    @property
+    def selection_metric(self) -> str:
+        """What chooses the best cell: validation/accuracy, say."""
+        return f"validation/{self.measure.name}"
+
+    @property
+    def best(self) -> CellResult | None:
+        """The cell that the validation split prefers; None with one cell, or where a cell has no validation value."""
+        means = [result.selection_mean for result in self.cells]
+        known = [mean for mean in means if mean is not None]
+        if len(self.cells) < 2 or len(known) < len(means):
+            return None
+        return self.cells[int(np.argmax(known) if self.measure.higher_is_better else np.argmin(known))]
+
+    def splits_sentence(self) -> str:
+        """Which split was used for what, in words."""
+        when = "test split, at the end of training" if self.measure.split == "test" else "training images, last epoch"
+        reported = f"Reported: {self.metric} ({when}). {self.measure.note}".rstrip()
+        if len(self.cells) < 2 or self.measure.note:
+            return reported
+        if self.best is None:
+            return (
+                f"{reported} No best cell is chosen: that takes validation images in every cell (--validation-images)."
+            )
+        return f"{reported} Best cell, by {self.selection_metric} alone: {self.best.cell.label}."
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        best = self.best
+        return {
+            "sweep": str(self.sweep.path),
+            "recipe": self.sweep.recipe.name,
+            "data": self.sweep.recipe.data,
+            "grid": {name: list(values) for name, values in self.sweep.grid.items()},
+            "seeds": self.sweep.seeds,
+            "reported": {"metric": self.metric, "split": self.measure.split},
+            "selection": {"metric": self.selection_metric, "split": "validation", "best": best.cell.name}
+            if best
+            else None,
+            "cells": [_cell_dict(result) for result in self.cells],
+            "failed": self.failures,
+            "unfinished": self.unfinished,
+        }
+
+
+def measure_of(recipe: Recipe) -> Measure:
+    """The number that stands for a run of this recipe."""
+    return MEASURES[recipe.family]
+
+
+def collect(sweep: Sweep, failures: Mapping[str, str] | None = None) -> Results:
+    """Read the results of a sweep from its folder, whatever of it is finished."""
+    measure = measure_of(sweep.recipe)
+    failed, unfinished, cells = dict(failures or {}), list[str](), list[CellResult]()
+    for cell in sweep.cells:
+        values, selection = dict[int, float](), dict[int, float]()
+        for member in sweep.members(cell):
+            state = member.state
+            if state.status == "failed":
+                failed.setdefault(member.label, state.error or "failed")
+            elif state.status != "finished" and member.label not in failed:
+                unfinished.append(member.label)
+            if state.status != "finished":
+                continue
+            run = Run(member.path)
+            if (value := measure.of(run, measure.split)) is not None:
+                values[member.seed] = value
+            if not measure.note and (value := measure.of(run, "validation")) is not None:
+                selection[member.seed] = value
+        summary = summarize(np.array(list(values.values()))) if values else None
+        cells.append(CellResult(cell=cell, values=values, summary=summary, selection=selection))
+    return Results(sweep=sweep, measure=measure, cells=cells, failures=failed, unfinished=unfinished)
+
+
+def _cell_dict(result: CellResult) -> dict[str, Any]:
+    summary = result.summary
+    interval = summary.interval if summary else None
+    return {
+        "cell": result.cell.name,
+        "changes": result.cell.changes,
+        "num_runs": len(result.values),
+        "mean": summary.mean if summary else None,
+        "standard_deviation": summary.standard_deviation if summary else None,
+        "interval": [interval.low, interval.high] if interval else None,
+        "confidence": interval.confidence if interval else None,
+        "values": {str(seed): value for seed, value in result.values.items()},
+        "validation_mean": result.selection_mean,
+    }

@@ -1,0 +1,81 @@
+"""A process that trains one run after another: jobs come as JSON lines on stdin, an answer goes back for each.
+
+`python -m etude.sweeps.worker`. It imports PyTorch once for all its runs. When stdin ends while a run trains, because
+the sweep was stopped or its process died, the run is saved and the worker ends.
+"""
+
+import json
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TextIO
+
+from etude import recipes
+from etude.errors import EtudeError, Interrupted
+from etude.runs import Run
+from etude.runs.lock import is_training
+from etude.training import Display, resume, train
+
+
+def main() -> None:
+    """Answer each job with {}, {"interrupted": …} or {"error": …}."""
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints goes to the log, not between the answers
+    jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin, jobs), daemon=True).start()
+    while line := jobs.get():
+        print(json.dumps(work(json.loads(line))), file=answers, flush=True)
+
+
+def work(job: dict[str, Any]) -> dict[str, str]:
+    """Train the run of a job, or go on with it; a failure is written into its state and into the answer."""
+    path = Path(job["path"])
+    try:
+        if (path / "recipe.json").is_file():
+            resume(Run(path), display=Display(quiet=True))
+        else:
+            recipe = recipes.from_dict(job["recipe"], source="sweep.json")
+            data_dir = Path(job["data_dir"]) if job["data_dir"] else None
+            train(
+                recipe,
+                name=path.name,
+                runs_dir=path.parent,
+                data_dir=data_dir,
+                device=job["device"],
+                threads=job["threads"],
+                display=Display(quiet=True),
+            )
+    except Interrupted as error:
+        return {"interrupted": str(error)}
+    except EtudeError as error:
+        return fail(path, str(error))
+    except Exception as error:  # a bug of ours fails this run, not the others
+        traceback.print_exc()
+        return fail(path, f"{type(error).__name__}: {' '.join(str(error).split())} (see {path.parent / 'workers.log'})")
+    return {}
+
+
+def fail(path: Path, message: str) -> dict[str, str]:
+    """Note a failure in the run's state, unless the run never began or another process trains it."""
+    with suppress(EtudeError):
+        if (path / "recipe.json").is_file() and not is_training(path):
+            run = Run(path)
+            run.write_state(replace(run.state, status="failed", error=message))
+    return {"error": message}
+
+
+def _listen(stdin: TextIO, jobs: "queue.SimpleQueue[str]") -> None:
+    for line in stdin:
+        jobs.put(line)
+    jobs.put("")
+    os.kill(os.getpid(), signal.SIGTERM)  # training saves and stops; an idle worker just ends
+
+
+if __name__ == "__main__":
+    main()
