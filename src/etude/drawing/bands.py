@@ -37,7 +37,8 @@ class BandPanel:
 def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure:
     """One panel beside the other against the epoch; one legend for all below, and a note on what the bands are.
 
-    Curves differ in colour, marker and, from the eighth on, dashes: they are told apart without colour too.
+    Curves differ in colour, marker and, from the eighth on, dashes: they are told apart without colour too. Shorter
+    curves lie over longer ones, which they would vanish under where both began alike.
     """
     names = list(dict.fromkeys(band.name for panel in panels for band in panel.bands))
     columns = max(1, min(len(names), int(4.6 * len(panels) / (0.5 + 0.075 * max(map(len, names))))))
@@ -46,7 +47,7 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     handles = {}
     for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
-        for band in panel.bands:
+        for band in sorted(panel.bands, key=lambda band: -len(band.epochs)):
             index = names.index(band.name)
             colour = SERIES_COLOURS[index % len(SERIES_COLOURS)]
             dashes = _LINES[index // len(SERIES_COLOURS) % len(_LINES)]
@@ -62,7 +63,7 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.grid(True)
     figure.legend(
-        handles.values(), handles.keys(), loc="outside lower left", ncols=columns, title=note, alignment="left",
+        [handles[name] for name in names], names, loc="outside lower left", ncols=columns, title=note, alignment="left",
         title_fontsize=8.5,
     )  # fmt: skip
     return figure

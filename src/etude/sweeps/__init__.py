@@ -1,10 +1,10 @@
 """Sweeps: the same recipe with several seeds and settings, on all cores; means with intervals; paired comparisons."""
 
 from etude.sweeps.comparison import Comparison, compare
+from etude.sweeps.folder import Sweep, load
 from etude.sweeps.grid import Cell, make_cells, parse_grid
 from etude.sweeps.results import CellResult, Results, collect
 from etude.sweeps.start import resume, sweep
-from etude.sweeps.folder import Sweep, load
 
 __all__ = [
     "Cell",

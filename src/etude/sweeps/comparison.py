@@ -11,9 +11,9 @@ from etude.metrics import compare_paired
 from etude.metrics.comparison import PairedComparison
 from etude.runs import Run
 from etude.runs import load as load_run
-from etude.sweeps.results import Measure, measure_of
 from etude.sweeps.folder import Sweep, find
 from etude.sweeps.folder import load as load_sweep
+from etude.sweeps.results import Measure, measure_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +122,8 @@ def _of_runs(runs: list[Run]) -> Side:
         if measure_of(run.recipe) is not measure or run.recipe.data != runs[0].recipe.data:
             raise UsageError(
                 f"runs {runs[0].name} ({runs[0].recipe.name} on {runs[0].recipe.data}) and {run.name} "
-                f"({run.recipe.name} on {run.recipe.data}) differ: one side of a comparison is of one family and data set."
+                f"({run.recipe.name} on {run.recipe.data}) differ: "
+                "one side of a comparison is of one family and data set."
             )
         if run.recipe.seed in values:
             raise UsageError(

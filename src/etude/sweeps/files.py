@@ -14,8 +14,8 @@ from etude.files import write_atomically
 from etude.metrics import summarize
 from etude.runs import Run
 from etude.runs.events import Table
-from etude.sweeps.results import CellResult, Results
 from etude.sweeps.folder import Sweep
+from etude.sweeps.results import CellResult, Results
 
 CURVES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "classifier": (
@@ -119,15 +119,17 @@ def _panels(sweep: Sweep) -> Iterator[BandPanel]:
 
 def _band(name: str, tables: Sequence[Table], metric: str) -> Band | None:
     """The mean of one metric over runs of equal length, with its interval where there are two runs or more."""
-    series = [(steps / table.steps_per_epoch, values) for table in tables for steps, values in [table.series(metric)]]
-    if not series or not len(series[0][0]):
+    if not tables or metric not in tables[0].columns:
         return None
-    values = np.stack([each for _, each in series])  # (runs, epochs)
+    steps, _ = tables[0].series(metric)
+    # A training loss is a mean over its epoch: drawn in the middle of it, no later than it was.
+    epochs = steps / tables[0].steps_per_epoch - (0.5 if metric.startswith("train/") else 0)
+    values = np.stack([table.series(metric)[1] for table in tables])  # (runs, epochs)
     if len(values) < 2:
-        return Band(name=name, epochs=series[0][0], means=values[0])
+        return Band(name=name, epochs=epochs, means=values[0])
     intervals = [summarize(column).interval for column in values.T]
     low, high = (np.array([getattr(each, end) for each in intervals]) for end in ("low", "high"))
-    return Band(name=name, epochs=series[0][0], means=values.mean(axis=0), low=low, high=high)
+    return Band(name=name, epochs=epochs, means=values.mean(axis=0), low=low, high=high)
 
 
 def _row(results: Results, result: CellResult, validated: bool) -> list[str]:

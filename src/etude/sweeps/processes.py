@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO
 
 from etude.recipes import to_dict
-from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.folder import Member, Sweep
+from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.worker import fail
 from etude.training.stopping import StopRequest
 

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep trains: one table of cells and seeds on stderr; a line a run if it is no terminal."""
+"""What a person sees while a sweep trains: one table of cells and seeds on stderr; a line a run if no terminal."""
 
 from collections.abc import Sequence
 from types import TracebackType

@@ -14,8 +14,8 @@ from etude.metrics import summarize
 from etude.metrics.intervals import Summary
 from etude.recipes import Recipe
 from etude.runs import Run
-from etude.sweeps.grid import Cell
 from etude.sweeps.folder import Sweep
+from etude.sweeps.grid import Cell
 
 
 @dataclass(frozen=True, kw_only=True)

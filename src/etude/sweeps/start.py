@@ -10,11 +10,11 @@ from etude.errors import Interrupted, TrainingError
 from etude.recipes import Recipe
 from etude.runs import default_runs_dir
 from etude.runs.lock import training_lock
+from etude.sweeps.folder import Sweep, prepare
 from etude.sweeps.grid import Grid, make_cells
 from etude.sweeps.processes import train_members
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
-from etude.sweeps.folder import Sweep, prepare
 from etude.training.execution import choose_execution
 from etude.training.families import make_splits
 from etude.training.start import with_absolute_folder
@@ -39,8 +39,8 @@ def sweep(
         etude.sweeps.sweep("lenet", grid={"batch_size": [4, 16], "epochs": [5, 20]}, num_seeds=6)
 
     `num_jobs` processes (one a core when not given) train side by side, each with `threads` threads. The same call
-    again goes on where it stopped. Raises `UsageError` or `DataError` before anything starts, `Interrupted` after Ctrl-C when
-    all is saved, `TrainingError` when every run failed.
+    again goes on where it stopped. Raises `UsageError` or `DataError` before anything starts, `Interrupted` after
+    Ctrl-C when all is saved, `TrainingError` when every run failed.
     """
     recipe = with_absolute_folder(recipes.get(recipe) if isinstance(recipe, str) else recipe)
     cells = make_cells(recipe, grid or {})
