@@ -4,6 +4,7 @@
     run = etude.train("vae", data="digits", epochs=3)
     run = etude.load("runs/vae-digits-1")
     images = run.sample(64)
+    etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16]}, num_seeds=6)
 
 Names are imported when first used, so that `import etude` is quick.
 """
@@ -15,13 +16,23 @@ if TYPE_CHECKING:
     from etude import data, losses, metrics, models, recipes, sweeps, verify
     from etude.inspection import inspect
     from etude.runs import Run, load
+    from etude.sweeps import compare, sweep
     from etude.training import resume, train
 
-_HOMES = {"train": "training", "resume": "training", "load": "runs", "Run": "runs", "inspect": "inspection"}
+_HOMES = {
+    "train": "training",
+    "resume": "training",
+    "load": "runs",
+    "Run": "runs",
+    "inspect": "inspection",
+    "sweep": "sweeps",
+    "compare": "sweeps",
+}
 _MODULES = ("data", "losses", "metrics", "models", "recipes", "sweeps", "verify")
 
 __all__ = [
     "Run",
+    "compare",
     "data",
     "inspect",
     "load",
@@ -30,6 +41,7 @@ __all__ = [
     "models",
     "recipes",
     "resume",
+    "sweep",
     "sweeps",
     "train",
     "verify",

@@ -117,18 +117,18 @@ def sentence(differences: list[float], **settings: float) -> str:
 
 def test_the_sentence_says_which_is_higher_when_that_is_shown() -> None:
     assert sentence([3, 5, 4, 3.5, 4.5, 4]) == (
-        "FID: lsgan is higher than gan; lsgan - gan is +4 on average over 6 pairs "
+        "FID: lsgan is higher than gan; lsgan less gan is +4 on average over 6 pairs "
         "(95 % interval 3 to 5, p = 0.031, effect size 5.7)."
     )
     assert sentence([-1.25] * 7) == (
-        "FID: lsgan is lower than gan; lsgan - gan is -1.25 on average over 7 pairs "
+        "FID: lsgan is lower than gan; lsgan less gan is -1.25 on average over 7 pairs "
         "(95 % interval -1.25 to -1.25, p = 0.016)."
     )
 
 
 def test_the_sentence_says_that_nothing_is_shown() -> None:
     assert sentence([3, 5, -1, 3.5, -2, 4]) == (
-        "FID: no difference between gan and lsgan is shown; lsgan - gan is +2.083 on average over 6 pairs "
+        "FID: no difference between gan and lsgan is shown; lsgan less gan is +2.083 on average over 6 pairs "
         "(95 % interval -2 to 5, p = 0.16, effect size 0.73)."
     )
 
@@ -141,7 +141,7 @@ def test_the_sentence_says_that_nothing_is_shown() -> None:
     ],
 )
 def test_fewer_than_six_pairs_claim_nothing(num_pairs: int, text: str) -> None:
-    assert sentence([2.0] * num_pairs) == f"FID: lsgan - gan is +2 on average {text}"
+    assert sentence([2.0] * num_pairs) == f"FID: lsgan less gan is +2 on average {text}"
     found = compare_paired(np.zeros(num_pairs), np.arange(1.0, num_pairs + 1))
     assert found.interval is None
     assert not found.is_significant

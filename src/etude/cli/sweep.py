@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from etude.cli.parse import parse
-from etude.errors import UsageError
 from etude.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -77,8 +76,6 @@ def sweep(arguments: Sequence[str]) -> None:
 
 def run(recipe: Recipe, options: SweepOptions) -> None:
     """Train the sweep and report it."""
-    if options.jobs is not None and options.jobs < 1:
-        raise UsageError(f"--jobs {options.jobs} (allowed: at least 1).")
     from etude import sweeps
 
     results = sweeps.sweep(
@@ -100,24 +97,29 @@ def go_on(path: Path, *, quiet: bool, json: bool) -> None:
     """`etude resume` of a sweep."""
     from etude import sweeps
 
-    report(sweeps.resume(sweeps.load(path), quiet=quiet), json=json)
+    report(sweeps.resume(path, quiet=quiet), json=json)
 
 
 def show(path: Path, *, json: bool) -> None:
-    """`etude show` of a sweep."""
+    """`etude show` of a sweep, whatever of it is finished."""
     from etude import sweeps
+    from etude.sweeps.files import write_files
 
-    report(sweeps.collect(sweeps.load(path)), json=json)
+    results = sweeps.collect(sweeps.load(path))
+    write_files(results)
+    report(results, json=json)
 
 
 def report(results: Results, *, json: bool) -> None:
-    """Write the files of the results and print them."""
+    """Print the results."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
-    from etude.sweeps.files import sentences, table_rows, write_files
+    from etude.sweeps.files import FILES, sentences, table_rows
 
-    paths = [str(path) for path in write_files(results)]
+    sweep = results.sweep
+    paths = [str(sweep.path / name) for name in FILES if (sweep.path / name).is_file()]
     if json:
         print(json_format.dumps({**results.to_dict(), "files": paths}))
         return
@@ -126,11 +128,10 @@ def report(results: Results, *, json: bool) -> None:
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="right" if index else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no width: cut nothing
-    sweep = results.sweep
     console.print(f"{sweep.path}: {sweep.recipe.name} on {sweep.recipe.data}\n", markup=False, soft_wrap=True)
     console.print(table)
     console.print()
@@ -154,14 +155,7 @@ def compare(a: Where, b: Where, *, runs_dir: Path | None = None, json: bool = Fa
     if json:
         print(json_format.dumps(comparison.to_dict()))
         return
-    sides = (("A", comparison.baseline), ("B", comparison.candidate))
-    print(comparison.paired.sentence)
-    for letter, side in sides:
-        values = "  ".join(f"{value:.4g}" for _, value in sorted(side.values.items()))
-        print(f"  {letter}  {side.name}: mean {sum(side.values.values()) / len(side.values):.4g}  ({values})")
-    seeds = ", ".join(map(str, sorted(comparison.baseline.values)))
-    measure = comparison.baseline.measure
-    print(f"Paired by seed ({seeds}); {comparison.metric} of the {measure.split} split. {measure.note}".rstrip())
+    print(comparison)
 
 
 def listing(sweep: Sweep) -> dict[str, object]:

@@ -121,10 +121,9 @@ def resume(
     from etude.sweeps.folder import find
 
     if path := find(run, runs_dir=runs_dir):
-        if data_dir or print_losses:
-            raise UsageError(
-                f"--{'data-dir' if data_dir else 'print-losses'} is for one run, and {path} is a sweep: leave it out."
-            )
+        given = {"--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": not figures}
+        if flags := [flag for flag, value in given.items() if value]:
+            raise UsageError(f"{flags[0]} is for one run, and {path} is a sweep: leave it out.")
         sweep.go_on(path, quiet=quiet, json=json)
         return
     display = training.Display(quiet=quiet, print_losses=print_losses)
@@ -136,8 +135,9 @@ def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
     """Several runs of one recipe: a sweep without a grid."""
     from etude.cli import sweep
 
-    if options.print_losses:
-        raise UsageError("--print-losses is for one run: leave it or --seeds out.")
+    for flag, given in (("--print-losses", options.print_losses), ("--no-figures", not options.figures)):
+        if given:
+            raise UsageError(f"{flag} is for one run: leave it or --seeds out.")
     assert options.seeds is not None
     same = {key: getattr(options, key) for key in ("name", "runs_dir", "data_dir", "device", "quiet", "json")}
     sweep.run(recipe, sweep.SweepOptions(seeds=options.seeds, threads=options.threads or 1, **same))

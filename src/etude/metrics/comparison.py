@@ -123,7 +123,9 @@ def _sentence(
     is_significant: bool,
 ) -> str:
     baseline, candidate = names
-    average = f"{candidate} - {baseline} is {mean:+.4g} on average over {num_pairs} pair{'s' if num_pairs > 1 else ''}"
+    average = (
+        f"{candidate} less {baseline} is {mean:+.4g} on average over {num_pairs} pair{'s' if num_pairs > 1 else ''}"
+    )
     if interval is None:
         return (
             f"{quantity}: {average}; no significance can be claimed with fewer than {fewest_pairs(1 - level)} pairs "

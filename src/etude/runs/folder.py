@@ -79,6 +79,8 @@ def find(run: str | Path, *, runs_dir: Path | None = None) -> Path:
     for path in (Path(run), folder / run):
         if (path / "recipe.json").is_file():
             return path
+        if (path / "sweep.json").is_file():
+            raise RunError(f"{path} is a sweep: name one of the runs in it, {path}/CELL-seed-NUMBER.")
     names = [path.name for path in list_paths(folder)]
     near = get_close_matches(Path(run).name, names, n=1)
     suggestion = f"did you mean {near[0]!r}? " if near else ""

@@ -1,5 +1,6 @@
 """Whether one cell beats another: their runs paired by seed."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from etude.runs import Run
 from etude.runs import load as load_run
 from etude.sweeps.folder import Sweep, find
 from etude.sweeps.folder import load as load_sweep
-from etude.sweeps.results import Measure, measure_of
+from etude.sweeps.grid import Cell, Value
+from etude.sweeps.results import Measure, measure_of, subject_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +25,19 @@ class Side:
     name: str
     values: dict[int, float]
     measure: Measure
-    data: str
+    subject: str
+    """What the runs are of; see `subject_of`."""
+    sweep: Path | None = None
+    cell: Cell | None = None
+    """The sweep and the cell of it whose runs these are, if they are."""
+
+    def line(self, letter: str) -> str:
+        """The side with its mean and values, in the order of the seeds."""
+        values = [value for _, value in sorted(self.values.items())]
+        return f"  {letter}  {self.name}: mean {np.mean(values):.4g}  ({'  '.join(f'{value:.4g}' for value in values)})"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
     """Candidate less baseline, run by run of the same seed."""
 
@@ -45,6 +56,15 @@ class Comparison:
         measure = self.baseline.measure
         return {"metric": self.metric, "split": measure.split, **sides, **asdict(self.paired)}
 
+    def __repr__(self) -> str:
+        return f"<Comparison of {self.paired.sentence}>"
+
+    def __str__(self) -> str:
+        measure, seeds = self.baseline.measure, ", ".join(map(str, sorted(self.baseline.values)))
+        direction = measure.note or ("Higher is better." if measure.higher_is_better else "Lower is better.")
+        where = f"Paired by seed ({seeds}). Compared: {self.metric}, of the {measure.split} split. {direction}"
+        return "\n".join([self.paired.sentence, self.baseline.line("A"), self.candidate.line("B"), where])
+
 
 def compare(baseline: str | Sweep, candidate: str | Sweep, *, runs_dir: Path | None = None) -> Comparison:
     """Compare two sides, B less A, by `etude.metrics.compare_paired`.
@@ -58,9 +78,10 @@ def compare(baseline: str | Sweep, candidate: str | Sweep, *, runs_dir: Path | N
             f"{first.name} reports {first.measure.name}, {second.name} {second.measure.name}: "
             "compare runs of one family."
         )
-    if first.data != second.data:
+    if first.subject != second.subject:
         raise UsageError(
-            f"{first.name} is of {first.data}, {second.name} of {second.data}: compare runs of one data set."
+            f"{first.name} is of {first.subject}, {second.name} of {second.subject}: "
+            "compare runs of the same images, scored the same way."
         )
     seeds = sorted(first.values)
     if seeds != sorted(second.values):
@@ -69,11 +90,10 @@ def compare(baseline: str | Sweep, candidate: str | Sweep, *, runs_dir: Path | N
             "train the missing ones, or name runs of equal seeds, RUN,RUN,…"
         )
     metric = f"{first.measure.split}/{first.measure.name}"
-    names = ("A", "B") if first.name == second.name else (first.name, second.name)
     paired = compare_paired(
         np.array([first.values[seed] for seed in seeds]),
         np.array([second.values[seed] for seed in seeds]),
-        names=names,
+        names=_short_names(first, second),
         quantity=metric,
     )
     return Comparison(baseline=first, candidate=second, metric=metric, paired=paired)
@@ -110,27 +130,29 @@ def _of_sweep(sweep: Sweep, cell_name: str | None) -> Side:
         name=name,
         values={member.seed: _value(Run(member.path), measure) for member in finished},
         measure=measure,
-        data=cell.recipe.data,
+        subject=subject_of(cell.recipe),
+        sweep=sweep.path.resolve(),
+        cell=cell,
     )
 
 
 def _of_runs(runs: list[Run]) -> Side:
-    measure, values = measure_of(runs[0].recipe), dict[int, float]()
+    measure, subject, values = measure_of(runs[0].recipe), subject_of(runs[0].recipe), dict[int, float]()
     for run in runs:
         if run.state.status != "finished":
             raise UsageError(f"run {run.path} is {run.state.status}: finish it with `etude resume {run.path}`.")
-        if measure_of(run.recipe) is not measure or run.recipe.data != runs[0].recipe.data:
+        if measure_of(run.recipe) is not measure or subject_of(run.recipe) != subject:
             raise UsageError(
-                f"runs {runs[0].name} ({runs[0].recipe.name} on {runs[0].recipe.data}) and {run.name} "
-                f"({run.recipe.name} on {run.recipe.data}) differ: "
-                "one side of a comparison is of one family and data set."
+                f"runs {runs[0].name} ({runs[0].recipe.name} on {subject}) and {run.name} "
+                f"({run.recipe.name} on {subject_of(run.recipe)}) differ: "
+                "one side of a comparison is of one family and the same images."
             )
         if run.recipe.seed in values:
             raise UsageError(
                 f"two runs of {','.join(each.name for each in runs)} have seed {run.recipe.seed}: leave one out."
             )
         values[run.recipe.seed] = _value(run, measure)
-    return Side(name=",".join(run.name for run in runs), values=values, measure=measure, data=runs[0].recipe.data)
+    return Side(name=",".join(run.name for run in runs), values=values, measure=measure, subject=subject)
 
 
 def _value(run: Run, measure: Measure) -> float:
@@ -138,6 +160,21 @@ def _value(run: Run, measure: Measure) -> float:
     if value is None:
         raise UsageError(f"run {run.path} has no {measure.split}/{measure.name}: train it again.")
     return value
+
+
+def _short_names(first: Side, second: Side) -> tuple[str, str]:
+    """Names for the sentence: of two cells of a sweep the settings in which they differ; A and B for lists of runs."""
+    if first.name == second.name or any("," in side.name for side in (first, second)):
+        return "A", "B"
+    if first.cell and second.cell and first.sweep == second.sweep:
+        ours, theirs = first.cell.changes, second.cell.changes
+        unlike = [field for field in ours if ours[field] != theirs[field]]
+        return _settings(ours, unlike), _settings(theirs, unlike)
+    return first.name, second.name
+
+
+def _settings(changes: Mapping[str, Value], fields: Sequence[str]) -> str:
+    return " ".join(f"{field}={changes[field]}" for field in fields)
 
 
 def _seeds(side: Side) -> str:

@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -14,8 +14,11 @@ from etude.files import write_atomically
 from etude.metrics import summarize
 from etude.runs import Run
 from etude.runs.events import Table
+from etude.runs.lock import is_training
 from etude.sweeps.folder import Sweep
-from etude.sweeps.results import CellResult, Results
+
+if TYPE_CHECKING:
+    from etude.sweeps.results import CellResult, Results
 
 CURVES: dict[str, tuple[tuple[str, str, str], ...]] = {
     "classifier": (
@@ -34,18 +37,19 @@ CURVES: dict[str, tuple[tuple[str, str, str], ...]] = {
 """What is drawn of a family epoch by epoch: metric, title, axis."""
 
 
-def write_files(results: Results) -> list[Path]:
-    """Write results.csv, results.md and the learning curves into the sweep's folder; returns their paths."""
-    folder = results.sweep.path
+FILES = ("results.csv", "results.md", "learning-curves.png", "learning-curves.svg")
+
+
+def write_files(results: "Results") -> None:
+    """Write results.csv, results.md and, once a run has finished, the learning curves into the sweep's folder."""
     contents: dict[str, bytes | str] = {"results.csv": to_csv(results), "results.md": to_markdown(results)}
     if figure := learning_curves(results.sweep):
         contents |= {"learning-curves.png": render(figure, "png"), "learning-curves.svg": render(figure, "svg")}
     for name, content in contents.items():
-        write_atomically(folder / name, content)
-    return [folder / name for name in contents]
+        write_atomically(results.sweep.path / name, content)
 
 
-def to_csv(results: Results) -> str:
+def to_csv(results: "Results") -> str:
     """A row a run: cell, the grid's fields, seed, state, epochs, seconds, and the last value of every metric."""
     rows = []
     for member in results.sweep.members():
@@ -64,7 +68,7 @@ def to_csv(results: Results) -> str:
     return text.getvalue()
 
 
-def table_rows(results: Results) -> tuple[list[str], list[list[str]]]:
+def table_rows(results: "Results") -> tuple[list[str], list[list[str]]]:
     """Headings and cells of the table of results, as texts; the best cell has a star."""
     validated = any(result.selection for result in results.cells)
     headings = ["cell", "n", f"{results.metric}, mean", "sd", "95 % interval"]
@@ -72,7 +76,7 @@ def table_rows(results: Results) -> tuple[list[str], list[list[str]]]:
     return headings, [_row(results, result, validated) for result in results.cells]
 
 
-def to_markdown(results: Results) -> str:
+def to_markdown(results: "Results") -> str:
     """The table of results with its sentences."""
     headings, rows = table_rows(results)
     sweep = results.sweep
@@ -81,7 +85,7 @@ def to_markdown(results: Results) -> str:
     return "\n".join([*lines, "", *sentences(results), ""])
 
 
-def sentences(results: Results) -> list[str]:
+def sentences(results: "Results") -> list[str]:
     """What stands below the table: splits, intervals, what failed and what is still to come."""
     found = [results.splits_sentence()]
     if any(result.summary and result.summary.interval for result in results.cells):
@@ -91,7 +95,9 @@ def sentences(results: Results) -> list[str]:
         )
     found += [f"Failed: {label}: {message}" for label, message in results.failures.items()]
     if results.unfinished:
-        found.append(f"Unfinished: {len(results.unfinished)} runs; go on with `etude resume {results.sweep.path}`.")
+        path = results.sweep.path
+        how = "a process is training them" if is_training(path) else f"go on with `etude resume {path}`"
+        found.append(f"Unfinished: {len(results.unfinished)} runs; {how}.")
     return found
 
 
@@ -132,7 +138,7 @@ def _band(name: str, tables: Sequence[Table], metric: str) -> Band | None:
     return Band(name=name, epochs=epochs, means=values.mean(axis=0), low=low, high=high)
 
 
-def _row(results: Results, result: CellResult, validated: bool) -> list[str]:
+def _row(results: "Results", result: "CellResult", validated: bool) -> list[str]:
     summary, star = result.summary, " *" if result is results.best else ""
     texts = [f"{result.cell.label}{star}", str(len(result.values))]
     if summary is None:

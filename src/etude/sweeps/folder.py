@@ -127,6 +127,7 @@ def prepare(
     }
     kind = "sweep" if grid else "seeds"
     stem = f"{recipe.name}-{short_data_name(recipe.data)}-{kind}"
+    difference = None
     for candidate in [name] if name else (f"{stem}-{number}" for number in itertools.count(1)):
         path = runs_dir / candidate
         if _create(path, content):

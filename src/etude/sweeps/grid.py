@@ -59,6 +59,8 @@ def make_cells(recipe: Recipe, grid: Grid) -> list[Cell]:
             raise unknown(
                 "field in --grid", field, allowed, hint="`--seeds` varies the seed" if field == "seed" else ""
             )
+        if isinstance(values, str) or not isinstance(values, Sequence):
+            raise UsageError(f"--grid {field} has {values!r} (allowed: a list of values).")
         repeated = [value for index, value in enumerate(values) if value in values[:index]]
         if repeated or not values:
             problem = f"has {repeated[0]!r} twice" if repeated else "has no value"

@@ -25,11 +25,16 @@ class Worker:
     def __init__(self, *, threads: int, log: IO[bytes]) -> None:
         # A session of its own: Ctrl-C in the terminal reaches the sweep alone, which then stops its workers.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", "from etude.sweeps.worker import main; main()"],
+            # -P: a file of a person's in this folder, random.py say, is not imported in place of Python's own.
+            [sys.executable, "-P", "-c", "from etude.sweeps.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+            env={
+                **os.environ,
+                "OMP_NUM_THREADS": str(threads),
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            },
             start_new_session=True,
         )
         assert self._process.stdin

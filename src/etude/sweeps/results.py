@@ -12,10 +12,11 @@ import numpy as np
 
 from etude.metrics import summarize
 from etude.metrics.intervals import Summary
-from etude.recipes import Recipe
+from etude.recipes import Recipe, Variational
 from etude.runs import Run
 from etude.sweeps.folder import Sweep
 from etude.sweeps.grid import Cell
+from etude.sweeps.notebook import results_html
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,24 +93,43 @@ class Results:
 
     @property
     def best(self) -> CellResult | None:
-        """The cell that the validation split prefers; None with one cell, or where a cell has no validation value."""
-        means = [result.selection_mean for result in self.cells]
-        known = [mean for mean in means if mean is not None]
-        if len(self.cells) < 2 or len(known) < len(means):
+        """The cell that the validation split prefers, of those with all runs finished; None where none is chosen."""
+        means = {index: cell.selection_mean for index, cell in enumerate(self.cells) if self._is_whole(cell)}
+        known = {index: mean for index, mean in means.items() if mean is not None}
+        if self.why_no_best() or not known:
             return None
-        return self.cells[int(np.argmax(known) if self.measure.higher_is_better else np.argmin(known))]
+        choose = max if self.measure.higher_is_better else min
+        return self.cells[choose(known, key=known.__getitem__)]
+
+    def why_no_best(self) -> str:
+        """Why no cell is called the best, in words; empty where one is, or where there is but one cell."""
+        whole = [result for result in self.cells if self._is_whole(result)]
+        if self.measure.note:
+            return self.measure.note
+        if len({subject_of(result.cell.recipe) for result in self.cells}) > 1:
+            return "No best cell is chosen: the cells are of different images."
+        if self.unfinished:
+            return "No best cell is chosen before all runs have ended."
+        if not whole:
+            return "No best cell is chosen: every cell has failed runs."
+        if any(result.selection_mean is None for result in whole):
+            return "No best cell is chosen: that takes validation images in every cell (--validation-images)."
+        return ""
 
     def splits_sentence(self) -> str:
         """Which split was used for what, in words."""
         when = "test split, at the end of training" if self.measure.split == "test" else "training images, last epoch"
-        reported = f"Reported: {self.metric} ({when}). {self.measure.note}".rstrip()
-        if len(self.cells) < 2 or self.measure.note:
-            return reported
+        reported = f"Reported: {self.metric} ({when})."
+        if len(self.cells) < 2:
+            return f"{reported} {self.measure.note}".rstrip()
         if self.best is None:
-            return (
-                f"{reported} No best cell is chosen: that takes validation images in every cell (--validation-images)."
-            )
-        return f"{reported} Best cell, by {self.selection_metric} alone: {self.best.cell.label}."
+            return f"{reported} {self.why_no_best()}"
+        left_out = "" if all(map(self._is_whole, self.cells)) else ", of the cells without failed runs"
+        return f"{reported} Best cell, by {self.selection_metric} alone{left_out}: {self.best.cell.label}."
+
+    def _is_whole(self, result: CellResult) -> bool:
+        """Whether every run of the cell finished: the mean over the survivors of a cell would flatter it."""
+        return len(result.values) == len(self.sweep.seeds)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -121,18 +141,37 @@ class Results:
             "grid": {name: list(values) for name, values in self.sweep.grid.items()},
             "seeds": self.sweep.seeds,
             "reported": {"metric": self.metric, "split": self.measure.split},
-            "selection": {"metric": self.selection_metric, "split": "validation", "best": best.cell.name}
-            if best
-            else None,
+            "selection": {
+                "metric": self.selection_metric,
+                "split": "validation",
+                "best": best.cell.name if best else None,
+            },
             "cells": [_cell_dict(result) for result in self.cells],
             "failed": self.failures,
             "unfinished": self.unfinished,
         }
 
+    def __repr__(self) -> str:
+        ended = sum(len(result.values) for result in self.cells)
+        return f"<Results of {self.sweep.name}: {len(self.cells)} cells, {ended} runs finished>"
+
+    def _repr_html_(self) -> str:
+        return results_html(self)
+
 
 def measure_of(recipe: Recipe) -> Measure:
     """The number that stands for a run of this recipe."""
     return MEASURES[recipe.family]
+
+
+def subject_of(recipe: Recipe) -> str:
+    """What two recipes must share for their numbers to be comparable: the images, and how a pixel is scored."""
+    parts = [recipe.data]
+    if recipe.image_size:
+        parts.append(f"{recipe.image_size} pixels")
+    if isinstance(recipe, Variational):
+        parts.append(f"{recipe.reconstruction} reconstruction")
+    return ", ".join(parts)
 
 
 def collect(sweep: Sweep, failures: Mapping[str, str] | None = None) -> Results:

@@ -1,24 +1,30 @@
 """Starting a sweep and going on with one: check all, train what is not finished, collect the results."""
 
 import os
+import time
 from pathlib import Path
+from typing import Any
 
 from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
-from etude.errors import Interrupted, TrainingError
+from etude.errors import Interrupted, TrainingError, UsageError
 from etude.recipes import Recipe
 from etude.runs import default_runs_dir
-from etude.runs.lock import training_lock
-from etude.sweeps.folder import Sweep, prepare
-from etude.sweeps.grid import Grid, make_cells
+from etude.runs.lock import in_training, is_training, training_lock
+from etude.sweeps.files import write_files
+from etude.sweeps.folder import Member, Sweep, load, prepare
+from etude.sweeps.grid import Cell, Grid, make_cells
 from etude.sweeps.processes import train_members
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
 from etude.training.execution import choose_execution
 from etude.training.families import make_splits
 from etude.training.start import with_absolute_folder
-from etude.training.stopping import stop_requests
+from etude.training.stopping import StopRequest, stop_requests
+
+ORPHAN_SECONDS = 30.0
+"""How long the processes of a killed sweep may take to save what they train."""
 
 
 def sweep(
@@ -33,24 +39,20 @@ def sweep(
     device: str = "auto",
     threads: int = 1,
     quiet: bool = False,
+    **changes: Any,
 ) -> Results:
     """Train every cell of the grid with every seed and return what came out.
 
-        etude.sweeps.sweep("lenet", grid={"batch_size": [4, 16], "epochs": [5, 20]}, num_seeds=6)
+        etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, num_seeds=6)
 
-    `num_jobs` processes (one a core when not given) train side by side, each with `threads` threads. The same call
-    again goes on where it stopped. Raises `UsageError` or `DataError` before anything starts, `Interrupted` after
-    Ctrl-C when all is saved, `TrainingError` when every run failed.
+    `changes` are fields of the recipe. `num_jobs` processes (one a core when not given) train side by side, each with
+    `threads` threads. The same call again goes on where it stopped. Raises `UsageError` or `DataError` before anything
+    starts, `Interrupted` after Ctrl-C when all is saved, `TrainingError` when every run failed.
     """
-    recipe = with_absolute_folder(recipes.get(recipe) if isinstance(recipe, str) else recipe)
-    cells = make_cells(recipe, grid or {})
+    recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
+    recipe = with_absolute_folder(recipe)
     execution = choose_execution(device=device, threads=threads)
-    datasets: dict[tuple[str, int | None], Dataset] = {}
-    for cell in cells:  # each data set is read once here, so that a mistake is said once and not by every run
-        key = (cell.recipe.data, cell.recipe.image_size)
-        if key not in datasets:
-            datasets[key] = load_dataset(key[0], data_dir=data_dir, image_size=key[1])
-        make_splits(cell.recipe, datasets[key])
+    _check_data(make_cells(recipe, grid or {}), data_dir)
     prepared = prepare(
         recipe,
         grid or {},
@@ -64,28 +66,54 @@ def sweep(
     return resume(prepared, num_jobs=num_jobs, quiet=quiet)
 
 
-def resume(sweep: Sweep, *, num_jobs: int | None = None, quiet: bool = False) -> Results:
-    """Train what is not finished of a sweep, failed runs too, and return what came out of all."""
+def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: bool = False) -> Results:
+    """Train what is not finished of a sweep, failed runs too; write the files of its results and return them."""
+    sweep = sweep if isinstance(sweep, Sweep) else load(sweep)
+    if num_jobs is not None and num_jobs < 1:
+        raise UsageError(f"--jobs {num_jobs} (allowed: at least 1).")
     members = list(sweep.members())
     with training_lock(sweep.path), stop_requests() as stop:
+        _wait_for_orphans(members, stop)
         waiting = [member for member in members if member.state.status != "finished"]
         jobs = max(1, min(num_jobs or num_cores(), len(waiting)))
         with SweepDisplay(sweep, num_jobs=jobs, quiet=quiet) as display:
             failures = train_members(sweep, waiting, num_jobs=jobs, stop=stop, display=display)
-    num_finished = sum(member.state.status == "finished" for member in members)
-    if stop:
-        raise Interrupted(
-            f"stopped with {num_finished} of {len(members)} runs finished, all is saved: "
-            f"go on with `etude resume {sweep.path}`.",
-            signal=stop.signal,
-        )
-    if not num_finished:
-        raise TrainingError(
-            f"all {len(members)} runs of {sweep.path} failed, the first so: {next(iter(failures.values()))}"
-        )
-    return collect(sweep, failures)
+        num_finished = sum(member.state.status == "finished" for member in members)
+        if stop:
+            raise Interrupted(
+                f"stopped with {num_finished} of {len(members)} runs finished, all is saved: "
+                f"go on with `etude resume {sweep.path}`.",
+                signal=stop.signal,
+            )
+        if not num_finished:
+            raise TrainingError(
+                f"all {len(members)} runs of {sweep.path} failed, the first so: {next(iter(failures.values()))}"
+            )
+        results = collect(sweep, failures)
+        write_files(results)
+        return results
 
 
 def num_cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_data(cells: list[Cell], data_dir: Path | None) -> None:
+    """Read each data set once, so that a mistake is said once and not by every run."""
+    datasets: dict[tuple[str, int | None], Dataset] = {}
+    for cell in cells:
+        key = (cell.recipe.data, cell.recipe.image_size)
+        if key not in datasets:
+            datasets[key] = load_dataset(key[0], data_dir=data_dir, image_size=key[1])
+        make_splits(cell.recipe, datasets[key])
+
+
+def _wait_for_orphans(members: list[Member], stop: StopRequest) -> None:
+    """Let the processes of a sweep that was killed save their runs; they notice by themselves that it is gone."""
+    until = time.monotonic() + ORPHAN_SECONDS
+    for member in members:
+        while is_training(member.path) and not stop:
+            if time.monotonic() > until:
+                raise in_training(member.path)
+            time.sleep(0.1)

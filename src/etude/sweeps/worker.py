@@ -1,6 +1,6 @@
 """A process that trains one run after another: jobs come as JSON lines on stdin, an answer goes back for each.
 
-`python -m etude.sweeps.worker`. It imports PyTorch once for all its runs. When stdin ends while a run trains, because
+It imports PyTorch once for all its runs. When stdin ends while a run trains, because
 the sweep was stopped or its process died, the run is saved and the worker ends.
 """
 
@@ -25,12 +25,14 @@ from etude.training import Display, resume, train
 
 def main() -> None:
     """Answer each job with {}, {"interrupted": …} or {"error": …}."""
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints goes to the log, not between the answers
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin, jobs), daemon=True).start()
     while line := jobs.get():
-        print(json.dumps(work(json.loads(line))), file=answers, flush=True)
+        answer = json.dumps(work(json.loads(line))) + "\n"
+        with suppress(BrokenPipeError):  # the process of the sweep was killed
+            os.write(answers, answer.encode())
 
 
 def work(job: dict[str, Any]) -> dict[str, str]:
@@ -75,7 +77,3 @@ def _listen(stdin: TextIO, jobs: "queue.SimpleQueue[str]") -> None:
         jobs.put(line)
     jobs.put("")
     os.kill(os.getpid(), signal.SIGTERM)  # training saves and stops; an idle worker just ends
-
-
-if __name__ == "__main__":
-    main()
