@@ -126,7 +126,8 @@ def report(results: Results, *, json: bool) -> None:
     headings, rows = table_rows(results)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="right" if index else "left")
+        narrow = heading.replace("/", "/\n", 1).replace(", ", "\n")  # so that 80 columns are enough
+        table.add_column(narrow, justify="right" if index else "left")
     for row in rows:
         table.add_row(*map(escape, row))
     console = Console(highlight=False)

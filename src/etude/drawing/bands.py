@@ -46,6 +46,7 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
     figure = Figure(figsize=(max(6.6, 4.6 * len(panels)), height_inches), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     handles = {}
+    opacity = min(0.18, 1.2 / len(names))  # many bands over one another still let the curves through
     for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
         for band in sorted(panel.bands, key=lambda band: -len(band.epochs)):
             index = names.index(band.name)
@@ -53,7 +54,7 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
             dashes = _LINES[index // len(SERIES_COLOURS) % len(_LINES)]
             marker = _MARKERS[index % len(_MARKERS)]
             if band.low is not None and band.high is not None:
-                axes.fill_between(band.epochs, band.low, band.high, color=colour, alpha=0.18, linewidth=0)
+                axes.fill_between(band.epochs, band.low, band.high, color=colour, alpha=opacity, linewidth=0)
             (handles[band.name],) = axes.plot(
                 band.epochs, band.means, color=colour, linestyle=dashes, marker=marker, markersize=3.5,
                 markevery=max(1, len(band.epochs) // 12),

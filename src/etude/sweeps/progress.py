@@ -40,6 +40,8 @@ class SweepDisplay:
             if error:
                 self._live.console.print(f"[red]{escape(member.label)} failed:[/red] {escape(error)}", soft_wrap=True)
             return
+        if state.status == "waiting":  # stopped before it began
+            return
         text = f"failed: {error}" if error else f"{state.status}, {state.epoch} epochs in {state.seconds:.1f} s"
         self._console.print(f"{member.label}  {text}  ({self.summary()})", markup=False, soft_wrap=True)
 
@@ -63,7 +65,7 @@ class SweepDisplay:
             marks = Text(" ").join(mark(state, cell.recipe.epochs) for state in states)
             table.add_row(escape(cell.label), f"{done}/{len(states)}", marks)
         legend = "✓ finished  3/5 epochs of a run in progress  ‖ saved  ✗ failed  · to come"
-        return Group(table, Text(self.summary()), Text(legend, style="dim"))
+        return Group(Text(self.summary()), Text(legend, style="dim"), table)  # a low terminal cuts off the end
 
     def __enter__(self) -> Self:
         if self._live:

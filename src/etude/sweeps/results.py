@@ -96,7 +96,7 @@ class Results:
         """The cell that the validation split prefers, of those with all runs finished; None where none is chosen."""
         means = {index: cell.selection_mean for index, cell in enumerate(self.cells) if self._is_whole(cell)}
         known = {index: mean for index, mean in means.items() if mean is not None}
-        if self.why_no_best() or not known:
+        if len(self.cells) < 2 or self.why_no_best():
             return None
         choose = max if self.measure.higher_is_better else min
         return self.cells[choose(known, key=known.__getitem__)]
