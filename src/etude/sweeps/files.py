@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,14 +50,14 @@ def write_files(results: "Results") -> None:
 
 
 def to_csv(results: "Results") -> str:
-    """A row a run: cell, the grid's fields, seed, state, epochs, seconds, and the last value of every metric."""
+    """A row a run: cell, the grid's fields, seed, state, epochs done, seconds, and the last value of every metric."""
     rows = []
     for member in results.sweep.members():
         state = member.state
         metrics = Run(member.path).metrics().last() if state.status == "finished" else {}
         place = {"cell": member.cell.name, **member.cell.changes, "seed": member.seed}
         rows.append(
-            {**place, "state": state.status, "epochs": state.epoch, "seconds": round(state.seconds, 3), **metrics}
+            {**place, "state": state.status, "epochs_done": state.epoch, "seconds": round(state.seconds, 3), **metrics}
         )
     text = io.StringIO()
     writer = csv.DictWriter(
@@ -82,7 +82,7 @@ def to_markdown(results: "Results") -> str:
     sweep = results.sweep
     lines = [f"# {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}", ""]
     lines += [f"| {' | '.join(row)} |" for row in (headings, ["---", *["---:"] * (len(headings) - 1)], *rows)]
-    return "\n".join([*lines, "", *sentences(results), ""])
+    return "\n".join(lines) + "\n\n" + "\n\n".join(sentences(results)) + "\n"
 
 
 def sentences(results: "Results") -> list[str]:
@@ -103,22 +103,23 @@ def sentences(results: "Results") -> list[str]:
 
 def learning_curves(sweep: Sweep) -> Figure | None:
     """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
-    panels = [panel for panel in _panels(sweep) if panel.bands]
-    if not panels:
-        return None
-    title = f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}"
-    note = f"mean over up to {len(sweep.seeds)} seeds" + (
-        "; band: 95 % bootstrap interval of the mean" if any(b.low is not None for p in panels for b in p.bands) else ""
-    )
-    return band_curves(panels, title=title, note=note)
-
-
-def _panels(sweep: Sweep) -> Iterator[BandPanel]:
     tables = {
         cell.label: [Run(member.path).metrics() for member in sweep.members(cell) if member.state.status == "finished"]
         for cell in sweep.cells
     }
-    for metric, title, y_label in CURVES[sweep.recipe.family]:
+    panels = [panel for panel in _panels(sweep.recipe.family, tables) if panel.bands]
+    if not panels:
+        return None
+    title = f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}"
+    fewest, most = (choose(len(each) for each in tables.values() if each) for choose in (min, max))
+    note = "one seed" if most == 1 else f"mean over {most if fewest == most else f'{fewest} to {most}'} seeds"
+    if most > 1:
+        note += "; band: 95 % bootstrap interval of the mean"
+    return band_curves(panels, title=title, note=note)
+
+
+def _panels(family: str, tables: Mapping[str, Sequence[Table]]) -> Iterator[BandPanel]:
+    for metric, title, y_label in CURVES[family]:
         bands = [band for label, each in tables.items() if (band := _band(label, each, metric))]
         yield BandPanel(title=title, y_label=y_label, bands=bands)
 

@@ -51,6 +51,7 @@ def sweep(
     """
     recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
     recipe = with_absolute_folder(recipe)
+    _check_jobs(num_jobs)
     execution = choose_execution(device=device, threads=threads)
     _check_data(make_cells(recipe, grid or {}), data_dir)
     prepared = prepare(
@@ -69,8 +70,7 @@ def sweep(
 def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: bool = False) -> Results:
     """Train what is not finished of a sweep, failed runs too; write the files of its results and return them."""
     sweep = sweep if isinstance(sweep, Sweep) else load(sweep)
-    if num_jobs is not None and num_jobs < 1:
-        raise UsageError(f"--jobs {num_jobs} (allowed: at least 1).")
+    _check_jobs(num_jobs)
     members = list(sweep.members())
     with training_lock(sweep.path), stop_requests() as stop:
         _wait_for_orphans(members, stop)
@@ -97,6 +97,11 @@ def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: boo
 def num_cores() -> int:
     """The processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_jobs(num_jobs: int | None) -> None:
+    if num_jobs is not None and num_jobs < 1:
+        raise UsageError(f"--jobs {num_jobs} (allowed: at least 1).")
 
 
 def _check_data(cells: list[Cell], data_dir: Path | None) -> None:
