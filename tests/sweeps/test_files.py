@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from etude.metrics import summarize
+from etude.metrics.intervals import Interval
 from etude.sweeps import Sweep, collect
 from etude.sweeps.files import FILES, learning_curves, to_csv, to_markdown, write_files
 
@@ -22,6 +23,12 @@ def classifier(losses: list[float], accuracies: list[float], test: float) -> lis
         {"train/loss": loss, "validation/accuracy": accuracy} for loss, accuracy in zip(losses, accuracies, strict=True)
     ]
     return [*epochs[:-1], {**epochs[-1], "test/accuracy": test}]
+
+
+def interval_of(values: list[float]) -> Interval:
+    interval = summarize(np.array(values)).interval
+    assert interval
+    return interval
 
 
 @pytest.fixture
@@ -65,15 +72,15 @@ def test_csv_has_a_row_for_each_run(sweep: Sweep) -> None:
 
 
 def test_markdown_is_the_table_with_its_sentences(sweep: Sweep) -> None:
-    low, high = (getattr(summarize([0.25, 0.5, 0.75]).interval, end) for end in ("low", "high"))
-    pair_low, pair_high = (getattr(summarize([0.875, 0.625]).interval, end) for end in ("low", "high"))
+    three, two = interval_of([0.25, 0.5, 0.75]), interval_of([0.875, 0.625])
+    rate = "optimizer.learning_rate=0.1"
     assert to_markdown(collect(sweep)).splitlines() == [
         "# mine: lenet on digits",
         "",
         "| cell | n | test/accuracy, mean | sd | 95 % interval | validation/accuracy, mean |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
-        f"| epochs=2 optimizer.learning_rate=0.1 * | 3 | 0.5000 | 0.25 | {low:.4f} to {high:.4f} | 0.3000 |",
-        f"| epochs=3 optimizer.learning_rate=0.1 | 2 | 0.7500 | 0.18 | {pair_low:.4f} to {pair_high:.4f} | 0.7000 |",
+        f"| epochs=2 {rate} * | 3 | 0.5000 | 0.25 | {three.low:.4f} to {three.high:.4f} | 0.3000 |",
+        f"| epochs=3 {rate} | 2 | 0.7500 | 0.18 | {two.low:.4f} to {two.high:.4f} | 0.7000 |",
         "",
         "Reported: test/accuracy (test split, at the end of training). Best cell, by validation/accuracy alone, of the "
         "cells without failed runs: epochs=2 optimizer.learning_rate=0.1.",
@@ -91,18 +98,14 @@ def test_curves_are_means_over_seeds_with_their_intervals(sweep: Sweep) -> None:
     training, validation = figure.axes
     assert (training.get_xlabel(), training.get_ylabel()) == ("epoch", "cross-entropy (nats per image)")
     assert validation.get_ylabel() == "accuracy (share of images)"
-    curves = {len(np.asarray(line.get_ydata())): line for line in training.lines}
-    np.testing.assert_allclose(curves[2].get_ydata(), [2.2, 1.3])
-    np.testing.assert_allclose(curves[3].get_ydata(), [2.2, 1.25, 0.6])  # without the failed run
-    np.testing.assert_allclose(curves[3].get_xdata(), [0.5, 1.5, 2.5])  # means over an epoch lie in its middle
-    curves = {len(np.asarray(line.get_ydata())): line for line in validation.lines}
-    np.testing.assert_allclose(curves[2].get_xdata(), [1, 2])
-    np.testing.assert_allclose(curves[2].get_ydata(), [0.2, 0.3])
-    # The band of the cell with two epochs is drawn last: shorter curves lie on top.
+    (long, short), (_, validated) = ([line.get_xydata() for line in axes.lines] for axes in figure.axes)
+    # The mean of an epoch lies in its middle; the failed run is left out; the shorter curve is drawn last, on top.
+    assert long == pytest.approx(np.array([[0.5, 2.2], [1.5, 1.25], [2.5, 0.6]]))
+    assert short == pytest.approx(np.array([[0.5, 2.2], [1.5, 1.3]]))
+    assert validated == pytest.approx(np.array([[1, 0.2], [2, 0.3]]))
     band = np.asarray(validation.collections[-1].get_paths()[0].vertices)
     for epoch, values in ((1, [0.1, 0.2, 0.3]), (2, [0.2, 0.3, 0.4])):
-        interval = summarize(values).interval
-        assert interval
+        interval = interval_of(values)
         heights = band[band[:, 0] == epoch, 1]
         assert (heights.min(), heights.max()) == pytest.approx((interval.low, interval.high))
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
