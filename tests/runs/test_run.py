@@ -355,3 +355,10 @@ def test_best_checkpoint_needs_a_validation_split(runs: dict[str, Run]) -> None:
 
 def test_recipe_comes_back_as_it_was(runs: dict[str, Run]) -> None:
     assert runs["gan"].recipe == dataclasses.replace(RECIPES["gan"], data="digits", epochs=1)
+
+
+def test_a_sweep_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(RunError) as caught:
+        etude.load(tmp_path)
+    assert str(caught.value) == f"{tmp_path} is a sweep: name one of the runs in it, {tmp_path}/CELL-seed-NUMBER."

@@ -19,7 +19,7 @@ from etude.sweeps import Results, Sweep, load, start
 
 SMALL: dict[str, Any] = {"data": "digits", "train_images": 200, "validation_images": 50}
 LONG = [
-    "--data", "digits", "--train-images", "600", "--grid", "batch_size=4,8", "--epochs", "8", "--seeds", "2",
+    "--data", "digits", "--train-images", "400", "--grid", "batch_size=4,8", "--epochs", "6", "--seeds", "2",
     "--name", "sweep",
 ]  # fmt: skip
 
