@@ -11,8 +11,7 @@ from etude.runs import State, create_run
 from etude.runs.events import EventWriter
 from etude.sweeps import Sweep
 from etude.sweeps.folder import prepare
-
-DATASET = {"image_shape": [1, 28, 28], "class_names": list("0123456789"), "train_images": 100, "data_dir": None}
+from made_up import configuration
 
 
 @pytest.fixture
@@ -48,7 +47,7 @@ def make_sweep(tmp_path: Path) -> Callable[..., Sweep]:
                     continue
                 member_recipe = recipes.change(cell.recipe, seed=member.seed)
                 run = create_run(
-                    member_recipe, name=member.path.name, runs_dir=sweep.path, configuration={"dataset": DATASET}
+                    member_recipe, name=member.path.name, runs_dir=sweep.path, configuration=configuration()
                 )
                 epochs = runs[cell.name][member.seed]
                 if isinstance(epochs, int | float | tuple):

@@ -93,12 +93,13 @@ def test_a_failing_cell_is_reported_and_the_others_finish(tmp_path: Path) -> Non
     assert (wild.values, wild.summary, sorted(tame.values)) == ({}, None, [0, 1])
     run = tmp_path / "sweep" / "optimizer.learning_rate-1e-30-seed-0"
     assert results.failures["optimizer.learning_rate=1e+30 seed 0"] == (
-        f"the loss is no longer finite after step 5 of {run}: lower --optimizer.learning-rate (now 1e+30); "
-        "the last good checkpoint is step 0."
+        f"the loss is no longer finite after step 5 of {run}: train again with a lower --optimizer.learning-rate "
+        "(now 1e+30); the last good checkpoint, step 0, is kept."
     )
     assert len(results.failures) == 2
     assert load(tmp_path / "sweep").cells[0].name == "optimizer.learning_rate-1e-30"
     assert etude.load(run).state.status == "failed"
+    assert etude.sweeps.resume(tmp_path / "sweep", quiet=True).failures == results.failures  # and are not tried again
     assert "Failed: optimizer.learning_rate=1e+30 seed 1: " in (tmp_path / "sweep" / "results.md").read_text()
 
 
@@ -156,24 +157,28 @@ def test_ctrl_c_saves_and_says_how_to_go_on(whole: Path, tmp_path: Path) -> None
     assert contents(tmp_path / "sweep") == contents(whole)
 
 
-def test_a_process_that_dies_costs_its_run_alone(tmp_path: Path) -> None:
+def test_a_process_that_dies_costs_its_run_alone(whole: Path, tmp_path: Path) -> None:
     process = command("sweep", "lenet", *LONG, "--jobs", "1", "--json", "--runs-dir", str(tmp_path))
     wait_for_an_epoch(tmp_path / "sweep")
     (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     os.kill(int(worker), signal.SIGKILL)
     out, err = process.communicate()
     assert process.returncode == 0, err
-    reason = "the process was killed (by a person, or for want of memory: fewer --jobs need less)"
+    reason = (
+        "the process was killed (by a person, or for want of memory: fewer --jobs need less); `etude resume` goes on"
+    )
     assert f"batch_size=4 seed 0  failed: {reason}  (0 of 4 runs finished, 1 failed" in err
     assert f'"failed": {{"batch_size=4 seed 0": "{reason}"}}' in out
     states = [member.state.status for member in load(tmp_path / "sweep").members()]
-    assert states == ["failed", "finished", "finished", "finished"]
+    assert states == ["interrupted", "finished", "finished", "finished"]
+    assert main(["resume", str(tmp_path / "sweep"), "--quiet"]) == 0
+    assert contents(tmp_path / "sweep") == contents(whole)
 
 
 def test_two_processes_never_train_one_sweep(whole: Path) -> None:
     with training_lock(whole), pytest.raises(RunError) as caught:
         start.resume(Sweep(whole))
-    assert str(caught.value) == f"{whole} is being trained by another process: wait for it, or stop it first."
+    assert str(caught.value) == f"run {whole} is being trained by another process: wait for it, or stop it first."
 
 
 def test_a_run_that_another_process_keeps_is_named(
@@ -183,7 +188,7 @@ def test_a_run_that_another_process_keeps_is_named(
     run = next(load(whole).members()).path
     with training_lock(run), pytest.raises(RunError) as caught:
         start.resume(whole)
-    assert str(caught.value) == f"{run} is being trained by another process: wait for it, or stop it first."
+    assert str(caught.value) == f"run {run} is being trained by another process: wait for it, or stop it first."
 
 
 def test_modules_in_the_current_folder_are_not_mistaken_for_pythons(

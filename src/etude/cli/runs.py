@@ -52,15 +52,13 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
         runs_dir: Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given.
         json: Print one JSON object on stdout.
     """
-    from etude.runs import default_runs_dir, list_paths
-
-    folder = runs_dir or default_runs_dir()
     from etude.cli import sweep
-    from etude.sweeps import Sweep
+    from etude.runs import default_runs_dir, list_paths
     from etude.sweeps.folder import list_paths as list_sweeps
 
+    folder = runs_dir or default_runs_dir()
     rows = [_row(path) for path in list_paths(folder)]
-    sweeps = [sweep.listing(Sweep(path)) for path in list_sweeps(folder)]
+    sweeps = [sweep.listing(path) for path in list_sweeps(folder)]
     if json:
         print(json_format.dumps({"runs": rows, "sweeps": sweeps}))
         return
@@ -87,14 +85,7 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
     if rows:
         console.print(table)
     for each in sweeps:
-        failed = f", {each['failed']} failed" if each["failed"] else ""
-        console.print(
-            f"sweep {each['sweep']}: {each['recipe']} on {each['data']}, {each['finished']} of {each['runs']} runs "
-            f"finished{failed}; `etude show {folder / str(each['sweep'])}`",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(sweep.describe(folder, each), markup=False, highlight=False, soft_wrap=True)
 
 
 def show(run: tyro.conf.Positional[str], *, runs_dir: Path | None = None, json: bool = False) -> None:

@@ -6,15 +6,16 @@ import json as json_format
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from etude.cli.parse import parse
+from etude.errors import EtudeError
 from etude.recipes import Recipe
 
 if TYPE_CHECKING:
-    from etude.sweeps import Results, Sweep
+    from etude.sweeps import Results
 
 USAGE = """usage: etude sweep RECIPE --grid FIELD=VALUE,VALUE [--grid …] [--seeds N] [flags]
 
@@ -159,9 +160,15 @@ def compare(a: Where, b: Where, *, runs_dir: Path | None = None, json: bool = Fa
     print(comparison)
 
 
-def listing(sweep: Sweep) -> dict[str, object]:
-    """One sweep in the list of `etude runs`."""
-    states = [member.state.status for member in sweep.members()]
+def listing(path: Path) -> dict[str, Any]:
+    """One sweep in the list of `etude runs`; a damaged one says so."""
+    from etude.sweeps import Sweep
+
+    try:
+        sweep = Sweep(path)
+        states = [member.state.status for member in sweep.members()]
+    except EtudeError as error:
+        return {"sweep": path.name, "error": str(error)}
     return {
         "sweep": sweep.name,
         "recipe": sweep.recipe.name,
@@ -173,3 +180,14 @@ def listing(sweep: Sweep) -> dict[str, object]:
         "failed": states.count("failed"),
         "created": sweep.created,
     }
+
+
+def describe(folder: Path, listed: dict[str, Any]) -> str:
+    """A sweep of that list in a line."""
+    if "error" in listed:
+        return f"sweep {listed['sweep']}: {listed['error']}"
+    failed = f", {listed['failed']} failed" if listed["failed"] else ""
+    return (
+        f"sweep {listed['sweep']}: {listed['recipe']} on {listed['data']}, {listed['finished']} of {listed['runs']} "
+        f"runs finished{failed}; `etude show {folder / listed['sweep']}`"
+    )

@@ -121,7 +121,7 @@ def resume(
     from etude.sweeps.folder import find
 
     if path := find(run, runs_dir=runs_dir):
-        given = {"--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": not figures}
+        given = {"--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": no_figures}
         if flags := [flag for flag, value in given.items() if value]:
             raise UsageError(f"{flags[0]} is for one run, and {path} is a sweep: leave it out.")
         sweep.go_on(path, quiet=quiet, json=json)
@@ -135,7 +135,7 @@ def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
     """Several runs of one recipe: a sweep without a grid."""
     from etude.cli import sweep
 
-    for flag, given in (("--print-losses", options.print_losses), ("--no-figures", not options.figures)):
+    for flag, given in (("--print-losses", options.print_losses), ("--no-figures", options.no_figures)):
         if given:
             raise UsageError(f"{flag} is for one run: leave it or --seeds out.")
     assert options.seeds is not None

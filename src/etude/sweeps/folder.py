@@ -21,14 +21,15 @@ from typing import Any
 
 from etude import recipes
 from etude.errors import RunError, UsageError
-from etude.files import cannot_write, write_atomically
+from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, cannot_write, flush_folder, write_atomically
 from etude.recipes import Recipe
 from etude.runs import Run, State, default_runs_dir
-from etude.runs.folder import NAME, short_data_name
+from etude.runs.folder import short_data_name
 from etude.sweeps.grid import Cell, Grid, make_cells
 
 FORMAT = 1
 """Version of sweep.json; a reader refuses a newer one."""
+KEYS = ("recipe", "grid", "seeds", "device", "threads", "data_dir", "created")
 MOST_SEEDS = 10_000
 WAITING = State(status="waiting")
 
@@ -110,10 +111,8 @@ def prepare(
     """
     if not 1 <= num_seeds <= MOST_SEEDS:
         raise UsageError(f"--seeds {num_seeds} (allowed: 1 to {MOST_SEEDS:,}).")
-    if name is not None and not NAME.fullmatch(name):
-        raise UsageError(
-            f"--name {name!r} (allowed: letters, digits, '.', '_' and '-', starting with a letter or digit)."
-        )
+    if name is not None and not PLAIN_NAME.fullmatch(name):
+        raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
     make_cells(recipe, grid)  # a mistake in the grid is said before anything is made
     content = {
         "format": FORMAT,
@@ -181,6 +180,7 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
             if not path.exists():
                 raise
             return False
+        flush_folder(path.parent)
         return True
     except OSError as error:
         raise cannot_write(path.parent, error) from error
@@ -222,8 +222,11 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
         version = int(content["format"])
+        missing = [key for key in KEYS if key not in content]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunError(f"damaged sweep {path.parent}: sweep.json cannot be read ({error}); start it again.") from error
+    if missing:
+        raise RunError(f"damaged sweep {path.parent}: sweep.json has no {missing[0]}; start it again.")
     if version > FORMAT:
         raise RunError(f"sweep {path.parent} is of format {version}, newer than {FORMAT}: update étude to open it.")
     return content

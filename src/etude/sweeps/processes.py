@@ -13,7 +13,6 @@ from typing import IO
 from etude.recipes import to_dict
 from etude.sweeps.folder import Member, Sweep
 from etude.sweeps.progress import SweepDisplay
-from etude.sweeps.worker import fail
 from etude.training.stopping import StopRequest
 
 REFRESH_SECONDS = 0.25
@@ -114,7 +113,7 @@ def train_members(
                         worker.stop()
                         code = worker.wait()
                         worker.kill()
-                        answer = {} if stopping else fail(member.path, _death(code))
+                        answer = {} if stopping else {"error": _death(code)}
                     elif not stopping:
                         idle.append(worker)
                     if "error" in answer:
@@ -129,5 +128,8 @@ def train_members(
 
 def _death(code: int) -> str:
     if code == -9:
-        return "the process was killed (by a person, or for want of memory: fewer --jobs need less)"
+        return (
+            "the process was killed (by a person, or for want of memory: fewer --jobs need less); "
+            "`etude resume` goes on"
+        )
     return f"the process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'} (see workers.log)"

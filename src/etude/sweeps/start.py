@@ -8,10 +8,10 @@ from typing import Any
 from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
-from etude.errors import Interrupted, TrainingError, UsageError
+from etude.errors import Interrupted, RunError, TrainingError, UsageError
 from etude.recipes import Recipe
 from etude.runs import default_runs_dir
-from etude.runs.lock import in_training, is_training, training_lock
+from etude.runs.lock import is_training, training_lock
 from etude.sweeps.files import write_files
 from etude.sweeps.folder import Member, Sweep, load, prepare
 from etude.sweeps.grid import Cell, Grid, make_cells
@@ -19,8 +19,7 @@ from etude.sweeps.processes import train_members
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
 from etude.training.execution import choose_execution
-from etude.training.families import make_splits
-from etude.training.start import with_absolute_folder
+from etude.training.start import checked_splits, with_absolute_folder
 from etude.training.stopping import StopRequest, stop_requests
 
 ORPHAN_SECONDS = 30.0
@@ -34,8 +33,8 @@ def sweep(
     num_seeds: int = 6,
     name: str | None = None,
     num_jobs: int | None = None,
-    runs_dir: Path | None = None,
-    data_dir: Path | None = None,
+    runs_dir: str | Path | None = None,
+    data_dir: str | Path | None = None,
     device: str = "auto",
     threads: int = 1,
     quiet: bool = False,
@@ -52,6 +51,7 @@ def sweep(
     recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
     recipe = with_absolute_folder(recipe)
     _check_jobs(num_jobs)
+    data_dir = Path(data_dir) if data_dir else None
     execution = choose_execution(device=device, threads=threads)
     _check_data(make_cells(recipe, grid or {}), data_dir)
     prepared = prepare(
@@ -59,7 +59,7 @@ def sweep(
         grid or {},
         num_seeds=num_seeds,
         name=name,
-        runs_dir=runs_dir or default_runs_dir(),
+        runs_dir=Path(runs_dir) if runs_dir else default_runs_dir(),
         data_dir=data_dir,
         device=execution.device,
         threads=threads,
@@ -68,29 +68,31 @@ def sweep(
 
 
 def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: bool = False) -> Results:
-    """Train what is not finished of a sweep, failed runs too; write the files of its results and return them."""
+    """Train what is not finished of a sweep; write the files of its results and return them.
+
+    A run that diverged is left: it would do so again.
+    """
     sweep = sweep if isinstance(sweep, Sweep) else load(sweep)
     _check_jobs(num_jobs)
     members = list(sweep.members())
     with training_lock(sweep.path), stop_requests() as stop:
         _wait_for_orphans(members, stop)
-        waiting = [member for member in members if member.state.status != "finished"]
+        waiting = [member for member in members if member.state.status not in ("finished", "failed")]
         jobs = max(1, min(num_jobs or num_cores(), len(waiting)))
         with SweepDisplay(sweep, num_jobs=jobs, quiet=quiet) as display:
             failures = train_members(sweep, waiting, num_jobs=jobs, stop=stop, display=display)
-        num_finished = sum(member.state.status == "finished" for member in members)
         if stop:
+            num_finished = sum(member.state.status == "finished" for member in members)
             raise Interrupted(
                 f"stopped with {num_finished} of {len(members)} runs finished, all is saved: "
                 f"go on with `etude resume {sweep.path}`.",
                 signal=stop.signal,
             )
-        if not num_finished:
-            raise TrainingError(
-                f"all {len(members)} runs of {sweep.path} failed, the first so: {next(iter(failures.values()))}"
-            )
         results = collect(sweep, failures)
         write_files(results)
+        if len(results.failures) == len(members):
+            first = next(iter(results.failures.values()))
+            raise TrainingError(f"all {len(members)} runs of {sweep.path} failed, the first so: {first}")
         return results
 
 
@@ -111,7 +113,7 @@ def _check_data(cells: list[Cell], data_dir: Path | None) -> None:
         key = (cell.recipe.data, cell.recipe.image_size)
         if key not in datasets:
             datasets[key] = load_dataset(key[0], data_dir=data_dir, image_size=key[1])
-        make_splits(cell.recipe, datasets[key])
+        checked_splits(cell.recipe, datasets[key])
 
 
 def _wait_for_orphans(members: list[Member], stop: StopRequest) -> None:
@@ -120,5 +122,5 @@ def _wait_for_orphans(members: list[Member], stop: StopRequest) -> None:
     for member in members:
         while is_training(member.path) and not stop:
             if time.monotonic() > until:
-                raise in_training(member.path)
+                raise RunError(f"run {member.path} is being trained by another process: wait for it, or stop it first.")
             time.sleep(0.1)

@@ -12,14 +12,12 @@ import sys
 import threading
 import traceback
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
 from etude import recipes
 from etude.errors import EtudeError, Interrupted
 from etude.runs import Run
-from etude.runs.lock import is_training
 from etude.training import Display, resume, train
 
 
@@ -36,7 +34,7 @@ def main() -> None:
 
 
 def work(job: dict[str, Any]) -> dict[str, str]:
-    """Train the run of a job, or go on with it; a failure is written into its state and into the answer."""
+    """Train the run of a job, or go on with it."""
     path = Path(job["path"])
     try:
         if (path / "recipe.json").is_file():
@@ -56,20 +54,12 @@ def work(job: dict[str, Any]) -> dict[str, str]:
     except Interrupted as error:
         return {"interrupted": str(error)}
     except EtudeError as error:
-        return fail(path, str(error))
+        return {"error": str(error)}
     except Exception as error:  # a bug of ours fails this run, not the others
         traceback.print_exc()
-        return fail(path, f"{type(error).__name__}: {' '.join(str(error).split())} (see {path.parent / 'workers.log'})")
+        text = " ".join(str(error).split())
+        return {"error": f"{type(error).__name__}: {text} (see {path.parent / 'workers.log'})"}
     return {}
-
-
-def fail(path: Path, message: str) -> dict[str, str]:
-    """Note a failure in the run's state, unless the run never began or another process trains it."""
-    with suppress(EtudeError):
-        if (path / "recipe.json").is_file() and not is_training(path):
-            run = Run(path)
-            run.write_state(replace(run.state, status="failed", error=message))
-    return {"error": message}
 
 
 def _listen(stdin: TextIO, jobs: "queue.SimpleQueue[str]") -> None:

@@ -43,10 +43,7 @@ def train(
     data_dir = Path(data_dir) if data_dir else None
     execution = choose_execution(device=device, threads=threads)
     dataset = load_dataset(recipe.data, data_dir=data_dir, image_size=recipe.image_size)
-    splits = make_splits(recipe, dataset)
-    require_a_step(recipe, splits.train)
-    with torch.device("meta"):  # no memory, no time: only whether the networks fit the images, before there is a run
-        build_networks(recipe, image_shape=dataset.image_shape, num_classes=len(dataset.class_names))
+    splits = checked_splits(recipe, dataset)
     run = create_run(
         recipe,
         name=name,
@@ -59,6 +56,15 @@ def train(
     )
     fit(run, splits, execution=execution, display=display or Display())
     return run
+
+
+def checked_splits(recipe: Recipe, dataset: Dataset) -> Splits:
+    """The splits of a run; `UsageError` where they are too small for a step, or the networks do not fit the images."""
+    splits = make_splits(recipe, dataset)
+    require_a_step(recipe, splits.train)
+    with torch.device("meta"):  # no memory, no time: only whether the networks fit the images, before there is a run
+        build_networks(recipe, image_shape=dataset.image_shape, num_classes=len(dataset.class_names))
+    return splits
 
 
 def with_absolute_folder(recipe: Recipe) -> Recipe:
