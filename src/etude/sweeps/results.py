@@ -107,7 +107,7 @@ class Results:
         if self.measure.note:
             return self.measure.note
         if len({subject_of(result.cell.recipe) for result in self.cells}) > 1:
-            return "No best cell is chosen: the cells are of different images."
+            return "No best cell is chosen: the cells are of different images, or score pixels differently."
         if self.unfinished:
             return "No best cell is chosen before all runs have ended."
         if not whole:
