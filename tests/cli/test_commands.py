@@ -178,7 +178,8 @@ MISTAKES = {
     "train vae --data digits --threads 0": "--threads 0 (allowed: 1 to 1024; this machine has "
     f"{os.cpu_count()} cores).",
     "train mine.toml": "cannot read recipe mine.toml: no such file or directory.",
-    "show": f"Missing from etude show: RUN The run's name or folder. (required); `etude show --help` {ALLOWED}",
+    "show": "Missing from etude show: RUN The run's or the sweep's name or folder. (required); "
+    f"`etude show --help` {ALLOWED}",
     "show nothing": "no run 'nothing' here or in runs: `etude runs` lists 0.",
     "resume nothing": "no run 'nothing' here or in runs: `etude runs` lists 0.",
     "sample RUNS/lenet": "run lenet is of a lenet and cannot sample: choose a run of a GAN or VAE.",
