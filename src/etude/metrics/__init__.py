@@ -15,6 +15,7 @@ from etude.metrics.intervals import bootstrap_interval, summarize, wilson_interv
 from etude.metrics.kid import kernel_distance
 from etude.metrics.latents import active_latents, aggregate_posterior
 from etude.metrics.likelihood import (
+    ElboTerms,
     binarize,
     bits_per_dimension,
     elbo_terms,
@@ -25,6 +26,7 @@ from etude.metrics.prdc import density_coverage, prdc, precision_recall
 from etude.metrics.probes import linear_probe, nearest_neighbours_probe
 
 __all__ = [
+    "ElboTerms",
     "accuracy",
     "active_latents",
     "aggregate_posterior",

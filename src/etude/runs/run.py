@@ -181,14 +181,24 @@ class Run:
             raise UsageError(f"latents of shape {tuple(z.shape)}; run {self.name} decodes (N, {network.latent_dim}).")
         return torch.cat([network.decode(part, part_labels) for part, part_labels in self._parts(z, labels)])
 
-    @torch.no_grad()
     def classify(self, images: "ArrayLike | Tensor") -> Tensor:
         """Class probabilities, (N, number of classes)."""
+        return self.logits(images).softmax(dim=1)
+
+    @torch.no_grad()
+    def logits(self, images: "ArrayLike | Tensor") -> Tensor:
+        """A classifier's scores before the softmax, (N, number of classes)."""
         if self.recipe.family != "classifier":
             raise self._cannot("classify", "a classifier")
         network = self.model
         images = self._images(images) * 2 - 1  # trained on Normalize(mean 0.5, std 0.5)
-        return torch.cat([network(part).softmax(dim=1) for part in images.split(IMAGES_AT_ONCE)])
+        return torch.cat([network(part) for part in images.split(IMAGES_AT_ONCE)])
+
+    def measure(self, *, data_dir: Path | None = None, **settings: Any) -> dict[str, Any]:
+        """Every metric that fits the run, by name, as `etude.measure.measure`; `settings` are its `Settings`."""
+        from etude.measure import Settings, measure  # the one import from a lower line of the house
+
+        return measure(self, Settings(**settings), data_dir=data_dir)
 
     def label_index(self, label: int | str) -> int:
         """The index of a class given by its name or its index; `UsageError` names the classes."""

@@ -1,7 +1,6 @@
 """Starting a run from a recipe, and resuming one."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +74,7 @@ def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | N
     if state.status == "failed":
         raise RunError(f"run {run.path} failed, and would do so again: {state.error}")
     dataset = run.dataset(Path(data_dir) if data_dir else None)
-    if _digest(dataset) != run.configuration["dataset"]["digest"]:
+    if dataset.digest() != run.configuration["dataset"]["digest"]:
         raise DataError(
             f"the images of {run.recipe.data} are not those that run {run.path} began with: "
             "restore them, or name their folder with --data-dir."
@@ -95,14 +94,5 @@ def _describe_data(dataset: Dataset, splits: Splits, data_dir: Path | None) -> d
         "validation_images": len(splits.validation),
         "test_images": len(splits.test),
         "data_dir": str(data_dir.absolute()) if data_dir else None,
-        "digest": _digest(dataset),
+        "digest": dataset.digest(),
     }
-
-
-def _digest(dataset: Dataset) -> str:
-    """A checksum of every image and label, by which a resumed run knows its data again."""
-    digest = hashlib.blake2b(digest_size=16)
-    for split in (dataset.train, dataset.test):
-        digest.update(split.images.numpy().data)
-        digest.update(split.labels.numpy().data)
-    return digest.hexdigest()
