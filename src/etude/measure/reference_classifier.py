@@ -31,7 +31,7 @@ def reference_recipe(data: str, *, image_size: int | None, num_images: int) -> C
         image_size=image_size,
         epochs=math.ceil(IMAGES_SEEN / num_images),
         batch_size=BATCH_SIZE,
-        optimizer=Optimizer(name="adam", learning_rate=1e-3, schedule="cosine"),
+        optimizer=Optimizer(name="adam", learning_rate=2e-3, schedule="cosine"),
     )
 
 
