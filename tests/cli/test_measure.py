@@ -39,7 +39,7 @@ def test_the_table_has_value_floor_and_number_of_images(folder: Path, capsys: py
     assert main(["measure", "vae", "--runs-dir", str(folder), *words]) == 0
     shown = capsys.readouterr()
     lines = [line.split() for line in shown.out.splitlines()]
-    assert lines[0] == ["vae", "at", "step", "46,", "digits,", "test", "images,", "seed", "0"]
+    assert lines[0] == ["vae", "at", "step", "46", "(the", "last),", "digits:", "test", "images,", "seed", "0"]
     assert lines[1][0] == "features:"
     assert lines[1][2:4] == ["test", "accuracy"]
     assert lines[3] == ["metric", "value", "floor", "95%", "interval", "images"]
@@ -63,13 +63,20 @@ def test_the_first_time_says_that_it_trains_a_classifier(
 def test_a_classifier_has_intervals(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["measure", "lenet", "--runs-dir", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "lenet at step 337, digits, test images, seed 0"
+    assert lines[0] == "lenet at step 337 (the last), digits: test images, seed 0"
     assert lines[2].split() == ["metric", "value", "95%", "interval", "images"]
     rows = {line.split()[0]: line for line in lines[3:] if line}
     assert {"accuracy", "top_k_accuracy", "class_accuracy", "nll_nats", "brier", "ece", "temperature"} <= set(rows)
     assert "k = 3" in rows["top_k_accuracy"]
     assert "fitted on validation; test nll" in rows["temperature"]
     assert "–" in rows["accuracy"]
+
+
+def test_the_checkpoint_that_validation_chose(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["measure", str(folder / "lenet"), "--metrics", "accuracy"]
+    for which, shown in (("best", "337 (the best by validation)"), ("337", "337")):
+        assert main([*words, "--checkpoint", which]) == 0
+        assert capsys.readouterr().out.startswith(f"lenet at step {shown}, digits: test images")
 
 
 @pytest.mark.parametrize(
@@ -79,6 +86,8 @@ def test_a_classifier_has_intervals(folder: Path, capsys: pytest.CaptureFixture[
         (["lenet", "--metrics", "fid"], "metric 'fid' does not fit run lenet, a lenet: choose from accuracy, "),
         (["lenett"], "no run 'lenett' here or in FOLDER: did you mean 'lenet'? `etude runs` lists 2."),
         (["vae", "--features", "net.py:N"], "--features net.py:N: no such file; name a Python file that defines a "),
+        (["vae", "--checkpoint", "best"], "run vae has no best checkpoint: it held no images out; use 'last'."),
+        (["lenet", "--checkpoint", "3"], "run lenet has no checkpoint 3: choose from last, best, [337]."),
         (["vae", "--num-samples", "1"], "out of range: --num-samples 1 (allowed: at least 10)."),
     ],
 )

@@ -1,7 +1,6 @@
 """Briefly trained runs on the embedded digits, and a cache folder of the tests' own."""
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,11 +27,10 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _quick_classifier(_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _quick_classifier(_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Training of the reference classifier on few images, once for all tests, in a cache of their own."""
     monkeypatch.setattr(reference_classifier, "IMAGES_SEEN", 12_000)
     monkeypatch.setattr(reference_classifier, "cache_folder", lambda: _cache)
-    yield
 
 
 @pytest.fixture

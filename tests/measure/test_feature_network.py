@@ -123,8 +123,8 @@ def test_the_name_changes_with_the_file(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Flat", "gives shape (20, 1, 28, 28) for 20 images; allowed: (20, features), one row an image: flatten or pool "
-                 "the rest."),
+        ("Flat", "gives shape (20, 1, 28, 28) for 20 images; allowed: (20, features), one row an image: flatten or "
+                 "pool the rest."),
         ("Pair", "gives a tuple; allowed: a tensor (images, features)."),
         ("Broken", "fails on images of shape (20, 1, 28, 28): RuntimeError: mat1 and mat2 shapes cannot be multiplied "
                    "(20x784 and 5x3)."),
@@ -141,20 +141,20 @@ def test_features_of_a_wrong_kind(file: Path, name: str, message: str) -> None:
     ("choice", "message"),
     [
         ("autp", "--features autp (allowed: auto, inception, or FILE.py:Name, a torch module in a file)."),
-        ("FILE", "--features FILE (allowed: auto, inception, or FILE.py:Name, a torch module in a file)."),
+        ("MINE", "--features MINE (allowed: auto, inception, or FILE.py:Name, a torch module in a file)."),
         ("nowhere.py:Net", "--features nowhere.py:Net: no such file; name a Python file that defines a torch module."),
-        ("FILE:Poold", "unknown name in FILE:: did you mean 'Pooled'? Choose from Broken, Flat, Needs, Pair, Pooled, "
-                       "ready."),
-        ("FILE:number", "--features FILE:number is no torch module but a int; allowed: a torch.nn.Module, or a class or "
-                        "function that makes one without arguments."),
-        ("FILE:Needs", "--features FILE:Needs does not run: TypeError: Needs.__init__() missing 1 required positional "
+        ("MINE:Poold", "unknown name in MINE: 'Poold': did you mean 'Pooled'? Choose from Broken, Flat, Needs, Pair, "
+                        "Pooled, ready."),
+        ("MINE:number", "--features MINE:number is no torch module but a int; allowed: a torch.nn.Module, or a class "
+                        "or function that makes one without arguments."),
+        ("MINE:Needs", "--features MINE:Needs does not run: TypeError: Needs.__init__() missing 1 required positional "
                        "argument: 'size'."),
     ],
 )  # fmt: skip
 def test_a_wrong_choice(file: Path, choice: str, message: str) -> None:
     with pytest.raises(UsageError) as error:
-        network(choice.replace("FILE", str(file)))
-    assert str(error.value) == message.replace("FILE", str(file))
+        network(choice.replace("MINE", str(file)))
+    assert str(error.value) == message.replace("MINE", str(file))
 
 
 def test_a_file_that_does_not_run(file: Path) -> None:
@@ -167,12 +167,14 @@ def test_a_file_that_does_not_run(file: Path) -> None:
 
 
 def test_inception_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch_fidelity", None)
+    monkeypatch.setitem(sys.modules, "torch_fidelity", ModuleType("torch_fidelity"))
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
     with pytest.raises(DataError) as error:
         network("inception")
     assert str(error.value) == (
-        "--features inception needs the package torch-fidelity (ModuleNotFoundError: import of torch_fidelity halted; "
-        "None in sys.modules): `pip install torch-fidelity`, or leave --features out."
+        "--features inception needs the package torch-fidelity (ModuleNotFoundError: import of "
+        "torch_fidelity.feature_extractor_inceptionv3 halted; None in sys.modules): `pip install torch-fidelity`, "
+        "or leave --features out."
     )
 
 

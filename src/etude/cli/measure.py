@@ -18,6 +18,7 @@ def measure(
     binarize: Literal["none", "static", "dynamic", "threshold"] = "none",
     num_importance: int = 1000,
     num_likelihood_images: int = 500,
+    checkpoint: str = "last",
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
     json: bool = False,
@@ -37,6 +38,7 @@ def measure(
         binarize: How the pixels that a VAE is scored on become 0 or 1; only then nats are a likelihood.
         num_importance: Latents drawn per image for nll_nats.
         num_likelihood_images: Test images for nll_nats, at most.
+        checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.
         runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
         json: Print one JSON object on stdout.
@@ -55,7 +57,9 @@ def measure(
         num_importance=num_importance,
         num_likelihood_images=num_likelihood_images,
     )
-    results = measure_run(load(run, runs_dir=runs_dir), settings, data_dir=data_dir)
+    which = int(checkpoint) if checkpoint.isdecimal() else checkpoint
+    opened = load(run, runs_dir=runs_dir, checkpoint=which)
+    results = measure_run(opened, settings, data_dir=data_dir)
     if json:
         print(json_format.dumps(results, ensure_ascii=False))
     else:
@@ -67,7 +71,10 @@ def _print_table(results: dict[str, Any]) -> None:
     from rich.table import Table
 
     about = results["about"]
-    print(f"{about['run']} at step {about['step']:,}, {about['data']}, {about['split']} images, seed {about['seed']}")
+    which = {"last": " (the last)", "best": " (the best by validation)"}.get(about["checkpoint"], "")
+    print(
+        f"{about['run']} at step {about['step']:,}{which}, {about['data']}: {about['split']} images, seed {about['seed']}"
+    )
     if network := about.get("features"):
         accuracy = network["test_accuracy"]
         print(f"features: {network['name']}" + ("" if accuracy is None else f", test accuracy {accuracy:.3f}"))

@@ -42,6 +42,7 @@ METRICS = (
     Metric(name="recall", about="real that could be generated", compute=image_sets.recall, **_SETS),
     Metric(name="density", about="how near to many real ones", compute=image_sets.density, **_SETS),
     Metric(name="coverage", about="real with a generated nearby", compute=image_sets.coverage, **_SETS),
+    Metric(name="authenticity", about="no copy of a training image", compute=image_sets.share_of_own, **_SETS),
     Metric(name="classifier_score", about="clear and varied classes", compute=image_sets.score_of_classifier, **_SETS),
     Metric(
         name="nll_nats", about="−log p(image), upper bound", compute=likelihood.nll_nats, networks=_VAES,
@@ -99,7 +100,7 @@ def chosen(run: Run, settings: Settings) -> list[Metric]:
         return [metric for metric in fits.values() if not metric.on_request or metric.name in extra]
     for name in settings.metrics:
         if name not in {metric.name for metric in METRICS}:
-            raise unknown("metric", name, {metric.name for metric in METRICS}, hint="docs/measure.md describes them")
+            raise unknown("metric", name, {metric.name for metric in METRICS}, hint="docs/metrics.md describes them")
         if name not in fits:
             raise _does_not_fit(name, run, list(fits))
     if settings.extrapolate and "fid_infinity" not in fits:

@@ -4,7 +4,13 @@ from typing import Any
 
 from etude.errors import UsageError
 from etude.measure.subject import Subject
-from etude.metrics import classifier_score, extrapolated_frechet_distance, frechet_distance, kernel_distance
+from etude.metrics import (
+    authenticity,
+    classifier_score,
+    extrapolated_frechet_distance,
+    frechet_distance,
+    kernel_distance,
+)
 
 NUM_SUBSETS, SUBSET_SIZE = 100, 1000
 
@@ -62,6 +68,13 @@ def density(subject: Subject) -> dict[str, Any]:
 def coverage(subject: Subject) -> dict[str, Any]:
     """Share of real images with a generated one nearby."""
     return _of_neighbours(subject, 1, "coverage")
+
+
+def share_of_own(subject: Subject) -> dict[str, Any]:
+    """Share of generated images that copy no training image; its floor is that of the test images, copies of none."""
+    training = subject.training.values
+    floor = authenticity(training, subject.real.values)
+    return {**_scored(subject, authenticity(training, subject.generated.values), floor), "num_training": len(training)}
 
 
 def score_of_classifier(subject: Subject) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from etude.metrics import (
     wilson_interval,
 )
 
-MAX_BAYES_IMAGES, MAX_BAYES_IMPORTANCE = 200, 100
-"""Bayes' rule takes as many bounds an image as there are classes."""
+MAX_BAYES_IMPORTANCE = 50
+"""Bayes' rule takes a bound for each class, and needs to tell them apart by many nats only."""
 
 
 def nll_nats(subject: Subject) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def negative_elbo_nats(subject: Subject) -> dict[str, Any]:
 
 def bayes_accuracy(subject: Subject) -> dict[str, Any]:
     """Accuracy of a class-conditional autoencoder as a classifier, by Bayes' rule with a uniform prior."""
-    num_images = min(subject.num_likelihood_images, MAX_BAYES_IMAGES)
+    num_images = subject.num_likelihood_images
     num_importance = min(subject.settings.num_importance, MAX_BAYES_IMPORTANCE)
     likelihoods = class_log_likelihoods(
         subject.vae, subject.scored_pixels[:num_images], num_classes=subject.num_classes,

@@ -34,7 +34,8 @@ def measure(
     A metric is a dictionary with its `value`, and what belongs to it: `floor`, `interval`, `num_samples`, `features`.
     Under "about" stands what was measured; under "notes" what the reader must know, such as metrics that were left
     out and why. A metric asked for by name that cannot be computed is a `UsageError`. Images are those of the test
-    split; a temperature is fitted on the validation split. `say` is told what takes long.
+    split, which only reports; the validation split chooses: the run's best checkpoint, the temperature. `say` is told
+    what takes long.
     """
     settings = settings or Settings()
     metrics = chosen(run, settings)
@@ -65,6 +66,7 @@ def measure(
         notes.append(f"the images of {dataset.name} here are not those that run {run.name} was trained on.")
     about = {
         "run": run.name,
+        "checkpoint": run.which_checkpoint,
         "step": int(weights.parent.name.removeprefix("step-")),
         "data": dataset.name,
         "split": "test",

@@ -78,15 +78,20 @@ class Subject:
         return _take(train, order[: self.num_samples])
 
     @cached_property
-    def validation(self) -> Split:
-        """The images that the run held out of its training."""
+    def training_and_validation(self) -> tuple[Split, Split]:
+        """The images that the run was trained on, and those that it held out."""
         recipe = self.run.recipe
         return hold_out(
             self.dataset.train,
             train_images=recipe.train_images,
             validation_images=recipe.validation_images,
             seed=recipe.seed,
-        )[1]
+        )
+
+    @property
+    def validation(self) -> Split:
+        """The images that the run held out of its training."""
+        return self.training_and_validation[1]
 
     # Sets of images -------------------------------------------------------------------------------------------------
 
@@ -105,6 +110,11 @@ class Subject:
         """Features of as many images from the run."""
         images = self.run.sample(self.num_samples, seed=self.settings.seed)
         return self.feature_network.of(images, what="generated")
+
+    @cached_property
+    def training(self) -> Features:
+        """Features of all images that the run was trained on."""
+        return self.feature_network.of(self.training_and_validation[0].images, what="training")
 
     @cached_property
     def floor_pool(self) -> Features:

@@ -5,6 +5,7 @@ What a metric means, its range and its pitfalls: docs/metrics.md.
 """
 
 from etude.metrics.accuracy import accuracy, class_accuracy, confusion_matrix, top_k_accuracy
+from etude.metrics.authenticity import authenticity
 from etude.metrics.bayes import class_log_likelihoods, class_log_posterior
 from etude.metrics.calibration import brier_score, fit_temperature, negative_log_likelihood, reliability
 from etude.metrics.classifier_score import classifier_score
@@ -30,6 +31,7 @@ __all__ = [
     "accuracy",
     "active_latents",
     "aggregate_posterior",
+    "authenticity",
     "binarize",
     "bits_per_dimension",
     "bootstrap_interval",

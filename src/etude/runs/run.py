@@ -62,7 +62,7 @@ class Run:
     def __init__(self, path: Path, *, checkpoint: int | str = "last") -> None:
         self.path = path
         self.name = path.name
-        self._which = checkpoint
+        self.which_checkpoint = checkpoint
         self.configuration = read_configuration(path)
         self.recipe: Recipe = recipes.from_dict(self.configuration["recipe"], source=str(path / "recipe.json"))
         dataset = self.configuration["dataset"]
@@ -131,16 +131,16 @@ class Run:
         steps = checkpoint.list_steps(folder)
         if not steps:
             raise RunError(f"run {self.name} has no checkpoint yet: train on with `etude resume {self.path}`.")
-        if self._which == "last":
+        if self.which_checkpoint == "last":
             return folder / f"step-{steps[-1]}"
-        if self._which == "best":
+        if self.which_checkpoint == "best":
             best = checkpoint.load_progress(folder / f"step-{steps[-1]}").best
             if best is None:
                 raise RunError(f"run {self.name} has no best checkpoint: it held no images out; use 'last'.")
             return folder / f"step-{best.step}"
-        if self._which in steps:
-            return folder / f"step-{self._which}"
-        raise RunError(f"run {self.name} has no checkpoint {self._which!r}: choose from last, best, {steps}.")
+        if self.which_checkpoint in steps:
+            return folder / f"step-{self.which_checkpoint}"
+        raise RunError(f"run {self.name} has no checkpoint {self.which_checkpoint!r}: choose from last, best, {steps}.")
 
     @torch.no_grad()
     def sample(self, num_samples: int, *, seed: int = 0, labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
