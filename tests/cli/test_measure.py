@@ -87,7 +87,7 @@ def test_the_checkpoint_that_validation_chose(folder: Path, capsys: pytest.Captu
         (["lenett"], "no run 'lenett' here or in FOLDER: did you mean 'lenet'? `etude runs` lists 2."),
         (["vae", "--features", "net.py:N"], "--features net.py:N: no such file; name a Python file that defines a "),
         (["vae", "--checkpoint", "best"], "run vae has no best checkpoint: it held no images out; use 'last'."),
-        (["lenet", "--checkpoint", "3"], "run lenet has no checkpoint 3: choose from last, best, [337]."),
+        (["lenet", "--checkpoint", "3"], "run lenet has no checkpoint 3: choose from last, best, [0, 337]."),
         (["vae", "--num-samples", "1"], "out of range: --num-samples 1 (allowed: at least 10)."),
     ],
 )

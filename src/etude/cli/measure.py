@@ -72,9 +72,8 @@ def _print_table(results: dict[str, Any]) -> None:
 
     about = results["about"]
     which = {"last": " (the last)", "best": " (the best by validation)"}.get(about["checkpoint"], "")
-    print(
-        f"{about['run']} at step {about['step']:,}{which}, {about['data']}: {about['split']} images, seed {about['seed']}"
-    )
+    images = f"{about['data']}: {about['split']} images"
+    print(f"{about['run']} at step {about['step']:,}{which}, {images}, seed {about['seed']}")
     if network := about.get("features"):
         accuracy = network["test_accuracy"]
         print(f"features: {network['name']}" + ("" if accuracy is None else f", test accuracy {accuracy:.3f}"))

@@ -5,7 +5,6 @@ Alaa et al. 2022, "How faithful is your synthetic data?", section 3.3 and eq. 8.
 
 import numpy as np
 
-from etude.errors import UsageError
 from etude.metrics.arguments import Array, feature_pair
 from etude.metrics.prdc import TIE, squared_distances
 
@@ -18,18 +17,16 @@ def authenticity(training: Array, generated: Array) -> float:
     trained on, for a copy of one that is left out passes for new. An exact copy is always found, unless the training
     set holds the sample twice.
     """
-    training, generated = feature_pair(training, generated)
-    if len(training) < 2:
-        raise UsageError(f"training has {len(training)} sample; authenticity needs at least 2.")
-    mean = training.mean(axis=0)  # distances stay, and |x|² + |y|² - 2 x·y loses fewer digits
-    training, generated = training - mean, generated - mean
-    nearest, to_nearest = np.empty(len(generated), np.int64), np.empty(len(generated))
-    for block, distances in squared_distances(generated, training):
+    real, others = feature_pair(training, generated)
+    mean = real.mean(axis=0)  # distances stay, and |x|² + |y|² - 2 x·y loses fewer digits
+    real, others = real - mean, others - mean
+    nearest, to_nearest = np.empty(len(others), np.int64), np.empty(len(others))
+    for block, distances in squared_distances(others, real):
         nearest[block] = distances.argmin(axis=1)
         to_nearest[block] = distances.min(axis=1)
     owners, owner_of = np.unique(nearest, return_inverse=True)
     to_other = np.empty(len(owners))  # from such a training sample to the next one
-    for block, distances in squared_distances(training[owners], training, tie=TIE):
+    for block, distances in squared_distances(real[owners], real, tie=TIE):
         distances[np.arange(len(distances)), owners[block]] = np.inf  # not itself
         to_other[block] = distances.min(axis=1)
     return float((to_nearest > to_other[owner_of]).mean())
