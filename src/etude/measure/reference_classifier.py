@@ -14,7 +14,7 @@ from etude.errors import UsageError
 from etude.models import LeNet
 from etude.recipes import Classifier, Optimizer
 from etude.runs import Run
-from etude.training import Display, resume, train
+from etude.training import Display, train_once
 
 BATCH_SIZE = 64
 IMAGES_SEEN = 180_000
@@ -43,9 +43,7 @@ def reference_name(recipe: Classifier, dataset: Dataset) -> str:
     return f"lenet-{short}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 
-def reference_run(
-    recipe: Classifier, name: str, *, data_dir: Path | None, say: Callable[[str], None], display: Display | None = None
-) -> Run:
+def reference_run(recipe: Classifier, name: str, *, data_dir: Path | None, say: Callable[[str], None]) -> Run:
     """The trained classifier's run, from the user's cache, or trained into it (about half a minute).
 
     On one processor thread, so that its weights do not depend on the number of cores. Training that was interrupted
@@ -55,15 +53,10 @@ def reference_run(
     path = folder / name
     if not (path / "recipe.json").is_file():
         say(f"training the classifier whose features compare images (once for {recipe.data}, kept in {path})")
-        return train(
-            recipe, name=name, runs_dir=folder, data_dir=data_dir, device="cpu", threads=1,
-            display=display or Display(quiet=True),
-        )  # fmt: skip
-    run = Run(path)
-    if run.state.status != "finished":
+    elif Run(path).state.status != "finished":
         say(f"going on with the training of the classifier in {path}")
-        return resume(run, data_dir=data_dir, display=display or Display(quiet=True))
-    return run
+    quiet = Display(quiet=True)
+    return train_once(recipe, name=name, runs_dir=folder, data_dir=data_dir, device="cpu", threads=1, display=quiet)
 
 
 def require_enough(dataset: Dataset) -> None:
