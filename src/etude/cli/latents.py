@@ -130,7 +130,8 @@ def _print_table(trained: "list[Trained]") -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no width: cut nothing
-    print("on the test images; nats per image" + (", mean ± standard deviation over seeds" if len(runs) > 1 else ""))
+    several = len({each.seed for each in trained}) > 1
+    print("on the test images; nats per image" + (", mean ± standard deviation over seeds" if several else ""))
     console.print(table)
-    if len(runs) == 1:
+    if not several:
         print("note: one run of each: how much another seed would differ is not known; --seeds 6 shows it.")
