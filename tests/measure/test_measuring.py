@@ -288,6 +288,7 @@ MISTAKES = [
         "fid_infinity, kid, linear_probe, nearest_neighbours_probe, negative_elbo_nats, nll_nats, precision, recall, "
         "temperature, top_k_accuracy; docs/metrics.md describes them.",
     ),
+    ("gan", {"metrics": "fid"}, "metrics is 'fid'; allowed: a list of names, such as ['fid', 'kid']."),
     (
         "gan", {"metrics": ("accuracy",)},
         "metric 'accuracy' does not fit run gan, a gan: choose from fid, fid_infinity, kid, precision, recall, "

@@ -40,7 +40,7 @@ def latent_effect(
     active.set(title="Latents in use", ylabel="latents", ylim=(0, None))
 
     _draw(distance, latent_dims, fid, "samples", BLUE, "o")
-    distance.axhline(fid_floor, linestyle="--", color=GREY, linewidth=1.3, label="real images")
+    distance.axhline(fid_floor, linestyle="--", color=GREY, linewidth=1.3, label=f"real images: {fid_floor:.2g}")
     distance.set(title="Samples from the prior", ylabel="Fréchet distance", ylim=(0, None))
 
     for axes in (nats, active, distance):

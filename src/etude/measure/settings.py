@@ -1,5 +1,6 @@
 """What a person may choose about a measurement."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -12,7 +13,7 @@ Binarize = Literal["none", "static", "dynamic", "threshold"]
 class Settings:
     """The settings of one measurement; every field is a flag of `etude measure`."""
 
-    metrics: tuple[str, ...] = ()
+    metrics: Sequence[str] = ()
     """Names of metrics; empty for all that fit the run."""
     num_samples: int = 10_000
     """Images on each side of a comparison, at most as many as the data has to test on."""
@@ -30,6 +31,8 @@ class Settings:
     """Test images that the importance-weighted bound is averaged over, at most."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.metrics, str):
+            raise UsageError(f"metrics is {self.metrics!r}; allowed: a list of names, such as ['fid', 'kid'].")
         if self.binarize not in get_args(Binarize):
             raise unknown("--binarize", self.binarize, get_args(Binarize))
         wrong = [

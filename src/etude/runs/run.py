@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -194,11 +194,11 @@ class Run:
         images = self._images(images) * 2 - 1  # trained on Normalize(mean 0.5, std 0.5)
         return torch.cat([network(part) for part in images.split(IMAGES_AT_ONCE)])
 
-    def measure(self, *, data_dir: Path | None = None, **settings: Any) -> dict[str, Any]:
+    def measure(self, *, data_dir: str | Path | None = None, **settings: Any) -> dict[str, Any]:
         """Every metric that fits the run, by name, as `etude.measure.measure`; `settings` are its `Settings`."""
         from etude.measure import Settings, measure  # the one import from a lower line of the house
 
-        return measure(self, Settings(**settings), data_dir=data_dir)
+        return measure(self, Settings(**settings), data_dir=Path(data_dir) if data_dir else None)
 
     def label_index(self, label: int | str) -> int:
         """The index of a class given by its name or its index; `UsageError` names the classes."""
