@@ -19,6 +19,8 @@ from etude.measure import Settings, fitting, measure
 from etude.measure.feature_network import Features
 from etude.measure.subject import Subject
 from etude.runs import Run
+from etude.runs.checkpoint import list_steps
+from etude.runs.splits import Splits
 from etude.runs.streams import stream
 
 SETS = ["fid", "kid", "precision", "recall", "density", "coverage", "authenticity", "classifier_score"]
@@ -223,7 +225,8 @@ def test_temperature_is_fitted_on_the_images_held_out(runs: dict[str, Run], monk
     logits = torch.randn(297, 10, generator=stream(0, "logits")) * 3
     monkeypatch.setattr(Run, "logits", lambda self, images: (seen.append(len(images)), logits[: len(images)])[1])
     labels = torch.where(torch.arange(297) % 3 > 0, logits.argmax(dim=1), torch.arange(297) % 10)
-    monkeypatch.setattr(Subject, "validation", Split(images=load("digits").train.images[:150], labels=labels[:150]))
+    held_out = Split(images=load("digits").train.images[:150], labels=labels[:150])
+    monkeypatch.setattr(Subject, "splits", Splits(held_out, held_out, held_out))
     result = measure(run, Settings(metrics=("temperature",)))["temperature"]
     assert sorted(seen) == [150, 297]
     assert result["value"] == metrics.fit_temperature(logits[:150], labels[:150])
@@ -245,11 +248,10 @@ def test_results_are_kept_by_content(runs: dict[str, Run], monkeypatch: pytest.M
         path.write_text("{half a fi")
     assert measure(run, Settings(metrics=("accuracy", "nll_nats"))) == first  # a damaged file is computed anew
 
-    weights = run.checkpoint_path() / "model.safetensors"
-    content = bytearray(weights.read_bytes())
-    content[-1] ^= 1
-    weights.write_bytes(content)
-    measure(Run(run.path), Settings(metrics=("accuracy",)))
+    earlier = next(
+        step for step in list_steps(run.path / "checkpoints") if f"step-{step}" != run.checkpoint_path().name
+    )
+    measure(Run(run.path, checkpoint=earlier), Settings(metrics=("accuracy",)))  # other weights
     assert len(list((run.path / "measures").glob("accuracy-*"))) == 2
 
 

@@ -73,7 +73,7 @@ def calibration_error(subject: Subject) -> dict[str, Any]:
 
 def temperature(subject: Subject) -> dict[str, Any]:
     """The temperature that fits the validation images best, and what it does to the test images."""
-    validation = subject.validation
+    validation = subject.splits.validation
     if not len(validation):
         raise UsageError(
             f"temperature is fitted on validation images, run {subject.run.name} held none out: train with "

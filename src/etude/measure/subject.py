@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from etude.data import Dataset, Split, hold_out
+from etude.data import Dataset, Split
 from etude.losses import bernoulli_from_logits, gaussian
 from etude.measure.feature_network import FeatureNetwork, Features, FeatureSource
 from etude.measure.settings import Settings
@@ -18,6 +18,7 @@ from etude.metrics.prdc import DensityCoverage, PrecisionRecall
 from etude.models import VAE
 from etude.recipes import Variational
 from etude.runs import Run
+from etude.runs.splits import Splits, make_splits
 from etude.runs.streams import stream, stream_seed
 
 IMAGES_AT_ONCE = 500
@@ -78,20 +79,9 @@ class Subject:
         return _take(train, order[: self.num_samples])
 
     @cached_property
-    def training_and_validation(self) -> tuple[Split, Split]:
-        """The images that the run was trained on, and those that it held out."""
-        recipe = self.run.recipe
-        return hold_out(
-            self.dataset.train,
-            train_images=recipe.train_images,
-            validation_images=recipe.validation_images,
-            seed=recipe.seed,
-        )
-
-    @property
-    def validation(self) -> Split:
-        """The images that the run held out of its training."""
-        return self.training_and_validation[1]
+    def splits(self) -> Splits:
+        """The images that the run was trained on, that it held out, and that it is tested with."""
+        return make_splits(self.run.recipe, self.dataset)
 
     # Sets of images -------------------------------------------------------------------------------------------------
 
@@ -114,7 +104,7 @@ class Subject:
     @cached_property
     def training(self) -> Features:
         """Features of all images that the run was trained on."""
-        return self.feature_network.of(self.training_and_validation[0].images, what="training")
+        return self.feature_network.of(self.splits.train.images, what="training")
 
     @cached_property
     def floor_pool(self) -> Features:
