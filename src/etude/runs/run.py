@@ -6,6 +6,7 @@ metrics.jsonl    one line an event (see `events`)
 samples/*.png    pictures drawn while training
 checkpoints/     step-N folders (see `checkpoint`)
 figures/         pictures drawn after training
+measures/        results of `etude measure` (see `etude.measure`)
 """
 
 import json
