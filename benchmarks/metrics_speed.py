@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from etude.metrics import extrapolated_frechet_distance, frechet_distance, kernel_distance, prdc
+from etude.metrics import authenticity, extrapolated_frechet_distance, frechet_distance, kernel_distance, prdc
 
 
 def peak_gb() -> float:
@@ -24,7 +24,13 @@ def main() -> None:
     real = random.normal(size=(num_samples, num_features)).clip(min=0)
     generated = (1.05 * random.normal(size=(num_samples, num_features))).clip(min=0)
     print(f"{num_samples:,} against {num_samples:,} × {num_features}; start {peak_gb():.2f} GB")
-    measures: list[Callable[..., object]] = [frechet_distance, extrapolated_frechet_distance, kernel_distance, prdc]
+    measures: list[Callable[..., object]] = [
+        frechet_distance,
+        extrapolated_frechet_distance,
+        kernel_distance,
+        prdc,
+        authenticity,
+    ]
     for measure in measures:
         wall, processor = time.perf_counter(), time.process_time()
         measure(real, generated)

@@ -146,7 +146,7 @@ def test_recipes_are_listed_printed_and_saved(capsys: pytest.CaptureFixture[str]
 def test_figures_of_a_run_are_listed_and_drawn(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["figure", str(folder / "lenet")]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "losses", "confusion", "per-class-accuracy",
+        "losses", "confusion", "per-class-accuracy", "reliability",
     ]  # fmt: skip
     assert main(["figure", str(folder / "lenet"), "confusion"]) == 0
     drawn = capsys.readouterr().out.splitlines()

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from etude.data import load
 from etude.errors import DataError
-from etude.metrics import frechet_distance, kernel_distance, prdc
+from etude.metrics import authenticity, frechet_distance, kernel_distance, prdc
 from etude.models import LeNet
 
 
@@ -131,6 +131,18 @@ def test_a_copy_of_the_real_images_looks_perfect_to_all_of_them(digits: Digits) 
     assert found.kid < 0.001
     assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
     assert found.density == pytest.approx(1, abs=1e-12)
+
+
+def test_a_copy_of_the_training_images_is_told_from_new_ones_by_authenticity_alone(digits: Digits) -> None:
+    training, new = digits.features(digits.other), digits.features(digits.real)
+    assert authenticity(training, training) == 0
+    floor = authenticity(training, new)
+    assert floor == pytest.approx(0.53, abs=0.05)
+    half = torch.cat([training[:1250], new[:1250]])
+    assert authenticity(training, half) == pytest.approx(floor / 2, abs=0.03)
+    noise = 0.1 * torch.randn(digits.other.shape, generator=torch.Generator().manual_seed(0))
+    little_changed = digits.features((digits.other + noise).clamp(0, 1))
+    assert authenticity(training, little_changed) < floor - 0.15
 
 
 def test_uniform_noise_scores_nothing_but_may_have_precision(digits: Digits, floor: Scores) -> None:

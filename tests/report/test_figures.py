@@ -66,7 +66,7 @@ def colour_data(num_classes: int = 3, num_images: int = 60) -> Dataset:
 
 
 FITTING = {
-    "lenet": ["losses", "confusion", "per-class-accuracy"],
+    "lenet": ["losses", "confusion", "per-class-accuracy", "reliability"],
     "gan": ["losses", "samples", "evolution"],
     "dcgan": ["losses", "samples", "evolution"],
     "vae": VAE_FIGURES,
@@ -220,7 +220,7 @@ def test_unknown_figure(tmp_path: Path) -> None:
         draw(run, "latent-plan")
     assert str(caught.value) == (
         "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from confusion, evolution, interpolation, "
-        "latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, samples, styles."
+        "latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, reliability, samples, styles."
     )
     assert not (run.path / "figures").exists()
 

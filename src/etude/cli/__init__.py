@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from etude.cli import data, figure, inspect, runs, solve, sweep, train, verify
+from etude.cli import data, figure, inspect, latents, measure, runs, solve, sweep, train, verify
 from etude.cli.parse import parse_call
 from etude.errors import EtudeError, unknown
 
@@ -12,7 +12,7 @@ Command = Callable[..., object]
 COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Train": {"recipes": runs.recipes, "train": train.train, "sweep": sweep.sweep, "resume": train.resume},
     "Look": {"runs": runs.runs, "show": runs.show, "sample": runs.sample, "figure": figure.figure},
-    "Compare": {"compare": sweep.compare},
+    "Measure": {"measure": measure.measure, "latents": latents.latents, "compare": sweep.compare},
     "Inspect": {"inspect": inspect.inspect, "solve": {"conv": solve.solve_conv}, "derive": solve.derive},
     "Data": {"data": {"": data.list_data, "fetch": data.fetch, "show": data.show}},
     "Check": {"verify": verify.verify},

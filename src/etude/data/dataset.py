@@ -1,5 +1,6 @@
 """Images in memory: a split, a data set of two of them, and the validation images held out of one."""
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -40,6 +41,14 @@ class Dataset:
         """(C, H, W) of every image."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+    def digest(self) -> str:
+        """A checksum of every image and label, by which a run knows its data again."""
+        digest = hashlib.blake2b(digest_size=16)
+        for split in (self.train, self.test):
+            digest.update(split.images.numpy().data)
+            digest.update(split.labels.numpy().data)
+        return digest.hexdigest()
 
 
 def hold_out(

@@ -5,6 +5,7 @@ What a metric means, its range and its pitfalls: docs/metrics.md.
 """
 
 from etude.metrics.accuracy import accuracy, class_accuracy, confusion_matrix, top_k_accuracy
+from etude.metrics.authenticity import authenticity
 from etude.metrics.bayes import class_log_likelihoods, class_log_posterior
 from etude.metrics.calibration import brier_score, fit_temperature, negative_log_likelihood, reliability
 from etude.metrics.classifier_score import classifier_score
@@ -15,6 +16,7 @@ from etude.metrics.intervals import bootstrap_interval, summarize, wilson_interv
 from etude.metrics.kid import kernel_distance
 from etude.metrics.latents import active_latents, aggregate_posterior
 from etude.metrics.likelihood import (
+    ElboTerms,
     binarize,
     bits_per_dimension,
     elbo_terms,
@@ -25,9 +27,11 @@ from etude.metrics.prdc import density_coverage, prdc, precision_recall
 from etude.metrics.probes import linear_probe, nearest_neighbours_probe
 
 __all__ = [
+    "ElboTerms",
     "accuracy",
     "active_latents",
     "aggregate_posterior",
+    "authenticity",
     "binarize",
     "bits_per_dimension",
     "bootstrap_interval",

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from etude.errors import UsageError
 from etude.losses import bernoulli_from_logits
 from etude.metrics.arguments import Seed, generator_of, require_range
-from etude.metrics.likelihood import Reconstruction, importance_weighted_bound
+from etude.metrics.likelihood import MAX_DECODED, Reconstruction, importance_weighted_bound
 
 
 def class_log_likelihoods(
@@ -17,7 +17,7 @@ def class_log_likelihoods(
     num_samples: int,
     seed: Seed,
     reconstruction: Reconstruction = bernoulli_from_logits,
-    max_decoded: int = 4000,
+    max_decoded: int = MAX_DECODED,
 ) -> Tensor:
     """log p(image | class) in nats under each class, (N, num_classes) float64: importance-weighted lower bounds.
 

@@ -34,10 +34,10 @@ def kernel_distance(
 ) -> KernelDistance:
     """The mean unbiased squared discrepancy over random subsets; 0 on average for equal distributions, also below.
 
-    `real` and `generated` are features (num_samples, num_features). `standardize` first shifts and scales every
-    feature to mean 0 and variance 1 over the real rows (features that are constant there are only shifted): the cubic
-    kernel explodes on raw features of a large scale. Published Inception distances use raw features
-    (`standardize=False`). `subset_size` is cut to the smaller set.
+    `real` and `generated` are features (num_samples, num_features). `standardize` first shifts the features to mean 0
+    and divides all of them by one number, so that their mean variance is 1, both over the real rows: the cubic kernel
+    explodes on raw features of a large scale. Published Inception distances use raw features (`standardize=False`).
+    `subset_size` is cut to the smaller set.
     """
     real, generated = feature_pair(real, generated)
     smaller = min(len(real), len(generated))
@@ -66,10 +66,13 @@ def squared_discrepancy(real: np.ndarray, generated: np.ndarray) -> float:
 
 
 def standardized(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both sets shifted and scaled so that the real features have mean 0 and variance 1; constant ones only shifted."""
-    mean, deviation = real.mean(axis=0), real.std(axis=0)
-    deviation = np.where((real == real[0]).all(axis=0), 1.0, deviation)
-    return (real - mean) / deviation, (generated - mean) / deviation
+    """Both sets shifted and scaled so that the real features have mean 0 each, and variance 1 on average.
+
+    One scale for all: a feature of its own scale that is 0 for all but a few images, as after a ReLU, would make those
+    few so large that the cube of them is all that counts.
+    """
+    mean, scale = real.mean(axis=0), np.sqrt(real.var(axis=0).mean())
+    return (real - mean) / scale, (generated - mean) / scale
 
 
 def _cubic_kernel(left: np.ndarray, right: np.ndarray) -> np.ndarray:

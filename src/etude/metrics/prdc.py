@@ -58,7 +58,7 @@ def prdc(real: Array, generated: Array, *, nearest_k: int = 5) -> tuple[Precisio
     num_balls = np.zeros(len(generated), np.int64)  # real balls that hold the generated sample
     covered = np.empty(len(real), bool)  # whether the real ball holds a generated sample
     recalled = np.empty(len(real), bool)  # whether a generated ball holds the real sample
-    for block, distances in _squared_distances(real, generated, tie=TIE):
+    for block, distances in squared_distances(real, generated, tie=TIE):
         inside = distances < real_radii[block, None]  # (rows, num_generated)
         num_balls += np.count_nonzero(inside, axis=0)
         covered[block] = inside.any(axis=1)
@@ -83,7 +83,7 @@ def _centred(real: Array, generated: Array, nearest_k: int) -> tuple[np.ndarray,
     return real - mean, generated - mean
 
 
-def _squared_distances(left: np.ndarray, right: np.ndarray, *, tie: float = 0.0) -> Iterator[tuple[slice, np.ndarray]]:
+def squared_distances(left: np.ndarray, right: np.ndarray, *, tie: float = 0.0) -> Iterator[tuple[slice, np.ndarray]]:
     """Squared distances of blocks of left rows to all right rows, a block at most `BLOCK_BYTES`, `tie` added."""
     left_squares = (1 + tie) * np.einsum("nf,nf->n", left, left)
     right_squares = (1 + tie) * np.einsum("nf,nf->n", right, right)
@@ -99,7 +99,7 @@ def _squared_distances(left: np.ndarray, right: np.ndarray, *, tie: float = 0.0)
 def _squared_radii(features: np.ndarray, nearest_k: int) -> np.ndarray:
     """Squared distance of every row to its k-th nearest other row, (num_samples,)."""
     radii = np.empty(len(features))
-    for block, distances in _squared_distances(features, features):
+    for block, distances in squared_distances(features, features):
         distances.partition(nearest_k, axis=1)  # place 0 is the row itself
         radii[block] = distances[:, nearest_k]
     return radii

@@ -27,6 +27,7 @@ class Kind:
     networks: tuple[str, ...]
     min_latents: int = 0
     """Only for autoencoders with at least so many latents."""
+    min_classes: int = 1
     takes_label: bool = False
     """Whether a run that is given the label can draw it for one class."""
 
@@ -59,6 +60,12 @@ FIGURES: dict[str, Kind] = {
         about="test accuracy of each class with its uncertainty",
         draw=learning.accuracy_of_classes,
         networks=("lenet",),
+    ),
+    "reliability": Kind(
+        about="whether a classifier is right as often as it is sure",
+        draw=learning.reliability,
+        networks=("lenet",),
+        min_classes=2,
     ),
     "latent-plane": Kind(
         about="what the points of the latent plane decode to",
@@ -155,8 +162,10 @@ def _draw(material: Material, name: str, formats: Sequence[Format]) -> list[Path
 
 def _fits(kind: Kind, run: Run) -> bool:
     recipe = run.recipe
-    return _network(run) in kind.networks and (
-        not isinstance(recipe, Variational) or recipe.latent_dim >= kind.min_latents
+    return (
+        _network(run) in kind.networks
+        and len(run.class_names) >= kind.min_classes
+        and (not isinstance(recipe, Variational) or recipe.latent_dim >= kind.min_latents)
     )
 
 

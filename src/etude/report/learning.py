@@ -3,11 +3,13 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from etude.drawing.calibration import reliability_diagram
 from etude.drawing.classification import confusion_matrix, per_class_accuracy
 from etude.drawing.curves import loss_curves
 from etude.drawing.mosaic import evolution_strip, image_grid
 from etude.drawing.tiles import read_png, untile
 from etude.errors import RunError
+from etude.metrics import reliability as measure_reliability
 from etude.report.material import MAX_CLASSES, Material
 from etude.runs.curves import loss_panels
 
@@ -70,6 +72,16 @@ def accuracy_of_classes(material: Material) -> Figure:
     return per_class_accuracy(
         material.confusion, class_names=material.run.class_names, title=material.title("Accuracy per class")
     )
+
+
+def reliability(material: Material) -> Figure:
+    """Whether a classifier is right as often as it is sure, on the test images."""
+    test = material.dataset.test
+    result = measure_reliability(material.run.logits(test.images), test.labels)
+    return reliability_diagram(
+        result.edges, result.count, result.confidence, result.accuracy,
+        error=result.expected_calibration_error, title=material.title("Reliability on the test images"),
+    )  # fmt: skip
 
 
 def _spread(available: int, wanted: int) -> list[int]:

@@ -6,13 +6,14 @@ metrics.jsonl    one line an event (see `events`)
 samples/*.png    pictures drawn while training
 checkpoints/     step-N folders (see `checkpoint`)
 figures/         pictures drawn after training
+measures/        results of `etude measure` (see `etude.measure`)
 """
 
 import json
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ class Run:
     def __init__(self, path: Path, *, checkpoint: int | str = "last") -> None:
         self.path = path
         self.name = path.name
-        self._which = checkpoint
+        self.which_checkpoint = checkpoint
         self.configuration = read_configuration(path)
         self.recipe: Recipe = recipes.from_dict(self.configuration["recipe"], source=str(path / "recipe.json"))
         dataset = self.configuration["dataset"]
@@ -131,16 +132,16 @@ class Run:
         steps = checkpoint.list_steps(folder)
         if not steps:
             raise RunError(f"run {self.name} has no checkpoint yet: train on with `etude resume {self.path}`.")
-        if self._which == "last":
+        if self.which_checkpoint == "last":
             return folder / f"step-{steps[-1]}"
-        if self._which == "best":
+        if self.which_checkpoint == "best":
             best = checkpoint.load_progress(folder / f"step-{steps[-1]}").best
             if best is None:
                 raise RunError(f"run {self.name} has no best checkpoint: it held no images out; use 'last'.")
             return folder / f"step-{best.step}"
-        if self._which in steps:
-            return folder / f"step-{self._which}"
-        raise RunError(f"run {self.name} has no checkpoint {self._which!r}: choose from last, best, {steps}.")
+        if self.which_checkpoint in steps:
+            return folder / f"step-{self.which_checkpoint}"
+        raise RunError(f"run {self.name} has no checkpoint {self.which_checkpoint!r}: choose from last, best, {steps}.")
 
     @torch.no_grad()
     def sample(self, num_samples: int, *, seed: int = 0, labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
@@ -181,14 +182,24 @@ class Run:
             raise UsageError(f"latents of shape {tuple(z.shape)}; run {self.name} decodes (N, {network.latent_dim}).")
         return torch.cat([network.decode(part, part_labels) for part, part_labels in self._parts(z, labels)])
 
-    @torch.no_grad()
     def classify(self, images: "ArrayLike | Tensor") -> Tensor:
         """Class probabilities, (N, number of classes)."""
+        return self.logits(images).softmax(dim=1)
+
+    @torch.no_grad()
+    def logits(self, images: "ArrayLike | Tensor") -> Tensor:
+        """A classifier's scores before the softmax, (N, number of classes)."""
         if self.recipe.family != "classifier":
             raise self._cannot("classify", "a classifier")
         network = self.model
         images = self._images(images) * 2 - 1  # trained on Normalize(mean 0.5, std 0.5)
-        return torch.cat([network(part).softmax(dim=1) for part in images.split(IMAGES_AT_ONCE)])
+        return torch.cat([network(part) for part in images.split(IMAGES_AT_ONCE)])
+
+    def measure(self, *, data_dir: str | Path | None = None, **settings: Any) -> dict[str, Any]:
+        """Every metric that fits the run, by name, as `etude.measure.measure`; `settings` are its `Settings`."""
+        from etude.measure import Settings, measure  # the one import from a lower line of the house
+
+        return measure(self, Settings(**settings), data_dir=Path(data_dir) if data_dir else None)
 
     def label_index(self, label: int | str) -> int:
         """The index of a class given by its name or its index; `UsageError` names the classes."""

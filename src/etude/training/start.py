@@ -1,7 +1,6 @@
 """Starting a run from a recipe, and resuming one."""
 
 import dataclasses
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +85,7 @@ def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | N
     if state.status == "failed":
         raise RunError(f"run {run.path} failed, and would do so again: {state.error}")
     dataset = run.dataset(Path(data_dir) if data_dir else None)
-    if _digest(dataset) != run.configuration["dataset"]["digest"]:
+    if dataset.digest() != run.configuration["dataset"]["digest"]:
         raise DataError(
             f"the images of {run.recipe.data} are not those that run {run.path} began with: "
             "restore them, or name their folder with --data-dir."
@@ -95,6 +94,29 @@ def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | N
     execution = choose_execution(device=recorded["device"], threads=recorded["threads"])
     fit(run, make_splits(run.recipe, dataset), execution=execution, display=display or Display())
     return run
+
+
+def train_once(
+    recipe: Recipe,
+    *,
+    name: str,
+    runs_dir: Path,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    threads: int | None = None,
+    display: Display | None = None,
+) -> Run:
+    """The run of that name in `runs_dir`: as it is when finished, trained to its end when not, trained when not there.
+
+    The name must stand for the recipe and its data: what is found under it is taken for them.
+    """
+    path = runs_dir / name
+    if not (path / "recipe.json").is_file():
+        return train(
+            recipe, name=name, runs_dir=runs_dir, data_dir=data_dir, device=device, threads=threads, display=display
+        )
+    run = Run(path)
+    return run if run.state.status == "finished" else resume(run, data_dir=data_dir, display=display)
 
 
 def _describe_data(dataset: Dataset, splits: Splits, data_dir: Path | None) -> dict[str, Any]:
@@ -106,14 +128,5 @@ def _describe_data(dataset: Dataset, splits: Splits, data_dir: Path | None) -> d
         "validation_images": len(splits.validation),
         "test_images": len(splits.test),
         "data_dir": str(data_dir.absolute()) if data_dir else None,
-        "digest": _digest(dataset),
+        "digest": dataset.digest(),
     }
-
-
-def _digest(dataset: Dataset) -> str:
-    """A checksum of every image and label, by which a resumed run knows its data again."""
-    digest = hashlib.blake2b(digest_size=16)
-    for split in (dataset.train, dataset.test):
-        digest.update(split.images.numpy().data)
-        digest.update(split.labels.numpy().data)
-    return digest.hexdigest()

@@ -1,0 +1,135 @@
+"""`etude measure`."""
+
+import json as json_format
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+
+def measure(
+    run: tyro.conf.Positional[str],
+    *,
+    metrics: str | None = None,
+    num_samples: int = 10_000,
+    seed: int = 0,
+    features: str = "auto",
+    extrapolate: bool = False,
+    binarize: Literal["none", "static", "dynamic", "threshold"] = "none",
+    num_importance: int = 1000,
+    num_likelihood_images: int = 500,
+    checkpoint: str = "last",
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Measure a run: FID, KID, likelihood, accuracy, with floors and intervals.
+
+    Results are kept in the run's folder and read from there when nothing has changed.
+
+    Args:
+        run: The run's name or folder.
+        metrics: Names separated by commas, such as fid,kid; all that fit the run when not given.
+        num_samples: Images on each side of a comparison; at most the test images there are.
+        seed: Determines the generated images and every other draw.
+        features: How images are compared: auto (a classifier trained once on the same data), inception, or
+            FILE.py:Name, a torch module that gives (images, features).
+        extrapolate: Add fid_infinity, the FID extrapolated to infinitely many images.
+        binarize: How the pixels that a VAE is scored on become 0 or 1; only then nats are a likelihood.
+        num_importance: Latents drawn per image for nll_nats.
+        num_likelihood_images: Test images for nll_nats, at most.
+        checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.
+        runs_dir: Where runs are kept.
+        data_dir: Where data is looked for first.
+        json: Print one JSON object on stdout.
+    """
+    from etude.measure import Settings
+    from etude.measure import measure as measure_run
+    from etude.runs import load
+
+    settings = Settings(
+        metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()) if metrics else (),
+        num_samples=num_samples,
+        seed=seed,
+        features=features,
+        extrapolate=extrapolate,
+        binarize=binarize,
+        num_importance=num_importance,
+        num_likelihood_images=num_likelihood_images,
+    )
+    which = int(checkpoint) if checkpoint.isdecimal() else checkpoint
+    opened = load(run, runs_dir=runs_dir, checkpoint=which)
+    results = measure_run(opened, settings, data_dir=data_dir)
+    if json:
+        print(json_format.dumps(results, ensure_ascii=False))
+    else:
+        _print_table(results)
+
+
+def _print_table(results: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    about = results["about"]
+    which = {"last": " (the last)", "best": " (the best by validation)"}.get(about["checkpoint"], "")
+    images = f"{about['data']}: {about['split']} images"
+    print(f"{about['run']} at step {about['step']:,}{which}, {images}, seed {about['seed']}")
+    if network := about.get("features"):
+        accuracy = network["test_accuracy"]
+        print(f"features: {network['name']}" + ("" if accuracy is None else f", test accuracy {accuracy:.3f}"))
+    rows = [(name, result) for name, result in results.items() if name not in ("about", "notes")]
+    shown = [key for key in ("floor", "interval") if any(result.get(key) is not None for _, result in rows)]
+    headings = {"floor": "floor", "interval": "95% interval"}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("metric", "value", *(headings[key] for key in shown), "images", ""):
+        table.add_column(heading, justify="left" if heading in ("metric", "") else "right", no_wrap=True)
+    for name, result in rows:
+        cells = [_text(result.get(key)) for key in shown]
+        table.add_row(name, _text(result["value"]), *cells, f"{result['num_samples']:,}", _remark(name, result))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no width: cut nothing
+    print()
+    console.print(table)
+    if results["notes"]:
+        print()
+    for note in results["notes"]:
+        print(f"note: {note}")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return " – ".join(map(_text, value))
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+
+
+def _remark(name: str, result: dict[str, Any]) -> str:
+    """What else a reader of the table needs of a result."""
+    match name:
+        case "nll_nats" if "num_importance" in result:
+            return f"{result['bits_per_dimension']:.4g} bits/dim, K = {result['num_importance']:,}, {_pixels(result)}"
+        case "negative_elbo_nats":
+            terms = f"reconstruction {result['reconstruction_nats']:.4g} + KL {result['kl_nats']:.4g}"
+            return f"{terms}, {_pixels(result)}"
+        case "bayes_accuracy":
+            return f"K = {result['num_importance']:,}, {_pixels(result)}"
+        case "active_latents":
+            return f"of {result['num_latents']} latents"
+        case "aggregate_posterior":
+            return f"{result['num_different']} of {len(result['distance'])} latents differ from the prior at 5 %"
+        case "linear_probe" | "nearest_neighbours_probe":
+            return f"on latents of {result['num_train']:,} training images"
+        case "top_k_accuracy":
+            return f"k = {result['k']}"
+        case "class_accuracy":
+            return f"the worst class, {result['worst']}"
+        case "temperature":
+            return f"fitted on validation; test nll {result['test_nll_nats']:.4g}, ece {result['test_ece']:.4g} with it"
+        case _:
+            return ""
+
+
+def _pixels(result: dict[str, Any]) -> str:
+    return "pixels as they are" if result["binarize"] == "none" else f"{result['binarize']} binarisation"

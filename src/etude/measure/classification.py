@@ -1,0 +1,90 @@
+"""How often a classifier is right on the test images, and whether its probabilities mean what they say."""
+
+from typing import Any
+
+import numpy as np
+
+from etude.errors import UsageError
+from etude.measure.likelihood import mean_of, share_of
+from etude.measure.subject import Subject
+from etude.metrics import (
+    brier_score,
+    class_accuracy,
+    confusion_matrix,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability,
+    top_k_accuracy,
+)
+
+
+def accuracy(subject: Subject) -> dict[str, Any]:
+    """Share of test images classified rightly."""
+    return share_of(top_k_accuracy(subject.logits, subject.test.labels, k=1), subject.num_samples)
+
+
+def accuracy_of_top_k(subject: Subject) -> dict[str, Any]:
+    """Share of test images whose class is among the best few; three, or fewer where there are few classes."""
+    k = max(1, min(3, subject.num_classes - 1))
+    share = top_k_accuracy(subject.logits, subject.test.labels, k=k)
+    return {**share_of(share, subject.num_samples), "k": k}
+
+
+def accuracy_of_classes(subject: Subject) -> dict[str, Any]:
+    """Accuracy of each class; the value is that of the worst."""
+    confusion = confusion_matrix(subject.logits, subject.test.labels)
+    shares, totals = class_accuracy(confusion), confusion.sum(axis=1)
+    classes = {
+        name: share_of(float(share), int(total)) if total else None
+        for name, share, total in zip(subject.run.class_names, shares, totals, strict=True)
+    }
+    worst = int(np.nanargmin(shares))
+    return {
+        **share_of(float(shares[worst]), int(totals[worst])),
+        "worst": subject.run.class_names[worst],
+        "classes": classes,
+        "confusion": confusion.tolist(),
+    }
+
+
+def nll_nats(subject: Subject) -> dict[str, Any]:
+    """Mean of -log p(label)."""
+    logits, labels = subject.logits.double(), subject.test.labels
+    return mean_of(-logits.log_softmax(dim=1).gather(1, labels[:, None]).squeeze(1))
+
+
+def brier(subject: Subject) -> dict[str, Any]:
+    """Brier score."""
+    return {"value": brier_score(subject.logits, subject.test.labels), "num_samples": subject.num_samples}
+
+
+def calibration_error(subject: Subject) -> dict[str, Any]:
+    """Expected calibration error, with the reliability diagram's numbers."""
+    result = reliability(subject.logits, subject.test.labels)
+    return {
+        "value": result.expected_calibration_error,
+        "num_samples": subject.num_samples,
+        "edges": result.edges.tolist(),
+        "count": result.count.tolist(),
+        "confidence": result.confidence.tolist(),
+        "accuracy": result.accuracy.tolist(),
+    }
+
+
+def temperature(subject: Subject) -> dict[str, Any]:
+    """The temperature that fits the validation images best, and what it does to the test images."""
+    validation = subject.splits.validation
+    if not len(validation):
+        raise UsageError(
+            f"temperature is fitted on validation images, run {subject.run.name} held none out: train with "
+            "--validation-images, or leave temperature out."
+        )
+    value = fit_temperature(subject.run.logits(validation.images), validation.labels)
+    cooled = subject.logits.double() / value
+    return {
+        "value": value,
+        "num_samples": len(validation),
+        "fitted_on": "validation",
+        "test_nll_nats": negative_log_likelihood(cooled, subject.test.labels),
+        "test_ece": reliability(cooled, subject.test.labels).expected_calibration_error,
+    }

@@ -1,0 +1,95 @@
+"""How likely an autoencoder finds the test images, in nats and bits per dimension."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from etude.measure.subject import Subject
+from etude.metrics import (
+    accuracy,
+    bits_per_dimension,
+    class_log_likelihoods,
+    class_log_posterior,
+    importance_weighted_bound,
+    wilson_interval,
+)
+
+MAX_BAYES_IMPORTANCE = 50
+"""Bayes' rule takes a bound for each class, and needs to tell them apart by many nats only."""
+
+
+def nll_nats(subject: Subject) -> dict[str, Any]:
+    """-log p(image), an upper bound of it by importance weighting (Burda et al. 2016)."""
+    num_images = subject.num_likelihood_images
+    bound = importance_weighted_bound(
+        subject.vae, subject.scored_pixels[:num_images], subject.labels_for(subject.test.labels[:num_images]),
+        num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
+        reconstruction=subject.reconstruction,
+    )  # fmt: skip
+    return {**_in_nats(subject, -bound), "num_importance": subject.settings.num_importance}
+
+
+def negative_elbo_nats(subject: Subject) -> dict[str, Any]:
+    """The negative evidence lower bound and its two terms."""
+    terms = subject.elbo
+    return {
+        **_in_nats(subject, terms.negative_elbo_nats),
+        "reconstruction_nats": terms.reconstruction_nats.mean().item(),
+        "kl_nats": terms.kl_nats.sum(dim=1).mean().item(),
+    }
+
+
+def bayes_accuracy(subject: Subject) -> dict[str, Any]:
+    """Accuracy of a class-conditional autoencoder as a classifier, by Bayes' rule with a uniform prior."""
+    num_images = subject.num_likelihood_images
+    num_importance = min(subject.settings.num_importance, MAX_BAYES_IMPORTANCE)
+    likelihoods = class_log_likelihoods(
+        subject.vae, subject.scored_pixels[:num_images], num_classes=subject.num_classes,
+        num_samples=num_importance, seed=subject.seed("bayes"), reconstruction=subject.reconstruction,
+    )  # fmt: skip
+    labels = subject.test.labels[:num_images]
+    share = accuracy(class_log_posterior(likelihoods), labels)
+    return {
+        **share_of(share, num_images),
+        "num_importance": num_importance,
+        "binarize": subject.settings.binarize,
+        "note": subject.likelihood_note,
+    }
+
+
+def share_of(share: float, num_samples: int) -> dict[str, Any]:
+    """A share of right answers with its Wilson interval."""
+    interval = wilson_interval(round(share * num_samples), num_samples)
+    return {"value": share, "interval": [interval.low, interval.high], "num_samples": num_samples}
+
+
+def mean_of(values: Tensor) -> dict[str, Any]:
+    """The mean over images (N,) with its 95 % interval, normal approximation."""
+    mean, margin = values.mean().item(), 1.96 * values.std().item() / math.sqrt(len(values))
+    return {"value": mean, "interval": [mean - margin, mean + margin], "num_samples": len(values)}
+
+
+def _in_nats(subject: Subject, nats: Tensor) -> dict[str, Any]:
+    mean = mean_of(nats)
+    return {
+        **mean,
+        "floor": _pixel_entropy(subject.scored_pixels[: len(nats)]) if _is_grey(subject) else None,
+        "bits_per_dimension": bits_per_dimension(mean["value"], math.prod(subject.run.image_shape)),
+        "binarize": subject.settings.binarize,
+        "is_likelihood": subject.likelihood_note is None,
+        "note": subject.likelihood_note,
+    }
+
+
+def _is_grey(subject: Subject) -> bool:
+    return subject.variational.reconstruction == "bernoulli" and subject.likelihood_note is not None
+
+
+def _pixel_entropy(pixels: Tensor) -> float:
+    """What no decoder can go below on grey pixels: their own Bernoulli entropy, summed, nats per image."""
+    grey = pixels.double()
+    entropy = -(torch.xlogy(grey, grey) + torch.xlogy(1 - grey, 1 - grey))
+    return float(np.mean(entropy.flatten(1).sum(dim=1).numpy()))

@@ -1,0 +1,73 @@
+"""The classifier whose features judge generated images: étude's own, of the data set's kind, trained once."""
+
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from etude import recipes
+from etude.data import Dataset
+from etude.data.places import cache_folder
+from etude.errors import UsageError
+from etude.models import LeNet
+from etude.recipes import Classifier, Optimizer
+from etude.runs import Run
+from etude.training import Display, train_once
+
+BATCH_SIZE = 64
+IMAGES_SEEN = 180_000
+"""Of training, whatever the size of the data set: three passes over MNIST, 130 over the 1,350 digits."""
+FEWEST_IMAGES = 100
+
+
+def reference_recipe(data: str, *, image_size: int | None, num_images: int) -> Classifier:
+    """The fixed recipe, with a fixed seed, for a data set of `num_images` training images."""
+    return Classifier(
+        name="lenet",
+        about="the classifier whose features étude measures with",
+        data=data,
+        image_size=image_size,
+        epochs=math.ceil(IMAGES_SEEN / num_images),
+        batch_size=BATCH_SIZE,
+        optimizer=Optimizer(name="adam", learning_rate=2e-3, schedule="cosine"),
+    )
+
+
+def reference_name(recipe: Classifier, dataset: Dataset) -> str:
+    """Its name in the cache: data set, and a checksum of the recipe and of every image."""
+    fields = {key: value for key, value in recipes.to_dict(recipe).items() if key not in ("data", "about")}
+    content = json.dumps(fields, sort_keys=True) + dataset.digest()
+    short = "folder" if recipe.data.startswith("folder:") else recipe.data
+    return f"lenet-{short}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
+
+
+def reference_run(recipe: Classifier, name: str, *, data_dir: Path | None, say: Callable[[str], None]) -> Run:
+    """The trained classifier's run, from the user's cache, or trained into it (about half a minute).
+
+    On one processor thread, so that its weights do not depend on the number of cores. Training that was interrupted
+    goes on where it stopped.
+    """
+    folder = cache_folder() / "classifiers"
+    path = folder / name
+    if not (path / "recipe.json").is_file():
+        say(f"training the classifier whose features compare images (once for {recipe.data}, kept in {path})")
+    elif Run(path).state.status != "finished":
+        say(f"going on with the training of the classifier in {path}")
+    quiet = Display(quiet=True)
+    return train_once(recipe, name=name, runs_dir=folder, data_dir=data_dir, device="cpu", threads=1, display=quiet)
+
+
+def require_enough(dataset: Dataset) -> None:
+    """Raise a `UsageError` where there is too little to train a classifier on."""
+    if len(dataset.train) < FEWEST_IMAGES:
+        raise UsageError(
+            f"--features auto trains a classifier on {dataset.name} and needs at least {FEWEST_IMAGES} training "
+            f"images, there are {len(dataset.train)}: give --features FILE.py:Name, a network of your own."
+        )
+
+
+def network_of(run: Run) -> LeNet:
+    """The classifier itself."""
+    return cast(LeNet, run.model)

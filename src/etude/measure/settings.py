@@ -1,0 +1,49 @@
+"""What a person may choose about a measurement."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from etude.errors import UsageError, unknown
+
+Binarize = Literal["none", "static", "dynamic", "threshold"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings of one measurement; every field is a flag of `etude measure`."""
+
+    metrics: Sequence[str] = ()
+    """Names of metrics; empty for all that fit the run."""
+    num_samples: int = 10_000
+    """Images on each side of a comparison, at most as many as the data has to test on."""
+    seed: int = 0
+    """Determines the generated images, the choice of real ones and every other draw."""
+    features: str = "auto"
+    """auto (a classifier trained on the same data), inception, or FILE.py:Name, a torch module of one's own."""
+    extrapolate: bool = False
+    """Whether to add the Fréchet distance extrapolated to infinitely many samples."""
+    binarize: Binarize = "none"
+    """How the pixels that a VAE is scored on become 0 or 1."""
+    num_importance: int = 1000
+    """Latents drawn per image for the importance-weighted bound."""
+    num_likelihood_images: int = 500
+    """Test images that the importance-weighted bound is averaged over, at most."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.metrics, str):
+            raise UsageError(f"metrics is {self.metrics!r}; allowed: a list of names, such as ['fid', 'kid'].")
+        if self.binarize not in get_args(Binarize):
+            raise unknown("--binarize", self.binarize, get_args(Binarize))
+        wrong = [
+            f"--{flag} {given} (allowed: {allowed})"
+            for holds, flag, given, allowed in (
+                (self.num_samples >= 10, "num-samples", self.num_samples, "at least 10"),
+                (0 <= self.seed < 2**63, "seed", self.seed, "in [0, 2^63)"),
+                (self.num_importance >= 1, "num-importance", self.num_importance, "at least 1"),
+                (self.num_likelihood_images >= 2, "num-likelihood-images", self.num_likelihood_images, "at least 2"),
+            )
+            if not holds
+        ]
+        if wrong:
+            raise UsageError(f"out of range: {'; '.join(wrong)}.")

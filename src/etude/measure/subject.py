@@ -1,0 +1,210 @@
+"""A run about to be measured: its data, its settings, and what several metrics need, computed once for all of them."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from etude.data import Dataset, Split
+from etude.losses import bernoulli_from_logits, gaussian
+from etude.measure.feature_network import FeatureNetwork, Features, FeatureSource
+from etude.measure.settings import Settings
+from etude.metrics import ElboTerms, binarize, elbo_terms, grey_note, prdc, real_floor
+from etude.metrics.arguments import evaluating
+from etude.metrics.prdc import DensityCoverage, PrecisionRecall
+from etude.models import VAE
+from etude.recipes import Variational
+from etude.runs import Run
+from etude.runs.splits import Splits, make_splits
+from etude.runs.streams import stream, stream_seed
+
+IMAGES_AT_ONCE = 500
+GAUSSIAN_NOTE = (
+    "Gaussian decoder of variance 1: nats of a density over pixel values, "
+    "not to be compared with those of a Bernoulli decoder."
+)
+Neighbours = tuple[PrecisionRecall, DensityCoverage]
+
+
+@final
+class Subject:
+    """A run with its data and the settings of a measurement. Real images come from the test split."""
+
+    def __init__(self, run: Run, dataset: Dataset, settings: Settings, source: FeatureSource | None) -> None:
+        self.run, self.dataset, self.settings, self.source = run, dataset, settings, source
+
+    # Sizes and draws ------------------------------------------------------------------------------------------------
+
+    @property
+    def num_samples(self) -> int:
+        """Images on each side: as asked for, at most the test images, and twice as many must be real for the floor."""
+        dataset = self.dataset
+        available = min(len(dataset.test), (len(dataset.train) + len(dataset.test)) // 2)
+        return min(self.settings.num_samples, available)
+
+    @property
+    def num_likelihood_images(self) -> int:
+        """Test images for the importance-weighted bound."""
+        return min(self.settings.num_likelihood_images, self.num_samples)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.run.class_names)
+
+    def seed(self, purpose: str) -> int:
+        """A seed for one purpose, determined by the measurement's."""
+        return stream_seed(self.settings.seed, f"measure/{purpose}")
+
+    @cached_property
+    def test_rows(self) -> Tensor:
+        """Which test images are measured, in the order of the split when all are, (num_samples,)."""
+        if self.num_samples == len(self.dataset.test):
+            return torch.arange(self.num_samples)
+        order = torch.randperm(len(self.dataset.test), generator=stream(self.settings.seed, "measure/test"))
+        return order[: self.num_samples]
+
+    @property
+    def test(self) -> Split:
+        """The test images that are measured."""
+        return _take(self.dataset.test, self.test_rows)
+
+    @cached_property
+    def train_sample(self) -> Split:
+        """Training images to fit a probe on, as many as are measured at most."""
+        train = self.dataset.train
+        order = torch.randperm(len(train), generator=stream(self.settings.seed, "measure/train"))
+        return _take(train, order[: self.num_samples])
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The images that the run was trained on, that it held out, and that it is tested with."""
+        return make_splits(self.run.recipe, self.dataset)
+
+    # Sets of images -------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def feature_network(self) -> FeatureNetwork:
+        assert self.source
+        return self.source.load()
+
+    @cached_property
+    def real(self) -> Features:
+        """Features of the test images."""
+        return self.feature_network.of(self.test.images, what="real")
+
+    @cached_property
+    def generated(self) -> Features:
+        """Features of as many images from the run."""
+        images = self.run.sample(self.num_samples, seed=self.settings.seed)
+        return self.feature_network.of(images, what="generated")
+
+    @cached_property
+    def training(self) -> Features:
+        """Features of all images that the run was trained on."""
+        return self.feature_network.of(self.splits.train.images, what="training")
+
+    @cached_property
+    def floor_pool(self) -> Features:
+        """Features of twice as many real images, drawn from the training and the test split together."""
+        train, test = self.dataset.train.images, self.dataset.test.images
+        order = torch.randperm(len(train) + len(test), generator=stream(self.settings.seed, "measure/floor"))
+        rows = order[: 2 * self.num_samples]
+        in_test = rows >= len(train)
+        images = torch.cat([train[rows[~in_test]], test[rows[in_test] - len(train)]])
+        return self.feature_network.of(images, what="real")
+
+    def floor(self, score: Callable[[Any, Any], Any]) -> Any:
+        """The score of two shuffled, disjoint sets of real images, as large as those that are compared."""
+        return real_floor(score, self.floor_pool.values, seed=self.seed("halves"), num_samples=self.num_samples)
+
+    @cached_property
+    def neighbours(self) -> tuple[Neighbours, Neighbours]:
+        """Precision, recall, density and coverage of the generated images, and their floors."""
+        return prdc(self.real.values, self.generated.values), self.floor(prdc)
+
+    # Autoencoders ---------------------------------------------------------------------------------------------------
+
+    @property
+    def vae(self) -> VAE:
+        network = self.run.model
+        assert isinstance(network, VAE)
+        return network
+
+    @property
+    def variational(self) -> Variational:
+        recipe = self.run.recipe
+        assert isinstance(recipe, Variational)
+        return recipe
+
+    @property
+    def conditional(self) -> bool:
+        return self.variational.network == "cvae"
+
+    def reconstruction(self, decoded: Tensor, images: Tensor) -> Tensor:
+        """-log p(image | latent) as the run was trained on it, from the decoder's logits: nats per image (N,)."""
+        if self.variational.reconstruction == "bernoulli":
+            return bernoulli_from_logits(decoded, images)
+        return gaussian(decoded.sigmoid(), images)
+
+    @cached_property
+    def scored_pixels(self) -> Tensor:
+        """The test images in [0, 1], binarised if asked for, (num_samples, C, H, W)."""
+        method = self.settings.binarize
+        if method == "none":
+            return self.test.images.float() / 255
+        # The whole split, for the static draw goes by position.
+        split = binarize(self.dataset.test.images.float() / 255, method, seed=self.seed("binarize"))
+        return split[self.test_rows]
+
+    def labels_for(self, labels: Tensor) -> Tensor | None:
+        """The labels to give to the network, where it takes any."""
+        return labels if self.conditional else None
+
+    @cached_property
+    def likelihood_note(self) -> str | None:
+        """What must stand beside nats that are no likelihood of discrete pixels."""
+        if self.variational.reconstruction == "gaussian":
+            return GAUSSIAN_NOTE
+        return grey_note(self.scored_pixels)
+
+    @cached_property
+    def elbo(self) -> ElboTerms:
+        """The two terms of the bound on the scored pixels."""
+        return elbo_terms(
+            self.vae, self.scored_pixels, self.labels_for(self.test.labels),
+            seed=self.seed("elbo"), reconstruction=self.reconstruction,
+        )  # fmt: skip
+
+    @cached_property
+    def test_encodings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means and log-variances of the test images' latents, (num_samples, latent_dim) each."""
+        return self.encodings(self.test)
+
+    @cached_property
+    def train_encodings(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.encodings(self.train_sample)
+
+    def encodings(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        labels = self.labels_for(split.labels)
+        parts = []
+        with evaluating(self.vae):
+            for start in range(0, len(split), IMAGES_AT_ONCE):
+                rows = slice(start, start + IMAGES_AT_ONCE)
+                pixels = split.images[rows].float() / 255
+                parts.append(self.vae.encode(pixels, None if labels is None else labels[rows]))
+        means, logvars = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
+        return means, logvars
+
+    # Classifiers ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """The classifier's scores of the test images, (num_samples, num_classes)."""
+        return self.run.logits(self.test.images)
+
+
+def _take(split: Split, rows: Tensor) -> Split:
+    return Split(images=split.images[rows], labels=split.labels[rows])

@@ -1,0 +1,92 @@
+"""Several numbers of latents in one command: trained once, measured, refused where it makes no sense."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from etude import recipes
+from etude.cli import main
+from etude.errors import UsageError
+from etude.measure import Settings, measure
+from etude.measure.latent_study import METRICS, study_latents
+from etude.runs import Run
+from etude.training import Display
+
+QUICK = ["--data", "digits", "--epochs", "1", "--threads", "1", "--quiet"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("study")
+
+
+def test_each_number_of_latents_is_trained_once_and_measured(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["latents", *QUICK, "--dims", "5,2", "--seeds", "2", "--runs-dir", str(folder), "--json"]
+    assert main(words) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["split"] == "test"
+    assert [(run["latent_dim"], run["seed"]) for run in found["runs"]] == [(2, 0), (2, 1), (5, 0), (5, 1)]
+    for each in found["runs"]:
+        run = Run(Path(each["run"]))
+        assert run.recipe.latent_dim == each["latent_dim"]  # type: ignore[attr-defined]
+        results = measure(run, Settings(metrics=METRICS))
+        assert each["negative_elbo_nats"] == pytest.approx(results["negative_elbo_nats"]["value"])
+        assert each["active_latents"] == results["active_latents"]["value"] <= each["latent_dim"]
+        assert (each["fid"], each["fid_floor"]) == (results["fid"]["value"], results["fid"]["floor"])
+    png, svg = map(Path, found["figures"])
+    assert png == folder / "latents-vae-digits.png"
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert svg.is_file()
+
+    monkeypatch.setattr("etude.training.start.fit", None)  # nothing is trained again
+    assert main(words[:-1]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "on the test images; nats per image, mean ± standard deviation over seeds"
+    assert lines[1].split() == [
+        "latents", "negative", "ELBO", "reconstruction", "KL", "in", "use", "linear", "probe", "FID", "seeds",
+    ]  # fmt: skip
+    assert [line.split()[0] for line in lines[2:4]] == ["2", "5"]
+    assert lines[2].split()[2] == "±"
+    assert str(png) in lines
+
+
+def test_one_run_of_each_says_that_seeds_are_not_known(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["latents", *QUICK, "--dims", "2", "--runs-dir", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert "note: one run of each: how much another seed would differ is not known; --seeds 6 shows it." in out
+    assert "±" not in out
+
+
+def test_a_study_that_was_stopped_goes_on(folder: Path) -> None:
+    run = next(Run(path) for path in folder.iterdir() if path.is_dir())
+    before = (run.checkpoint_path() / "model.safetensors").read_bytes()
+    run.write_state(run.state.__class__(status="interrupted", step=run.state.step))
+    recipe = recipes.change(recipes.get("vae"), data="digits", epochs=1)
+    dims = [run.recipe.latent_dim]  # type: ignore[attr-defined]
+    study_latents(recipe, dims, num_seeds=2, runs_dir=folder, threads=1, display=Display(quiet=True))
+    assert run.state.status == "finished"
+    assert (run.checkpoint_path() / "model.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["gan"], "recipe gan has no latents: choose vae, beta-vae, cvae or a file with one of them."),
+        (["--dims", "2,x"], "--dims 2,x (allowed: whole numbers separated by commas, such as 2,5,10)."),
+        (
+            ["--dims", "0", "--seeds", "0"],
+            "out of range: --dims 0 (allowed: numbers from 1 up); --seeds 0 (allowed: at least 1).",
+        ),
+    ],
+)
+def test_mistakes_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["latents", *words]) == 2
+    assert capsys.readouterr().err == f"etude: {message}\n"
+
+
+def test_no_number_of_latents() -> None:
+    with pytest.raises(UsageError, match=r"^out of range: --dims  \(allowed: numbers from 1 up\)\.$"):
+        study_latents(recipes.get("vae"), [], runs_dir=Path("runs"), display=Display(quiet=True))
