@@ -80,7 +80,7 @@ def test_auto_features_are_the_penultimate_activations_of_an_etude_classifier() 
 
 def test_the_classifier_is_trained_once(monkeypatch: pytest.MonkeyPatch) -> None:
     network("auto")
-    monkeypatch.setattr("etude.training.start.train", None)
+    monkeypatch.setattr("etude.measure.reference_classifier.train", None)
     network("auto")
 
 

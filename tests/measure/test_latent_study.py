@@ -5,15 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from etude import recipes
 from etude.cli import main
-from etude.errors import UsageError
 from etude.measure import Settings, measure
-from etude.measure.latent_study import METRICS, study_latents
+from etude.measure.latent_study import METRICS
 from etude.runs import Run
-from etude.training import Display
 
-QUICK = ["--data", "digits", "--epochs", "1", "--threads", "1", "--quiet"]
+QUICK = ["--data", "digits", "--epochs", "1", "--jobs", "1", "--quiet"]
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +34,11 @@ def test_each_number_of_latents_is_trained_once_and_measured(
         assert each["active_latents"] == results["active_latents"]["value"] <= each["latent_dim"]
         assert (each["fid"], each["fid_floor"]) == (results["fid"]["value"], results["fid"]["floor"])
     png, svg = map(Path, found["figures"])
-    assert png == folder / "latents-vae-digits.png"
+    assert png == folder / "vae-digits-sweep-1" / "latents.png"
     assert png.read_bytes().startswith(b"\x89PNG")
     assert svg.is_file()
 
-    monkeypatch.setattr("etude.training.start.fit", None)  # nothing is trained again
+    monkeypatch.setattr("etude.sweeps.processes.train_members", None)  # nothing is trained again
     assert main(words[:-1]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "on the test images; nats per image, mean ± standard deviation over seeds"
@@ -54,21 +51,10 @@ def test_each_number_of_latents_is_trained_once_and_measured(
 
 
 def test_one_run_of_each_says_that_seeds_are_not_known(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["latents", *QUICK, "--dims", "2", "--runs-dir", str(folder)]) == 0
+    assert main(["latents", *QUICK, "--dims", "2", "--runs-dir", str(folder), "--name", "one"]) == 0
     out = capsys.readouterr().out
     assert "note: one run of each: how much another seed would differ is not known; --seeds 6 shows it." in out
     assert "±" not in out
-
-
-def test_a_study_that_was_stopped_goes_on(folder: Path) -> None:
-    run = next(Run(path) for path in folder.iterdir() if path.is_dir())
-    before = (run.checkpoint_path() / "model.safetensors").read_bytes()
-    run.write_state(run.state.__class__(status="interrupted", step=run.state.step))
-    recipe = recipes.change(recipes.get("vae"), data="digits", epochs=1)
-    dims = [run.recipe.latent_dim]  # type: ignore[attr-defined]
-    study_latents(recipe, dims, num_seeds=2, runs_dir=folder, threads=1, display=Display(quiet=True))
-    assert run.state.status == "finished"
-    assert (run.checkpoint_path() / "model.safetensors").read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -76,17 +62,12 @@ def test_a_study_that_was_stopped_goes_on(folder: Path) -> None:
     [
         (["gan"], "recipe gan has no latents: choose vae, beta-vae, cvae or a file with one of them."),
         (["--dims", "2,x"], "--dims 2,x (allowed: whole numbers separated by commas, such as 2,5,10)."),
-        (
-            ["--dims", "0", "--seeds", "0"],
-            "out of range: --dims 0 (allowed: numbers from 1 up); --seeds 0 (allowed: at least 1).",
-        ),
+        (["--dims", "0"], "out of range: --latent-dim 0 (allowed: 1 to 4096)."),
+        (["--seeds", "0"], "--seeds 0 (allowed: 1 to 10,000)."),
     ],
 )
-def test_mistakes_are_one_line(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["latents", *words]) == 2
+def test_mistakes_are_one_line(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["latents", "--data", "digits", "--runs-dir", str(tmp_path), *words]) == 2
     assert capsys.readouterr().err == f"etude: {message}\n"
-
-
-def test_no_number_of_latents() -> None:
-    with pytest.raises(UsageError, match=r"^out of range: --dims  \(allowed: numbers from 1 up\)\.$"):
-        study_latents(recipes.get("vae"), [], runs_dir=Path("runs"), display=Display(quiet=True))

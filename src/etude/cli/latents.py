@@ -13,7 +13,8 @@ from etude import recipes
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
-    from etude.measure.latent_study import Trained
+    from etude.measure.latent_study import Measured
+    from etude.sweeps import Sweep
 
 
 def latents(
@@ -23,86 +24,84 @@ def latents(
     seeds: int = 1,
     data: str | None = None,
     epochs: int | None = None,
+    name: str | None = None,
+    jobs: int | None = None,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
-    threads: int | None = None,
     quiet: bool = False,
     json: bool = False,
 ) -> None:
     """Train an autoencoder with few and with many latents, and compare.
 
-    Runs that are there already are not trained again, so a study that was stopped goes on where it was.
+    It is a sweep: Ctrl-C saves all, and the same command goes on; more seeds are added to those that are there.
 
     Args:
         recipe: vae, beta-vae, cvae, or a TOML file with one of them.
         dims: The numbers of latents, separated by commas.
-        seeds: Runs of each, seeds 0, 1, and so on; one run says nothing of how much another one would differ.
+        seeds: Runs of each; one run says nothing of how much another one would differ.
         data: The data set; the recipe's own when not given.
         epochs: Passes over the training images; the recipe's own when not given.
-        runs_dir: Where runs are kept, and the figure.
+        name: The sweep's name; RECIPE-DATA-sweep-NUMBER when not given.
+        jobs: Runs side by side; one a core when not given.
+        runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
-        threads: Processor threads; all cores when not given.
         quiet: Show no progress.
         json: Print one JSON object on stdout.
     """
+    from etude.cli.train import start_recipe
     from etude.measure.latent_study import study_latents
-    from etude.runs import default_runs_dir
-    from etude.training import Display
 
     try:
         latent_dims = [int(word) for word in dims.split(",")]
     except ValueError:
         raise UsageError(f"--dims {dims} (allowed: whole numbers separated by commas, such as 2,5,10).") from None
-    changes = {name: value for name, value in (("data", data), ("epochs", epochs)) if value is not None}
-    chosen = recipes.change(
-        recipes.read_toml(Path(recipe)) if recipe.endswith(".toml") else recipes.get(recipe), **changes
-    )
-    folder = runs_dir or default_runs_dir()
-    display = Display(quiet=quiet)
-    trained = study_latents(
-        chosen, latent_dims, num_seeds=seeds, runs_dir=folder, data_dir=data_dir, threads=threads, display=display
-    )
-    data_name = Path(chosen.data.removeprefix("folder:")).name
-    figures = _draw(
-        trained, folder / f"latents-{chosen.name}-{data_name}",
-        title=f"{chosen.name} on {data_name}, {chosen.epochs} epochs",
+    changes = {field: value for field, value in (("data", data), ("epochs", epochs)) if value is not None}
+    results, measured = study_latents(
+        recipes.change(start_recipe(recipe, command="latents"), **changes), latent_dims,
+        num_seeds=seeds, name=name, num_jobs=jobs, runs_dir=runs_dir, data_dir=data_dir, quiet=quiet,
     )  # fmt: skip
+    figures = _draw(results.sweep, measured)
     if json:
-        runs = [{**asdict(each), "negative_elbo_nats": each.negative_elbo_nats} for each in trained]
-        print(json_format.dumps({"split": "test", "runs": runs, "figures": figures}))
-    else:
-        _print_table(trained)
-        print("\n" + "\n".join(figures))
+        runs = [{**asdict(each), "negative_elbo_nats": each.negative_elbo_nats} for each in measured]
+        print(json_format.dumps({"split": "test", "runs": runs, "failures": results.failures, "figures": figures}))
+        return
+    _print_table(measured)
+    for run, reason in results.failures.items():
+        print(f"failed: {run}: {reason}")
+    print("\n" + "\n".join(figures))
 
 
-def _draw(trained: "list[Trained]", stem: Path, *, title: str) -> list[str]:
+def _draw(sweep: "Sweep", measured: "list[Measured]") -> list[str]:
     import numpy as np
 
     from etude.drawing.latent_effect import latent_effect
     from etude.drawing.style import render
     from etude.files import write_atomically
     from etude.report.figures import FORMATS
+    from etude.runs.folder import short_data_name
 
-    def column(value: "Callable[[Trained], float]") -> np.ndarray:
-        return np.array([value(each) for each in trained])
+    def column(value: "Callable[[Measured], float]") -> np.ndarray:
+        return np.array([value(each) for each in measured])
 
+    recipe = sweep.recipe
     figure = latent_effect(
         column(lambda each: each.latent_dim),
         reconstruction_nats=column(lambda each: each.reconstruction_nats),
         kl_nats=column(lambda each: each.kl_nats),
         active_latents=column(lambda each: each.active_latents),
         fid=column(lambda each: each.fid),
-        fid_floor=trained[0].fid_floor,
-        title=title,
+        fid_floor=measured[0].fid_floor,
+        title=f"{recipe.name} on {short_data_name(recipe.data)}, {recipe.epochs} epochs, {len(sweep.seeds)} "
+        f"seed{'s' if len(sweep.seeds) > 1 else ''}",
     )
     paths = []
     for format in FORMATS:
-        paths.append(f"{stem}.{format}")
+        paths.append(str(sweep.path / f"latents.{format}"))
         write_atomically(Path(paths[-1]), render(figure, format))
     return paths
 
 
-COLUMNS: "dict[str, Callable[[Trained], float]]" = {
+COLUMNS: "dict[str, Callable[[Measured], float]]" = {
     "negative ELBO": lambda each: each.negative_elbo_nats,
     "reconstruction": lambda each: each.reconstruction_nats,
     "KL": lambda each: each.kl_nats,
@@ -112,7 +111,7 @@ COLUMNS: "dict[str, Callable[[Trained], float]]" = {
 }
 
 
-def _print_table(trained: "list[Trained]") -> None:
+def _print_table(measured: "list[Measured]") -> None:
     """One row a number of latents: means over the seeds, with their standard deviation where there are several."""
     from rich.console import Console
     from rich.table import Table
@@ -120,8 +119,8 @@ def _print_table(trained: "list[Trained]") -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("latents", *COLUMNS, "seeds"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for latent_dim in sorted({each.latent_dim for each in trained}):
-        runs = [each for each in trained if each.latent_dim == latent_dim]
+    for latent_dim in sorted({each.latent_dim for each in measured}):
+        runs = [each for each in measured if each.latent_dim == latent_dim]
         cells = []
         for value in COLUMNS.values():
             values = [value(run) for run in runs]
@@ -130,7 +129,7 @@ def _print_table(trained: "list[Trained]") -> None:
     console = Console()
     if not console.is_terminal:
         console.width = 200  # a file or a pipe has no width: cut nothing
-    several = len({each.seed for each in trained}) > 1
+    several = len({each.seed for each in measured}) > 1
     print("on the test images; nats per image" + (", mean ± standard deviation over seeds" if several else ""))
     console.print(table)
     if not several:

@@ -1,24 +1,23 @@
-"""What more latents do to an autoencoder: one recipe with few and with many, each trained and measured."""
+"""What more latents do to an autoencoder: a sweep over their number, every run measured."""
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from etude import recipes
 from etude.errors import UsageError
 from etude.measure.measuring import measure
 from etude.measure.settings import Settings
 from etude.recipes import Recipe, Variational
-from etude.training import Display, train_once
+from etude.runs import Run
+from etude.sweeps import Results, sweep
 
 METRICS = ("negative_elbo_nats", "active_latents", "linear_probe", "fid")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
-    """One autoencoder of the study, measured on the test images."""
+class Measured:
+    """One autoencoder of the study, on the test images."""
 
     run: str
     """The run's folder."""
@@ -42,54 +41,33 @@ class Trained:
 
 
 def study_latents(
-    recipe: Recipe,
-    latent_dims: Sequence[int],
-    *,
-    num_seeds: int = 1,
-    runs_dir: Path,
-    data_dir: Path | None = None,
-    threads: int | None = None,
-    display: Display,
-) -> list[Trained]:
-    """Train the recipe with every number of latents and seeds 0 to `num_seeds` - 1, and measure each run.
+    recipe: Recipe, latent_dims: Sequence[int], *, data_dir: Path | None = None, **options: Any
+) -> tuple[Results, list[Measured]]:
+    """Train the recipe with every number of latents and several seeds, and measure each run.
 
-    The runs lie in `runs_dir`; those that are there are not trained again, one that was stopped goes on. Raises
-    `UsageError` for a recipe without latents, no number of latents, or a number out of range.
+    Returns the sweep's results and the measured runs, by number of latents and seed; runs that failed are left out.
+    `options` are those of `etude.sweeps.sweep`. Raises `UsageError` for a recipe without latents, and as `sweep` does.
     """
     if not isinstance(recipe, Variational):
         raise UsageError(f"recipe {recipe.name} has no latents: choose vae, beta-vae, cvae or a file with one of them.")
-    wrong = [
-        f"--{flag} {given} (allowed: {allowed})"
-        for holds, flag, given, allowed in (
-            (latent_dims and min(latent_dims) >= 1, "dims", ",".join(map(str, latent_dims)), "numbers from 1 up"),
-            (num_seeds >= 1, "seeds", num_seeds, "at least 1"),
-        )
-        if not holds
+    results = sweep(recipe, grid={"latent_dim": sorted(set(latent_dims))}, data_dir=data_dir, **options)
+    runs = [
+        Run(member.path)
+        for cell in results.sweep.cells
+        for member in results.sweep.members(cell)
+        if member.state.status == "finished"
     ]
-    if wrong:
-        raise UsageError(f"out of range: {'; '.join(wrong)}.")
-    return [
-        _trained(
-            replace(recipe, latent_dim=latent_dim, seed=seed),
-            runs_dir=runs_dir, data_dir=data_dir, threads=threads, display=display,
-        )
-        for latent_dim in sorted(set(latent_dims))
-        for seed in range(num_seeds)
-    ]  # fmt: skip
+    return results, [_measured(run, data_dir) for run in runs]
 
 
-def _trained(
-    recipe: Variational, *, runs_dir: Path, data_dir: Path | None, threads: int | None, display: Display
-) -> Trained:
-    run = train_once(
-        recipe, name=_name(recipe), runs_dir=runs_dir, data_dir=data_dir, threads=threads, display=display
-    )  # fmt: skip
-    results = measure(run, Settings(metrics=METRICS), data_dir=data_dir, say=display.note)
+def _measured(run: Run, data_dir: Path | None) -> Measured:
+    assert isinstance(run.recipe, Variational)
+    results = measure(run, Settings(metrics=METRICS), data_dir=data_dir)
     elbo, fid = results["negative_elbo_nats"], results["fid"]
-    return Trained(
+    return Measured(
         run=str(run.path),
-        latent_dim=recipe.latent_dim,
-        seed=recipe.seed,
+        latent_dim=run.recipe.latent_dim,
+        seed=run.recipe.seed,
         reconstruction_nats=elbo["reconstruction_nats"],
         kl_nats=elbo["kl_nats"],
         active_latents=results["active_latents"]["value"],
@@ -97,9 +75,3 @@ def _trained(
         fid=fid["value"],
         fid_floor=fid["floor"],
     )
-
-
-def _name(recipe: Variational) -> str:
-    """A run's name that stands for the whole recipe."""
-    digest = hashlib.sha256(json.dumps(recipes.to_dict(recipe), sort_keys=True).encode()).hexdigest()
-    return f"{recipe.name}-{recipe.latent_dim}-latents-seed-{recipe.seed}-{digest[:6]}"

@@ -14,7 +14,7 @@ from etude.errors import UsageError
 from etude.models import LeNet
 from etude.recipes import Classifier, Optimizer
 from etude.runs import Run
-from etude.training import Display, train_once
+from etude.training import Display, resume, train
 
 BATCH_SIZE = 64
 IMAGES_SEEN = 180_000
@@ -50,13 +50,15 @@ def reference_run(recipe: Classifier, name: str, *, data_dir: Path | None, say: 
     goes on where it stopped.
     """
     folder = cache_folder() / "classifiers"
-    path = folder / name
+    path, quiet = folder / name, Display(quiet=True)
     if not (path / "recipe.json").is_file():
         say(f"training the classifier whose features compare images (once for {recipe.data}, kept in {path})")
-    elif Run(path).state.status != "finished":
+        return train(recipe, name=name, runs_dir=folder, data_dir=data_dir, device="cpu", threads=1, display=quiet)
+    run = Run(path)
+    if run.state.status != "finished":
         say(f"going on with the training of the classifier in {path}")
-    quiet = Display(quiet=True)
-    return train_once(recipe, name=name, runs_dir=folder, data_dir=data_dir, device="cpu", threads=1, display=quiet)
+        return resume(run, data_dir=data_dir, display=quiet)
+    return run
 
 
 def require_enough(dataset: Dataset) -> None:

@@ -96,29 +96,6 @@ def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | N
     return run
 
 
-def train_once(
-    recipe: Recipe,
-    *,
-    name: str,
-    runs_dir: Path,
-    data_dir: Path | None = None,
-    device: str = "auto",
-    threads: int | None = None,
-    display: Display | None = None,
-) -> Run:
-    """The run of that name in `runs_dir`: as it is when finished, trained to its end when not, trained when not there.
-
-    The name must stand for the recipe and its data: what is found under it is taken for them.
-    """
-    path = runs_dir / name
-    if not (path / "recipe.json").is_file():
-        return train(
-            recipe, name=name, runs_dir=runs_dir, data_dir=data_dir, device=device, threads=threads, display=display
-        )
-    run = Run(path)
-    return run if run.state.status == "finished" else resume(run, data_dir=data_dir, display=display)
-
-
 def _describe_data(dataset: Dataset, splits: Splits, data_dir: Path | None) -> dict[str, Any]:
     return {
         "name": dataset.name,
