@@ -93,7 +93,8 @@ def test_bad_functions_are_results(tmp_path: Path):
         "train_step": (
             "wrong",
             "it raised ValueError: two; "
-            "call: train_step(D, G, D_solver, G_solver, discriminator_loss, generator_loss, real, noise_dim).",
+            "call: train_step(D, G, D_solver, G_solver, discriminator_loss, generator_loss, real, noise_dim)"
+            "; real is (batch, 784) in [−1, 1].",
         ),
     }
     assert not report.passed
