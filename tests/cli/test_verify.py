@@ -120,3 +120,13 @@ def test_the_list_names_contracts_and_calls(capsys: pytest.CaptureFixture[str]):
 def test_mistakes_of_the_caller(words: list[str], message: str, capsys: pytest.CaptureFixture[str]):
     assert main(["verify", *words]) == 2
     assert capsys.readouterr().err == f"etude: {message}\n"
+
+
+def test_an_adapter_with_an_unknown_name_ends_with_code_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "mine.py").write_text(RIGHT)
+    (tmp_path / "names.toml").write_text('file = "mine.py"\n[names]\nnumerical_gradient = "numerical_grad"')
+    assert main(["verify", "gradients", str(tmp_path / "names.toml")]) == 2
+    assert capsys.readouterr().err == (
+        "etude: unknown name in names.toml 'numerical_gradient': did you mean 'numerical_grad'? "
+        "Choose from numerical_grad.\n"
+    )

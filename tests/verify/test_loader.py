@@ -1,4 +1,4 @@
-"""Modules, notebooks and adapters as names."""
+"""Modules and notebooks as names."""
 
 import json
 import sys
@@ -6,12 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from etude.verify.loader import CannotLoad, load
+from etude.verify.adapter import Adapter
+from etude.verify.loader import CannotLoad, Loaded
+from etude.verify.loader import load as load_adapter
 
 
 @pytest.fixture(autouse=True)
 def own_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "argv", ["pytest", "--flag"])
+
+
+def load(path: Path) -> Loaded:
+    return load_adapter(Adapter(path))
 
 
 def notebook(path: Path, *cells: str) -> Path:
@@ -47,7 +54,7 @@ def test_a_notebook_defines_without_training(tmp_path: Path):
     path = notebook(
         tmp_path / "my.ipynb",
         "%matplotlib inline\n!pip install torch\nimport math\nscale = math.pi\nscale?",
-        "%%time\nbroken everywhere (",
+        "%%bash\nbroken everywhere (",
         "def f(x):\n    return scale * x\n\nwhile True:\n    f(1)",
         "f(2)\ndata = open('/nowhere/data')\nclass A:\n    pass",
         "def g(:",
@@ -70,31 +77,47 @@ def test_a_file_that_is_no_notebook(tmp_path: Path):
         load(tmp_path / "my.ipynb")
 
 
-def test_an_adapter_maps_names_dotted_ones_too(tmp_path: Path):
-    (tmp_path / "mine.py").write_text("class Losses:\n    d = staticmethod(abs)\n\ndef make_g(): ...")
-    adapter = tmp_path / "names.toml"
-    adapter.write_text('file = "mine.py"\n[names]\ndiscriminator_loss = "Losses.d"\ngenerator = "make_g"\n')
-    names = load(adapter).names
-    assert names["discriminator_loss"] is abs
-    assert names["generator"].__name__ == "make_g"
+def test_a_file_sees_no_arguments_of_ours(tmp_path: Path):
+    (tmp_path / "mine.py").write_text(
+        "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr', default=0.1)\n"
+        "args = parser.parse_args()\ndef late(): return parser.parse_args()"
+    )
+    names = load(tmp_path / "mine.py").names
+    assert names["args"].lr == names["late"]().lr == 0.1
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("file = ", "names.toml is not TOML: Invalid value (at end of document)"),
-        ("[names]", 'names.toml needs `file = "…"` and a table [names] of texts'),
-        ('file = "other.py"', "names.toml names other.py, which is no .py or .ipynb file"),
-        ('file = "mine.py"\n[names]\nf = "g"', "names.toml maps f to g, which mine.py does not define"),
-        ('file = "mine.py"\n[names]\nf = "A.g"', "names.toml maps f to A.g, which mine.py does not define"),
-    ],
-)
-def test_adapters_that_do_not_fit(text: str, reason: str, tmp_path: Path):
-    (tmp_path / "mine.py").write_text("class A: ...")
-    (tmp_path / "names.toml").write_text(text)
-    with pytest.raises(CannotLoad) as error:
-        load(tmp_path / "names.toml")
-    assert str(error.value) == reason
+@pytest.mark.parametrize("magic", ["%%time", "%%capture out", "\n%%timeit -n 1"])
+def test_cells_that_a_magic_runs_as_python_define(magic: str, tmp_path: Path):
+    loaded = load(notebook(tmp_path / "my.ipynb", f"{magic}\ndef f(x):\n    return x + 1", "%%bash\ndef = 1"))
+    assert loaded.names["f"](1) == 2
+    assert loaded.notes == ()
+
+
+def test_definitions_inside_if_try_and_with_count(tmp_path: Path):
+    path = notebook(
+        tmp_path / "my.ipynb",
+        "import contextlib\nON_GPU = False\nif ON_GPU:\n    device = 'cuda'\nelif 1 / 0 if ON_GPU else True:\n"
+        "    device = 'cpu'\n    raise SystemExit\n    while True: pass",
+        "try:\n    import nowhere_at_all\nexcept ImportError:\n    nowhere_at_all = None\n    open('/nowhere')\n"
+        "else:\n    device = 'else'\nfinally:\n    def f(): return device",
+        "with contextlib.nullcontext(3) as three:\n    number = three\n    number += 1\n    train()",
+        "if ON_GPU:\n    !nvidia-smi\nif not ON_GPU:\n    train()",
+    )
+    loaded = load(path)
+    assert loaded.notes == ()
+    assert (loaded.names["f"](), loaded.names["nowhere_at_all"], loaded.names["number"]) == ("cpu", None, 4)
+
+
+def test_lines_for_ipython_cost_no_other_line(tmp_path: Path):
+    path = notebook(
+        tmp_path / "my.ipynb",
+        "files = !ls data\nt, u = 1, 2\nbest = %timeit -o f()\n!pip install \\\n  torch \\\n  numpy\n"
+        "def f():\n    lines = !ls\n    %matplotlib inline\n    return lines\nf??",
+        'text = """\n!not a command\nx = %d\n"""\nrest = (7\n    % 4)',
+    )
+    names = load(path).names
+    assert (names["files"], names["t"], names["best"], names["f"]()) == (None, 1, None, None)
+    assert (names["text"], names["rest"]) == ("\n!not a command\nx = %d\n", 3)
 
 
 def test_near_misses_are_suggested(tmp_path: Path):

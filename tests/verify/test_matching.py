@@ -111,7 +111,7 @@ def test_weights_of_other_shapes_are_told():
     result = judge(find("gan.discriminator").checks[0], lambda: network)
     assert result.message == (
         "its weights have shapes [(1, 784), (1,)]; expected [(256, 784), (256,), (256, 256), (256,), (1, 256), (1,)]; "
-        "call: discriminator() → module from (batch, 784) to (batch, 1)."
+        "call: discriminator() → module from (batch, 784) to scores (batch, 1) or (batch,)."
     )
 
 
@@ -122,6 +122,29 @@ def test_code_that_insists_on_float32_is_judged_in_float32():
         return F.softplus(-logits).mean()
 
     assert verdict(generator_loss).status == "pass"
+
+
+def test_the_reason_shown_is_the_one_in_float32():
+    """Code that insists on float32 refuses float64 first, which is not what is wrong with it."""
+
+    def generator_loss(logits: Tensor) -> Tensor:
+        scores = logits @ torch.ones(1, 1, dtype=torch.float32)
+        return scores / (1 // 0)
+
+    assert verdict(generator_loss).message.startswith(
+        "it raised ZeroDivisionError: integer division or modulo by zero;"
+    )
+
+
+def test_right_in_one_form_is_right():
+    assert verdict(lambda s: F.binary_cross_entropy_with_logits(s, torch.ones(len(s)))).status == "pass"
+
+
+def test_the_mistake_is_named_in_the_form_that_the_code_takes():
+    result = verdict(lambda s: F.binary_cross_entropy_with_logits(s, torch.zeros(len(s))))
+    assert result.mistake == "label 0 instead of 1"
+    assert result.counterexample is not None
+    assert result.counterexample.startswith("logits_fake = [0.1]: ")
 
 
 def test_memory_that_is_not_there_is_undecided():

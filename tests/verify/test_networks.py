@@ -37,7 +37,25 @@ def test_parameters_that_no_module_call_uses_come_in_order_of_definition():
 
     network = Bare()
     used = parameters_in_order_of_use(network, lambda: network(torch.zeros(1, 2)))
-    assert [id(parameter) for parameter in used] == [id(parameter) for parameter in network.parameters()]
+    assert [id(parameter) for parameter in used] == [id(network.linear.weight)]
+
+
+def test_parameters_that_do_not_matter_are_left_out():
+    class LeftOver(Backwards):
+        def __init__(self) -> None:
+            super().__init__()
+            self.never_used, self.lazy = nn.Linear(7, 7), nn.LazyLinear(4)
+            self.used_for_nothing = nn.Linear(2, 2)
+            self.first.weight.requires_grad_(False)  # frozen, but it matters
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.used_for_nothing(x)
+            return super().forward(x)
+
+    network = LeftOver()
+    used = parameters_in_order_of_use(network, lambda: network(torch.zeros(1, 2)))
+    expected = [*network.first.parameters(), *network.second.parameters()]
+    assert [id(parameter) for parameter in used] == [id(parameter) for parameter in expected]
 
 
 def test_filling_is_determined_by_the_seed_and_keeps_the_scale():

@@ -35,6 +35,8 @@ def build_dc_generator(noise_dim):
 def get_optimizer():
     return None
 
+torch.set_num_threads(4)
+
 def bce_loss(input, target):
     return torch.zeros(2**34).sum()
 
@@ -52,7 +54,7 @@ def ls_gen_loss(scores_fake):
     return 0.0
 
 def train_step(D, G, D_solver, G_solver, discriminator_loss, generator_loss, real, noise_dim):
-    raise ValueError("two\\nlines")
+    raise ValueError(f"on {torch.get_num_threads()} thread\\nand another line")
 """
 
 
@@ -92,8 +94,9 @@ def test_bad_functions_are_results(tmp_path: Path):
         ),
         "train_step": (
             "wrong",
-            "it raised ValueError: two; "
-            "call: train_step(D, G, D_solver, G_solver, discriminator_loss, generator_loss, real, noise_dim).",
+            "it raised ValueError: on 1 thread; "
+            "call: train_step(D, G, D_solver, G_solver, discriminator_loss, generator_loss, real, noise_dim)"
+            "; real is (batch, 784) in [−1, 1].",
         ),
     }
     assert not report.passed
@@ -105,13 +108,14 @@ def test_bad_functions_are_results(tmp_path: Path):
     [
         ("while True: pass", "importing the file did not finish within 2 s (an endless loop?)"),
         ("import os; os._exit(0)", "importing the file ended the process with exit code 0"),
-        ("import nowhere", "mine.py does not import: ModuleNotFoundError: No module named 'nowhere'"),
-        ("import os; os.system('true')", "it starts another process (os.system), which verify does not allow"),
+        ("import os; os.fork()", "it starts another process (os.fork), which verify does not allow"),
+        ("import torch; torch.zeros(2**31)", "importing it asked for more memory than verify allows"),
+        ("def f(:", "mine.py line 1: invalid syntax"),
     ],
 )
 def test_files_that_do_not_import_are_results(source: str, reason: str, tmp_path: Path):
     (tmp_path / "mine.py").write_text(source)
-    report = verify_file("gan.bce_loss", tmp_path / "mine.py", limits=Limits(load_seconds=2.0))
+    report = verify_file("gan.bce_loss", tmp_path / "mine.py", limits=Limits(load_seconds=2.0, memory_mib=2048))
     assert report.checks == (CheckResult(name="bce_loss", status="undecided", message=reason),)
 
 

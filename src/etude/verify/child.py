@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from etude.verify.adapter import Adapter
 from etude.verify.contract import Check, CheckResult
 from etude.verify.contracts import find
 from etude.verify.loader import CannotLoad, Loaded, load
@@ -59,12 +60,13 @@ def main(reports: Path) -> None:
     signal.setitimer(signal.ITIMER_REAL, order["load_seconds"])  # SIGALRM ends the process
     guard.is_on = True
     try:
-        loaded = load(Path(order["path"]))
+        loaded = load(Adapter(Path(order["path"]), order["names"]))
     except (CannotLoad, Undecided) as error:
         report({"reason": str(error)})
         return
     guard.is_on = False
     signal.setitimer(signal.ITIMER_REAL, 0)
+    torch.set_num_threads(1)  # the file may have set another number
     report({"notes": loaded.notes})
 
     looked_for = {check.looks_for for check in contract.checks}

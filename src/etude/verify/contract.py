@@ -5,7 +5,7 @@ mistake is named by evidence: the learner's output equals the mutant's output on
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -51,8 +51,12 @@ class Check:
     """The known mistakes; no two may have the same effect on every input."""
     inputs: SearchStrategy[Case] | None = None
     """Generated inputs, shrunk to the simplest that fails."""
+    seeded: Callable[[int], tuple[Case, ...]] = lambda first: ()
+    """Inputs whose random numbers come from the seeds `first`, `first` + 1, …: too large to be worth shrinking."""
     extremes: tuple[Case, ...] = ()
     """Inputs that are always tried, such as logits of ±1000."""
+    other_form: Callable[[Case], Case] | None = None
+    """The same input in a form that right code may insist on too, such as logits (batch,) for (batch, 1)."""
     overflow: Mistake | None = None
     """The mistake to name when only `extremes` go wrong."""
     observe: Callable[[Any, Case, Observation | None], Observation] = call_function
@@ -62,12 +66,26 @@ class Check:
     """Absolute difference allowed on top of rounding; statistics of random draws need one."""
     is_random: bool = False
     """Judged by statistics: tested again with other draws before it is called wrong."""
+    method: str | None = None
+    """The method of the class looked for that it calls; an adapter may map it."""
     points: int = 1
     """Its weight in the score."""
 
     @property
     def looks_for(self) -> str:
         return self.name.partition(".")[0]
+
+    def in_other_form(self) -> "Check":
+        """The same check of the inputs in their other form."""
+        form, inputs, seeded = self.other_form, self.inputs, self.seeded
+        assert form is not None
+        return replace(
+            self,
+            inputs=None if inputs is None else inputs.map(form),
+            seeded=lambda first: tuple(map(form, seeded(first))),
+            extremes=tuple(map(form, self.extremes)),
+            other_form=None,
+        )
 
     def mutant(self, *mistakes: Mistake) -> Callable[..., Any]:
         """The right answer with these mistakes made."""
@@ -81,6 +99,12 @@ class Contract:
     name: str
     about: str
     checks: tuple[Check, ...]
+
+    @property
+    def names(self) -> set[str]:
+        """The names that it looks for, methods as `VAE.encode`: those an adapter may map."""
+        methods = {f"{check.looks_for}.{check.method}" for check in self.checks if check.method}
+        return methods | {check.looks_for for check in self.checks}
 
     def only(self, names: set[str]) -> "Contract":
         """The same contract with the checks of these names, in its own order."""

@@ -1,17 +1,10 @@
-"""The learner's file as a dictionary of names: a module, a notebook's cells, or an adapter that maps other names.
-
-An adapter is a TOML file:
-
-    file = "my_gan.py"            # or a notebook; seen from the adapter's folder
-    [names]
-    discriminator_loss = "d_loss" # the contract's name = the learner's, which may be dotted
-"""
+"""The learner's file as a dictionary of names: a module, or a notebook's cells."""
 
 import ast
 import json
+import re
 import runpy
 import sys
-import tomllib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
-from etude.verify.observation import NotAllowed, Undecided, one_line
+from etude.verify.adapter import Adapter
+from etude.verify.observation import OUT_OF_MEMORY, NotAllowed, Undecided, is_out_of_memory, one_line
 
 SUFFIXES = (".py", ".ipynb", ".toml")
 
@@ -53,12 +47,16 @@ def checked_path(path: Path) -> Path:
     return path
 
 
-def load(path: Path) -> Loaded:
-    """Run the file and return the names it defines; `CannotLoad` if it does not run."""
-    if path.suffix == ".toml":
-        return _load_adapter(path)
+def load(adapter: Adapter) -> Loaded:
+    """Run the adapter's file and return the names it defines; `CannotLoad` if it does not run."""
+    path = adapter.file
     sys.path.insert(0, str(path.parent.resolve()))  # a file may import its neighbours
-    return _load_notebook(path) if path.suffix == ".ipynb" else _load_module(path)
+    sys.argv = [str(path)]  # and read its arguments: there are none
+    loaded = _load_notebook(path) if path.suffix == ".ipynb" else _load_module(path)
+    try:
+        return Loaded(adapter.mapped(loaded.names), loaded.notes)
+    except LookupError as error:
+        raise CannotLoad(error.args[0]) from None
 
 
 def _load_module(path: Path) -> Loaded:
@@ -66,11 +64,13 @@ def _load_module(path: Path) -> Loaded:
         return Loaded(runpy.run_path(str(path), run_name="learner"))
     except SyntaxError as error:
         raise CannotLoad(f"{path.name} line {error.lineno}: {error.msg}") from None
-    except (NotAllowed, MemoryError) as error:
-        raise Undecided(str(error) or "importing it asked for more memory than verify allows") from None
+    except NotAllowed as error:
+        raise Undecided(str(error)) from None
     except SystemExit:
         raise CannotLoad(f"{path.name} calls exit while it is imported") from None
     except Exception as error:
+        if is_out_of_memory(error):
+            raise Undecided(f"importing it {OUT_OF_MEMORY}") from None
         raise CannotLoad(f"{path.name} does not import: {type(error).__name__}: {one_line(str(error))}") from None
 
 
@@ -80,16 +80,11 @@ def _load_notebook(path: Path) -> Loaded:
     notes: list[str] = []
     for number, source in _code_cells(path):
         try:
-            statements = ast.parse(source).body
+            statements = _parsed(source)
         except SyntaxError as error:
             notes.append(f"cell {number} skipped: line {error.lineno}: {error.msg}")
             continue
-        for statement in statements:
-            if not isinstance(
-                statement,
-                ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign,
-            ):
-                continue
+        for statement in _definitions(statements):
             code = compile(ast.Module([statement], []), f"cell {number}", "exec")
             try:
                 exec(code, names)
@@ -101,45 +96,52 @@ def _load_notebook(path: Path) -> Loaded:
     return Loaded(names, tuple(notes))
 
 
+_DEFINITIONS = (
+    ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign,
+    ast.AugAssign,
+)  # fmt: skip
+
+
+def _definitions(statements: list[ast.stmt]) -> list[ast.stmt]:
+    """The statements that define names; of `if`, `try` and `with` those inside."""
+    kept: list[ast.stmt] = []
+    for statement in statements:
+        if isinstance(statement, ast.If | ast.Try | ast.With):
+            blocks = [statement, *(statement.handlers if isinstance(statement, ast.Try) else ())]
+            for block in blocks:
+                block.body = _definitions(block.body) or [ast.copy_location(ast.Pass(), block)]
+            if isinstance(statement, ast.If | ast.Try):
+                statement.orelse = _definitions(statement.orelse)
+            if isinstance(statement, ast.Try):
+                statement.finalbody = _definitions(statement.finalbody)
+            kept.append(statement)
+        elif isinstance(statement, _DEFINITIONS):
+            kept.append(statement)
+    return kept
+
+
 def _code_cells(path: Path) -> list[tuple[int, str]]:
-    """(number from 1, source without magics) of every code cell."""
+    """(number from 1, source) of every code cell."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        sources = [(number, "".join(cell["source"])) for number, cell in enumerate(cells, 1)
-                   if cell["cell_type"] == "code"]  # fmt: skip
+        return [(number, "".join(cell["source"])) for number, cell in enumerate(cells, 1)
+                if cell["cell_type"] == "code"]  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
         raise CannotLoad(f"{path.name} is not a notebook: {type(error).__name__}: {one_line(str(error))}") from None
-    return [(number, _without_magics(source)) for number, source in sources]
 
 
-def _without_magics(source: str) -> str:
-    if source.lstrip().startswith("%%"):  # a cell magic owns its whole cell
-        return ""
-    lines = source.split("\n")
-    return "\n".join("" if line.lstrip().startswith(("%", "!", "?")) or line.endswith("?") else line for line in lines)
+_CELL_MAGIC = re.compile(r"\s*%%(\w+).*\n?")
+_PYTHON_CELLS = {"time", "timeit", "capture", "prun"}
+"""The magics whose cell is Python; another magic owns its whole cell."""
+_COMMAND = re.compile(r"^([ \t]*)(?:[%!?](?:.*\\\n)*.*|[\w.]+\?\??)$", re.MULTILINE)
+_COMMAND_RESULT = re.compile(r"^([ \t]*[\w., \t]+=[ \t]*)[%!](?:.*\\\n)*.*$", re.MULTILINE)
 
 
-def _load_adapter(path: Path) -> Loaded:
+def _parsed(source: str) -> list[ast.stmt]:
+    """The cell as Python; lines for IPython do nothing, and what a command would return is None."""
+    if magic := _CELL_MAGIC.match(source):
+        source = "\n" + source[magic.end() :] if magic[1] in _PYTHON_CELLS else ""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CannotLoad(f"{path.name} is not TOML: {one_line(str(error))}") from None
-    file, names = content.get("file"), content.get("names", {})
-    if not isinstance(file, str) or not isinstance(names, dict) or not all(isinstance(v, str) for v in names.values()):
-        raise CannotLoad(f'{path.name} needs `file = "…"` and a table [names] of texts')
-    target = path.parent / file
-    if not target.is_file() or target.suffix not in (".py", ".ipynb"):
-        raise CannotLoad(f"{path.name} names {file}, which is no .py or .ipynb file")
-    loaded = load(target)
-    mapped = dict(loaded.names)
-    for name, own in names.items():
-        head, *attributes = own.split(".")
-        if head not in loaded.names:
-            raise CannotLoad(f"{path.name} maps {name} to {own}, which {file} does not define")
-        value = loaded.names[head]
-        for attribute in attributes:
-            if not hasattr(value, attribute):
-                raise CannotLoad(f"{path.name} maps {name} to {own}, which {file} does not define")
-            value = getattr(value, attribute)
-        mapped[name] = value
-    return Loaded(mapped, loaded.notes)
+        return ast.parse(source).body
+    except SyntaxError:
+        return ast.parse(_COMMAND.sub(r"\1pass", _COMMAND_RESULT.sub(r"\1None", source))).body

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -24,7 +24,7 @@ from etude.verify.observation import Observation, Refused, Undecided
 EXAMPLES = 25
 """Generated inputs per check."""
 SHRINK_SECONDS = 0.5
-"""Time for making a counter-example simpler."""
+"""Processor time for making a counter-example simpler."""
 ROUNDING = {torch.float64: (1e-6, 1e-9), torch.float32: (1e-4, 1e-6)}
 """Relative and absolute difference that counts as equal."""
 ROUGH = (1e-2, 1e-3)
@@ -55,10 +55,24 @@ def judge(check: Check, candidate: Any, *, seed: int = 0) -> CheckResult:
     """The verdict on `candidate`, with inputs and random draws that `seed` determines."""
     with _own_random_state():
         result = _judge_once(check, candidate, seed)
-        if check.is_random and result.status == "wrong":  # a right sampler fails once in a million, twice never
+        if result.status != "wrong":
+            return result
+        if check.is_random:  # a right sampler fails once in a million, twice never
             again = _judge_once(check, candidate, seed + 2**31)
             result = again if again.status == "pass" else result
+        if check.other_form and not (result.mistake and _is_wrong_on_extremes(check.in_other_form(), candidate, seed)):
+            # Right if it is right in one form; else the form in which the mistake is known.
+            other = _judge_once(check.in_other_form(), candidate, seed)
+            result = other if other.status == "pass" or (other.mistake and not result.mistake) else result
     return result
+
+
+def _is_wrong_on_extremes(check: Check, candidate: Any, seed: int) -> bool:
+    """The short way to tell that it does not pass."""
+    try:
+        return not all(_fits(check, (), _observe(check, candidate, case, seed), seed) for case in check.extremes)
+    except Undecided:
+        return True
 
 
 def _judge_once(check: Check, candidate: Any, seed: int) -> CheckResult:
@@ -82,8 +96,9 @@ def _try_inputs(check: Check, candidate: Any, seed: int) -> tuple[list[Trial], T
     """Every input tried, and the simplest on which the candidate differs from the right answer."""
     trials: list[Trial] = []
     wrong: Trial | None = None
-    for case in check.extremes:
-        trials.append(_observe(check, candidate, case, seed, is_extreme=True))
+    seeded = check.seeded(1000 * (seed % 10**6))  # neighbouring seeds share no number; none is too large for PyTorch
+    for case, is_extreme in (*((case, True) for case in check.extremes), *((case, False) for case in seeded)):
+        trials.append(_observe(check, candidate, case, seed, is_extreme=is_extreme))
         if wrong is None and not _fits(check, (), trials[-1], seed):
             wrong = trials[-1]
     if check.inputs is None:
@@ -102,11 +117,11 @@ def _try_inputs(check: Check, candidate: Any, seed: int) -> tuple[list[Trial], T
     @given(check.inputs)
     def search(case: Case) -> None:
         nonlocal found_at, simplest
-        if found_at is not None and time.monotonic() - found_at > SHRINK_SECONDS:
+        if found_at is not None and time.process_time() - found_at > SHRINK_SECONDS:
             raise _TimeIsUp
         trials.append(_observe(check, candidate, case, seed))
         if not _fits(check, (), trials[-1], seed):
-            found_at = found_at or time.monotonic()
+            found_at = found_at or time.process_time()
             simplest = trials[-1]
             raise _Found
 
@@ -118,13 +133,15 @@ def _try_inputs(check: Check, candidate: Any, seed: int) -> tuple[list[Trial], T
 
 
 def explain(check: Check, trials: list[Trial], seed: int = 0) -> tuple[Mistake, ...]:
-    """The fewest known mistakes, at most two, that give what was seen on every input; none if no known ones do."""
+    """The fewest known mistakes that give what was seen on every input; none if no known ones do."""
     singles = [(each,) for each in check.mistakes]
-    pairs = [pair for pair in combinations(check.mistakes, 2) if not pair[0].changes.keys() & pair[1].changes.keys()]
+    pairs = [pair for pair in combinations(check.mistakes, 2) if _combine(*pair)]
     # Inputs of the last trials are the simplest, and the right answer is wrong there: most mutants fail at once.
     for mistakes in (*singles, *pairs):
         if all(_fits(check, mistakes, trial, seed) for trial in reversed(trials)):
             return mistakes
+    if mistakes := _one_for_each_part(check, trials, seed):
+        return mistakes
     ordinary = [trial for trial in trials if not trial.is_extreme]
     if check.overflow and ordinary:
         for mistakes in ((), *singles):
@@ -133,16 +150,37 @@ def explain(check: Check, trials: list[Trial], seed: int = 0) -> tuple[Mistake, 
     return ()
 
 
+def _combine(*mistakes: Mistake) -> bool:
+    """Whether they change different switches."""
+    switches = [switch for each in mistakes for switch in each.changes]
+    return len(set(switches)) == len(switches)
+
+
+def _one_for_each_part(check: Check, trials: list[Trial], seed: int) -> tuple[Mistake, ...]:
+    """A mistake for each part that is wrong, if together they give what was seen: modes and results go wrong apart."""
+    wrong = set[str]().union(*(trial.seen.parts for trial in trials if isinstance(trial.seen, Observation)))
+    wrong -= _agreeing(check, (), trials, seed)
+    if len(wrong) < 3:  # pairs have been tried
+        return ()
+    agreeing = [(each, _agreeing(check, (each,), trials, seed)) for each in check.mistakes]
+    choices = [[each for each, parts in agreeing if part in parts] for part in sorted(wrong)]
+    for chosen in product(*choices):
+        mistakes = tuple(each for each in check.mistakes if each in chosen)
+        if _combine(*mistakes) and all(_fits(check, mistakes, trial, seed) for trial in trials):
+            return mistakes
+    return ()
+
+
 def _observe(check: Check, candidate: Any, case: Case, seed: int, *, is_extreme: bool = False) -> Trial:
-    """In float64; in float32 for code that insists on it."""
-    refused: Refused | None = None
-    for dtype in (torch.float64, torch.float32):
+    """In float64; in float32 for code that insists on it, whose reason is then the one to show."""
+    try:
+        return Trial(case, _run(check, candidate, case, None, seed, torch.float64), torch.float64, is_extreme)
+    except Refused:
         try:
-            return Trial(case, _run(check, candidate, case, None, seed, dtype), dtype, is_extreme)
+            seen = _run(check, candidate, case, None, seed, torch.float32)
         except Refused as error:
-            refused = refused or error
-    assert refused is not None
-    return Trial(case, refused, torch.float64, is_extreme)
+            seen = error
+        return Trial(case, seen, torch.float32, is_extreme)
 
 
 def _run(
@@ -176,10 +214,25 @@ def _fits(
     if isinstance(expected, Refused) or isinstance(trial.seen, Refused):
         both = isinstance(expected, Refused) and isinstance(trial.seen, Refused)
         return both and expected.kind == trial.seen.kind  # pyright: ignore[reportAttributeAccessIssue]
-    seen, parts = trial.seen.parts, expected.parts
-    return seen.keys() == parts.keys() and all(
-        _equal(seen[name], parts[name], rounding or ROUNDING[trial.dtype], check.tolerance) for name in parts
-    )
+    return trial.seen.parts.keys() == expected.parts.keys() == _equal_parts(check, trial, expected, rounding)
+
+
+def _agreeing(check: Check, mistakes: tuple[Mistake, ...], trials: list[Trial], seed: int) -> set[str]:
+    """The parts that are on every input as these mistakes would have them."""
+    expected = [predict(check, mistakes, trial, seed) for trial in trials]
+    return set.intersection(*(
+        set() if isinstance(each, Refused) else _equal_parts(check, trial, each)
+        for trial, each in zip(trials, expected, strict=True)
+    ))  # fmt: skip
+
+
+def _equal_parts(
+    check: Check, trial: Trial, expected: Observation, rounding: tuple[float, float] | None = None
+) -> set[str]:
+    if isinstance(trial.seen, Refused):
+        return set()
+    seen, parts, rounding = trial.seen.parts, expected.parts, rounding or ROUNDING[trial.dtype]
+    return {name for name in seen.keys() & parts.keys() if _equal(seen[name], parts[name], rounding, check.tolerance)}
 
 
 def _equal(seen: Tensor, expected: Tensor, rounding: tuple[float, float], tolerance: float) -> bool:

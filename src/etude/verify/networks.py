@@ -28,20 +28,35 @@ def build(factory: Callable[..., Any], *arguments: Any, name: str = "it") -> nn.
     return network
 
 
-def parameters_in_order_of_use(network: nn.Module, run: Callable[[], object]) -> list[nn.Parameter]:
-    """The parameters in the order in which `run` uses their modules: a learner may define layers in any order."""
+def parameters_in_order_of_use(network: nn.Module, run: Callable[[], Tensor]) -> list[nn.Parameter]:
+    """The parameters that matter to what `run` returns, in the order in which it uses their modules.
+
+    A learner may define layers in any order, and layers that are never used.
+    """
     if any(isinstance(parameter, UninitializedParameter) for parameter in network.parameters()):
         run()  # lazy layers have no parameters to speak of before they are used
     order: list[nn.Parameter] = []
     owners = [module for module in network.modules() if any(True for _ in module.parameters(recurse=False))]
     handles = [owner.register_forward_hook(lambda m, *_: order.extend(m.parameters(recurse=False))) for owner in owners]
     try:
-        run()
+        output = run()
     finally:
         for handle in handles:
             handle.remove()
-    used = list(dict.fromkeys(order))
-    return used if len(used) == len(list(network.parameters())) else list(network.parameters())
+    needed = _reaching(output, [each for each in network.parameters() if not isinstance(each, UninitializedParameter)])
+    ids = {id(parameter) for parameter in needed}
+    used = [parameter for parameter in dict.fromkeys(order) if id(parameter) in ids]
+    return used if len(used) == len(needed) else needed
+
+
+def _reaching(output: Tensor, parameters: list[nn.Parameter]) -> list[nn.Parameter]:
+    """Those that `output` depends on; frozen ones are taken to."""
+    learning = [parameter for parameter in parameters if parameter.requires_grad]
+    if not learning or not output.requires_grad:
+        return parameters
+    found = call(torch.autograd.grad, output.sum(), learning, allow_unused=True, name="its backward pass")
+    idle = {id(parameter) for parameter, gradient in zip(learning, found, strict=True) if gradient is None}
+    return [parameter for parameter in parameters if id(parameter) not in idle]
 
 
 def fill(parameters: list[nn.Parameter], seed: int) -> None:
@@ -70,15 +85,19 @@ def observe_network(factory: Callable[..., Any], case: Mapping[str, Any], seen: 
 
 def _run(factory: Callable[..., Any], case: Mapping[str, Any], images: Tensor, seen: Observation | None) -> Observation:
     network = build(factory, *case["arguments"]).train()
+
+    def run() -> Tensor:
+        return tensor_result(call(network, images, name="its forward"), "its forward")
+
     if seen is not None and seen.state is not None:  # a mutant of ours, whose parameters are in order of use
         order = list(network.parameters())
         _copy(seen.state, order)
     else:
-        order = parameters_in_order_of_use(network, lambda: call(network, images, name="its forward"))
+        order = parameters_in_order_of_use(network, run)
         fill(order, case["seed"])
-    output = tensor_result(call(network, images, name="its forward"), "its forward")
-    # A generator may return (batch, pixels) or images.
-    result = output.flatten(1) if case.get("flat") and output.ndim > 1 else output
+    output = run()
+    # A generator may return (batch, pixels) or images, a discriminator (batch, 1) or (batch,).
+    result = output.reshape(len(output), -1) if case.get("flat") and output.numel() and output.ndim else output
     return Observation({"result": result.detach()}, state=[parameter.detach() for parameter in order])
 
 

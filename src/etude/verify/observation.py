@@ -37,7 +37,7 @@ class Undecided(Exception):
     """The learner's code cannot be judged here; the text says why."""
 
 
-def call(function: Callable[..., Any], *arguments: Any, name: str = "it") -> Any:
+def call(function: Callable[..., Any], *arguments: Any, name: str = "it", **keywords: Any) -> Any:
     """Call the learner's code; whatever goes wrong in there becomes `Refused` or `Undecided`, on one line."""
     try:
         signature = inspect.signature(function)
@@ -45,19 +45,24 @@ def call(function: Callable[..., Any], *arguments: Any, name: str = "it") -> Any
         signature = None
     if signature is not None:
         try:
-            signature.bind(*arguments)
+            signature.bind(*arguments, **keywords)
         except TypeError:
             raise Refused("signature", f"{name} takes {signature}; it is called") from None
     try:
-        return function(*arguments)
-    except (NotAllowed, MemoryError) as error:
-        raise Undecided(str(error) or OUT_OF_MEMORY) from None
+        return function(*arguments, **keywords)
+    except NotAllowed as error:
+        raise Undecided(str(error)) from None
     except SystemExit:
         raise Refused("SystemExit", f"{name} called exit") from None
     except Exception as error:
-        if "can't allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise Undecided(OUT_OF_MEMORY) from None
         raise Refused(type(error).__name__, f"{name} raised {type(error).__name__}: {one_line(str(error))}") from None
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Python's own error, or PyTorch's."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 
 
 def call_function(
@@ -69,10 +74,23 @@ def call_function(
 
 def call_loss(function: Callable[..., Any], case: Mapping[str, Any], seen: Observation | None = None) -> Observation:
     """Observe a loss: its value, and whether gradients reach its first argument."""
-    values = in_default_dtype(case)
-    next(iter(values.values())).requires_grad_()
-    value = tensor_result(call(function, *values.values()))
+    first, *others = in_default_dtype(case).values()
+    value = tensor_result(call(function, tracked(first), *others))
     return Observation({"result": value.detach(), "has a gradient": torch.tensor(float(value.requires_grad))})
+
+
+def tracked(value: Tensor) -> Tensor:
+    """`value` with gradients, as a network would give it: no leaf, so that code may work on it in place."""
+    return value.requires_grad_().clone()
+
+
+def gradients(result: Tensor, *inputs: Tensor) -> list[Tensor]:
+    """d Σ result / d input for each of `inputs`, zeros for one that it does not reach; `Refused` if backward raises."""
+    if not result.requires_grad:
+        return [torch.zeros_like(each) for each in inputs]
+    found = call(torch.autograd.grad, result.sum(), inputs, allow_unused=True, name="its backward pass")
+    return [torch.zeros_like(each) if gradient is None else gradient
+            for each, gradient in zip(inputs, found, strict=True)]  # fmt: skip
 
 
 def in_default_dtype(case: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,12 +104,18 @@ def _fresh(value: Any) -> Any:
     return value.to(torch.get_default_dtype(), copy=True) if value.is_floating_point() else value.clone()
 
 
-def tensor_result(value: Any, what: str = "it") -> Tensor:
-    """`value` if it is a tensor on the CPU, else `Refused`."""
+def tensor_result(value: Any, what: str = "it", shape: tuple[int, ...] | None = None) -> Tensor:
+    """`value` if it is a dense tensor of real numbers on the CPU, of this `shape` if one is given; else `Refused`."""
     if not isinstance(value, Tensor):
         raise Refused(type(value).__name__, f"{what} returned {_described(value)}; expected a tensor")
     if value.device.type != "cpu":
         raise Refused("device", f"{what} returned a tensor on device {value.device}; expected cpu")
+    if value.layout != torch.strided or value.is_nested or value.is_quantized:
+        raise Refused("layout", f"{what} returned a sparse, nested or quantized tensor; expected a dense one")
+    if value.is_complex():
+        raise Refused("complex", f"{what} returned complex numbers ({value.dtype}); expected real ones")
+    if shape is not None and value.shape != shape:
+        raise Refused(f"shape {tuple(value.shape)}", f"{what} has shape {tuple(value.shape)}; expected {tuple(shape)}")
     return value
 
 

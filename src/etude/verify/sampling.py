@@ -40,8 +40,9 @@ def fact(holds: object) -> Tensor:
     return torch.tensor(float(bool(holds)))
 
 
-def all_differ(rows: Tensor) -> Tensor:
-    """Whether no two rows of (n, dim) are the same: draws that repeat are not draws."""
+def all_differ(draws: Tensor) -> Tensor:
+    """Whether no two of `draws`, (n, …), are the same: draws that repeat are not draws."""
+    rows = draws.detach().double().reshape(len(draws) if draws.ndim else 1, -1) if draws.numel() else torch.zeros(2, 1)
     # Different rows have different products with random weights, and numbers sort faster than rows.
     weights = torch.rand(rows.shape[1], generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    return fact(len((rows.detach().double() * weights).sum(1).unique()) == len(rows))
+    return fact(len((rows * weights).sum(1).unique()) == len(rows))

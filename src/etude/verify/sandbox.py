@@ -17,9 +17,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from etude.errors import UsageError
-from etude.verify.contract import CheckResult, Report
-from etude.verify.contracts import find
+from etude.errors import UsageError, unknown
+from etude.verify.adapter import Adapter, read_adapter
+from etude.verify.contract import CheckResult, Contract, Report
+from etude.verify.contracts import CONTRACTS, find
 from etude.verify.loader import checked_path
 from etude.verify.matching import hide
 
@@ -58,7 +59,9 @@ def verify_file(
         raise UsageError("etude verify needs an operating system with fork (Linux, macOS); use one, or a container.")
     if contract_name.endswith(".py"):
         contract_name = str(Path(contract_name).resolve())
-    order = {"contract": contract_name, "path": str(checked_path(path).resolve()), "seed": seed, **asdict(limits)}
+    adapter = _adapter(checked_path(path), contract)
+    order = {"contract": contract_name, "path": str(adapter.file.resolve()), "names": adapter.names, "seed": seed}
+    order |= asdict(limits)
     seconds = START_SECONDS + limits.load_seconds + len(contract.checks) * (limits.check_seconds + 1)
     messages, reason = _run_child(order, limits, seconds)
 
@@ -74,6 +77,17 @@ def verify_file(
         results.setdefault(check.name, CheckResult(name=check.name, status="undecided", message=reason))
     points = sum(check.points for check in contract.checks)
     return Report(contract.name, tuple(results[check.name] for check in contract.checks), points, notes)
+
+
+def _adapter(path: Path, contract: Contract) -> Adapter:
+    if path.suffix != ".toml":
+        return Adapter(path)
+    adapter = read_adapter(path)
+    known = contract.names.union(*(each.names for each in CONTRACTS.values()))  # one adapter may serve several
+    for name in adapter.names:
+        if name not in known:
+            raise unknown(f"name in {path.name}", name, contract.names)
+    return adapter
 
 
 def _run_child(order: dict[str, Any], limits: Limits, seconds: float) -> tuple[list[dict[str, Any]], str]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from etude.verify.contract import Check, mistake
 from etude.verify.inputs import generator, normal
@@ -176,10 +177,9 @@ def _observe_evaluation(function: Callable[..., Any], case: Mapping[str, Any], s
     wrong[: case["batch"]] = False
     wrong[0] = True
     labels = torch.where(wrong, (labels + 1) % 4, labels)
-    loader = list(zip(images.split(case["batch"]), labels.split(case["batch"]), strict=True))
-    result = call(function, model, loader)
-    value = result.item() if isinstance(result, Tensor) and result.numel() == 1 else result
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+    result = call(function, model, DataLoader(TensorDataset(images, labels), batch_size=case["batch"]))
+    value = tensor_result(result).item() if isinstance(result, Tensor) and result.numel() == 1 else result
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or abs(value) > 1e9:
         raise Refused(type(result).__name__, f"it returned {type(result).__name__}; expected the accuracy, a number")
     percent = float(value) > 1.5  # 62.5 means 62.5 %
     return Observation(
@@ -223,8 +223,10 @@ CHECKS = (
             mistake("3×3 kernels", "16 · 6 · 6 = 576 features meet Linear(400, …)", _LENET, kernel=3),
             mistake("other channels in the first convolution", "conv 3 → 16", "conv 3 → 6", first_channels=16),
         ),
-        extremes=tuple({"seed": seed, "arguments": (), "images": normal((batch, 3, 32, 32), seed)}
-                       for seed, batch in ((1, 1), (2, 4))),
+        seeded=lambda first: tuple(
+            {"seed": first + number, "arguments": (), "images": normal((batch, 3, 32, 32), first + number)}
+            for number, batch in ((1, 1), (2, 4))
+        ),
         observe=observe_network,
         points=2,
     ),
@@ -243,7 +245,10 @@ CHECKS = (
             mistake("channels last", "(height, width, 3)", "(3, height, width)", channels_last=True),
             mistake("blue first", "BGR", "RGB", blue_first=True),
         ),
-        extremes=({"height": 32, "width": 32, "seed": 1}, {"height": 5, "width": 7, "seed": 2}),
+        seeded=lambda first: (
+            {"height": 32, "width": 32, "seed": first + 1},
+            {"height": 5, "width": 7, "seed": first + 2},
+        ),
         observe=_observe_transform,
     ),
     Check(
@@ -258,13 +263,13 @@ CHECKS = (
             mistake("in eval mode", "net.eval()", "net.train()", evaluating=True),
             mistake("backward twice", "g ← 2 ∂L", "g ← ∂L", twice=True),
         ),
-        extremes=({"seed": 1}, {"seed": 100}),
+        seeded=lambda first: ({"seed": first + 1}, {"seed": first + 100}),
         observe=_observe_training,
         points=2,
     ),
     Check(
         name="evaluate",
-        call="evaluate(net, loader) → share of all images guessed right (or percent)",
+        call="evaluate(net, loader) → share of all images guessed right (or percent); loader is a DataLoader",
         right=evaluate,
         mistakes=(
             mistake("in train mode", "net.train()", "net.eval()", evaluating=False),
@@ -279,7 +284,10 @@ CHECKS = (
             mistake("smallest output instead of largest", "argmin", "argmax", smallest=True),
             mistake("counts the wrong ones", "guess ≠ label", "guess = label", counts_wrong=True),
         ),
-        extremes=({"images": 10, "batch": 4, "seed": 1}, {"images": 23, "batch": 5, "seed": 2}),
+        seeded=lambda first: (
+            {"images": 10, "batch": 4, "seed": first + 1},
+            {"images": 23, "batch": 5, "seed": first + 2},
+        ),
         observe=_observe_evaluation,
     ),
 )  # fmt: skip

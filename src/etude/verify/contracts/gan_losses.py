@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from etude.verify.contract import Check, Mistake, mistake
+from etude.verify.contract import Case, Check, Mistake, mistake
 from etude.verify.inputs import batches, column
 from etude.verify.observation import call_loss
 
@@ -190,6 +190,12 @@ _LS_GENERATOR = (
     mistake(*_NONE, reduce="none"),
 )
 
+
+def _flat(case: Case) -> Case:
+    """(batch,) for (batch, 1)."""
+    return {name: value.flatten() for name, value in case.items()}
+
+
 _LOGITS = (-5.0, 5.0)
 _EXTREME = column(1000.0, -1000.0, 40.0, -40.0)
 
@@ -205,6 +211,7 @@ CHECKS = (
             {"input": _EXTREME, "target": column(0.0, 1.0, 0.0, 1.0)},
         ),
         overflow=_overflow(form="log of sigmoid"),
+        other_form=_flat,
         observe=call_loss,
     ),
     Check(
@@ -218,6 +225,7 @@ CHECKS = (
             {"logits_real": _EXTREME, "logits_fake": _EXTREME},
         ),
         overflow=_overflow(form="log of sigmoid"),
+        other_form=_flat,
         observe=call_loss,
         points=2,
     ),
@@ -229,6 +237,7 @@ CHECKS = (
         inputs=batches({"logits_fake": _LOGITS}),
         extremes=({"logits_fake": _EXTREME}, {"logits_fake": column(-1000.0)}),
         overflow=_overflow(form="log of sigmoid"),
+        other_form=_flat,
         observe=call_loss,
         points=2,
     ),
@@ -239,6 +248,7 @@ CHECKS = (
         mistakes=_LS_DISCRIMINATOR,
         inputs=batches({"scores_real": _LOGITS, "scores_fake": _LOGITS}),
         extremes=({"scores_real": column(1e4, -1e4), "scores_fake": column(-1e4, 1e4)},),
+        other_form=_flat,
         observe=call_loss,
     ),
     Check(
@@ -248,6 +258,7 @@ CHECKS = (
         mistakes=_LS_GENERATOR,
         inputs=batches({"scores_fake": _LOGITS}),
         extremes=({"scores_fake": column(1e4, -1e4)},),
+        other_form=_flat,
         observe=call_loss,
     ),
 )

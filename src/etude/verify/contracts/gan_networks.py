@@ -139,7 +139,7 @@ def sample_noise(
 def _observe_noise(draw: Callable[..., Any], case: Mapping[str, Any], seen: Observation | None) -> Observation:
     batch, dim = case["batch_size"], case["dim"]
     first, second = (tensor_result(call(draw, batch, dim, name="it")) for _ in range(2))
-    rows_differ = all_differ(first.reshape(len(first), -1))
+    rows_differ = all_differ(first)
     fresh = first.shape != second.shape or not torch.equal(first, second)
     return Observation(
         {
@@ -162,7 +162,7 @@ def get_optimizer(
 ) -> torch.optim.Optimizer:
     """Adam, learning rate 1e-3, betas (0.5, 0.999)."""
     parameters = list(model.parameters())
-    parameters = {"all": parameters, "last": parameters[-2:]}[share]
+    parameters = {"all": parameters, "first": parameters[:2], "last": parameters[-2:]}[share]
     settings = {"lr": lr} if kind is torch.optim.SGD else {"lr": lr, "betas": (beta1, beta2)}
     return kind(parameters, **settings)  # pyright: ignore[reportArgumentType]
 
@@ -181,6 +181,8 @@ def _observe_optimizer(factory: Callable[..., Any], case: Mapping[str, Any], see
         for index, parameter in enumerate(model.parameters()):
             parameter.grad = normal(parameter.shape, case["seed"] + 10 * step + index).to(parameter)
         call(optimizer.step, name="its step")
+        for parameter, was in zip(model.parameters(), start, strict=True):
+            tensor_result(parameter, "a parameter after its step", was.shape)
     moved = [(now.detach() - was).flatten() for now, was in zip(model.parameters(), start, strict=True)]
     return Observation({"result": torch.cat(moved)})
 
@@ -195,7 +197,7 @@ _LEAKY_G = ("LeakyReLU instead of ReLU", "max(0.01 x, x)", "max(0, x)")
 
 
 def _images(seed: int, batch: int, arguments: tuple[object, ...]) -> dict[str, Any]:
-    return {"seed": seed, "arguments": arguments, "images": normal((batch, 1, 28, 28), seed)}
+    return {"seed": seed, "arguments": arguments, "images": normal((batch, 1, 28, 28), seed), "flat": True}
 
 
 def _noise(seed: int, batch: int, dim: int) -> dict[str, Any]:
@@ -227,7 +229,7 @@ CHECKS = (
     ),
     Check(
         name="discriminator",
-        call="discriminator() → module from (batch, 784) to (batch, 1)",
+        call="discriminator() → module from (batch, 784) to scores (batch, 1) or (batch,)",
         right=discriminator,
         mistakes=(
             mistake(*_SIGMOID_END, end=nn.Sigmoid),
@@ -238,7 +240,7 @@ CHECKS = (
             mistake("no biases", "W x", "W x + b", bias=False),
             mistake("128 hidden units", "784 → 128 → 128 → 1", "784 → 256 → 256 → 1", hidden=128),
         ),
-        extremes=tuple(_images(seed, batch, ()) for seed, batch in ((1, 1), (2, 5))),
+        seeded=lambda first: (_images(first + 1, 1, ()), _images(first + 2, 5, ())),
         observe=observe_network,
     ),
     Check(
@@ -256,12 +258,12 @@ CHECKS = (
             mistake("256 hidden units", "noise → 256 → 256 → 784", "noise → 1024 → 1024 → 784", hidden=256),
             mistake(*_FIXED_DIM, fixed_dim=96),
         ),
-        extremes=(_noise(1, 1, 4), _noise(2, 5, 96)),
+        seeded=lambda first: (_noise(first + 1, 1, 4), _noise(first + 2, 5, 96)),
         observe=observe_network,
     ),
     Check(
         name="build_dc_classifier",
-        call="build_dc_classifier(batch_size) → module from (batch, 784) or (batch, 1, 28, 28) to (batch, 1)",
+        call="build_dc_classifier(batch_size) → module from (batch, 784) or (batch, 1, 28, 28) to scores (batch, 1)",
         right=build_dc_classifier,
         mistakes=(
             mistake(*_SIGMOID_END, end=nn.Sigmoid),
@@ -271,7 +273,7 @@ CHECKS = (
             mistake("linear 1024 → 1024 forgotten", "1024 → 1", "1024 → 1024 → 1", hidden_layer=False),
             mistake("last LeakyReLU forgotten", "W h + b", "LeakyReLU(W h + b)", last_activation=False),
         ),
-        extremes=tuple(_images(seed, batch, (batch,)) for seed, batch in ((1, 1), (2, 4))),
+        seeded=lambda first: (_images(first + 1, 1, (1,)), _images(first + 2, 4, (4,))),
         observe=observe_network,
     ),
     Check(
@@ -286,7 +288,7 @@ CHECKS = (
             mistake("batch-norm forgotten", "ReLU(x)", "BN(ReLU(x))", norms=False),
             mistake(*_FIXED_DIM, fixed_dim=96),
         ),
-        extremes=(_noise(1, 3, 4), _noise(2, 2, 96)),
+        seeded=lambda first: (_noise(first + 1, 3, 4), _noise(first + 2, 2, 96)),
         observe=observe_network,
     ),
     Check(
@@ -301,10 +303,12 @@ CHECKS = (
             mistake("SGD instead of Adam", "w − α g", "w − α m̂ / (√v̂ + ε)", kind=torch.optim.SGD),
             mistake("AdamW instead of Adam", "w − α λ w − α m̂ / (√v̂ + ε)", "w − α m̂ / (√v̂ + ε)",
                     kind=torch.optim.AdamW),
+            mistake("only the first layer's parameters", "the first layer moves", "every parameter moves",
+                    share="first"),
             mistake("only the last layer's parameters", "the last layer moves", "every parameter moves",
                     share="last"),
         ),
-        extremes=({"seed": 1}, {"seed": 100}),
+        seeded=lambda first: ({"seed": first + 1}, {"seed": first + 100}),
         observe=_observe_optimizer,
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from etude.verify.observation import Observation, call
 from etude.verify.sampling import fact
 
 Loss = Callable[..., Tensor]
-_NOISE_DIM, _PIXELS, _BATCH = 2, 3, 4
+_NOISE_DIM, _PIXELS, _BATCH = 8, 784, 4
 
 
 def train_step(
@@ -37,11 +37,15 @@ def train_step(
     generator_cut_off: bool = False,
     discriminator_moves: bool = True,
     normal_noise: bool = False,
+    low: float = -1.0,
+    high: float = 1.0,
+    joint: bool = False,
 ) -> None:
     """D's step on real and detached generated images, then G's step on fresh noise."""
 
     def noise() -> Tensor:
-        return torch.randn(len(real), noise_dim) if normal_noise else 2 * torch.rand(len(real), noise_dim) - 1
+        shape = len(real), noise_dim
+        return torch.randn(shape) if normal_noise else low + (high - low) * torch.rand(shape)
 
     def learn_discriminator(generated: Tensor) -> None:
         if reset_discriminator:
@@ -64,6 +68,16 @@ def train_step(
         if generator_step_moves_discriminator:
             D_solver.step()
 
+    if joint:
+        generated = G(noise())
+        logits = D(real), D(generated.detach() if detach else generated)
+        D_solver.zero_grad()
+        G_solver.zero_grad()
+        loss = discriminator_loss(*logits) + generator_loss(D(generated if same_noise else G(noise())))
+        loss.backward()
+        D_solver.step()
+        G_solver.step()
+        return
     if generator_first:
         learn_generator(G(noise()))
         learn_discriminator(G(noise()))
@@ -94,10 +108,10 @@ def _observe_steps(step: Callable[..., Any], case: Mapping[str, Any], seen: Obse
     """Where two training steps leave the weights of a small pair of networks."""
     seed = case["seed"]
     G = _Recorder(seen.state if seen is not None and seen.state is not None else [])
-    D = nn.Sequential(nn.Linear(_PIXELS, 4), nn.Tanh(), nn.Linear(4, 1))
+    D = nn.Sequential(nn.Flatten(), nn.Linear(_PIXELS, 4), nn.Tanh(), nn.Linear(4, 1))
     with torch.no_grad():
         for index, parameter in enumerate([*D.parameters(), *G.parameters()]):
-            parameter.copy_(normal(parameter.shape, seed + index))
+            parameter.copy_(normal(parameter.shape, seed + index, parameter.shape[-1] ** -0.5))
     solvers = torch.optim.SGD(D.parameters(), lr=0.5), torch.optim.SGD(G.parameters(), lr=0.5)
     for batch in range(2):
         real = normal((_BATCH, _PIXELS), seed + 100 + batch).tanh().to(torch.get_default_dtype())
@@ -108,7 +122,12 @@ def _observe_steps(step: Callable[..., Any], case: Mapping[str, Any], seen: Obse
             "discriminator's weights": nn.utils.parameters_to_vector(D.parameters()).detach(),
             "generator's weights": nn.utils.parameters_to_vector(G.parameters()).detach(),
             "fresh noise for each step": fact(len(set(flat)) == 4),
-            "noise in [−1, 1]": fact(all(noise.abs().max() <= 1 for noise in G.given)),
+            # Facts of 128 numbers, each missed by a right sampler once in 2^127 at most.
+            "noise in [−1, 1]": fact(all((noise.abs() <= 1).all() for noise in G.given)),
+            "noise on both sides of 0": fact(
+                any((n < 0).any() for n in G.given) and any((n > 0).any() for n in G.given)
+            ),
+            "noise beyond ±½": fact(any((noise.abs() > 0.5).any() for noise in G.given)),
         },
         state=G.given,
     )
@@ -122,10 +141,13 @@ def _generator_loss(logits_fake: Tensor) -> Tensor:
     return F.softplus(-logits_fake).mean()
 
 
+_APART = "L_D.backward(), D's step; then L_G.backward(), G's step"
+
 CHECKS = (
     Check(
         name="train_step",
-        call="train_step(D, G, D_solver, G_solver, discriminator_loss, generator_loss, real, noise_dim)",
+        call="train_step(D, G, D_solver, G_solver, discriminator_loss, generator_loss, real, noise_dim)"
+        "; real is (batch, 784) in [−1, 1]",
         right=train_step,
         mistakes=(
             mistake("the same noise for both steps", "D(G(z)), then D(G(z))", "D(G(z)), then D(G(z′)) with z′ fresh",
@@ -146,8 +168,13 @@ CHECKS = (
             mistake("the discriminator never learns", "no D_solver.step()", "D_solver.step() after L_D",
                     discriminator_moves=False),
             mistake("normal noise", "z ~ N(0, 1)", "z ~ U[−1, 1]", normal_noise=True),
+            mistake("noise in [0, 1]", "z ~ U[0, 1]", "z ~ U[−1, 1]", low=0.0),
+            mistake("noise in [−½, ½]", "z ~ U[0, 1] − ½", "z ~ U[−1, 1]", low=-0.5, high=0.5),
+            mistake("one joint backward", "(L_D + L_G).backward(): D learns from L_G too", _APART, joint=True),
+            mistake("one joint backward, without detach", "(L_D + L_G).backward(): each learns from both losses",
+                    _APART, joint=True, detach=False),
         ),
-        extremes=({"seed": 1}, {"seed": 1000}),
+        seeded=lambda first: ({"seed": first + 1}, {"seed": first + 500}),
         observe=_observe_steps,
         points=3,
     ),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from etude.verify.contract import Check, mistake
-from etude.verify.inputs import normal, tensor
-from etude.verify.observation import Observation, call, in_default_dtype, tensor_result
+from etude.verify.inputs import generator, normal, tensor
+from etude.verify.observation import Observation, call, gradients, in_default_dtype, tensor_result, tracked
 from etude.verify.sampling import DRAWS, fact, tolerance
 
 
@@ -38,11 +38,10 @@ def dropout(
 def _observe_dropout(function: Callable[..., Any], case: Mapping[str, Any], seen: Observation | None) -> Observation:
     """Share of elements kept, factor on the kept ones, what happens outside training."""
     p = case["p"]
-    x = 1 + torch.rand(200, DRAWS // 200, generator=torch.Generator().manual_seed(1)).to(torch.get_default_dtype())
-    train, again = (tensor_result(call(function, x.clone(), p, True)) for _ in range(2))
-    test = tensor_result(call(function, x.clone(), p, False))
-    if train.shape != x.shape or test.shape != x.shape:
-        return Observation({"result": train})
+    x = 1 + torch.rand(200, DRAWS // 200, generator=generator(1)).to(torch.get_default_dtype())
+    train, again, test = (
+        tensor_result(call(function, x.clone(), p, training), shape=x.shape) for training in (True, True, False)
+    )
     kept = train != 0
     is_random = p > 0
     rows_differ = fact(not is_random or not (kept == kept[:1]).all())
@@ -177,11 +176,9 @@ def _norm_case(seed: int, training: bool, eps: float, scale: float = 1.0) -> dic
 def _observe_embedding(function: Callable[..., Any], case: Mapping[str, Any], seen: Observation | None) -> Observation:
     """The rows looked up, and the gradient that reaches the weight."""
     values = in_default_dtype(case)
-    weight = values["weight"].requires_grad_()
-    result = tensor_result(call(function, values["indices"], weight))
-    if not result.requires_grad:
-        return Observation({"result": result, "gradient of weight": torch.zeros_like(weight)})
-    (gradient,) = torch.autograd.grad((result**2).sum(), weight)
+    weight = values["weight"]
+    result = tensor_result(call(function, values["indices"], tracked(weight)))
+    (gradient,) = gradients(result**2, weight)
     return Observation({"result": result.detach(), "gradient of weight": gradient})
 
 
@@ -229,7 +226,9 @@ CHECKS = (
             mistake("one mask for the whole batch", "mask₁ = mask₂ = … = mask_N", "a mask for each row", one_mask=True),
             mistake("the same mask at every call", "the seed is set inside", "a fresh draw at every call", seeded=True),
         ),
-        extremes=({"p": 0.3}, {"p": 0.8}),
+        seeded=lambda first: tuple(
+            {"p": round(low + 0.2 * torch.rand(1, generator=generator(first)).item(), 3)} for low in (0.2, 0.6)
+        ),
         observe=_observe_dropout,
         tolerance=tolerance(),
         is_random=True,
@@ -244,8 +243,8 @@ CHECKS = (
             mistake("dim first", "(dim, *indices.shape)", "(*indices.shape, dim)", transposed=True),
             mistake("tokens averaged", "mean over the tokens", "one row per token", mean=True),
         ),
-        extremes=tuple(
-            {"indices": torch.tensor(indices), "weight": normal((5, 3), 1)}
+        seeded=lambda first: tuple(
+            {"indices": torch.tensor(indices), "weight": normal((5, 3), first + 1)}
             for indices in ([[0, 4, 4], [1, 2, 3]], [0, 4, 2, 2], [[[1], [0]]])
         ),
         observe=_observe_embedding,
@@ -273,8 +272,12 @@ CHECKS = (
             mistake("bias forgotten", "(x − mean) / √(var + ε) · weight", _NORM, affine=(True, False)),
             mistake("mean not subtracted", "x / √(var + ε)", _NORM, centred=False),
         ),
-        extremes=(_norm_case(1, True, 1e-5), _norm_case(10, False, 1e-5), _norm_case(20, True, 0.1),
-                  _norm_case(30, False, 0.1, 10.0)),
+        seeded=lambda first: (
+            _norm_case(first + 1, True, 1e-5),
+            _norm_case(first + 10, False, 1e-5),
+            _norm_case(first + 20, True, 0.1),
+            _norm_case(first + 30, False, 0.1, 10.0),
+        ),
         observe=_observe_batch_norm,
         points=2,
     ),

@@ -1,5 +1,7 @@
 """Optimizers, called as those of `torch.optim`: a class of parameters and settings with a method `step()`.
 
+Settings are given by keyword and only if they are not 0; all of them, then by position, to a class that refuses that.
+
 Adam: Kingma and Ba 2015, algorithm 1. AdamW: Loshchilov and Hutter 2019, algorithm 2. Momentum: as in PyTorch,
 v ← μ v + g, w ← w − α v. L2 adds λ w to the gradient; weight decay shrinks w by the factor 1 − α λ.
 """
@@ -11,9 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from etude.verify.contract import Check, Mistake, mistake
+from etude.verify.contract import Case, Check, Mistake, mistake
 from etude.verify.inputs import normal
-from etude.verify.observation import Observation, Refused, call
+from etude.verify.observation import Observation, Refused, call, tensor_result
 
 
 class SGD:
@@ -138,6 +140,8 @@ class Adam:
         else:
             denominator = v_hat.sqrt() + self.eps
         w.sub_(self.sign * self.lr * m_hat / denominator)
+        if self.decay == "after step":
+            w.mul_(1 - self.lr * strength)
 
 
 class AdamW(Adam):
@@ -151,39 +155,54 @@ def _observe(cls: Callable[..., Any], case: Mapping[str, Any], seen: Observation
     dtype = torch.get_default_dtype()
     shapes = ((3,), (2, 2))
     weights = [normal(shape, case["seed"] + i).to(dtype).requires_grad_() for i, shape in enumerate(shapes)]
-    settings = [value for key, value in case.items() if key not in ("seed", "scale")]
-    optimizer = call(cls, weights, *settings, name="the class")
-    if not hasattr(optimizer, "step"):
-        raise Refused("step", "the class has no method step")
+    optimizer = _build(cls, weights, {key: value for key, value in case.items() if key not in ("seed", "scale")})
     path = []
     for step in range(5):
         for i, w in enumerate(weights):
             w.grad = (case["scale"] * normal(w.shape, case["seed"] + 10 + 2 * step + i)).to(dtype)
         call(optimizer.step, name="step")
-        path.append(torch.cat([w.detach().flatten() for w in weights]))
+        now = [tensor_result(w, "a parameter after its step", shape) for w, shape in zip(weights, shapes, strict=True)]
+        path.append(torch.cat([w.detach().flatten() for w in now]))
     # In units of the step size: a difference of the tenth digit of w is one of the whole step.
     return Observation({"result": torch.stack(path).diff(dim=0, prepend=_start(case, shapes, dtype)) / case["lr"]})
+
+
+def _build(cls: Callable[..., Any], weights: list[Tensor], settings: dict[str, Any]) -> Any:
+    needed = {key: value for key, value in settings.items() if value != 0}
+    refused: list[Refused] = []
+    for positional, keywords in (((), needed), ((), settings), (settings.values(), {})):
+        try:
+            optimizer = call(cls, weights, *positional, name="the class", **keywords)
+        except Refused as error:
+            refused.append(error)
+            if error.kind == "signature":
+                continue
+            raise
+        if not hasattr(optimizer, "step"):
+            raise Refused("step", "the class has no method step")
+        return optimizer
+    raise refused[0]
 
 
 def _start(case: Mapping[str, Any], shapes: tuple[tuple[int, ...], ...], dtype: torch.dtype) -> Tensor:
     return torch.cat([normal(shape, case["seed"] + i).to(dtype).flatten() for i, shape in enumerate(shapes)])[None]
 
 
-def _sgd(momentum: float, weight_decay: float) -> tuple[dict[str, Any], ...]:
-    return tuple(
-        {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "seed": seed, "scale": 1.0}
-        for seed, lr in ((1, 0.1), (2, 0.01))
+def _sgd(momentum: float, weight_decay: float) -> Callable[[int], tuple[Case, ...]]:
+    return lambda first: tuple(
+        {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "seed": first + number, "scale": 1.0}
+        for number, lr in ((1, 0.1), (2, 0.01))
     )
 
 
-def _adam(weight_decay: float) -> tuple[dict[str, Any], ...]:
+def _adam(weight_decay: float) -> Callable[[int], tuple[Case, ...]]:
     """Small gradients (1e-7) show where ε stands."""
-    return tuple(
-        {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "seed": seed, "scale": scale}
-        for seed, (lr, betas, eps, scale) in enumerate(
+    return lambda first: tuple(
+        {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "seed": first + number, "scale": scale}
+        for number, (lr, betas, eps, scale) in enumerate(
             ((0.1, (0.9, 0.999), 1e-8, 1.0), (0.01, (0.5, 0.99), 1e-8, 1e-7), (0.05, (0.8, 0.95), 1e-3, 1e-2))
         )
-    )  # fmt: skip
+    )
 
 
 _ADAM = "w − α m̂ / (√v̂ + ε)"
@@ -227,23 +246,25 @@ def _adam_mistakes() -> tuple[Mistake, ...]:
 CHECKS = (
     Check(
         name="SGD",
-        call="SGD(params, lr, momentum, weight_decay).step(): w − α g",
+        call="SGD(params, lr=…).step(): w − α g",
         right=SGD,
         mistakes=(_SIGN,),
-        extremes=_sgd(0.0, 0.0),
+        seeded=_sgd(0.0, 0.0),
         observe=_observe,
+        method="step",
     ),
     Check(
         name="SGD.momentum",
-        call="SGD(params, lr, momentum, weight_decay).step(): v ← μ v + g, w ← w − α v",
+        call="SGD(params, lr=…, momentum=…).step(): v ← μ v + g, w ← w − α v",
         right=SGD,
         mistakes=_momentum_mistakes(),
-        extremes=_sgd(0.9, 0.0),
+        seeded=_sgd(0.9, 0.0),
         observe=_observe,
+        method="step",
     ),
     Check(
         name="SGD.weight_decay",
-        call="SGD(params, lr, momentum, weight_decay).step(): L2, g + λ w before the momentum",
+        call="SGD(params, lr=…, momentum=…, weight_decay=…).step(): L2, g + λ w before the momentum",
         right=SGD,
         mistakes=(
             mistake("L2 forgotten", "g", _L2, decay_factor=0.0),
@@ -256,21 +277,23 @@ CHECKS = (
             ),
             *_momentum_mistakes(),
         ),
-        extremes=_sgd(0.9, 0.1),
+        seeded=_sgd(0.9, 0.1),
         observe=_observe,
+        method="step",
     ),
     Check(
         name="Adam",
-        call="Adam(params, lr, betas, eps, weight_decay).step()",
+        call="Adam(params, lr=…, betas=…, eps=…).step()",
         right=Adam,
         mistakes=_adam_mistakes(),
-        extremes=_adam(0.0),
+        seeded=_adam(0.0),
         observe=_observe,
+        method="step",
         points=2,
     ),
     Check(
         name="Adam.weight_decay",
-        call="Adam(params, lr, betas, eps, weight_decay).step(): L2, g + λ w in both moments",
+        call="Adam(params, lr=…, betas=…, eps=…, weight_decay=…).step(): L2, g + λ w in both moments",
         right=Adam,
         mistakes=(
             mistake("decoupled decay instead of L2", "w ← (1 − α λ) w", _L2, decay="decoupled"),
@@ -279,22 +302,30 @@ CHECKS = (
             mistake("sign of the L2 term", "g − λ w", _L2, decay_factor=-1.0),
             *_adam_mistakes(),
         ),
-        extremes=_adam(0.1),
+        seeded=_adam(0.1),
         observe=_observe,
+        method="step",
     ),
     Check(
         name="AdamW",
-        call="AdamW(params, lr, betas, eps, weight_decay).step(): w ← (1 − α λ) w, then Adam's step",
+        call="AdamW(params, lr=…, betas=…, eps=…, weight_decay=…).step(): w ← (1 − α λ) w, then Adam's step",
         right=AdamW,
         mistakes=(
             mistake("coupled weight decay", "g + λ w, as in L2", "w ← (1 − α λ) w", decay="gradient"),
             mistake("decay without the learning rate", "w ← (1 − λ) w", "w ← (1 − α λ) w", decay="no lr"),
+            mistake(
+                "decay after the step",
+                "w ← (1 − α λ) (w − α m̂ / (√v̂ + ε))",
+                "w ← (1 − α λ) w − α m̂ / (√v̂ + ε)",
+                decay="after step",
+            ),
             mistake("decay forgotten", "w", "w ← (1 − α λ) w", decay_factor=0.0),
             mistake("sign of the decay", "w ← (1 + α λ) w", "w ← (1 − α λ) w", decay_factor=-1.0),
             *_adam_mistakes(),
         ),
-        extremes=_adam(0.1),
+        seeded=_adam(0.1),
         observe=_observe,
+        method="step",
         points=2,
     ),
 )

@@ -4,13 +4,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import hypothesis.strategies as st
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from etude.verify.contract import Check, mistake
 from etude.verify.inputs import normal, tensor
-from etude.verify.observation import Observation, call, in_default_dtype, tensor_result
+from etude.verify.observation import Observation, Refused, call, gradients, in_default_dtype, tensor_result, tracked
 
 
 def max_pool2d(
@@ -24,7 +23,6 @@ def max_pool2d(
     fixed_kernel: int | None = None,
     over_channels: bool = False,
     ceil_mode: bool = False,
-    splits_ties: bool = False,
 ) -> Tensor:
     """The maximum of each kernel_size × kernel_size window of x (batch, channels, height, width), no padding."""
     kernel = fixed_kernel or kernel_size
@@ -33,7 +31,7 @@ def max_pool2d(
         return F.max_pool2d(x, kernel, stride, ceil_mode=True)
     windows = x.unfold(2, kernel, stride).unfold(3, kernel, stride).flatten(4)  # (batch, channels, rows, columns, k²)
     if reduce == "max":
-        result = windows.amax(-1) if splits_ties else windows.max(-1).values
+        result = windows.max(-1).values
     else:
         result = {"mean": windows.mean, "min": windows.amin, "sum": windows.sum, "abs": windows.abs().amax}[reduce](-1)
     result = result.clamp(min=0) if from_zero else result
@@ -92,20 +90,25 @@ def _conv_inputs(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def _observe_pool(function: Callable[..., Any], case: Mapping[str, Any], seen: Observation | None) -> Observation:
-    """The pooled images, and the gradient's share that reaches each pixel."""
-    values = in_default_dtype(case)
-    x = values["x"].requires_grad_()
-    result = tensor_result(call(function, *values.values()))
-    if not result.requires_grad:
-        return Observation({"result": result, "gradient of x": torch.zeros_like(x)})
-    (gradient,) = torch.autograd.grad(result.sum(), x)
-    return Observation({"result": result.detach(), "gradient of x": gradient})
+    """The pooled images, and the gradient's share that reaches each pixel if the result has one: NumPy gives none."""
+    result = tensor_result(call(function, *in_default_dtype(case).values()))
+    x, *others = in_default_dtype(case).values()
+    try:
+        with_graph = tensor_result(call(function, tracked(x), *others))
+    except Refused:
+        with_graph = result
+    # A mutant is asked for what was to be seen of the learner's code.
+    if not (with_graph.requires_grad if seen is None else _GRADIENT in seen.parts):
+        return Observation({"result": result.detach()})
+    (gradient,) = gradients(with_graph, x)
+    return Observation({"result": result.detach(), _GRADIENT: gradient})
 
 
 def _observe_conv(function: Callable[..., Any], case: Mapping[str, Any], seen: Observation | None) -> Observation:
     return Observation({"result": tensor_result(call(function, *in_default_dtype(case).values())).detach()})
 
 
+_GRADIENT = "gradient of x"
 _MAX = "maximum of each window"
 _CONV = "Σ over channels, rows, columns of w[o, c, i, j] · x[c, r + i, q + j] + b[o]"
 
