@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.inspection.trace import shape_text
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.inspection.twin import twin_of, undisturbed
 
 STEPS = (1e-4, 1e-3, 1e-5, 1e-6)
 """Relative steps; the first is tried alone and believed when it agrees."""
@@ -65,7 +65,7 @@ def gradcheck(module: nn.Module, *inputs: Any, num_entries: int = 8, seed: int =
 
     At most `num_entries` entries of each tensor are compared: the largest by autograd, and random ones.
     """
-    with untouched_random_state():
+    with undisturbed():
         checker = _Checker(twin_of(module).double(), inputs, keywords, seed)
         if text := checker.unstable():
             return [Check("the forward pass", (), "non-determinism", text, [])]

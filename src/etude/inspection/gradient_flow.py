@@ -16,7 +16,7 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.inspection.twin import twin_of, undisturbed
 
 VANISHING, EXPLODING = 1e-3, 1e3
 """The gradient at the first layer with weights over that at the last: outside these bounds it vanishes or explodes."""
@@ -105,7 +105,7 @@ class Remedy:
 
 def gradient_flow(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any) -> Flow:
     """Measure a copy of `module` on one batch, the random states as `seed` sets them."""
-    with untouched_random_state():
+    with undisturbed():
         torch.manual_seed(seed)
         return _measure(twin_of(module).train(), inputs, keywords, seed)
 
@@ -114,7 +114,7 @@ def try_remedies(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any
     """Apply each remedy, and the pairs that belong together, to a copy and measure again."""
     found = []
     for name, changes in REMEDIES.items():
-        with untouched_random_state():
+        with undisturbed():
             torch.manual_seed(seed)
             twin: nn.Module = nn.Sequential(twin_of(module).train())  # so that the root itself can be replaced
             changed = [change(twin) for change in changes]  # every one, not only up to the first that cannot

@@ -181,8 +181,8 @@ class _Grouping:
                                         if v not in made and v not in self.names and v.kind != "constant"))  # fmt: skip
             if not inputs and not any(v in self.names for operation in operations for v in operation.inputs):
                 return None  # makes a constant
-            name = key.name
-            layer = Layer(operations[0].call.path, name, inputs, operations[-1].outputs, operations)
+            outputs = key.outputs or operations[-1].outputs
+            layer = Layer(operations[0].call.path, key.name, inputs, outputs, operations)
         self._count_parameters(layer)
         self._count_cost(layer)
         holders = {id(h): h for op in operations for h in (op.function, key) if h and not isinstance(h, Operation)}
@@ -237,9 +237,16 @@ def _lowest(bits: int) -> int:
     return (bits & -bits).bit_length() - 1
 
 
+_SLIDING = set(
+    names_in("""
+        convolution max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d
+    """)
+)
+
+
 def _settings(operations: list[Operation]) -> dict[str, Any]:
     """Kernel, stride, padding and dilation of the one operation of a layer that slides, if it has one."""
-    sliding = [op for op in operations if op.name == "convolution" or "pool" in op.name]
+    sliding = [op for op in operations if op.name in _SLIDING]
     if len(sliding) != 1:
         return {}
     operation, args = sliding[0], sliding[0].args
@@ -250,8 +257,6 @@ def _settings(operations: list[Operation]) -> dict[str, Any]:
         if args[8] > 1:
             found["groups"] = args[8]
         return {key: list(value) if isinstance(value, (list, tuple)) else value for key, value in found.items()}
-    if "adaptive" in operation.name:
-        return {}
     dims = 3 if "3d" in operation.name else 2
     values = [list(args[i]) if len(args) > i and args[i] else None for i in (1, 2, 3)]
     kernel, stride, padding = values[0] or [], values[1] or values[0], values[2] or [0] * dims

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.inspection.trace import is_library
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.inspection.twin import twin_of, undisturbed
 
 NUM_DRAWS = 32
 """Passes in training mode that differences are averaged over."""
@@ -48,7 +48,7 @@ def compare_modes(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: An
 
     Batch-norm in training mode needs a batch of at least two examples: fewer is reported as a finding.
     """
-    with untouched_random_state():
+    with undisturbed():
         torch.manual_seed(seed)
         twin = twin_of(module)
         at_rest, seen = _pass(twin.eval(), inputs, keywords, watch=True)

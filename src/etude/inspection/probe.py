@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 from etude.errors import UsageError
 from etude.inspection.layers import Inspection
 from etude.inspection.receptive_field import State
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.inspection.twin import twin_of, undisturbed
 
 BATCH_NUMBERS = 2**24
 """About so many input numbers go through the network at once."""
@@ -53,7 +53,7 @@ def probe(inspection: Inspection, module: nn.Module, *inputs: Any, **keywords: A
         )
     state = fields.states.get(inspection.trace.outputs[0])
     which = inspection.trace.inputs.index(fields.input)
-    with untouched_random_state():
+    with undisturbed():
         twin = twin_of(module).eval().double()
         runner = _Runner(twin, inputs, keywords, which)
         found = []
@@ -77,7 +77,7 @@ def pixels(
     assert fields.input is not None
     assert fields.axes == (2, 3), fields.axes
     which = inspection.trace.inputs.index(fields.input)
-    with untouched_random_state():
+    with undisturbed():
         twin = twin_of(module).eval().double()
         return _Runner(twin, inputs, keywords, which, layer).pixels()
 

@@ -10,7 +10,8 @@ from etude.inspection import axes
 from etude.inspection.axes import Field, Window
 from etude.inspection.field_step import Factor, Fields, Misaligned, NoRule, State, Step, Unknown, forget, reshaped
 from etude.inspection.flops import PER_OUTPUT, names_in
-from etude.inspection.trace import WRITE, Trace, Value
+from etude.inspection.trace import Trace, Value
+from etude.inspection.writes import WRITE, Landing
 
 __all__ = ["Fields", "Misaligned", "State", "Unknown", "receptive_fields"]
 
@@ -71,8 +72,8 @@ _ELEMENTWISE = (
     - {name for name in PER_OUTPUT if "upsample" in name or name.endswith("_backward")}
 ) | set(
     names_in("""
-        clone detach alias contiguous _to_copy copy lift_fresh where masked_fill eq ne lt le gt ge logical_and
-        logical_or logical_not bernoulli isnan isinf isfinite bitwise_and bitwise_or bitwise_not fill zero
+        clone detach alias contiguous _to_copy lift_fresh where masked_fill eq ne lt le gt ge logical_and
+        logical_or logical_not bernoulli isnan isinf isfinite bitwise_and bitwise_or bitwise_not
         native_dropout
     """)
 )
@@ -100,9 +101,9 @@ class _Rules(Step):
     def apply(self) -> None:
         name, args = self.operation.name, self.args
         rule: Callable[[], None] | None = getattr(self, f"_do_{name.strip('_')}", None)
-        if self.operation.func is WRITE:
-            raise NoRule("a write in place into a part of a tensor")
-        if rule:
+        if self.operation.func is WRITE and len(args) == 3 and isinstance(args[2], Landing):
+            self._write_into(args[0], args[1], args[2])
+        elif rule:
             rule()
         elif name in _ELEMENTWISE:
             self._set(self._joined(self.operation.inputs))
@@ -168,16 +169,18 @@ class _Rules(Step):
         self._adaptive(3)
 
     def _upsample(self, name: str) -> None:
-        dims = len(self.args[0].shape) - 2
-        sizes = zip(self.args[0].shape[2:], self.out[0].shape[2:], strict=True)
-        if "nearest" in name:
-            windows = [axes.nearest(*size, exact="exact" in name) for size in sizes]
-        elif name.endswith("aa"):
+        if name.endswith("aa"):
             raise NoRule("antialiased interpolation")
-        else:
-            corners = bool(self.args[2])
-            windows = [axes.interpolation(*size, align_corners=corners, cubic="cubic" in name) for size in sizes]
-        assert len(windows) == dims
+        linear = "nearest" not in name  # nearest(x, size, *scales), linear(x, size, align_corners, *scales)
+        corners = linear and bool(self.args[2])
+        dims = len(self.args[0].shape) - 2
+        scales = [*self.args[2 + linear :], *[None] * dims][:dims]
+        windows = []
+        for size, positions, scale in zip(self.args[0].shape[2:], self.out[0].shape[2:], scales, strict=True):
+            if linear:
+                windows.append(axes.interpolation(size, positions, scale, align_corners=corners, cubic="cubic" in name))
+            else:
+                windows.append(axes.nearest(size, positions, scale, exact="exact" in name))
         self._slide(self._state(self.args[0]), windows)
 
     def _pad(self) -> None:
@@ -367,6 +370,13 @@ class _Rules(Step):
             joined = self._join(joined, state)
         layout = (*joined.layout[:dim], ((len(values), -1),), *joined.layout[dim + 1 :])
         self._set(State(layout, joined.fields))
+
+    def _do_copy(self) -> None:
+        """What was there before is gone, in `fill` and `zero` too; nothing else depends on the input then."""
+        if written := [v for v in self.args[1:] if isinstance(v, Value) and v in self.states]:
+            self._set(self._joined(written))
+
+    _do_fill = _do_zero = _do_copy
 
     def _do_embedding(self) -> None:
         state = self._state(self.args[1])

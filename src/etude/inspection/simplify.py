@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.inspection.trace import Call, Trace, is_library, trace
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.inspection.twin import twin_of, undisturbed
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 NUM_SAMPLES = 1_000_000
@@ -47,7 +47,7 @@ def simplify(module: nn.Module, *inputs: Any, **keywords: Any) -> Simplification
     """
     record = trace(module, *inputs, awake=DROPOUTS, **keywords)
     pairs = _pairs(record)
-    with untouched_random_state():
+    with undisturbed():
         before = twin_of(module).eval().double()
         after = twin_of(module).eval().double()
         folds: list[Fold] = []
