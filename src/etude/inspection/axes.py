@@ -231,9 +231,7 @@ def nearest(size: int, positions: int, scale: float | None = None, *, exact: boo
     return Window(ratio.numerator, ratio.denominator, taps, read)
 
 
-def interpolation(
-    size: int, positions: int, scale: float | None = None, *, align_corners: bool, cubic: bool
-) -> Window:
+def interpolation(size: int, positions: int, scale: float | None = None, *, align_corners: bool, cubic: bool) -> Window:
     """Linear (2 taps) or cubic (4 taps) resizing, borders clamped; a tap whose weight happens to be 0 counts too."""
     first, count = (-1, 4) if cubic else (0, 2)
     if align_corners:

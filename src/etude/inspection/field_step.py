@@ -154,6 +154,8 @@ class Step:
             self._set(self._mix(State(tuple(layout), tuple(fields)), mixed, keep=False), [out])
 
     def _pick(self, state: State, dim: int, positions: list[int], out: Value, *, drop: bool = False) -> None:
+        if not positions:
+            raise NoRule("a tensor without elements")
         dim %= len(state.layout)
         tracked = [axis for _, axis in state.layout[dim] if axis >= 0]
         layout, fields = list(state.layout), list(state.fields)
@@ -196,7 +198,6 @@ class Step:
         layout = list(known[0].layout)
         layout[dim] = ((sum(counts), axis),)
         self._set(State(tuple(layout), tuple(fields)))
-
 
     def _write_into(self, old: Value, written: Value, where: Landing) -> None:
         """A tensor after a block of it was written: there it sees what was written, elsewhere what it saw before."""
@@ -242,12 +243,15 @@ def _overwritten(
     for i, position in enumerate(positions):
         add = 0 if new is None else new.seen[i if len(new.seen) > 1 else 0]
         seen[position] = add | (0 if replaced else seen[position])
-    pattern = None
-    start, run = positions[0], positions == tuple(range(positions[0], positions[0] + len(positions)))
-    if run and (len(positions) == count or old is None) and replaced and new:
-        pattern = new.through(Window(1, 1, ((-start,),)), 1).pattern
-    elif run and 2 * len(positions) < count and (start == 0 or positions[-1] == count - 1) and old:
-        pattern = old.pattern  # a strip at the border, as a circular padding writes it
+    pattern, start = None, positions[0]
+    if positions == tuple(range(start, start + len(positions))):
+        everywhere = len(positions) == count
+        if old is None or (everywhere and replaced):
+            pattern = new and new.through(Window(1, 1, ((-start,),)), 1).pattern
+        elif everywhere:
+            pattern = old.union(new).pattern if new else old.pattern
+        elif 2 * len(positions) < count and (start == 0 or positions[-1] == count - 1):
+            pattern = old.pattern  # a strip at the border, as a circular padding writes it
     mixed = any(f.mixed for f in (old, new) if f)
     return Field(extent, tuple(seen), pattern, mixed)
 

@@ -10,6 +10,7 @@ from etude.inspection import axes
 from etude.inspection.axes import Field, Window
 from etude.inspection.field_step import Factor, Fields, Misaligned, NoRule, State, Step, Unknown, forget, reshaped
 from etude.inspection.flops import PER_OUTPUT, names_in
+from etude.inspection.position_axes import position_axes
 from etude.inspection.trace import Trace, Value
 from etude.inspection.writes import WRITE, Landing
 
@@ -19,7 +20,7 @@ __all__ = ["Fields", "Misaligned", "State", "Unknown", "receptive_fields"]
 def receptive_fields(trace: Trace) -> Fields:
     """Follow the first input with positions: images (N, C, H, W), volumes, signals (N, C, L), sequences (N, T, …)."""
     for value in trace.inputs:
-        if followed := _axes(value, trace):
+        if followed := position_axes(value, trace):
             break
     else:
         return Fields(None, (), {}, [])
@@ -41,40 +42,16 @@ def receptive_fields(trace: Trace) -> Fields:
     return fields
 
 
-def _axes(value: Value, trace: Trace) -> tuple[int, ...]:
-    rank = len(value.shape)
-    if not (value.dtype.is_floating_point or value.dtype.is_complex):
-        return (1,) if rank == 2 else ()  # token indices (N, T)
-    if rank == 3:  # (N, C, L) when something slides along the last dimension, else a sequence of vectors (N, T, C)
-        slides = any(
-            operation.name in _SLIDING and len(operation.outputs[0].shape) in (3, 4) for operation in trace.operations
-        )
-        if not slides and _is_time_first(trace):
-            return (0,)
-        return (2,) if slides else (1,)
-    return tuple(range(2, rank)) if rank in (4, 5) else ()
-
-
-def _is_time_first(trace: Trace) -> bool:
-    """Whether the first layers of the library that take sequences take them as (T, N, C), PyTorch's own default."""
-    for call in trace.calls:
-        batch_first = getattr(call.module, "batch_first", None)
-        if isinstance(batch_first, bool):
-            return not batch_first
-    return False
-
-
-_SLIDING = {"convolution", "max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"}
 _NORMS_PER_POSITION = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
 _ELEMENTWISE = (
     set(PER_OUTPUT)
-    - {"_softmax", "_safe_softmax", "_log_softmax", "native_layer_norm", "native_group_norm"}
+    - {"_softmax", "_safe_softmax", "_log_softmax", "native_layer_norm", "native_group_norm", "glu"}
     - {name for name in PER_OUTPUT if "upsample" in name or name.endswith("_backward")}
 ) | set(
     names_in("""
         clone detach alias contiguous _to_copy lift_fresh where masked_fill eq ne lt le gt ge logical_and
         logical_or logical_not bernoulli isnan isinf isfinite bitwise_and bitwise_or bitwise_not
-        native_dropout
+        native_dropout channel_shuffle native_channel_shuffle
     """)
 )
 _RESHAPES = set(
@@ -323,6 +300,14 @@ class _Rules(Step):
             start += count
 
     _do_split_with_sizes = _do_unsafe_split = _do_unsafe_split_with_sizes = _do_split
+
+    def _do_glu(self) -> None:
+        dim, count = self._argument(1, "dim", -1), self.args[0].shape[self._argument(1, "dim", -1)] // 2
+        halves = []
+        for start in (0, count):
+            self._pick(self._state(self.args[0]), dim, list(range(start, start + count)), self.out[0])
+            halves.append(self._state(self.out[0]))
+        self._set(self._join(*halves))
 
     def _do_flip(self) -> None:
         state = self._state(self.args[0])

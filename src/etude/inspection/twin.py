@@ -3,6 +3,7 @@
 import copy
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import CellType, FunctionType
@@ -47,8 +48,11 @@ def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -
         if isinstance(tensor, UninitializedTensorMixin):
             raise UsageError(f"{name} has no shape yet: its layer is lazy; run the network on an input once before.")
     memo: dict[int, Any] = {}
+    shared: set[int] = set()
     for part in module.modules():
         for value in tree_flatten(vars(part))[0]:
+            if isinstance(value, FunctionType) and value.__closure__:
+                shared.add(id(value))
             if isinstance(value, Tensor) and (make or value.grad_fn is not None):
                 memo[id(value)] = (make or _copied)(value)
     if make:
@@ -62,7 +66,7 @@ def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -
         ) from error
     for part in twin.modules():
         for name, value in vars(part).items():
-            if any(isinstance(leaf, FunctionType) and leaf.__closure__ for leaf in tree_flatten(value)[0]):
+            if any(id(leaf) in shared for leaf in tree_flatten(value)[0]):
                 vars(part)[name] = tree_map(lambda leaf: _own_function(leaf, memo), value)
     for parameter in twin.parameters():
         if parameter.is_leaf and parameter.grad is not None:
@@ -101,6 +105,8 @@ def undisturbed() -> Iterator[None]:
             stack.enter_context(torch.random.fork_rng())
             if "torch._dynamo" in sys.modules:  # importing it takes seconds; who compiles has done so
                 stack.enter_context(torch.compiler.set_stance("force_eager"))
+                stack.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", "Using `torch.compile")  # with hooks on all modules, as we have
             yield
     finally:
         random.setstate(python)
