@@ -11,7 +11,7 @@ from math import prod
 from typing import Any
 
 from etude.inspection.axes import Field, Window
-from etude.inspection.trace import Operation, Value
+from etude.inspection.record import Operation, Value
 from etude.inspection.writes import Landing
 
 Factor = tuple[int, int]

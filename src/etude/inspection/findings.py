@@ -4,7 +4,7 @@ line up, positions that nothing sees, and what the report could not find out."""
 from typing import TYPE_CHECKING
 
 from etude.inspection.receptive_field import Fields, Misaligned, State
-from etude.inspection.trace import Call, Trace, shape_text
+from etude.inspection.record import Call, Trace, shape_text
 
 if TYPE_CHECKING:
     from etude.inspection.layers import Layer

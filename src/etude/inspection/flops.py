@@ -95,18 +95,6 @@ def _convolution_backward(args: tuple[Any, ...], out: Any) -> int:
     return one * sum(wanted[:2])  # of input and weight; the bias gradient is a plain sum
 
 
-def _attention(args: tuple[Any, ...], out: Any) -> int:
-    query, key, value = args[:3]  # (batch, heads, length, width)
-    return query.shape[:-1].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
-
-
-def _attention_backward(args: tuple[Any, ...], out: Any) -> int:
-    _, query, key, value = args[:4]
-    scores = query.shape[:-1].numel() * key.shape[-2]
-    # The scores once more, then the gradients of query and key (width), of probabilities and value (value width).
-    return scores * (3 * query.shape[-1] + 2 * value.shape[-1])
-
-
 _PRODUCTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "mm": lambda args, out: args[0].numel() * args[1].shape[-1],
     "bmm": lambda args, out: args[0].numel() * args[1].shape[-1],
@@ -120,8 +108,6 @@ _PRODUCTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "addr": lambda args, out: out.numel(),
     "convolution": _convolution,
     "convolution_backward": _convolution_backward,
-    "_scaled_dot_product_flash_attention_for_cpu": _attention,
-    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
 }
 
 # --- data movement, masks and random draws: nothing ---------------------------------------------------------------

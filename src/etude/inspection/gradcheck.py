@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
 from etude.inspection.failures import one_line, told
-from etude.inspection.trace import shape_text
+from etude.inspection.record import shape_text
 from etude.inspection.twin import twin_of, undisturbed
 
 STEPS = (1e-4, 1e-3, 1e-5, 1e-6)

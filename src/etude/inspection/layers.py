@@ -14,7 +14,8 @@ from torch import nn
 from etude.inspection.findings import findings
 from etude.inspection.flops import CONVENTION, NOTHING, Cost, names_in
 from etude.inspection.receptive_field import Fields, State, Unknown, receptive_fields
-from etude.inspection.trace import Call, Function, Operation, Trace, Value, is_library, shape_text, trace
+from etude.inspection.record import Call, Function, Operation, Trace, Value, is_library, shape_text
+from etude.inspection.trace import trace
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
 from etude.inspection.failures import told
-from etude.inspection.trace import is_library
+from etude.inspection.record import is_library
 from etude.inspection.twin import twin_of, undisturbed
 
 NUM_DRAWS = 32

@@ -1,7 +1,7 @@
 """Which dimensions of an input are positions: the pixels of an image, the steps of a sequence; the rest are the batch
 and the channels."""
 
-from etude.inspection.trace import Trace, Value
+from etude.inspection.record import Trace, Value
 
 _SLIDING = {"convolution", "max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"}
 

@@ -11,7 +11,7 @@ from etude.inspection.axes import Field, Window
 from etude.inspection.field_step import Factor, Fields, Misaligned, NoRule, State, Step, Unknown, forget, reshaped
 from etude.inspection.flops import PER_OUTPUT, names_in
 from etude.inspection.position_axes import position_axes
-from etude.inspection.trace import Trace, Value
+from etude.inspection.record import Trace, Value
 from etude.inspection.writes import WRITE, Landing
 
 __all__ = ["Fields", "Misaligned", "State", "Unknown", "receptive_fields"]
@@ -221,15 +221,6 @@ class _Rules(Step):
         self._matrix_product(self.args[1], self.args[2], self.args[0])
 
     _do_baddbmm = _do_addmm
-
-    def _do_scaled_dot_product_flash_attention_for_cpu(self) -> None:
-        values = [v for v in self.args[:3] if isinstance(self.states.get(v), State)]
-        state = self._state(values[0])
-        for value in values[1:]:
-            other = self._state(value)
-            pairs = zip(state.fields, other.fields, strict=True)
-            state = State(state.layout, tuple(f.union(g) if len(f.seen) == len(g.seen) else f for f, g in pairs))
-        self._set(self._mix_along(state, [-2, -1]), self.out[:1])
 
     # --- statistics -----------------------------------------------------------------------------------------------
 

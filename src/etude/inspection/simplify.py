@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.inspection.failures import told
-from etude.inspection.trace import Call, Trace, is_library, trace
+from etude.inspection.record import Call, Trace, is_library
+from etude.inspection.trace import trace
 from etude.inspection.twin import twin_of, undisturbed
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)

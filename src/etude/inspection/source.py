@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from etude.errors import EtudeError, UsageError, unknown
-from etude.inspection.trace import shape_text
+from etude.inspection.record import shape_text
 from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 
 NOISE_DIM = 96

@@ -5,9 +5,7 @@ dispatcher is below all of them. It runs on a deep copy in eval mode and with al
 the module that was given is as it was: modes, buffers, gradients, hooks, `requires_grad`.
 """
 
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,91 +18,9 @@ from torch.utils._pytree import tree_flatten, tree_map
 from etude.errors import UsageError
 from etude.inspection.failures import one_line, remedy
 from etude.inspection.flops import Cost, cost, operation_name
-from etude.inspection.twin import at_rest, own_copy, twin_of, undisturbed, without_elements
+from etude.inspection.record import Call, Function, Operation, Trace, Value, depends_on_input, shape_text
+from etude.inspection.twin import at_rest, check_shapes, own_copy, twin_of, undisturbed, without_elements
 from etude.inspection.writes import WRITE, landing, same_place
-
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """A tensor of the trace: what the report needs of it, without its elements."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    kind: str
-    """input, parameter, buffer, constant (made inside the forward pass) or computed."""
-    name: str = ""
-    """The input's number, the parameter's or buffer's path; empty for the others."""
-
-
-@dataclass(eq=False)
-class Call:
-    """One call of one module."""
-
-    path: str
-    """As `named_modules` names it; a module under several names is named in the order of its calls."""
-    module: nn.Module
-    """The traced copy, not the module that was given."""
-    parent: "Call | None"
-    registered: bool
-    order: int
-    children: int = 0
-    inputs: list[Value] = field(default_factory=list)
-    outputs: list[Value] = field(default_factory=list)
-    saved_bytes: int = 0
-
-
-@dataclass(eq=False)
-class Function:
-    """One call of a function of `torch` outside any module of `torch.nn` (`F.relu`, `x + y`), and what it ran."""
-
-    name: str
-    order: int
-    saved_bytes: int = 0
-    outputs: list[Value] = field(default_factory=list)
-    """The tensors it returned, or the one it wrote into."""
-
-
-@dataclass(eq=False)
-class Operation:
-    """One operation at the dispatcher, with the costs of its backward operations gathered."""
-
-    func: torch._ops.OpOverload
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    """Arguments as the operation got them, every tensor as its `Value`."""
-    outputs: list[Value]
-    cost: Cost | None
-    call: Call
-    function: Function | None
-    order: int
-    backward: list[tuple[str, Cost | None]] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return operation_name(self.func)
-
-    @property
-    def inputs(self) -> list[Value]:
-        return [leaf for leaf in tree_flatten((self.args, dict(self.kwargs)))[0] if isinstance(leaf, Value)]
-
-
-@dataclass(eq=False)
-class Trace:
-    """All that happened in one forward and one backward pass."""
-
-    calls: list[Call]
-    operations: list[Operation]
-    inputs: list[Value]
-    outputs: list[Value]
-    parameters: dict[str, Value]
-    """Every parameter once, by its first name; `aliases` has all names of those that have several."""
-    frozen: frozenset[str]
-    aliases: dict[str, list[str]]
-    foreign_parameters: list[Value]
-    """Leaves that need a gradient and took part, but are not parameters of the module."""
-    backward_error: str | None
-    """Why the backward pass could not be recorded; None when it was."""
-    buffer_bytes: int
 
 
 def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = (), **keywords: Any) -> Trace:
@@ -117,24 +33,29 @@ def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = 
     forward pass fails. Nothing of `module`, its inputs or the random states changes.
     """
     with undisturbed():
-        # Shapes decide nearly every forward pass, so tensors without elements do, in a fraction of the time. Where
-        # elements matter (`if x.sum() > 0`, an index), or where anything fails, the pass is repeated with real ones.
-        if not any(map(_is_index, tree_flatten((inputs, keywords))[0])):
+        # Shapes decide nearly every forward pass, so for a large network tensors without elements do, in a fraction of
+        # the time. Where elements matter (`if x.sum() > 0`, an index), or anything fails, the pass takes real ones.
+        tensors = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
+        if not any(map(_is_index, tensors)) and _work(module, tensors) > LARGE:
             with suppress(Exception), torch.device("meta"):
                 twin = at_rest(twin_of(module, without_elements), awake)
                 return _Recorder(twin).run(*tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords)))
         return _Recorder(at_rest(twin_of(module), awake)).run(*tree_map(own_copy, (inputs, keywords)))
 
 
-def is_library(module: nn.Module) -> bool:
-    """Whether the module's forward pass is PyTorch's own."""
-    forward = getattr(type(module), "forward", None)  # a scripted module has none
-    return getattr(forward, "__module__", "").startswith("torch.nn.modules")
+LARGE = 10**9
+"""Work beyond which a pass without elements is quicker, though PyTorch imports two seconds of its own code for it."""
 
 
-def _is_index(leaf: Any) -> bool:
-    """Whether it is a tensor of whole numbers: whether they are in range is not a matter of shapes."""
-    return isinstance(leaf, Tensor) and not (leaf.is_floating_point() or leaf.is_complex())
+def _work(module: nn.Module, tensors: list[Tensor]) -> int:
+    """As if every parameter met every number of the input: above what most networks compute."""
+    check_shapes(module)
+    return sum(p.numel() for p in module.parameters()) * max((leaf.numel() for leaf in tensors), default=1)
+
+
+def _is_index(tensor: Tensor) -> bool:
+    """Whether it holds whole numbers: whether they are in range is not a matter of shapes."""
+    return not (tensor.is_floating_point() or tensor.is_complex())
 
 
 class _Recorder:
@@ -175,9 +96,15 @@ class _Recorder:
         leaves = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
         given = [self._remember(leaf, "input", f"input {i}") for i, leaf in enumerate(leaves)]
         with ExitStack() as stack:
-            # PyTorch's fused attention for inference would be one opaque operation.
-            stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
-            torch.backends.mha.set_fastpath_enabled(False)
+            # PyTorch's fused kernels of attention would be one opaque operation.
+            for enable, enabled in (
+                (torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()),
+                (torch.backends.cuda.enable_flash_sdp, torch.backends.cuda.flash_sdp_enabled()),  # on a CPU too
+                (torch.backends.cuda.enable_mem_efficient_sdp, torch.backends.cuda.mem_efficient_sdp_enabled()),
+                (torch.backends.cuda.enable_cudnn_sdp, torch.backends.cuda.cudnn_sdp_enabled()),
+            ):
+                stack.callback(enable, enabled)
+                enable(False)
             stack.callback(torch._C._set_mkldnn_enabled, self.mkldnn_enabled)
             for handle in (
                 register_module_forward_pre_hook(self._enter),
@@ -211,7 +138,7 @@ class _Recorder:
         )
 
     def _backward(self, outputs: list[Tensor]) -> str | None:
-        roots = [out for out in outputs if out.requires_grad and (out.is_floating_point() or out.is_complex())]
+        roots = [out for out in outputs if out.requires_grad]
         wanted = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         if not roots or not wanted:
             return None
@@ -338,14 +265,6 @@ def _unchanged(kept: tuple[Tensor, int]) -> Tensor:
     return tensor
 
 
-def depends_on_input(arguments: Any) -> bool:
-    """Whether any argument depends on an input of the trace."""
-    return any(
-        isinstance(leaf, Value) and leaf.kind in ("input", "computed", "parameter")
-        for leaf in tree_flatten(arguments)[0]
-    )
-
-
 class _Dispatch(TorchDispatchMode):
     def __init__(self, recorder: _Recorder) -> None:
         super().__init__()
@@ -382,8 +301,3 @@ class _Functions(TorchFunctionMode):
             return out
         finally:
             recorder.function = None
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """(1, 3, 32, 32) -> 1×3×32×32; a scalar is "scalar"."""
-    return "×".join(str(size) for size in shape) or "scalar"

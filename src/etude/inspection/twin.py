@@ -44,9 +44,7 @@ def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -
     of functions that close over it (hooks, lambdas), which Python would share. Raises a `UsageError` for a module that
     cannot be copied.
     """
-    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if isinstance(tensor, UninitializedTensorMixin):
-            raise UsageError(f"{name} has no shape yet: its layer is lazy; run the network on an input once before.")
+    check_shapes(module)
     memo: dict[int, Any] = {}
     shared: set[int] = set()
     for part in module.modules():
@@ -72,6 +70,13 @@ def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -
         if parameter.is_leaf and parameter.grad is not None:
             parameter.grad = None
     return twin
+
+
+def check_shapes(module: nn.Module) -> None:
+    """Refuse a network with lazy layers that no input has given their shapes."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if isinstance(tensor, UninitializedTensorMixin):
+            raise UsageError(f"{name} has no shape yet: its layer is lazy; run the network on an input once before.")
 
 
 def _own_function(value: Any, memo: dict[int, Any]) -> Any:
