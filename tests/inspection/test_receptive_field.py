@@ -25,7 +25,7 @@ def test_derived_fields_equal_poisoned_ones_for_every_output_position(name: str)
     for axis in measured:
         assert axis.agrees is True
         assert axis.seen
-        assert axis.seen_by_gradient & ~reduce(or_, axis.seen) == 0  # a gradient never reaches further
+        assert (axis.seen_by_gradient or 0) & ~reduce(or_, axis.seen) == 0  # a gradient never reaches further
 
 
 def test_course_network_is_112_with_stride_8() -> None:
@@ -66,7 +66,7 @@ def test_gradients_miss_taps_of_a_maximum() -> None:
     module, x = nn.MaxPool1d(4), torch.rand(1, 1, 8)
     (axis,) = probe(inspect(module, x), module, x)
     assert axis.seen == (0b1111, 0b11110000)
-    assert axis.seen_by_gradient.bit_count() == 2
+    assert (axis.seen_by_gradient or 0).bit_count() == 2
 
 
 def test_misaligned_branches_are_a_finding() -> None:

@@ -166,8 +166,8 @@ def _sizes(draws: Tensor, rest: Tensor) -> tuple[float, float]:
 
 def _describe(part: nn.Module, given: Any, rest: Tensor) -> str:
     if isinstance(part, nn.modules.dropout._DropoutNd):
-        rest = f"the rest is scaled by {1 / (1 - part.p):.4g}" if part.p < 1 else "nothing is left"
-        return f"train: {part.p:g} of the entries become 0, {rest}; eval: nothing"
+        kept = f"the rest is scaled by {1 / (1 - part.p):.4g}" if part.p < 1 else "nothing is left"
+        return f"train: {part.p:g} of the entries become 0, {kept}; eval: nothing"
     if (
         isinstance(part, nn.modules.batchnorm._BatchNorm)
         and part.running_mean is not None

@@ -5,6 +5,7 @@ dispatcher is below all of them. It runs on a deep copy in eval mode and with al
 the module that was given is as it was: modes, buffers, gradients, hooks, `requires_grad`.
 """
 
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -97,13 +98,14 @@ class _Recorder:
         given = [self._remember(leaf, "input", f"input {i}") for i, leaf in enumerate(leaves)]
         with ExitStack() as stack:
             # PyTorch's fused kernels of attention would be one opaque operation.
-            for enable, enabled in (
-                (torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled()),
-                (torch.backends.cuda.enable_flash_sdp, torch.backends.cuda.flash_sdp_enabled()),  # on a CPU too
-                (torch.backends.cuda.enable_mem_efficient_sdp, torch.backends.cuda.mem_efficient_sdp_enabled()),
-                (torch.backends.cuda.enable_cudnn_sdp, torch.backends.cuda.cudnn_sdp_enabled()),
-            ):
-                stack.callback(enable, enabled)
+            fused: dict[Callable[[bool], None], bool] = {
+                torch.backends.mha.set_fastpath_enabled: torch.backends.mha.get_fastpath_enabled(),
+                torch.backends.cuda.enable_flash_sdp: torch.backends.cuda.flash_sdp_enabled(),  # on a CPU too
+                torch.backends.cuda.enable_mem_efficient_sdp: torch.backends.cuda.mem_efficient_sdp_enabled(),
+                torch.backends.cuda.enable_cudnn_sdp: torch.backends.cuda.cudnn_sdp_enabled(),
+            }
+            for enable, before in fused.items():
+                stack.callback(enable, before)
                 enable(False)
             stack.callback(torch._C._set_mkldnn_enabled, self.mkldnn_enabled)
             for handle in (

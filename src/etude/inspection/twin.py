@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
@@ -75,7 +75,7 @@ def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -
 def check_shapes(module: nn.Module) -> None:
     """Refuse a network with lazy layers that no input has given their shapes."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
-        if isinstance(tensor, UninitializedTensorMixin):
+        if is_lazy(tensor):
             raise UsageError(f"{name} has no shape yet: its layer is lazy; run the network on an input once before.")
 
 

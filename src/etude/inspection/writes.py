@@ -39,7 +39,7 @@ def landing(tensor: Tensor, written: Tensor) -> Landing | None:
     if not touched.any():
         return None
     dims = range(tensor.dim())
-    positions = [touched.any(tuple(e for e in dims if e != d)).nonzero()[0] for d in dims]
+    positions = [np.flatnonzero(touched.any(tuple(e for e in dims if e != d))) for d in dims]
     block = source[np.ix_(*positions)]
     if not np.array_equal(block.ravel(), np.arange(written.numel())):
         return Landing(None)
