@@ -59,7 +59,8 @@ def solve_conv(
             "give --out to find convolutions, --kernel to compute an output, or --mirror to undo an encoder."
         )
     else:
-        found = [apply(size_in, kernel, stride or 1, padding or 0, dilation or 1, transposed=transposed)]
+        given = (kernel, 1 if stride is None else stride, padding or 0, 1 if dilation is None else dilation)
+        found = [apply(size_in, *given, transposed=transposed)]
     if json:
         print(json_text([conv.to_dict() for conv in found]))
         return
