@@ -189,6 +189,18 @@ def test_paddings_of_every_kind_agree_with_the_probe(module: nn.Module) -> None:
     assert [axis.stride for axis in field] == [1, 1]
 
 
+class Flipped(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.flip(-1)
+
+
+def test_a_branch_that_sees_padding_alone_adds_nothing() -> None:
+    x = torch.rand(1, 1, 5, 5)
+    branch = nn.Sequential(nn.AdaptiveAvgPool2d((1, 5)), nn.Conv2d(1, 1, (2, 1), padding=(1, 0), dilation=(2, 1)))
+    module = Residual(branch, nn.Sequential(nn.AdaptiveMaxPool2d((1, 5)), Flipped()))
+    assert [axis.agrees for axis in probe(inspect(module, x), module, x)] == [True, True]
+
+
 def test_a_slice_without_elements_is_unknown() -> None:
     module = Writes(lambda x, y: x[:, :, 6:].sum() + y)
     assert "a tensor without elements" in inspect(module, torch.rand(1, 2, 6, 6)).layers[-1].no_field_because

@@ -5,7 +5,7 @@ transposes, branches and attention are followed.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from typing import Any
@@ -78,6 +78,8 @@ class Step:
         return state
 
     def _set(self, state: State, outputs: Iterable[Value] | None = None) -> None:
+        if not all(any(f.seen) for f in state.fields):  # only padding is seen along one axis: nothing is seen at all
+            state = State(state.layout, tuple(replace(f, seen=(0,) * len(f.seen)) for f in state.fields))
         for value in self.out if outputs is None else outputs:
             self.states[value] = state
 
