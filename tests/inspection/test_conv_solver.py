@@ -1,7 +1,10 @@
+import time
 from collections.abc import Callable
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 
 from etude.errors import UsageError
@@ -72,6 +75,32 @@ def test_what_is_given_is_kept() -> None:
     assert {(c.stride, c.dilation) for c in solve(32, 16, stride=2, dilation=1)} == {(2, 1)}
     assert [c.kernel for c in solve(32, 32, stride=1, padding=1, dilation=1)] == [3]
     assert solve(8, 100, kernel=3) == []
+
+
+@pytest.mark.parametrize(
+    ("sizes", "transposed", "stride"), [((12, 6), False, 2), ((10, 6), False, 1), ((7, 14), True, 2)]
+)
+def test_the_first_stride_is_the_one_that_the_sizes_ask_for(
+    sizes: tuple[int, int], transposed: bool, stride: int
+) -> None:
+    assert solve(*sizes, transposed=transposed)[0].stride == stride
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 20), st.integers(1, 6), st.integers(1, 9), st.integers(0, 25), st.integers(1, 9))
+def test_windows_in_the_padding_are_those_without_a_tap_on_the_input(
+    size_in: int, kernel: int, stride: int, padding: int, dilation: int
+) -> None:
+    conv = Conv(size_in=size_in, kernel=kernel, stride=stride, padding=padding, dilation=dilation)
+    starts = [o * stride - padding for o in range(conv.output)]
+    taps = range(0, conv.span, dilation)
+    assert conv.in_padding == sum(not any(0 <= start + tap < size_in for tap in taps) for start in starts)
+
+
+def test_large_sizes_are_quick() -> None:
+    start = time.process_time()
+    assert len(solve(2000, 1000)) == 12_863
+    assert time.process_time() - start < 5
 
 
 def test_windows_in_the_padding_are_counted() -> None:

@@ -92,12 +92,20 @@ BY_HAND: dict[str, tuple[nn.Module, tuple[int, ...], int, int, int]] = {
     "layer norm": (nn.LayerNorm(8), (2, 3, 8, 8), 0, 8 * N, 13 * N),
     "group norm": (nn.GroupNorm(1, 3), (2, 3, 8, 8), 0, 8 * N, 13 * N),
     # Data movement is free.
+    "glu": (*unary(lambda w: F.glu(w, 1), 2, 4, 8, 8), 0, 2 * 256, 2 * 512),
+    "norm": (*unary(lambda w: w.norm(), 2, 3, 8, 8), 0, 2 * N, 2 * N),
     "flatten, permute, cat": (
         Apply(lambda x, w: torch.cat([x.flatten(1), w.permute(1, 0).reshape(1, -1)], 1), 2, 3), (1, 2, 3), 0, 0, 0
     ),
     "nearest": (*unary(lambda w: F.interpolate(w, scale_factor=2.0), 2, 3, 8, 8), 0, 0, 4 * N),
     "bilinear": (*unary(lambda w: F.interpolate(w, scale_factor=2.0, mode="bilinear"), 2, 3, 8, 8), 0, 28 * N, 32 * N),
     "embedding": (nn.Sequential(nn.Embedding(9, 4)), (-1, 6), 0, 0, 6 * 4),
+    "embedding bag": (nn.EmbeddingBag(9, 4, mode="sum"), (-1, 6), 0, 6 * 4, 6 * 4),
+    # the weight's norm (square, sum) and scale 3 · 12; back 5 · 12
+    "weight norm": (nn.utils.parametrizations.weight_norm(nn.Linear(4, 3, bias=False)), (2, 4), 24, 48 + 36, 48 + 60),
+    "transposed conv, groups": (
+        nn.ConvTranspose2d(4, 6, 3, 2, groups=2, bias=False), (1, 4, 5, 5), 4 * 25 * 3 * 9, 2 * 2700, 2 * 2700
+    ),
     "dropout at rest": (nn.Sequential(nn.Linear(4, 4, bias=False), nn.Dropout(0.5)), (1, 4), 16, 32, 32),
     # Attention, one head, width 4, length 3: in 3·3·4·4, scores and mixture 2·3·3·4, out 3·4·4.
     "attention": (

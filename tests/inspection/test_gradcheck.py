@@ -274,7 +274,15 @@ def test_the_module_stays_as_it_is() -> None:
     assert all(p.grad is None for p in module.parameters())
 
 
+def test_noise_around_a_gradient_of_zero_is_no_difference() -> None:
+    """The bias before a batch-norm: both numbers are rounding, and their ratio means nothing."""
+    checks = gradcheck(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)), torch.rand(3, 4))
+    assert [check.fault for check in checks] == ["ok"] * 5
+    assert max(check.worst for check in checks) < 1e-5
+
+
 def test_summary() -> None:
+    assert summary(gradcheck(nn.Identity(), torch.rand(2, 2))).startswith("the one gradient agrees with central ")
     assert summary(gradcheck(nn.Linear(2, 1), torch.ones(1, 2))).startswith(
         "all 3 gradients agree with central differences (5 entries"
     )

@@ -95,6 +95,43 @@ def test_functional_activations_are_seen_and_in_place_ones_are_no_trouble() -> N
     assert inplace[1].inplace  # type: ignore[union-attr]
 
 
+def test_what_is_overwritten_later_is_measured_as_it_was() -> None:
+    class Adds(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.layer(x)
+            y.mul_(10)
+            return y
+
+    (layer,) = gradient_flow(Adds(), torch.randn(8, 3), seed=1).layers
+    weights = torch.randn(8, 3, generator=torch.Generator().manual_seed(1))
+    assert layer.gradient_rms == pytest.approx(float((10 * weights / 8).square().mean().sqrt()))
+
+
+def test_recurrent_layers_and_attention_are_layers() -> None:
+    class Reads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding, self.lstm = nn.Embedding(5, 4), nn.LSTM(4, 4, batch_first=True)
+            self.attention = nn.MultiheadAttention(4, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.lstm(self.embedding(x))[0]
+            return self.attention(y, y, y)[0]
+
+    flow = gradient_flow(Reads(), torch.randint(5, (8, 6)))
+    assert [layer.op for layer in flow.layers] == ["embedding", "lstm", "multi_head_attention_forward"]
+    assert all(layer.gradient_rms for layer in flow.layers)
+
+
+def test_one_layer_has_no_depth() -> None:
+    message = gradient_flow(nn.Linear(3, 3), torch.randn(8, 3)).message
+    assert message == "healthy: a gradient reaches the one layer with weights; there is no depth for it to vanish in."
+
+
 def test_a_shared_layer_stays_shared_under_a_remedy() -> None:
     remedies = try_remedies(nn.Sequential(*[nn.Linear(8, 8), nn.Sigmoid()] * 24), torch.randn(16, 8))
     failed = [(remedy.name, remedy.why_not) for remedy in remedies if remedy.flow is None]
@@ -111,7 +148,7 @@ def test_verdicts() -> None:
     assert judge(flow(1.1e3, 1)).verdict == "exploding"
     assert judge(flow(0.0, 1)).verdict == "cut off"
     assert judge(flow(math.nan, 1)).verdict == "not finite"
-    assert judge([]).verdict == "healthy"
+    assert judge([]).verdict == "unknown"
 
 
 def test_the_module_stays_as_it_is() -> None:

@@ -49,8 +49,16 @@ def test_own_code_that_looks_at_the_mode_is_a_finding() -> None:
             return F.dropout(x, 0.5, training=self.training)
 
     assert compare_modes(Looks(), torch.ones(8, 8)).findings == [
-        "the network's own code looks at self.training: its output changes with every layer at rest."
+        "code of its own looks at self.training, in the network (Looks): the output changes with every layer of "
+        "PyTorch at rest."
     ]
+    found = compare_modes(nn.Sequential(nn.Linear(8, 8), Looks()), torch.ones(8, 8)).findings
+    assert [text[:51] for text in found] == ["code of its own looks at self.training, in 1 (Looks)"[:51]]
+
+
+def test_a_dropout_of_everything_is_described() -> None:
+    (layer,) = compare_modes(nn.Sequential(nn.Dropout(1.0)), torch.ones(4, 4)).layers
+    assert layer.what == "train: 1 of the entries become 0, nothing is left; eval: nothing"
 
 
 def test_a_batch_of_one_is_a_finding() -> None:

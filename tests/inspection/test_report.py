@@ -139,6 +139,52 @@ def test_a_resnet_of_25_million_parameters_is_quick() -> None:
     assert seconds < 5
 
 
+FILE = """
+import torch
+from torch import nn
+print("imported")
+
+class Two(nn.Module):
+    def forward(self, x, y):
+        print("running")
+        return x.sum() + y.sum()
+
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.LazyLinear(3)
+
+    def forward(self, x):
+        return self.layer(x) * float("inf")
+"""
+
+
+def test_inputs_may_be_given_together_or_one_by_one(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FILE)
+    for flags in (["--input", "4", "5"], ["--input", "4", "--input", "5"]):
+        code, out, _ = run("inspect", "net.py:Two", *flags)
+        assert (code, out.splitlines()[0].partition(",")[0]) == (0, "net.py:Two on 1×4")
+    assert run("derive", "x * y", "--wrt", "x", "--at", "x=2", "--at", "y=3")[1].splitlines()[3] == "  derivative = 3"
+
+
+def test_json_is_json_whatever_a_network_prints_or_gives(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(FILE)
+    code, out, err = run("inspect", "net.py:Two", "--input", "4", "5", "--json")
+    assert (code, json.loads(out)["total"]["flops"]) == (0, 10)
+    assert err.startswith("imported\nrunning\n")
+
+    def no_constants(name: str) -> None:
+        raise AssertionError(name)
+
+    code, out, _ = run("inspect", "net.py:Lazy", "--input", "4", "--flow", "--json")
+    found = json.loads(out, parse_constant=no_constants)
+    assert (found["total"]["parameters"], found["flow"]["verdict"], found["flow"]["ratio"]) == (15, "not finite", None)
+
+
 def test_sizes_of_memory() -> None:
     assert [size_text(n) for n in (0, 1023, 1024, 1536, 3 * 2**20, 2**31)] == [
         "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "3.0 MiB", "2.0 GiB"
@@ -171,6 +217,9 @@ def test_public_api() -> None:
             ["inspect", "gan-generator", "--probe"],
             "a probe needs an input of real numbers with positions: (N, C, L), (N, C, H, W) or (N, C, D, H, W).",
         ),
+        (["solve", "conv", "--in", "8", "--kernel", "3", "--stride", "0"], "--stride is 0; allowed: 1 or more."),
+        (["solve"], "`etude solve` needs a command after it: conv; `etude --help` describes them."),
+        (["solve", "conf"], "unknown solve command 'conf': did you mean 'conv'? Choose from conv."),
         (["solve", "conv", "--in", "8"], "give --out to find convolutions, --kernel to compute an output, or --mirror to undo "
          "an encoder."),
         (["solve", "conv", "--in", "8", "--mirror", "k3", "--kernel", "3"], "--mirror holds every layer's settings; leave "

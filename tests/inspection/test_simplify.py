@@ -36,6 +36,11 @@ def test_two_dropouts_are_one() -> None:
     assert one == pytest.approx(0.28, abs=0.003)
 
 
+def test_a_dropout_of_everything_leaves_nothing() -> None:
+    found = simplify(nn.Sequential(nn.Dropout(1.0), nn.Dropout(0.5)), torch.randn(4, 3))
+    assert "q = 1 - (1 - 1)(1 - 0.5) = 1; nothing is left." in found.folds[0].message
+
+
 @pytest.mark.parametrize(
     ("module", "shape"),
     [

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from etude.cli import data, figure, inspect, latents, measure, runs, solve, sweep, train, verify
 from etude.cli.parse import parse_call
-from etude.errors import EtudeError, unknown
+from etude.errors import EtudeError, UsageError, unknown
 
 Command = Callable[..., object]
 
@@ -53,8 +53,12 @@ def _run(words: list[str]) -> None:
     command, prog = commands[name], f"etude {name}"
     if isinstance(command, dict):
         verb = rest[0] if rest and not rest[0].startswith("-") else ""
+        if not verb and "" not in command:
+            raise UsageError(f"`{prog}` needs a command after it: {', '.join(command)}; `etude --help` describes them.")
         if verb not in command:
-            raise unknown(f"{name} command", verb, filter(None, command), hint=f"or `{prog}` alone")
+            raise unknown(
+                f"{name} command", verb, filter(None, command), hint=f"or `{prog}` alone" if "" in command else ""
+            )
         command, prog, rest = command[verb], f"{prog} {verb}".rstrip(), rest[1:] if verb else rest
     if command in (train.train, sweep.sweep):  # these build their flags from the recipe that their first word names
         command(rest)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_format
+import contextlib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tyro
 
-from etude.cli.printing import plain_table, show_parts
+from etude.cli.parse import Values, flat
+from etude.cli.printing import json_text, plain_table, show_parts
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ TABLE_BATCH, CHECK_BATCH, FLOW_BATCH = 1, 3, 64
 def inspect(
     network: tyro.conf.Positional[str],
     *,
-    input: list[str] = [],  # noqa: B006 (tyro shows the default)
+    input: Values = [],  # noqa: B006 (tyro shows the default)
     batch_size: int | None = None,
     probe: bool = False,
     gradcheck: bool = False,
@@ -63,36 +65,37 @@ def inspect(
         raise UsageError("--layer chooses the layer of --picture; give --picture FILE.png too.")
 
     def subject(size: int) -> Subject:
-        found = load(network, input, batch_size=size if batch_size is None else batch_size, seed=seed)
+        found = load(network, flat(input), batch_size=size if batch_size is None else batch_size, seed=seed)
         return _with_images(found, data, data_dir, seed) if data else found
 
-    small = subject(TABLE_BATCH)
-    found = inspect_module(small.module, *small.inputs, name=small.name, **small.keywords)
-    result: dict[str, Any] = found.to_dict()
     sections: list[Any] = []
-    if probe:
-        sections += _probe(found, small, result)
-    if gradcheck:
-        sections += _gradcheck(subject(CHECK_BATCH), result, seed)
-    if flow:
-        sections += _flow(subject(FLOW_BATCH), result, seed)
-    if modes:
-        sections += _modes(subject(FLOW_BATCH), result, seed)
-    if simplify:
-        sections += _simplify(small, result)
-    if svg:
-        from etude.files import write_atomically
-        from etude.inspection.graph import svg as draw
+    with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is no result
+        small = subject(TABLE_BATCH)
+        found = inspect_module(small.module, *small.inputs, name=small.name, **small.keywords)
+        result = found.to_dict()
+        if probe:
+            sections += _probe(found, small, result)
+        if gradcheck:
+            sections += _gradcheck(subject(CHECK_BATCH), result, seed)
+        if flow:
+            sections += _flow(subject(FLOW_BATCH), result, seed)
+        if modes:
+            sections += _modes(subject(FLOW_BATCH), result, seed)
+        if simplify:
+            sections += _simplify(small, result)
+        if svg:
+            from etude.files import write_atomically
+            from etude.inspection.graph import svg as draw
 
-        write_atomically(svg, draw(found))
-        result["svg"] = str(svg)
-        sections.append(f"{svg}")
-    if picture:
-        _draw_field(found, small, picture, layer)
-        result["picture"] = str(picture)
-        sections.append(f"{picture}")
+            write_atomically(svg, draw(found))
+            result["svg"] = str(svg)
+            sections.append(f"{svg}")
+        if picture:
+            _draw_field(found, small, picture, layer)
+            result["picture"] = str(picture)
+            sections.append(f"{picture}")
     if json:
-        print(json_format.dumps(result))
+        print(json_text(result))
         return
     from etude.inspection.table import render
 
@@ -117,11 +120,12 @@ def _probe(found: Inspection, subject: Subject, result: dict[str, Any]) -> list[
             "positions": len(axis.seen or ()),
             "largest_span": max(spans, default=0),
             "largest_taps": max(taps, default=0),
-            "reached_by_gradient": axis.seen_by_gradient.bit_count(),
+            "reached_by_gradient": None if axis.seen_by_gradient is None else axis.seen_by_gradient.bit_count(),
             "agrees": axis.agrees,
         }
         result["probe"].append(entry)
-        rows.append([*(str(value) for value in list(entry.values())[:-1]), words[axis.agrees]])
+        cells = ["none" if value is None else str(value) for value in list(entry.values())[:-1]]
+        rows.append([*cells, words[axis.agrees] if axis.seen else "nothing came through"])
     headings = [
         "input axis",
         "output positions",
@@ -156,7 +160,7 @@ def _flow(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     from etude.inspection.gradient_flow import gradient_flow, try_remedies
 
     flow = gradient_flow(subject.module, *subject.inputs, seed=seed, **subject.keywords)
-    remedies = [] if flow.verdict == "healthy" else try_remedies(
+    remedies = [] if flow.verdict in ("healthy", "unknown") else try_remedies(
         subject.module, *subject.inputs, seed=seed, **subject.keywords
     )  # fmt: skip
     result["flow"] = {
@@ -252,7 +256,9 @@ def _choose_layer(found: Inspection, subject: Subject, name: str | None) -> Laye
     names = [x.path for x in fit]
     if not fit or (name and name not in names):
         allowed = f"; it has {', '.join(names)}" if names else ""
-        raise UsageError(f"{subject.name} has no layer {name or ''} with positions to draw a field of{allowed}.")
+        raise UsageError(
+            f"{subject.name} has no layer{f' {name}' if name else ''} with positions to draw a field of{allowed}."
+        )
     return fit[names.index(name)] if name else fit[-1]
 
 

@@ -19,6 +19,15 @@ CONFIG = (
 )
 
 
+Values = tyro.conf.UseAppendAction[list[list[str]]]
+"""A flag that takes several values, and may be given several times: all of them count. `flat` lists them."""
+
+
+def flat(values: Values) -> list[str]:
+    """The values of a repeatable flag in the order they were given."""
+    return [value for group in values for value in group]
+
+
 def parse_call(command: Callable[..., object], *, prog: str, arguments: Sequence[str]) -> Callable[[], object]:
     """The command bound to its arguments, ready to be called; `--help` prints its page and exits."""
 

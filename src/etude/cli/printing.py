@@ -1,6 +1,21 @@
 """Tables and texts on stdout."""
 
+import json
+import math
 from typing import Any
+
+
+def json_text(value: Any) -> str:
+    """One line of JSON; NaN and infinity, which JSON has not, become null."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def plain_table(headings: list[str], rows: list[list[str]], *, left: int, last_left: bool = False) -> Any:

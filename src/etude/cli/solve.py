@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_format
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from etude.cli.printing import plain_table, show_parts
+from etude.cli.parse import Values, flat
+from etude.cli.printing import json_text, plain_table, show_parts
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,9 +59,10 @@ def solve_conv(
             "give --out to find convolutions, --kernel to compute an output, or --mirror to undo an encoder."
         )
     else:
-        found = [apply(size_in, kernel, stride or 1, padding or 0, dilation or 1, transposed=transposed)]
+        given = (kernel, 1 if stride is None else stride, padding or 0, 1 if dilation is None else dilation)
+        found = [apply(size_in, *given, transposed=transposed)]
     if json:
-        print(json_format.dumps([conv.to_dict() for conv in found]))
+        print(json_text([conv.to_dict() for conv in found]))
         return
     if not found:
         print(f"no convolution makes {size_out} of {size_in} positions with these settings.")
@@ -93,8 +94,8 @@ def derive(
     expression: tyro.conf.Positional[str],
     *,
     wrt: str | None = None,
-    shapes: list[str] = [],  # noqa: B006 (tyro shows the default)
-    at: list[str] = [],  # noqa: B006
+    shapes: Values = [],  # noqa: B006 (tyro shows the default)
+    at: Values = [],  # noqa: B006
     json: bool = False,
 ) -> None:
     """Differentiate an expression of matrices and vectors in closed form, verified.
@@ -114,14 +115,14 @@ def derive(
     from etude.inspection.derive import derive as derive_expression
     from etude.inspection.derive import expand as expand_expression
 
-    given = dict(_pair("--shapes", text) for text in shapes)
-    values = {name: _numbers(name, text) for name, text in (_pair("--at", text) for text in at)}
+    given = dict(_pair("--shapes", text) for text in flat(shapes))
+    values = {name: _numbers(name, text) for name, text in (_pair("--at", text) for text in flat(at))}
     for name, value in values.items():
         given.setdefault(name, ",".join(str(size) for size in value.shape))
     if wrt is None:
         expanded = expand_expression(expression, shapes=given, values=values)
         if json:
-            print(json_format.dumps(expanded.to_dict()))
+            print(json_text(expanded.to_dict()))
             return
         print(f"{expression}\n  = {expanded.answer}")
         _print_at(expanded.at)
@@ -129,7 +130,7 @@ def derive(
         return
     found = derive_expression(expression, wrt, shapes=given, values=values)
     if json:
-        print(json_format.dumps(found.to_dict()))
+        print(json_text(found.to_dict()))
         return
     print(f"∂/∂{wrt} {expression}\n  = {found.answer}")
     _print_at(found.at)

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
-from math import gcd, lcm
+from math import floor, gcd, lcm
 from operator import or_
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -210,36 +212,57 @@ def adaptive_pool(size: int, positions: int) -> Window:
     return Window(step, period, taps)
 
 
-def nearest(size: int, positions: int, *, exact: bool) -> Window:
-    """Nearest-neighbour resizing; `exact` looks from the middle of a position, as `nearest-exact` does."""
-    common = gcd(size, positions)
-    step, period = size // common, positions // common
-    taps = tuple((((2 * r + 1) * step // (2 * period)) if exact else r * step // period,) for r in range(period))
-    return Window(step, period, taps)
+def nearest(size: int, positions: int, scale: float | None = None, *, exact: bool) -> Window:
+    """Nearest-neighbour resizing; `exact` looks from the middle of a position, as `nearest-exact` does.
+
+    `scale` is the factor that was given instead of a size; positions are then scaled by it and not by the two sizes.
+    """
+    ratio = _ratio(size, positions, scale)
+    ahead = Fraction(1, 2) if exact else Fraction(0)
+    taps = tuple((floor((r + ahead) * ratio),) for r in range(ratio.denominator))
+    # The kernels compute in single precision, whatever the type of the tensor.
+    step, middle = np.float32(1 / scale if scale else size / positions), np.float32(ahead)
+
+    def read(o: int) -> tuple[int, ...]:
+        if not exact and positions in (size, 2 * size):  # the kernel's shortcut
+            return (o * size // positions,)
+        return (min(int((np.float32(o) + middle) * step), size - 1),)
+
+    return Window(ratio.numerator, ratio.denominator, taps, read)
 
 
-def interpolation(size: int, positions: int, *, align_corners: bool, cubic: bool) -> Window:
+def interpolation(size: int, positions: int, scale: float | None = None, *, align_corners: bool, cubic: bool) -> Window:
     """Linear (2 taps) or cubic (4 taps) resizing, borders clamped; a tap whose weight happens to be 0 counts too."""
+    first, count = (-1, 4) if cubic else (0, 2)
     if align_corners:
         ratio, start = Fraction(size - 1, positions - 1) if positions > 1 else Fraction(0), Fraction(0)
+        step, middle = (size - 1) / (positions - 1) if positions > 1 else 0.0, 0.0
     else:
-        ratio = Fraction(size, positions)
+        ratio = _ratio(size, positions, scale)
         start = (ratio - 1) / 2
-    first, count = (-1, 4) if cubic else (0, 2)
+        step, middle = 1 / scale if scale else size / positions, 0.5
 
-    def reads(o: int) -> tuple[int, ...]:
-        source = start + ratio * o
-        low = source.numerator // source.denominator + first
-        return tuple(range(low, low + count))
+    def around(source: Fraction | float) -> range:
+        return range(floor(source) + first, floor(source) + first + count)
 
-    def clamped(o: int) -> set[int]:
-        return {min(max(i, 0), size - 1) for i in reads(o)}
+    def read(o: int) -> set[int]:
+        if not cubic and positions == size:  # the kernel's shortcut
+            return {o}
+        # As the kernel: one fused product and sum in double precision, its floor in single precision.
+        source = np.float32(float(Fraction(step) * Fraction(o + middle) - Fraction(middle)))
+        return {min(max(i, 0), size - 1) for i in around(float(source if cubic else max(source, np.float32(0))))}
 
-    return Window(ratio.numerator, ratio.denominator, tuple(reads(r) for r in range(ratio.denominator)), clamped)
+    taps = tuple(tuple(around(start + ratio * r)) for r in range(ratio.denominator))
+    return Window(ratio.numerator, ratio.denominator, taps, read)
+
+
+def _ratio(size: int, positions: int, scale: float | None) -> Fraction:
+    """Input positions per output position."""
+    return 1 / Fraction(scale).limit_denominator(1000) if scale else Fraction(size, positions)
 
 
 def padding(before: int, size: int, mode: str) -> Window:
-    """Padding: zeros read nothing, "reflection" and "replication" read the border again, "circular" the other end."""
+    """Padding: zeros read nothing, "reflection" and "replication" read the border again."""
 
     def reads(o: int) -> tuple[int, ...]:
         i = o - before

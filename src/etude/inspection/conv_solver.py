@@ -42,8 +42,12 @@ class Conv:
     @property
     def in_padding(self) -> int:
         """Outputs whose window lies wholly in the padding: they are a constant, the bias."""
-        if self.transposed:
+        if self.transposed or self.output < 1:
             return 0
+        if self.dilation <= self.size_in:  # no hole is wider than the input: a window is before, behind or on it
+            before = -(-(self.padding - self.span + 1) // self.stride)
+            behind = self.output - -(-(self.size_in + self.padding) // self.stride)
+            return min(max(before, 0), self.output) + max(behind, 0)
         starts = [o * self.stride - self.padding for o in range(self.output)]
         reads = range(0, self.span, self.dilation)
         return sum(not any(0 <= start + tap < self.size_in for tap in reads) for start in starts)
@@ -142,8 +146,12 @@ def _plain(
 ) -> Iterator[Conv]:
     for k in _choices(kernel, KERNELS):
         for d in _choices(dilation, range(1, (size_in - 1) // (k - 1) + 1) if k > 1 else (1,)):
-            for s in _choices(stride, range(1, size_in + 1)):
-                # stride·(out - 1) <= in + 2·padding - span < stride·out
+            # stride·(out - 1) <= in + 2·padding - span < stride·out, for the smallest and the largest padding:
+            room = size_in - d * (k - 1) - 1
+            least = max(1, (room + 2 * (padding or 0)) // size_out + 1)
+            widest = room + 2 * (size_in // 2 if padding is None else padding)
+            most = size_in if size_out == 1 else min(size_in, widest // (size_out - 1))
+            for s in _choices(stride, range(least, most + 1)):
                 shortest = s * (size_out - 1) - size_in + d * (k - 1) + 1
                 lowest, highest = max(0, -(-shortest // 2)), min(size_in // 2, (shortest + s - 1) // 2)
                 if padding is not None:
@@ -166,13 +174,17 @@ def _transposed(
 
 
 def _how_unusual(conv: Conv) -> tuple[float, ...]:
-    """No dilation, no window in the padding, output padding small, padding near half the kernel, kernel near 3."""
+    """No dilation, no window in the padding, a stride that makes the sizes alone, padding near half the kernel, output
+    padding small, kernel near 3."""
+    large, small = max(conv.size_in, conv.output), min(conv.size_in, conv.output)
+    natural = large // small
     centred = (
         abs(conv.padding - (conv.span - conv.stride) / 2) if conv.transposed else abs(conv.padding - conv.span // 2)
     )
     return (
         conv.dilation,
         conv.in_padding > 0 or conv.padding >= conv.span,
+        abs(conv.stride - natural),
         conv.stride,
         centred,
         conv.output_padding,

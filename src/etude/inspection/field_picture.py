@@ -18,7 +18,7 @@ def draw(image: Tensor, read: Tensor, strength: Tensor, derived: Sequence[AxisFi
 
     `read` (H, W) are the pixels that poison showed to be read; `middle` is the layer's position that was probed.
     """
-    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(7.2, 4.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     pixels = image.detach().double().numpy()  # (C, H, W)
     low, high = pixels.min(), pixels.max()
@@ -29,11 +29,13 @@ def draw(image: Tensor, read: Tensor, strength: Tensor, derived: Sequence[AxisFi
     figure.suptitle(title, fontsize=10)
     left.set_title("read (measured)")
     right.imshow(strength.numpy(), cmap="Blues", vmin=0, vmax=1)
-    right.set_title("strength of the gradient")
+    right.set_title("strength of the gradient (darkest: largest)")
     spans = [(float(a.offset + (a.stride or 0) * m), a.size) for a, m in zip(derived, middle, strict=True)]
     (top, height), (start, width) = spans
     for axes in (left, right):
         axes.add_patch(Rectangle((start - 0.5, top - 0.5), width, height, fill=False, color=BLUE, linestyle="--"))
+        axes.set_xlabel("column (pixels)")
+        axes.set_ylabel("row (pixels)")
         axes.set_xlim(-0.5, shown.shape[1] - 0.5)
         axes.set_ylim(shown.shape[0] - 0.5, -0.5)
     figure.supxlabel("dashed: derived from the layers; it may reach into the padding", fontsize=8.5)

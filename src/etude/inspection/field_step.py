@@ -5,13 +5,14 @@ transposes, branches and attention are followed.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
 from typing import Any
 
 from etude.inspection.axes import Field, Window
-from etude.inspection.trace import Operation, Value
+from etude.inspection.record import Operation, Value
+from etude.inspection.writes import Landing
 
 Factor = tuple[int, int]
 """(size, axis of the input or -1): a dimension is a product of factors, several after a flatten."""
@@ -77,6 +78,8 @@ class Step:
         return state
 
     def _set(self, state: State, outputs: Iterable[Value] | None = None) -> None:
+        if not all(any(f.seen) for f in state.fields):  # only padding is seen along one axis: nothing is seen at all
+            state = State(state.layout, tuple(replace(f, seen=(0,) * len(f.seen)) for f in state.fields))
         for value in self.out if outputs is None else outputs:
             self.states[value] = state
 
@@ -153,6 +156,8 @@ class Step:
             self._set(self._mix(State(tuple(layout), tuple(fields)), mixed, keep=False), [out])
 
     def _pick(self, state: State, dim: int, positions: list[int], out: Value, *, drop: bool = False) -> None:
+        if not positions:
+            raise NoRule("a tensor without elements")
         dim %= len(state.layout)
         tracked = [axis for _, axis in state.layout[dim] if axis >= 0]
         layout, fields = list(state.layout), list(state.fields)
@@ -195,6 +200,62 @@ class Step:
         layout = list(known[0].layout)
         layout[dim] = ((sum(counts), axis),)
         self._set(State(tuple(layout), tuple(fields)))
+
+    def _write_into(self, old: Value, written: Value, where: Landing) -> None:
+        """A tensor after a block of it was written: there it sees what was written, elsewhere what it saw before."""
+        if where.positions is None:
+            raise NoRule("a write in place into a part of a tensor that is no block")
+        shape, sizes = old.shape, [len(along) for along in where.positions]
+        state = self.states.get(written)
+        if isinstance(state, State):
+            state = _spread(state, written.shape, sizes)
+        before = self.states.get(old)
+        known = [s for s in (before, state) if isinstance(s, State)]
+        layout: list[tuple[Factor, ...]] = [((size, -1),) for size in shape]
+        fields = []
+        for axis, one in enumerate(known[0].fields):
+            dims = {dim for s in known if (dim := s.dim_of(axis)) is not None}
+            if len(dims) > 1 or any(len(s.layout[dim]) > 1 for dim in dims for s in known):
+                raise NoRule("a write in place across the axes of the input")
+            dim = next(iter(dims), None)
+            if dim is not None:
+                layout[dim] = ((shape[dim], axis),)
+            replaced = all(sizes[d] == shape[d] for d in range(len(shape)) if d != dim)
+            count = 1 if dim is None else shape[dim]
+            old_field, new_field = (s.fields[axis] if isinstance(s, State) else None for s in (before, state))
+            positions = (0,) if dim is None else where.positions[dim]
+            fields.append(_overwritten(one.extent, old_field, new_field, positions, count, replaced=replaced))
+        self._set(State(tuple(layout), tuple(fields)))
+
+
+def _spread(state: State, shape: tuple[int, ...], sizes: list[int]) -> State:
+    """The state of a block whose dimensions of size 1 were dropped or added (`x[:, 0] = y`), with those of `sizes`."""
+    factors = [f for f, size in zip(state.layout, shape, strict=True) if size > 1]
+    if [size for size in shape if size > 1] != [size for size in sizes if size > 1]:
+        raise NoRule("a write in place that is reshaped")
+    layout = tuple(factors.pop(0) if size > 1 else ((1, -1),) for size in sizes)
+    return State(layout, state.fields)
+
+
+def _overwritten(
+    extent: int, old: Field | None, new: Field | None, positions: tuple[int, ...], count: int, *, replaced: bool
+) -> Field:
+    """One axis of a write: `positions` of `count` see what was written, and unless `replaced` the old content too."""
+    seen = list(old.seen * count if old and len(old.seen) == 1 else old.seen if old else (0,) * count)
+    for i, position in enumerate(positions):
+        add = 0 if new is None else new.seen[i if len(new.seen) > 1 else 0]
+        seen[position] = add | (0 if replaced else seen[position])
+    pattern, start = None, positions[0]
+    if positions == tuple(range(start, start + len(positions))):
+        everywhere = len(positions) == count
+        if old is None or (everywhere and replaced):
+            pattern = new and new.through(Window(1, 1, ((-start,),)), 1).pattern
+        elif everywhere:
+            pattern = old.union(new).pattern if new else old.pattern
+        elif 2 * len(positions) < count and (start == 0 or positions[-1] == count - 1):
+            pattern = old.pattern  # a strip at the border, as a circular padding writes it
+    mixed = any(f.mixed for f in (old, new) if f)
+    return Field(extent, tuple(seen), pattern, mixed)
 
 
 def forget(layout: Layout, axis: int) -> Layout:

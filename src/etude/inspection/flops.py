@@ -95,18 +95,6 @@ def _convolution_backward(args: tuple[Any, ...], out: Any) -> int:
     return one * sum(wanted[:2])  # of input and weight; the bias gradient is a plain sum
 
 
-def _attention(args: tuple[Any, ...], out: Any) -> int:
-    query, key, value = args[:3]  # (batch, heads, length, width)
-    return query.shape[:-1].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
-
-
-def _attention_backward(args: tuple[Any, ...], out: Any) -> int:
-    _, query, key, value = args[:4]
-    scores = query.shape[:-1].numel() * key.shape[-2]
-    # The scores once more, then the gradients of query and key (width), of probabilities and value (value width).
-    return scores * (3 * query.shape[-1] + 2 * value.shape[-1])
-
-
 _PRODUCTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "mm": lambda args, out: args[0].numel() * args[1].shape[-1],
     "bmm": lambda args, out: args[0].numel() * args[1].shape[-1],
@@ -120,8 +108,6 @@ _PRODUCTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "addr": lambda args, out: out.numel(),
     "convolution": _convolution,
     "convolution_backward": _convolution_backward,
-    "_scaled_dot_product_flash_attention_for_cpu": _attention,
-    "_scaled_dot_product_flash_attention_for_cpu_backward": _attention_backward,
 }
 
 # --- data movement, masks and random draws: nothing ---------------------------------------------------------------
@@ -166,7 +152,7 @@ PER_OUTPUT: dict[str, int] = {
         names_in("""
             elu_backward gelu_backward silu_backward mish_backward softplus_backward hardswish_backward
             hardsigmoid_backward log_sigmoid_backward hardshrink_backward softshrink_backward
-            _prelu_kernel_backward addcmul addcdiv native_dropout native_dropout_backward lerp
+            _prelu_kernel_backward addcmul addcdiv native_dropout native_dropout_backward lerp glu glu_backward
         """),
         2,
     ),
@@ -200,6 +186,9 @@ _PER_INPUT: dict[str, int] = {
     "logsumexp": 4,  # maximum, difference, exp, sum
     "aminmax": 2,  # two comparisons
     "linalg_vector_norm": 2,  # square, sum
+    "norm": 2,
+    "_weight_norm_interface": 3,  # square, sum, scale
+    "_weight_norm_interface_backward": 5,  # product with the direction, its sum, product, difference, scale
     "var": 4,  # mean, difference, square, sum
     "std": 4,
     "var_mean": 4,
@@ -265,6 +254,8 @@ _OTHER: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "_native_batch_norm_legit": _batch_norm,
     "_native_batch_norm_legit_no_training": lambda args, out: 2 * args[0].numel(),
     "native_batch_norm_backward": _batch_norm_backward,
+    "_embedding_bag": lambda args, out: args[1].numel() * args[0].shape[-1],  # a sum per looked-up number
+    "_embedding_bag_backward": lambda args, out: args[1].numel() * args[0].shape[-1],
     "nll_loss_forward": lambda args, out: args[1].numel(),
     "nll_loss2d_forward": lambda args, out: args[1].numel(),
     "nll_loss_backward": lambda args, out: args[2].numel(),

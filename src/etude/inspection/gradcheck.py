@@ -5,8 +5,9 @@ parameter are moved, by steps from 1e-3 to 1e-6 where the first is not conclusiv
 states and buffers are put back, so that dropout draws the same mask and a spectral norm takes the same step.
 """
 
+import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,8 +18,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.trace import shape_text
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.errors import UsageError
+from etude.inspection.failures import one_line, told
+from etude.inspection.record import shape_text
+from etude.inspection.twin import twin_of, undisturbed
 
 STEPS = (1e-4, 1e-3, 1e-5, 1e-6)
 """Relative steps; the first is tried alone and believed when it agrees."""
@@ -55,20 +58,28 @@ class Check:
 
     @property
     def worst(self) -> float:
-        """The largest difference relative to the larger of the two numbers."""
-        sizes = ((e, max(abs(e.autograd), abs(e.numerical))) for e in self.entries if not e.kink)
-        return max((abs(e.autograd - e.numerical) / size for e, size in sizes if size), default=0.0)
+        """The largest difference of two numbers that should agree, by what `agree` allows for: up to 1e-5 is right."""
+        scale = max((abs(e.autograd) for e in self.entries), default=0.0)
+        found = (difference(e.autograd, e.numerical, scale) for e in self.entries if not e.kink)
+        return max(found, key=lambda x: math.inf if math.isnan(x) else x, default=0.0)
 
 
 def gradcheck(module: nn.Module, *inputs: Any, num_entries: int = 8, seed: int = 0, **keywords: Any) -> list[Check]:
     """Check the gradients of a copy of `module`, in its own mode, for its real inputs and trainable parameters.
 
-    At most `num_entries` entries of each tensor are compared: the largest by autograd, and random ones.
+    At most `num_entries` entries of each tensor are compared: the largest by autograd, and random ones. Raises a
+    `UsageError` where there is nothing to compare, or the network cannot run in float64.
     """
-    with untouched_random_state():
+    with undisturbed():
         checker = _Checker(twin_of(module).double(), inputs, keywords, seed)
         if text := checker.unstable():
             return [Check("the forward pass", (), "non-determinism", text, [])]
+        if not math.isfinite(checker.at):
+            text = f"not finite: the loss itself is {checker.at} at this input; no check is possible."
+            return [Check("the forward pass", (), "not finite", text, [])]
+        if checker.broken:
+            text = f"autograd refuses: {checker.broken}."
+            return [Check("the backward pass", (), "no backward pass", text, [])]
         return [checker.check(name, leaf, num_entries) for name, leaf in checker.leaves.items()]
 
 
@@ -85,10 +96,19 @@ class _Checker:
         self.buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
         self.weights: list[Tensor] | None = None
         self.low_precision = ""
-        with torch.enable_grad():
-            loss = self.loss()
-            leaves = list(self.leaves.values())
-            found = torch.autograd.grad(loss, leaves, allow_unused=True) if loss.requires_grad else [None] * len(leaves)
+        self.broken = ""
+        if not self.leaves:
+            raise UsageError("nothing to check: no input holds real numbers, and no parameter is trainable.")
+        loss = self.loss()
+        if not self.weights:
+            raise UsageError("nothing to check: the network returns no tensor of real numbers.")
+        leaves = list(self.leaves.values())
+        found: Sequence[Tensor | None] = [None] * len(leaves)
+        if loss.requires_grad:
+            try:
+                found = torch.autograd.grad(loss, leaves, allow_unused=True)
+            except RuntimeError as error:
+                self.broken = one_line(error)
         self.gradients = dict(zip(self.leaves, found, strict=True))
         self.at = float(loss.detach())
 
@@ -101,17 +121,19 @@ class _Checker:
             for buffer, value in self.buffers:
                 buffer.copy_(value)
         inputs, keywords = tree_map(_fresh, (self.inputs, self.keywords))
-        out = self.module(*inputs, **keywords)
+        # With autograd on, always: a network may differentiate inside, or look whether it is on.
+        with torch.enable_grad(), told("in float64, which the gradient check needs"):
+            out = self.module(*inputs, **keywords)
         outputs = [leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor) and leaf.is_floating_point()]
         if self.weights is None:
             self.weights = [torch.randn(o.shape, generator=self.generator, dtype=torch.float64) for o in outputs]
             self.low_precision = next((str(o.dtype) for o in outputs if o.dtype != torch.float64), "")
-        mixed = ((w * o).sum() for w, o in zip(self.weights, outputs, strict=True))
-        return sum(mixed, torch.zeros((), dtype=torch.float64))
+        with torch.enable_grad():
+            mixed = ((w * o).sum() for w, o in zip(self.weights, outputs, strict=True))
+            return sum(mixed, torch.zeros((), dtype=torch.float64))
 
     def unstable(self) -> str:
-        with torch.no_grad():
-            values = {float(self.loss()) for _ in range(3)} | {self.at}
+        values = {float(self.loss().detach()) for _ in range(3)} | {self.at}
         if len(values) == 1 or all(v != v for v in values):
             return ""
         return (
@@ -169,10 +191,9 @@ class _Checker:
         start = float(entries[flat])
 
         def loss_at(step: float) -> float:
-            with torch.no_grad():
-                entries[flat] = start + step
-                value = float(self.loss())
-                entries[flat] = start
+            entries[flat] = start + step
+            value = float(self.loss().detach())
+            entries[flat] = start
             return value
 
         yield _Move(start, loss_at)
@@ -189,7 +210,12 @@ class _Move:
 
 def agree(a: float, b: float, scale: float) -> bool:
     """Whether two gradients of one entry agree; `scale` is the largest gradient of its tensor."""
-    return abs(a - b) <= RELATIVE * max(abs(a), abs(b)) + ABSOLUTE * max(scale, 1e-2)
+    return difference(a, b, scale) <= RELATIVE
+
+
+def difference(a: float, b: float, scale: float) -> float:
+    """Of two numbers, relative to the larger one, or to a thousandth of `scale` where that is larger still."""
+    return abs(a - b) / (max(abs(a), abs(b)) + ABSOLUTE / RELATIVE * max(scale, 1e-2))
 
 
 def diagnose(entries: list[Entry], values: Tensor, gradient: Tensor, *, batch_size: int) -> tuple[str, str]:
@@ -330,14 +356,14 @@ def _fresh(leaf: Any) -> Any:
 def summary(checks: list[Check]) -> str:
     """One line: how many are right, or which are wrong."""
     wrong = [check.name for check in checks if check.wrong]
+    if not any(check.entries for check in checks):
+        return f"no gradient could be checked: mend {', '.join(wrong)}."
     if wrong:
         return f"{len(wrong)} of {len(checks)} gradients are wrong: {', '.join(wrong)}."
     entries = sum(len(check.entries) for check in checks)
     worst = max((check.worst for check in checks), default=0.0)
-    return (
-        f"all {len(checks)} gradients agree with central differences ({entries} entries, worst relative difference "
-        f"{worst:.1e})."
-    )
+    agreeing = "the one gradient agrees" if len(checks) == 1 else f"all {len(checks)} gradients agree"
+    return f"{agreeing} with central differences ({entries} entries, worst relative difference {worst:.1e})."
 
 
 def shape_of(check: Check) -> str:

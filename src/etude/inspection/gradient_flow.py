@@ -16,7 +16,9 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.errors import UsageError
+from etude.inspection.failures import told
+from etude.inspection.twin import twin_of, undisturbed
 
 VANISHING, EXPLODING = 1e-3, 1e3
 """The gradient at the first layer with weights over that at the last: outside these bounds it vanishes or explodes."""
@@ -30,6 +32,12 @@ _WEIGHTED = {
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "embedding",
+    "lstm",
+    "gru",
+    "rnn_tanh",
+    "rnn_relu",
+    "multi_head_attention_forward",
 }
 _ACTIVATIONS = {
     "relu",
@@ -68,7 +76,7 @@ class Flow:
 
     layers: list[LayerFlow]
     verdict: str
-    """healthy, vanishing, exploding, cut off or not finite."""
+    """healthy, vanishing, exploding, cut off, not finite, or unknown where no layer has weights."""
     ratio: float
     """Gradient at the first layer with weights over that at the last one."""
     per_layer: float
@@ -80,6 +88,10 @@ class Flow:
         count = sum(layer.op in _WEIGHTED for layer in self.layers)
         if self.verdict == "not finite":
             return "not finite: activations or gradients overflow."
+        if self.verdict == "unknown":
+            return "no verdict: no layer with weights was seen."
+        if count == 1 and self.verdict == "healthy":
+            return "healthy: a gradient reaches the one layer with weights; there is no depth for it to vanish in."
         if self.verdict == "cut off":
             return "cut off: no gradient reaches the first layer at all (dead units, or a detached path)."
         return (
@@ -105,7 +117,7 @@ class Remedy:
 
 def gradient_flow(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any) -> Flow:
     """Measure a copy of `module` on one batch, the random states as `seed` sets them."""
-    with untouched_random_state():
+    with undisturbed():
         torch.manual_seed(seed)
         return _measure(twin_of(module).train(), inputs, keywords, seed)
 
@@ -114,7 +126,7 @@ def try_remedies(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any
     """Apply each remedy, and the pairs that belong together, to a copy and measure again."""
     found = []
     for name, changes in REMEDIES.items():
-        with untouched_random_state():
+        with undisturbed():
             torch.manual_seed(seed)
             twin: nn.Module = nn.Sequential(twin_of(module).train())  # so that the root itself can be replaced
             changed = [change(twin) for change in changes]  # every one, not only up to the first that cannot
@@ -123,8 +135,8 @@ def try_remedies(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any
                 continue
             try:
                 found.append(Remedy(name, _measure(twin, inputs, keywords, seed)))
-            except (RuntimeError, ValueError) as error:
-                found.append(Remedy(name, None, " ".join(str(error).split())))
+            except UsageError as error:
+                found.append(Remedy(name, None, str(error)))
     return found
 
 
@@ -136,7 +148,7 @@ def _measure(module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any
         if getattr(part, "inplace", False):
             part.inplace = False  # type: ignore[assignment]  # a gradient of what is overwritten cannot be read
     inputs, keywords = tree_map(lambda x: x.detach().clone() if isinstance(x, Tensor) else x, (inputs, keywords))
-    with torch.enable_grad(), _Watch(module) as watch:
+    with torch.enable_grad(), _Watch(module) as watch, told("in training mode"):
         out = module(*inputs, **keywords)
     outputs = [leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor) and leaf.requires_grad]
     generator = torch.Generator().manual_seed(seed)
@@ -144,7 +156,8 @@ def _measure(module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any
         loss = sum(
             ((o * torch.randn(o.shape, generator=generator)).sum() / o.shape[0] for o in outputs), torch.zeros(())
         )
-        watch.backward(loss)
+        with told("in its backward pass"):
+            watch.backward(loss)
     return judge(watch.layers)
 
 
@@ -154,7 +167,9 @@ def judge(layers: list[LayerFlow]) -> Flow:
     numbers = [n for layer in layers for n in (layer.activation_rms, layer.gradient_rms) if n is not None]
     if any(not math.isfinite(n) for n in numbers):
         return Flow(layers, "not finite", math.nan, math.nan)
-    first, last = (weighted[0].gradient_rms, weighted[-1].gradient_rms) if weighted else (1.0, 1.0)
+    if not weighted:
+        return Flow(layers, "unknown", math.nan, math.nan)
+    first, last = weighted[0].gradient_rms, weighted[-1].gradient_rms
     if not first or not last:
         return Flow(layers, "cut off", 0.0, 0.0)
     ratio = first / last
@@ -191,8 +206,13 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         name = getattr(func, "__name__", "")
-        if name in _WEIGHTED | _ACTIVATIONS | _NORMS and isinstance(out, Tensor):
-            self._note(name.rstrip("_"), out)
+        if name in _WEIGHTED | _ACTIVATIONS | _NORMS:
+            first, rest = (out[0], out[1:]) if isinstance(out, tuple) else (out, None)
+            self._note(name.rstrip("_"), first)
+            if not any(first is argument for argument in args):  # what goes on in place must not change what was noted
+                with torch._C.DisableTorchFunction():
+                    own = first.clone()
+                return own if rest is None else (own, *rest)
         return out
 
     def _note(self, name: str, out: Tensor) -> None:

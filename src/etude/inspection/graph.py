@@ -3,10 +3,10 @@
 from html import escape
 
 from etude.inspection.layers import Inspection, Layer
+from etude.inspection.record import Value, shape_text
 from etude.inspection.table import row
-from etude.inspection.trace import Value, shape_text
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 210, 44, 26, 34, 20
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 236, 44, 26, 34, 20
 _FILLS = {"parameters": "#cfe3f5", "shared": "#f6d9c6", "plain": "#f1f1f1", "input": "#ffffff"}
 
 
@@ -93,11 +93,13 @@ def _box(node: Layer | Value, place: tuple[int, int]) -> str:
 def _arrow(source: tuple[int, int], target: tuple[int, int], label: str, skips: bool) -> str:
     x1, y1 = source[0] + BOX_WIDTH // 2, source[1] + BOX_HEIGHT
     x2, y2 = target[0] + BOX_WIDTH // 2, target[1]
-    if skips and x1 == x2:  # around the boxes between
-        side = x1 + BOX_WIDTH // 2 + GAP_X // 2
+    if skips:  # past the boxes between: down beside the source's column, and over just above the target
+        left = x2 < x1
+        side = x1 + (BOX_WIDTH // 2 + GAP_X // 2) * (-1 if left else 1)
+        start, end = x1 + (-60 if left else 60), x2 + (60 if x1 == x2 else 0)
         path = (
-            f"M{x1 + 60} {y1}C{side} {y1 + 20} {side} {y1 + 20} {side} {y1 + 40}"
-            f"L{side} {y2 - 40}C{side} {y2 - 20} {side} {y2 - 20} {x2 + 60} {y2}"
+            f"M{start} {y1}C{side} {y1 + 20} {side} {y1 + 20} {side} {y1 + 40}"
+            f"L{side} {y2 - GAP_Y}C{side} {y2 - GAP_Y // 2} {end} {y2 - GAP_Y // 2} {end} {y2}"
         )
         label_x, label_y = side - 4, (y1 + y2) // 2
         anchor = "end"
@@ -107,9 +109,10 @@ def _arrow(source: tuple[int, int], target: tuple[int, int], label: str, skips: 
         label_x, label_y, anchor = (x1 + x2) // 2 + 6, bend + 4, "start"
     return (
         f'<path d="{path}" fill="none" stroke="#555" marker-end="url(#tip)"/>'
-        f'<text x="{label_x}" y="{label_y}" fill="#777" font-size="9.5" text-anchor="{anchor}">{escape(label)}</text>'
+        f'<text x="{label_x}" y="{label_y}" fill="#555" font-size="9.5" text-anchor="{anchor}" stroke="#fff" '
+        f'stroke-width="4" paint-order="stroke">{escape(label)}</text>'
     )
 
 
-def _fit(text: str, characters: int = 32) -> str:
+def _fit(text: str, characters: int = 36) -> str:
     return text if len(text) <= characters else f"{text[: characters - 1]}…"

@@ -11,9 +11,11 @@ from typing import Any
 
 from torch import nn
 
+from etude.inspection.findings import findings
 from etude.inspection.flops import CONVENTION, NOTHING, Cost, names_in
-from etude.inspection.receptive_field import Fields, Misaligned, State, Unknown, receptive_fields
-from etude.inspection.trace import Call, Function, Operation, Trace, Value, is_library, shape_text, trace
+from etude.inspection.receptive_field import Fields, State, Unknown, receptive_fields
+from etude.inspection.record import Call, Function, Operation, Trace, Value, is_library, shape_text
+from etude.inspection.trace import trace
 
 
 @dataclass(frozen=True)
@@ -134,8 +136,9 @@ def inspect(module: nn.Module, *inputs: Any, name: str = "", **keywords: Any) ->
     """
     record = trace(module, *inputs, **keywords)
     fields = receptive_fields(record)
-    layers = _Grouping(record, fields).layers
-    return Inspection(name or type(module).__name__, layers, record, fields, _findings(record, layers, fields))
+    grouped = _Grouping(record, fields)
+    found = findings(record, grouped.layers, grouped.used, fields)
+    return Inspection(name or type(module).__name__, grouped.layers, record, fields, found)
 
 
 _PREPARING = set(
@@ -181,8 +184,8 @@ class _Grouping:
                                         if v not in made and v not in self.names and v.kind != "constant"))  # fmt: skip
             if not inputs and not any(v in self.names for operation in operations for v in operation.inputs):
                 return None  # makes a constant
-            name = key.name
-            layer = Layer(operations[0].call.path, name, inputs, operations[-1].outputs, operations)
+            outputs = key.outputs or operations[-1].outputs
+            layer = Layer(operations[0].call.path, key.name, inputs, outputs, operations)
         self._count_parameters(layer)
         self._count_cost(layer)
         holders = {id(h): h for op in operations for h in (op.function, key) if h and not isinstance(h, Operation)}
@@ -237,9 +240,16 @@ def _lowest(bits: int) -> int:
     return (bits & -bits).bit_length() - 1
 
 
+_SLIDING = set(
+    names_in("""
+        convolution max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d
+    """)
+)
+
+
 def _settings(operations: list[Operation]) -> dict[str, Any]:
     """Kernel, stride, padding and dilation of the one operation of a layer that slides, if it has one."""
-    sliding = [op for op in operations if op.name == "convolution" or "pool" in op.name]
+    sliding = [op for op in operations if op.name in _SLIDING]
     if len(sliding) != 1:
         return {}
     operation, args = sliding[0], sliding[0].args
@@ -250,101 +260,12 @@ def _settings(operations: list[Operation]) -> dict[str, Any]:
         if args[8] > 1:
             found["groups"] = args[8]
         return {key: list(value) if isinstance(value, (list, tuple)) else value for key, value in found.items()}
-    if "adaptive" in operation.name:
-        return {}
     dims = 3 if "3d" in operation.name else 2
     values = [list(args[i]) if len(args) > i and args[i] else None for i in (1, 2, 3)]
     kernel, stride, padding = values[0] or [], values[1] or values[0], values[2] or [0] * dims
     dilation = list(args[4]) if "max" in operation.name and len(args) > 4 else [1] * dims
     both = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     return {key: value * dims if value and len(value) == 1 else value for key, value in both.items()}
-
-
-def _findings(record: Trace, layers: list[Layer], fields: Fields) -> list[str]:
-    found = _repeated_modules(record)
-    used = {name for layer in layers for name in layer.shared}
-    tied = {
-        first: names for first, names in record.aliases.items() if first in used and not _same_module(record, names)
-    }
-    found += [f"tied: {' and '.join(names)} are one parameter; it is counted once." for names in tied.values()]
-    seen: set[str] = set()
-    grouped = _Grouping(record, fields)
-    seen |= grouped.used
-    unused = [name for name in record.parameters if name not in seen]
-    if unused:
-        found.append(f"unused: {_listed(unused)} took no part in the forward pass; they get no gradient.")
-    if record.foreign_parameters:
-        shapes = ", ".join(shape_text(value.shape) for value in record.foreign_parameters[:3])
-        found.append(
-            f"unregistered: the forward pass uses {len(record.foreign_parameters)} parameters ({shapes}) that the "
-            "module does not register, so an optimizer misses them; keep modules in nn.ModuleList or nn.Sequential, "
-            "not in a list."
-        )
-    found += [_misaligned(item) for item in fields.misaligned]
-    found += _dropped(fields, layers)
-    if record.backward_error:
-        found.append(f"backward not recorded: {record.backward_error}.")
-    uncounted = sorted({name for layer in layers for name in layer.uncounted})
-    if uncounted:
-        found.append(f"not counted: {_listed(uncounted)}; the totals leave them out and are lower bounds.")
-    reasons = sorted({layer.no_field_because for layer in layers if layer.no_field_because})
-    found += [f"receptive field not derived: {reason}; `--probe` measures it." for reason in reasons]
-    return found
-
-
-def _repeated_modules(record: Trace) -> list[str]:
-    """A module that holds parameters and stands in several places, as `[Linear(8, 8), Sigmoid()] * 24` makes them."""
-    places: dict[int, list[Call]] = {}
-    for call in record.calls:
-        places.setdefault(id(call.module), []).append(call)
-    found = []
-    for calls in places.values():
-        paths = list(dict.fromkeys(call.path for call in calls))
-        if len(paths) > 1 and any(True for _ in calls[0].module.parameters()):
-            found.append(
-                f"repeated module: {_listed(paths)} are one {type(calls[0].module).__name__} object, used "
-                f"{len(calls)} times with the same weights; build each anew (a list comprehension, not `[…] * n`) "
-                "if that is not meant."
-            )
-    return found
-
-
-def _same_module(record: Trace, names: list[str]) -> bool:
-    """Whether these names of one parameter come from one module under several names."""
-    owners = {name.rpartition(".")[0] for name in names}
-    paths = [call.path for call in record.calls]
-    objects = {id(record.calls[paths.index(owner)].module) for owner in owners if owner in paths}
-    return len(owners) > 1 and len(objects) == 1
-
-
-def _misaligned(item: Misaligned) -> str:
-    where = item.operation.call.path or "the network"
-    what = item.operation.function.name if item.operation.function else item.operation.name
-    (a, b), (s, t) = item.centres, item.strides
-    if s != t:
-        return f"misaligned: {what} in {where} joins branches of stride {s} and {t} along axis {item.axis}."
-    return (
-        f"misaligned: {what} in {where} joins branches whose centres lie {_number(abs(a - b))} input positions apart "
-        f"along axis {item.axis} (padding or kernel parity differ)."
-    )
-
-
-def _dropped(fields: Fields, layers: list[Layer]) -> list[str]:
-    """Input positions that no output sees, because a stride or pooling leaves a remainder."""
-    state = next((s for layer in reversed(layers) for v in layer.outputs if (s := fields.states.get(v))), None)
-    if not isinstance(state, State):
-        return []
-    found = []
-    for axis, f in enumerate(state.fields):
-        reached = f.mixture().seen[0]
-        missed = [i for i in range(f.extent) if not reached >> i & 1]
-        if missed:
-            found.append(f"unseen: positions {_listed([str(i) for i in missed])} of input axis {axis} reach no output.")
-    return found
-
-
-def _listed(names: list[str], most: int = 4) -> str:
-    return ", ".join(names[:most]) + (f" … ({len(names)} in all)" if len(names) > most else "")
 
 
 def _number(value: Fraction | None) -> int | float | str | None:

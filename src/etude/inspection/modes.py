@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.trace import is_library
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.errors import UsageError
+from etude.inspection.failures import told
+from etude.inspection.record import is_library
+from etude.inspection.twin import twin_of, undisturbed
 
 NUM_DRAWS = 32
 """Passes in training mode that differences are averaged over."""
@@ -46,15 +48,20 @@ class Modes:
 def compare_modes(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any) -> Modes:
     """Compare a copy of `module` in both modes on the same batch; layers get the inputs they have in evaluation.
 
-    Batch-norm in training mode needs a batch of at least two examples: fewer is reported as a finding.
+    Batch-norm in training mode needs a batch of at least two examples: fewer is reported as a finding. Raises a
+    `UsageError` for a network that returns no tensor.
     """
-    with untouched_random_state():
+    with undisturbed():
         torch.manual_seed(seed)
         twin = twin_of(module)
+        at_start = {name: buffer.clone() for name, buffer in twin.named_buffers()}
         at_rest, seen = _pass(twin.eval(), inputs, keywords, watch=True)
         again, _ = _pass(twin, inputs, keywords)
         findings = []
-        if not torch.equal(at_rest, again):
+        kept = [name for name, buffer in twin.named_buffers() if not _same(buffer, at_start[name])]
+        if kept:
+            findings.append(f"keeps state in evaluation: a pass in eval mode changes {', '.join(kept)}.")
+        elif not _same(at_rest, again):
             findings.append(
                 "random in evaluation: two passes in eval mode differ; call F.dropout with training=self.training, "
                 "and draw no noise there."
@@ -77,12 +84,11 @@ def compare_modes(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: An
             before = {name: buffer.clone() for name, buffer in twin.named_buffers()}
             draws = torch.stack([_pass(_own_code(twin, True, True), inputs, keywords)[0] for _ in range(NUM_DRAWS)])
             difference, noise = _sizes(draws, at_rest)
-            updated = [name for name, buffer in twin.named_buffers() if not torch.equal(buffer, before[name])]
-            _pass(_own_code(twin_of(module), True, False), inputs, keywords)
-            own = torch.stack([_pass(_own_code(twin_of(module), True, False), inputs, keywords)[0] for _ in range(2)])
-            if not all(torch.equal(draw, at_rest) for draw in own) and torch.equal(at_rest, again):
+            updated = [name for name, buffer in twin.named_buffers() if not _same(buffer, before[name])]
+            if _same(at_rest, again) and (names := _own_code_that_looks(module, inputs, keywords, at_rest)):
                 findings.append(
-                    "the network's own code looks at self.training: its output changes with every layer at rest."
+                    f"code of its own looks at self.training, in {', '.join(names)}: the output changes with every "
+                    "layer of PyTorch at rest."
                 )
         mixed = [name for name, part in module.named_modules() if part.training != module.training]
         if mixed:
@@ -91,6 +97,23 @@ def compare_modes(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: An
                 f"mixed modes: the network is in {mode} mode, but {', '.join(mixed[:4])} not; is that meant?"
             )
         return Modes(layers, difference, noise, updated, mixed, findings)
+
+
+def _own_code_that_looks(module: nn.Module, inputs: Any, keywords: Any, at_rest: Tensor) -> list[str]:
+    """The modules outside PyTorch's layers whose flag alone changes the output."""
+    found = []
+    for name, part in module.named_modules():
+        if is_library(part):
+            continue
+        twin = twin_of(module).eval()
+        twin.get_submodule(name).training = True
+        if not all(_same(_pass(twin, inputs, keywords)[0], at_rest) for _ in range(2)):
+            found.append(f"{name or 'the network'} ({type(part).__name__})")
+    return found
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
 def _own_code(module: nn.Module, own: bool, library: bool) -> nn.Module:
@@ -113,11 +136,14 @@ def _pass(module: nn.Module, inputs: Any, keywords: Any, *, watch: bool = False)
                         seen[name] = (part, tree_map(_fresh, args), out.detach().clone())
 
                 handles.append(part.register_forward_hook(note))
-    with torch.no_grad():
+    with told("in training mode" if module.training else "in eval mode"):
         out = module(*inputs, **keywords)
     for handle in handles:
         handle.remove()
-    return next(leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor)), seen
+    tensors = [leaf.detach() for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor)]
+    if not tensors:
+        raise UsageError("nothing to compare: the network returns no tensor.")
+    return tensors[0], seen
 
 
 def _compare_layer(path: str, part: nn.Module, given: Any, rest: Tensor) -> ModeLayer | str | None:
@@ -140,7 +166,8 @@ def _sizes(draws: Tensor, rest: Tensor) -> tuple[float, float]:
 
 def _describe(part: nn.Module, given: Any, rest: Tensor) -> str:
     if isinstance(part, nn.modules.dropout._DropoutNd):
-        return f"train: {part.p:g} of the entries become 0, the rest is scaled by {1 / (1 - part.p):.4g}; eval: nothing"
+        kept = f"the rest is scaled by {1 / (1 - part.p):.4g}" if part.p < 1 else "nothing is left"
+        return f"train: {part.p:g} of the entries become 0, {kept}; eval: nothing"
     if (
         isinstance(part, nn.modules.batchnorm._BatchNorm)
         and part.running_mean is not None

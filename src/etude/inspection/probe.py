@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from etude.errors import UsageError
+from etude.inspection.failures import told
 from etude.inspection.layers import Inspection
 from etude.inspection.receptive_field import State
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.inspection.twin import twin_of, undisturbed
 
 BATCH_NUMBERS = 2**24
 """About so many input numbers go through the network at once."""
@@ -28,8 +29,8 @@ class Probe:
     axis: int
     seen: tuple[int, ...] | None
     """By poison; one entry where the output has no positions along the axis; None when nothing came through."""
-    seen_by_gradient: int
-    """By the gradient of a random mixture of all outputs: a subset."""
+    seen_by_gradient: int | None
+    """By the gradient of a random mixture of all outputs: a subset. None where autograd gives none."""
     derived: tuple[int, ...] | None
     """By the rules of `receptive_field`; None where they could not say."""
 
@@ -51,9 +52,11 @@ def probe(inspection: Inspection, module: nn.Module, *inputs: Any, **keywords: A
         raise UsageError(
             "a probe needs an input of real numbers with positions: (N, C, L), (N, C, H, W) or (N, C, D, H, W)."
         )
+    if not inspection.trace.outputs:
+        raise UsageError("a probe needs an output: the network returns no tensor.")
     state = fields.states.get(inspection.trace.outputs[0])
     which = inspection.trace.inputs.index(fields.input)
-    with untouched_random_state():
+    with undisturbed():
         twin = twin_of(module).eval().double()
         runner = _Runner(twin, inputs, keywords, which)
         found = []
@@ -77,7 +80,7 @@ def pixels(
     assert fields.input is not None
     assert fields.axes == (2, 3), fields.axes
     which = inspection.trace.inputs.index(fields.input)
-    with untouched_random_state():
+    with undisturbed():
         twin = twin_of(module).eval().double()
         return _Runner(twin, inputs, keywords, which, layer).pixels()
 
@@ -117,7 +120,8 @@ class _Runner:
             if isinstance(leaf, torch.Generator):
                 leaves[i] = leaf.clone_state()
         inputs, keywords = tree_unflatten(leaves, self.spec)
-        out = self.module(*inputs, **keywords)
+        with told("on inputs of float64, some of them NaN, which the probe needs"):
+            out = self.module(*inputs, **keywords)
         return next(leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor))
 
     def poisoned(self, axis: int, dim: int | None) -> tuple[int, ...] | None:
@@ -145,13 +149,16 @@ class _Runner:
             return None
         return tuple(sum(1 << i for i in column.nonzero().flatten().tolist()) for column in hit.T)
 
-    def gradient(self, axis: int) -> int:
+    def gradient(self, axis: int) -> int | None:
         x = self.input.clone().requires_grad_()
         with torch.enable_grad():
-            out = self.run(x)
+            out = self.run(x.clone())  # a leaf may not be written into
             generator = torch.Generator().manual_seed(1)
             weights = torch.randn(out.shape, generator=generator, dtype=torch.float64)
-            (gradient,) = torch.autograd.grad((out * weights).sum(), x, allow_unused=True)
+            try:
+                (gradient,) = torch.autograd.grad((out * weights).sum(), x, allow_unused=True)
+            except RuntimeError:  # detached, or changed in place
+                return None
         if gradient is None:
             return 0
         hit = _any_but((gradient != 0)[None], axis + 1)[0]
@@ -169,7 +176,7 @@ class _Runner:
     def pixels(self) -> tuple[Tensor, Tensor, tuple[int, ...]]:
         one = self.input[:1].clone()
         with torch.enable_grad():
-            chosen, middle = self._at_middle(x := one.clone().requires_grad_())
+            chosen, middle = self._at_middle((x := one.clone().requires_grad_()).clone())
             (gradient,) = torch.autograd.grad(chosen.abs().sum(), x)
         strength = gradient[0].abs().sum(0)  # (H, W)
         count = strength.numel()

@@ -10,7 +10,9 @@ from etude.inspection import axes
 from etude.inspection.axes import Field, Window
 from etude.inspection.field_step import Factor, Fields, Misaligned, NoRule, State, Step, Unknown, forget, reshaped
 from etude.inspection.flops import PER_OUTPUT, names_in
-from etude.inspection.trace import WRITE, Trace, Value
+from etude.inspection.position_axes import position_axes
+from etude.inspection.record import Trace, Value
+from etude.inspection.writes import WRITE, Landing
 
 __all__ = ["Fields", "Misaligned", "State", "Unknown", "receptive_fields"]
 
@@ -18,7 +20,7 @@ __all__ = ["Fields", "Misaligned", "State", "Unknown", "receptive_fields"]
 def receptive_fields(trace: Trace) -> Fields:
     """Follow the first input with positions: images (N, C, H, W), volumes, signals (N, C, L), sequences (N, T, …)."""
     for value in trace.inputs:
-        if followed := _axes(value, trace):
+        if followed := position_axes(value, trace):
             break
     else:
         return Fields(None, (), {}, [])
@@ -40,40 +42,16 @@ def receptive_fields(trace: Trace) -> Fields:
     return fields
 
 
-def _axes(value: Value, trace: Trace) -> tuple[int, ...]:
-    rank = len(value.shape)
-    if not (value.dtype.is_floating_point or value.dtype.is_complex):
-        return (1,) if rank == 2 else ()  # token indices (N, T)
-    if rank == 3:  # (N, C, L) when something slides along the last dimension, else a sequence of vectors (N, T, C)
-        slides = any(
-            operation.name in _SLIDING and len(operation.outputs[0].shape) in (3, 4) for operation in trace.operations
-        )
-        if not slides and _is_time_first(trace):
-            return (0,)
-        return (2,) if slides else (1,)
-    return tuple(range(2, rank)) if rank in (4, 5) else ()
-
-
-def _is_time_first(trace: Trace) -> bool:
-    """Whether the first layers of the library that take sequences take them as (T, N, C), PyTorch's own default."""
-    for call in trace.calls:
-        batch_first = getattr(call.module, "batch_first", None)
-        if isinstance(batch_first, bool):
-            return not batch_first
-    return False
-
-
-_SLIDING = {"convolution", "max_pool2d_with_indices", "avg_pool2d", "_adaptive_avg_pool2d", "adaptive_max_pool2d"}
 _NORMS_PER_POSITION = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
 _ELEMENTWISE = (
     set(PER_OUTPUT)
-    - {"_softmax", "_safe_softmax", "_log_softmax", "native_layer_norm", "native_group_norm"}
+    - {"_softmax", "_safe_softmax", "_log_softmax", "native_layer_norm", "native_group_norm", "glu"}
     - {name for name in PER_OUTPUT if "upsample" in name or name.endswith("_backward")}
 ) | set(
     names_in("""
-        clone detach alias contiguous _to_copy copy lift_fresh where masked_fill eq ne lt le gt ge logical_and
-        logical_or logical_not bernoulli isnan isinf isfinite bitwise_and bitwise_or bitwise_not fill zero
-        native_dropout
+        clone detach alias contiguous _to_copy lift_fresh where masked_fill eq ne lt le gt ge logical_and
+        logical_or logical_not bernoulli isnan isinf isfinite bitwise_and bitwise_or bitwise_not
+        native_dropout channel_shuffle native_channel_shuffle
     """)
 )
 _RESHAPES = set(
@@ -100,9 +78,9 @@ class _Rules(Step):
     def apply(self) -> None:
         name, args = self.operation.name, self.args
         rule: Callable[[], None] | None = getattr(self, f"_do_{name.strip('_')}", None)
-        if self.operation.func is WRITE:
-            raise NoRule("a write in place into a part of a tensor")
-        if rule:
+        if self.operation.func is WRITE and len(args) == 3 and isinstance(args[2], Landing):
+            self._write_into(args[0], args[1], args[2])
+        elif rule:
             rule()
         elif name in _ELEMENTWISE:
             self._set(self._joined(self.operation.inputs))
@@ -168,16 +146,18 @@ class _Rules(Step):
         self._adaptive(3)
 
     def _upsample(self, name: str) -> None:
-        dims = len(self.args[0].shape) - 2
-        sizes = zip(self.args[0].shape[2:], self.out[0].shape[2:], strict=True)
-        if "nearest" in name:
-            windows = [axes.nearest(*size, exact="exact" in name) for size in sizes]
-        elif name.endswith("aa"):
+        if name.endswith("aa"):
             raise NoRule("antialiased interpolation")
-        else:
-            corners = bool(self.args[2])
-            windows = [axes.interpolation(*size, align_corners=corners, cubic="cubic" in name) for size in sizes]
-        assert len(windows) == dims
+        linear = "nearest" not in name  # nearest(x, size, *scales), linear(x, size, align_corners, *scales)
+        corners = linear and bool(self.args[2])
+        dims = len(self.args[0].shape) - 2
+        scales = [*self.args[2 + linear :], *[None] * dims][:dims]
+        windows = []
+        for size, positions, scale in zip(self.args[0].shape[2:], self.out[0].shape[2:], scales, strict=True):
+            if linear:
+                windows.append(axes.interpolation(size, positions, scale, align_corners=corners, cubic="cubic" in name))
+            else:
+                windows.append(axes.nearest(size, positions, scale, exact="exact" in name))
         self._slide(self._state(self.args[0]), windows)
 
     def _pad(self) -> None:
@@ -241,15 +221,6 @@ class _Rules(Step):
         self._matrix_product(self.args[1], self.args[2], self.args[0])
 
     _do_baddbmm = _do_addmm
-
-    def _do_scaled_dot_product_flash_attention_for_cpu(self) -> None:
-        values = [v for v in self.args[:3] if isinstance(self.states.get(v), State)]
-        state = self._state(values[0])
-        for value in values[1:]:
-            other = self._state(value)
-            pairs = zip(state.fields, other.fields, strict=True)
-            state = State(state.layout, tuple(f.union(g) if len(f.seen) == len(g.seen) else f for f, g in pairs))
-        self._set(self._mix_along(state, [-2, -1]), self.out[:1])
 
     # --- statistics -----------------------------------------------------------------------------------------------
 
@@ -321,6 +292,14 @@ class _Rules(Step):
 
     _do_split_with_sizes = _do_unsafe_split = _do_unsafe_split_with_sizes = _do_split
 
+    def _do_glu(self) -> None:
+        dim, count = self._argument(1, "dim", -1), self.args[0].shape[self._argument(1, "dim", -1)] // 2
+        halves = []
+        for start in (0, count):
+            self._pick(self._state(self.args[0]), dim, list(range(start, start + count)), self.out[0])
+            halves.append(self._state(self.out[0]))
+        self._set(self._join(*halves))
+
     def _do_flip(self) -> None:
         state = self._state(self.args[0])
         for dim in self.args[1]:
@@ -367,6 +346,13 @@ class _Rules(Step):
             joined = self._join(joined, state)
         layout = (*joined.layout[:dim], ((len(values), -1),), *joined.layout[dim + 1 :])
         self._set(State(layout, joined.fields))
+
+    def _do_copy(self) -> None:
+        """What was there before is gone, in `fill` and `zero` too; nothing else depends on the input then."""
+        if written := [v for v in self.args[1:] if isinstance(v, Value) and v in self.states]:
+            self._set(self._joined(written))
+
+    _do_fill = _do_zero = _do_copy
 
     def _do_embedding(self) -> None:
         state = self._state(self.args[1])

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.trace import Call, Trace, is_library, trace
-from etude.inspection.twin import twin_of, untouched_random_state
+from etude.inspection.failures import told
+from etude.inspection.record import Call, Trace, is_library
+from etude.inspection.trace import trace
+from etude.inspection.twin import twin_of, undisturbed
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 NUM_SAMPLES = 1_000_000
@@ -47,7 +49,7 @@ def simplify(module: nn.Module, *inputs: Any, **keywords: Any) -> Simplification
     """
     record = trace(module, *inputs, awake=DROPOUTS, **keywords)
     pairs = _pairs(record)
-    with untouched_random_state():
+    with undisturbed():
         before = twin_of(module).eval().double()
         after = twin_of(module).eval().double()
         folds: list[Fold] = []
@@ -128,11 +130,12 @@ def _fold_dropouts(paths: tuple[str, str], p1: float, p2: float) -> Fold:
     ones = torch.ones(NUM_SAMPLES)
     pair = nn.functional.dropout(nn.functional.dropout(ones, p1), p2)
     one = nn.functional.dropout(ones, float(q))
+    scaled = f"both scale by {float(1 / (1 - q)):.6g}, which keeps the expectation" if q < 1 else "nothing is left"
     return Fold(
         "dropouts",
         paths,
         f"{paths[0]} and {paths[1]} drop {p1:g} and {p2:g}: together one dropout of q = 1 - (1 - {p1:g})(1 - {p2:g}) = "
-        f"{float(q):g}; both scale by {float(1 / (1 - q)):.6g}, which keeps the expectation. Drawn {NUM_SAMPLES:,} "
+        f"{float(q):g}; {scaled}. Drawn {NUM_SAMPLES:,} "
         f"times: {float((pair == 0).double().mean()):.4f} dropped by the pair, "
         f"{float((one == 0).double().mean()):.4f} by the one; means {float(pair.mean()):.4f} and "
         f"{float(one.mean()):.4f}.",
@@ -195,9 +198,9 @@ def _put(root: nn.Module, path: str, module: nn.Module) -> None:
 def _difference(before: nn.Module, after: nn.Module, inputs: Any, keywords: Any) -> float:
     def run(module: nn.Module) -> list[Tensor]:
         own = tree_map(_double, (inputs, keywords))
-        with torch.no_grad():
+        with told("in float64, which the proof needs"):
             out = module(*own[0], **own[1])
-        return [leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor)]
+        return [leaf.detach() for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor)]
 
     pairs = [(a, b) for a, b in zip(run(before), run(after), strict=True) if prod(a.shape)]
     scale = max((float(a.abs().max()) for a, _ in pairs), default=1.0) or 1.0

@@ -5,6 +5,7 @@ with constructor arguments as in Python: `net.py:Net(3, width=16)`.
 """
 
 import ast
+import contextlib
 import importlib.util
 import inspect
 import re
@@ -16,9 +17,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from etude.errors import EtudeError, UsageError, unknown
-from etude.inspection.trace import shape_text
+from etude.inspection.record import shape_text
 from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 
 NOISE_DIM = 96
@@ -68,7 +70,18 @@ def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: 
         module = _foreign(target)
         if not shapes:
             raise UsageError(f"{target} needs the shape of its input, without the batch: --input 3,32,32, for example.")
-        return Subject(target, module, tuple(example(shape, batch_size) for shape in shapes))
+        inputs = tuple(example(shape, batch_size) for shape in shapes)
+        if any(isinstance(part, LazyModuleMixin) for part in module.modules()):
+            _give_shapes(module, inputs)
+        return Subject(target, module, inputs)
+
+
+def _give_shapes(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    """Run a network with lazy layers once, so that their parameters exist; where that fails, `trace` says why not."""
+    mode = module.training
+    with contextlib.suppress(Exception), torch.no_grad():
+        module.eval()(*inputs)
+    module.train(mode)
 
 
 def _own(name: str, shapes: Sequence[str], batch_size: int) -> Subject:

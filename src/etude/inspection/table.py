@@ -7,7 +7,7 @@ from rich.text import Text
 
 from etude.inspection.flops import CONVENTION, Cost
 from etude.inspection.layers import Inspection, Layer
-from etude.inspection.trace import shape_text
+from etude.inspection.record import shape_text
 
 _LEFT = ("layer", "operation", "output")
 COLUMNS = (*_LEFT, "parameters", "MACs", "FLOPs", "backward", "saved", "field", "stride", "offset")

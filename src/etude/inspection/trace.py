@@ -5,12 +5,10 @@ dispatcher is below all of them. It runs on a deep copy in eval mode and with al
 the module that was given is as it was: modes, buffers, gradients, hooks, `requires_grad`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
@@ -19,89 +17,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
+from etude.inspection.failures import one_line, remedy
 from etude.inspection.flops import Cost, cost, operation_name
-from etude.inspection.twin import at_rest, own_copy, twin_of, untouched_random_state, without_elements
-
-
-@dataclass(frozen=True, eq=False)
-class Value:
-    """A tensor of the trace: what the report needs of it, without its elements."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    kind: str
-    """input, parameter, buffer, constant (made inside the forward pass) or computed."""
-    name: str = ""
-    """The input's number, the parameter's or buffer's path; empty for the others."""
-
-
-@dataclass(eq=False)
-class Call:
-    """One call of one module."""
-
-    path: str
-    """As `named_modules` names it; a module under several names is named in the order of its calls."""
-    module: nn.Module
-    """The traced copy, not the module that was given."""
-    parent: "Call | None"
-    registered: bool
-    order: int
-    children: int = 0
-    inputs: list[Value] = field(default_factory=list)
-    outputs: list[Value] = field(default_factory=list)
-    saved_bytes: int = 0
-
-
-@dataclass(eq=False)
-class Function:
-    """One call of a function of `torch` outside any module of `torch.nn` (`F.relu`, `x + y`), and what it ran."""
-
-    name: str
-    order: int
-    saved_bytes: int = 0
-
-
-@dataclass(eq=False)
-class Operation:
-    """One operation at the dispatcher, with the costs of its backward operations gathered."""
-
-    func: torch._ops.OpOverload
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    """Arguments as the operation got them, every tensor as its `Value`."""
-    outputs: list[Value]
-    cost: Cost | None
-    call: Call
-    function: Function | None
-    order: int
-    backward: list[tuple[str, Cost | None]] = field(default_factory=list)
-
-    @property
-    def name(self) -> str:
-        return operation_name(self.func)
-
-    @property
-    def inputs(self) -> list[Value]:
-        return [leaf for leaf in tree_flatten((self.args, dict(self.kwargs)))[0] if isinstance(leaf, Value)]
-
-
-@dataclass(eq=False)
-class Trace:
-    """All that happened in one forward and one backward pass."""
-
-    calls: list[Call]
-    operations: list[Operation]
-    inputs: list[Value]
-    outputs: list[Value]
-    parameters: dict[str, Value]
-    """Every parameter once, by its first name; `aliases` has all names of those that have several."""
-    frozen: frozenset[str]
-    aliases: dict[str, list[str]]
-    foreign_parameters: list[Value]
-    """Leaves that need a gradient and took part, but are not parameters of the module."""
-    backward_error: str | None
-    """Why the backward pass could not be recorded; None when it was."""
-    buffer_bytes: int
+from etude.inspection.record import Call, Function, Operation, Trace, Value, depends_on_input, shape_text
+from etude.inspection.twin import at_rest, check_shapes, own_copy, twin_of, undisturbed, without_elements
+from etude.inspection.writes import WRITE, landing, same_place
 
 
 def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = (), **keywords: Any) -> Trace:
@@ -113,18 +33,30 @@ def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = 
     gradient of the inputs is not computed, as in training. Raises a `UsageError` that names the layer when the
     forward pass fails. Nothing of `module`, its inputs or the random states changes.
     """
-    with untouched_random_state():
-        # Shapes decide nearly every forward pass, so tensors without elements do, in a fraction of the time. Where
-        # elements matter (`if x.sum() > 0`), or where anything fails, the pass is repeated with real ones.
-        with suppress(Exception), torch.device("meta"):
-            twin = at_rest(twin_of(module, without_elements), awake)
-            return _Recorder(twin).run(*tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords)))
+    with undisturbed():
+        # Shapes decide nearly every forward pass, so for a large network tensors without elements do, in a fraction of
+        # the time. Where elements matter (`if x.sum() > 0`, an index), or anything fails, the pass takes real ones.
+        tensors = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
+        if not any(map(_is_index, tensors)) and _work(module, tensors) > LARGE:
+            with suppress(Exception), torch.device("meta"):
+                twin = at_rest(twin_of(module, without_elements), awake)
+                return _Recorder(twin).run(*tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords)))
         return _Recorder(at_rest(twin_of(module), awake)).run(*tree_map(own_copy, (inputs, keywords)))
 
 
-def is_library(module: nn.Module) -> bool:
-    """Whether the module's forward pass is PyTorch's own."""
-    return type(module).forward.__module__.startswith("torch.nn.modules")
+LARGE = 10**9
+"""Work beyond which a pass without elements is quicker, though PyTorch imports two seconds of its own code for it."""
+
+
+def _work(module: nn.Module, tensors: list[Tensor]) -> int:
+    """As if every parameter met every number of the input: above what most networks compute."""
+    check_shapes(module)
+    return sum(p.numel() for p in module.parameters()) * max((leaf.numel() for leaf in tensors), default=1)
+
+
+def _is_index(tensor: Tensor) -> bool:
+    """Whether it holds whole numbers: whether they are in range is not a matter of shapes."""
+    return not (tensor.is_floating_point() or tensor.is_complex())
 
 
 class _Recorder:
@@ -165,9 +97,16 @@ class _Recorder:
         leaves = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
         given = [self._remember(leaf, "input", f"input {i}") for i, leaf in enumerate(leaves)]
         with ExitStack() as stack:
-            # PyTorch's fused attention for inference would be one opaque operation.
-            stack.callback(torch.backends.mha.set_fastpath_enabled, torch.backends.mha.get_fastpath_enabled())
-            torch.backends.mha.set_fastpath_enabled(False)
+            # PyTorch's fused kernels of attention would be one opaque operation.
+            fused: dict[Callable[[bool], None], bool] = {
+                torch.backends.mha.set_fastpath_enabled: torch.backends.mha.get_fastpath_enabled(),
+                torch.backends.cuda.enable_flash_sdp: torch.backends.cuda.flash_sdp_enabled(),  # on a CPU too
+                torch.backends.cuda.enable_mem_efficient_sdp: torch.backends.cuda.mem_efficient_sdp_enabled(),
+                torch.backends.cuda.enable_cudnn_sdp: torch.backends.cuda.cudnn_sdp_enabled(),
+            }
+            for enable, before in fused.items():
+                stack.callback(enable, before)
+                enable(False)
             stack.callback(torch._C._set_mkldnn_enabled, self.mkldnn_enabled)
             for handle in (
                 register_module_forward_pre_hook(self._enter),
@@ -175,14 +114,14 @@ class _Recorder:
             ):
                 stack.callback(handle.remove)
             stack.enter_context(torch.enable_grad())
-            stack.enter_context(torch.autograd.graph.saved_tensors_hooks(self._save, lambda kept: kept))
+            stack.enter_context(torch.autograd.graph.saved_tensors_hooks(self._save, _unchanged))
             stack.enter_context(_Dispatch(self))
             with _Functions(self):
                 try:
                     result = self.module(*inputs, **keywords)
                 except UsageError:
                     raise
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     raise self._failure(error) from error
             outputs = [leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, Tensor)]
             error = self._backward(outputs)
@@ -201,7 +140,7 @@ class _Recorder:
         )
 
     def _backward(self, outputs: list[Tensor]) -> str | None:
-        roots = [out for out in outputs if out.requires_grad and (out.is_floating_point() or out.is_complex())]
+        roots = [out for out in outputs if out.requires_grad]
         wanted = [parameter for parameter in self.module.parameters() if parameter.requires_grad]
         if not roots or not wanted:
             return None
@@ -209,16 +148,19 @@ class _Recorder:
         try:
             torch.autograd.grad(roots, wanted, [torch.ones_like(root) for root in roots], allow_unused=True)
         except (RuntimeError, NotImplementedError) as error:
-            return _one_line(error)
+            return one_line(error)
         return None
 
     # --- modules --------------------------------------------------------------------------------------------------
 
     def _enter(self, module: nn.Module, inputs: Any) -> None:
+        if self.in_backward:  # a checkpoint runs its layers again
+            return
         parent = self.stack[-1] if self.stack else None
         names = self.names.get(id(module))
         times = self.times_called[id(module)] = self.times_called.get(id(module), -1) + 1
-        path = names[min(times, len(names) - 1)] if names else f"{parent.path if parent else ''}.(unregistered)"
+        above = f"{parent.path}." if parent and parent.path else ""
+        path = names[min(times, len(names) - 1)] if names else f"{above}(unregistered)"
         call = Call(path, module, parent, names is not None, self._next())
         call.inputs = [self._value(leaf) for leaf in tree_flatten(inputs)[0] if isinstance(leaf, Tensor)]
         if parent:
@@ -230,6 +172,8 @@ class _Recorder:
         self.stack.append(call)
 
     def _leave(self, module: nn.Module, inputs: Any, result: Any) -> None:
+        if self.in_backward:
+            return
         call = self.stack.pop()
         while call.module is not module:  # a module that raised, and whose caller went on
             call = self.stack.pop()
@@ -237,11 +181,12 @@ class _Recorder:
             torch._C._set_mkldnn_enabled(self.mkldnn_enabled)
         call.outputs = [self._value(leaf) for leaf in tree_flatten(result)[0] if isinstance(leaf, Tensor)]
 
-    def _failure(self, error: Exception) -> UsageError:
+    def _failure(self, error: BaseException) -> UsageError:
         call = self.stack[-1]
         shapes = ", ".join(shape_text(value.shape) for value in call.inputs) or "no tensor"
         where = f"{call.path} ({type(call.module).__name__})" if call.path else f"{type(call.module).__name__}.forward"
-        return UsageError(f"{where} fails on an input of shape {shapes}: {_one_line(error)}.{_remedy(call)}")
+        remedied = remedy(call.module, call.inputs[0].shape if call.inputs else None)
+        return UsageError(f"{where} fails on an input of shape {shapes}: {one_line(error)}.{remedied}")
 
     # --- operations -----------------------------------------------------------------------------------------------
 
@@ -265,32 +210,32 @@ class _Recorder:
             self.function,
             self._next(),
         )
+        self.operations.append(record)
         for leaf in written:
             self._rewrite_views(leaf, record)
-        self.operations.append(record)
         self.by_node.setdefault(torch.autograd._get_sequence_nr() - 1, record)  # type: ignore[attr-defined]
 
     def _rewrite_views(self, written: Tensor, record: Operation) -> None:
         """A write in place also changes every other tensor that shares memory with the written one."""
         for leaf in self.on_storage[written.untyped_storage()._cdata]:
             old = self.values[id(leaf)]
-            if leaf is written or old.kind in ("parameter", "buffer") or not leaf.numel() or _are_apart(leaf, written):
+            if leaf is written or old.kind in ("parameter", "buffer") or not leaf.numel():
                 continue
-            if _geometry(leaf) == _geometry(written):
+            if same_place(leaf, written):
                 self.values[id(leaf)] = self.values[id(written)]
-                continue
-            new = self.values[id(leaf)] = Value(old.shape, old.dtype, "computed")
-            arguments = (old, self.values[id(written)])
-            self.operations.append(
-                Operation(WRITE, arguments, {}, [new], Cost(), record.call, record.function, record.order)
-            )
+            elif where := landing(leaf, written):
+                new = self.values[id(leaf)] = Value(old.shape, old.dtype, "computed")
+                arguments = (old, self.values[id(written)], where)
+                self.operations.append(
+                    Operation(WRITE, arguments, {}, [new], Cost(), record.call, record.function, record.order)
+                )
 
-    def _save(self, tensor: Tensor) -> Tensor:
+    def _save(self, tensor: Tensor) -> tuple[Tensor, int]:
         storage = tensor.untyped_storage()._cdata
         if not self.in_backward and storage not in self.saved:
             self.saved.add(storage)
             (self.function or self.stack[-1]).saved_bytes += tensor.numel() * tensor.element_size()
-        return tensor
+        return tensor, tensor._version
 
     def _value(self, tensor: Tensor) -> Value:
         known = self.values.get(id(tensor))
@@ -311,33 +256,15 @@ class _Recorder:
         return self.order
 
 
-WRITE = torch.ops.aten.copy_.default
-"""Stands for "this view changes because its storage was written to"; its second argument is the written tensor."""
-
-
-def _geometry(tensor: Tensor) -> tuple[Any, ...]:
-    return tensor.storage_offset(), tensor.shape, tensor.stride()
-
-
-def _are_apart(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors on one storage share no element, as the chunks of a tensor do."""
-    if max(a.numel(), b.numel()) > 2**20:
-        return False  # to find out would cost more than it tells
-    touched = np.zeros(a.untyped_storage().nbytes() // a.element_size(), dtype=bool)
-    _seen_as(touched, a)[...] = True
-    return not _seen_as(touched, b).any()
-
-
-def _seen_as(memory: np.ndarray, tensor: Tensor) -> np.ndarray:
-    return np.lib.stride_tricks.as_strided(memory[tensor.storage_offset() :], tensor.shape, tensor.stride())
-
-
-def depends_on_input(arguments: Any) -> bool:
-    """Whether any argument depends on an input of the trace."""
-    return any(
-        isinstance(leaf, Value) and leaf.kind in ("input", "computed", "parameter")
-        for leaf in tree_flatten(arguments)[0]
-    )
+def _unchanged(kept: tuple[Tensor, int]) -> Tensor:
+    """What the backward pass gets of a kept tensor; autograd's own check of the version is off under hooks."""
+    tensor, version = kept
+    if tensor._version != version:
+        raise RuntimeError(
+            f"a tensor of shape {shape_text(tuple(tensor.shape))} that the backward pass needs was changed in place "
+            "after it was used"
+        )
+    return tensor
 
 
 class _Dispatch(TorchDispatchMode):
@@ -368,33 +295,11 @@ class _Functions(TorchFunctionMode):
         name = getattr(func, "__name__", "").strip("_")
         if recorder.function is not None or not name or name == "get":
             return func(*args, **(kwargs or {}))
-        recorder.function = Function(name, recorder._next())
+        recorder.function = function = Function(name, recorder._next())
         try:
-            return func(*args, **(kwargs or {}))
+            out = func(*args, **(kwargs or {}))
+            leaves = [args[0]] if name == "setitem" else tree_flatten(out)[0]
+            function.outputs = [recorder.values[id(leaf)] for leaf in leaves if id(leaf) in recorder.values]
+            return out
         finally:
             recorder.function = None
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    """(1, 3, 32, 32) -> 1×3×32×32; a scalar is "scalar"."""
-    return "×".join(str(size) for size in shape) or "scalar"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
-
-
-def _remedy(call: Call) -> str:
-    """What would fix a layer that got features or channels it was not made for."""
-    module, value = call.module, (call.inputs or [None])[0]
-    if value is None or len(value.shape) < 2:
-        return ""
-    if isinstance(module, nn.Linear) and value.shape[-1] != module.in_features:
-        return (
-            f" Make it Linear({value.shape[-1]}, {module.out_features}), or change the layers before it (padding, "
-            f"kernel, pooling) or the input so that {module.in_features} features arrive."
-        )
-    channels = getattr(module, "in_channels", getattr(module, "num_features", None))
-    if isinstance(channels, int) and value.shape[1] != channels:
-        return f" It is made for {channels} channels and gets {value.shape[1]}: change one of the two."
-    return ""

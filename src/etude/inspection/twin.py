@@ -2,13 +2,21 @@
 
 import copy
 import random
+import sys
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+from torch.utils._pytree import tree_flatten, tree_map
+
+from etude.errors import UsageError
+from etude.inspection.failures import one_line
 
 
 def at_rest(module: nn.Module, awake: tuple[type[nn.Module], ...]) -> nn.Module:
@@ -32,28 +40,78 @@ def without_elements(tensor: Tensor) -> Tensor:
 def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -> nn.Module:
     """A deep copy of a module, its parameters and buffers made by `make`.
 
-    Also of a module that holds tensors computed by autograd (as old weight norms do), which Python refuses to copy.
+    Also of a module that holds tensors computed by autograd (as old weight norms do), which Python refuses to copy, and
+    of functions that close over it (hooks, lambdas), which Python would share. Raises a `UsageError` for a module that
+    cannot be copied.
     """
+    check_shapes(module)
     memo: dict[int, Any] = {}
+    shared: set[int] = set()
     for part in module.modules():
-        for value in vars(part).values():
+        for value in tree_flatten(vars(part))[0]:
+            if isinstance(value, FunctionType) and value.__closure__:
+                shared.add(id(value))
             if isinstance(value, Tensor) and (make or value.grad_fn is not None):
                 memo[id(value)] = (make or _copied)(value)
     if make:
         memo |= {id(tensor): make(tensor) for tensor in (*module.parameters(), *module.buffers())}
-    twin = copy.deepcopy(module, memo)
+    try:
+        twin = copy.deepcopy(module, memo)
+    except Exception as error:
+        raise UsageError(
+            f"{type(module).__name__} is looked at as a copy, but cannot be copied: {one_line(error)}; keep what it "
+            "holds besides tensors and modules (a lock, a file) out of it, or give it a __deepcopy__."
+        ) from error
+    for part in twin.modules():
+        for name, value in vars(part).items():
+            if any(id(leaf) in shared for leaf in tree_flatten(value)[0]):
+                vars(part)[name] = tree_map(lambda leaf: _own_function(leaf, memo), value)
     for parameter in twin.parameters():
-        if parameter.grad is not None:
+        if parameter.is_leaf and parameter.grad is not None:
             parameter.grad = None
     return twin
 
 
+def check_shapes(module: nn.Module) -> None:
+    """Refuse a network with lazy layers that no input has given their shapes."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if is_lazy(tensor):
+            raise UsageError(f"{name} has no shape yet: its layer is lazy; run the network on an input once before.")
+
+
+def _own_function(value: Any, memo: dict[int, Any]) -> Any:
+    """A function with copies of what it closes over, which `memo` holds for the parts of the module."""
+    if not isinstance(value, FunctionType) or not value.__closure__:
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    cells = tuple(CellType() for _ in value.__closure__)
+    own = FunctionType(value.__code__, value.__globals__, value.__name__, value.__defaults__, cells)
+    own.__kwdefaults__ = value.__kwdefaults__
+    memo[id(value)] = own
+    for old, new in zip(value.__closure__, cells, strict=True):
+        try:
+            content = old.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+        try:
+            new.cell_contents = copy.deepcopy(_own_function(content, memo), memo)
+        except Exception:  # an open file, say, is shared
+            new.cell_contents = content
+    return own
+
+
 @contextmanager
-def untouched_random_state() -> Iterator[None]:
-    """Put the random states of PyTorch, Python and NumPy back as they were before."""
+def undisturbed() -> Iterator[None]:
+    """Put the random states of PyTorch, Python and NumPy back as they were before; run compiled code as written."""
     python, legacy = random.getstate(), np.random.get_state()  # noqa: NPY002 (the module may use the global one)
     try:
-        with torch.random.fork_rng():
+        with ExitStack() as stack:
+            stack.enter_context(torch.random.fork_rng())
+            if "torch._dynamo" in sys.modules:  # importing it takes seconds; who compiles has done so
+                stack.enter_context(torch.compiler.set_stance("force_eager"))
+                stack.enter_context(warnings.catch_warnings())
+                warnings.filterwarnings("ignore", "Using `torch.compile")  # with hooks on all modules, as we have
             yield
     finally:
         random.setstate(python)
