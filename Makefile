@@ -8,8 +8,8 @@ BIN = .venv/bin
 .PHONY: demo test install-dev clean
 
 demo: .venv/installed
-	$(BIN)/etude train vae --data digits --epochs 30
-	$(BIN)/etude train gan --data digits --epochs 80
+	$(BIN)/etude train vae --data digits --epochs 20
+	$(BIN)/etude train gan --data digits --batch-size 64 --epochs 50
 	@echo; $(BIN)/etude runs
 
 test: .venv/installed-dev
