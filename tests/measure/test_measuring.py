@@ -187,8 +187,8 @@ def test_latents_know_the_digits(runs: dict[str, Run]) -> None:
         low, high = results[name]["interval"]
         assert low < results[name]["value"] < high
     subject = Subject(runs["vae"], load("digits"), Settings(), None)
-    means = runs["vae"].encode(subject.test.images)
-    np.testing.assert_allclose(subject.test_encodings[0], means.numpy(), rtol=1e-5, atol=1e-6)
+    means = runs["vae"].encode(subject.measured.images)
+    np.testing.assert_allclose(subject.encodings[0], means.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_conditional_autoencoder_classifies_by_bayes(runs: dict[str, Run]) -> None:

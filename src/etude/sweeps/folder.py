@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from etude import recipes
-from etude.errors import RunError, UsageError
+from etude.errors import EtudeError, RunError, UsageError
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, cannot_write, flush_folder, write_atomically
 from etude.recipes import Recipe
 from etude.runs import Run, State, default_runs_dir
@@ -44,8 +44,13 @@ class Member:
 
     @property
     def state(self) -> State:
-        """How far the run is; waiting before it has begun."""
-        return Run(self.path).state if (self.path / "recipe.json").is_file() else WAITING
+        """How far the run is; waiting before it has begun; failed when its folder is damaged."""
+        if not (self.path / "recipe.json").is_file():
+            return WAITING
+        try:
+            return Run(self.path).state
+        except EtudeError as error:
+            return State(status="failed", error=str(error))
 
     @property
     def label(self) -> str:
