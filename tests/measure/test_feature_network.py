@@ -134,7 +134,7 @@ def test_features_of_a_wrong_kind(file: Path, name: str, message: str) -> None:
     made = network(f"{file}:{name}")
     with pytest.raises(UsageError) as error:
         made.of(IMAGES, what="real")
-    assert str(error.value) == f"--features {made.name} {message}"
+    assert str(error.value) == f"--features {file}:{name} {message}"
 
 
 @pytest.mark.parametrize(
