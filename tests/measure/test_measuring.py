@@ -159,6 +159,18 @@ def test_grey_pixels_are_said_to_be_no_likelihood_and_have_their_entropy_as_floo
     assert results["nll_nats"]["floor"] == pytest.approx(best, rel=1e-6)
 
 
+def test_pixels_are_scored_as_they_were_trained_on_unless_told_otherwise(runs: dict[str, Run]) -> None:
+    run = runs["vae"]
+    run.recipe = replace(run.recipe, binarize="dynamic")  # type: ignore[call-arg]
+    names = ("nll_nats", "negative_elbo_nats")
+    results = measure(run, Settings(metrics=names, **QUICK))
+    assert [results[name]["binarize"] for name in names] == ["dynamic", "dynamic"]
+    assert [results[name]["is_likelihood"] for name in names] == [True, True]
+    assert results["notes"] == []
+    assert results == measure(run, Settings(metrics=names, binarize="dynamic", **QUICK))
+    assert measure(run, Settings(metrics=names, binarize="none", **QUICK))["nll_nats"]["binarize"] == "none"
+
+
 def test_a_gaussian_decoder_is_measured_as_trained(runs: dict[str, Run]) -> None:
     run = runs["vae"]
     run.recipe = replace(run.recipe, reconstruction="gaussian")  # type: ignore[call-arg]

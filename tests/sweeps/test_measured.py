@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,17 @@ def test_comparison_by_a_metric(folder: Path) -> None:
     assert str(caught.value).startswith(
         "metric 'nll_nats' does not fit run noise_dim-4-seed-0, a gan: choose from fid,"
     )
+
+
+def test_nats_say_how_many_images_and_latents_and_which_pixels(folder: Path) -> None:
+    sweep = load(folder / "plain")
+    settings = Settings(metrics=("nll_nats", "negative_elbo_nats"), num_importance=5, num_likelihood_images=20)
+    grey = measure_sweep(sweep, settings, say=silent).sentences()
+    assert grey[1:3] == ["nll_nats: 20 images, K = 5, grey pixels.", "negative_elbo_nats: 297 images, grey pixels."]
+    assert grey[-1].startswith("Note: grey pixels: these nats bound a cross-entropy and are no likelihood;")
+    binary = measure_sweep(sweep, replace(settings, binarize="dynamic"), say=silent).sentences()
+    assert binary[1] == "nll_nats: 20 images, K = 5, dynamic binarisation."
+    assert not any(sentence.startswith("Note") for sentence in binary)
 
 
 def command(capsys: pytest.CaptureFixture[str], *words: object) -> str:

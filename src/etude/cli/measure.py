@@ -24,7 +24,7 @@ def measure(
     seed: int = 0,
     features: str = "auto",
     extrapolate: bool = False,
-    binarize: Literal["none", "static", "dynamic", "threshold"] = "none",
+    binarize: Literal["none", "static", "dynamic", "threshold"] | None = None,
     num_importance: int = 1000,
     num_likelihood_images: int = 500,
     checkpoint: str = "last",
@@ -47,7 +47,8 @@ def measure(
         features: How images are compared: auto (a classifier trained once on the same data), inception, or
             FILE.py:Name, a torch module that gives (images, features).
         extrapolate: Add fid_infinity, the FID extrapolated to infinitely many images.
-        binarize: How the pixels that a VAE is scored on become 0 or 1; only then nats are a likelihood.
+        binarize: How the pixels that a VAE is scored on become 0 or 1, only then nats are a likelihood; as in training
+            when not given.
         num_importance: Latents drawn per image for nll_nats.
         num_likelihood_images: Images for nll_nats, at most.
         checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.

@@ -55,7 +55,7 @@ def bayes_accuracy(subject: Subject) -> dict[str, Any]:
     return {
         **share_of(share, num_images),
         "num_importance": num_importance,
-        "binarize": subject.settings.binarize,
+        "binarize": subject.binarize,
         "note": subject.likelihood_note,
     }
 
@@ -78,7 +78,7 @@ def _in_nats(subject: Subject, nats: Tensor) -> dict[str, Any]:
         **mean,
         "floor": _pixel_entropy(subject.scored_pixels[: len(nats)]) if _is_grey(subject) else None,
         "bits_per_dimension": bits_per_dimension(mean["value"], math.prod(subject.run.image_shape)),
-        "binarize": subject.settings.binarize,
+        "binarize": subject.binarize,
         "is_likelihood": subject.likelihood_note is None,
         "note": subject.likelihood_note,
     }

@@ -96,11 +96,11 @@ def _kept_or_computed(metric: Metric, subject: Subject, content: dict[str, Any])
 
 
 def _setting(subject: Subject, name: str) -> object:
-    """A setting as the result depends on it: numbers as they were capped, features by the network's checksum."""
+    """A setting as the result depends on it: capped, as the run was trained, features by the network's checksum."""
     if name == "features":
         assert subject.source
         return subject.source.name
-    if name in ("num_samples", "num_likelihood_images"):
+    if name in ("num_samples", "num_likelihood_images", "binarize"):
         return getattr(subject, name)
     return getattr(subject.settings, name)
 

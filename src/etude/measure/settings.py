@@ -26,8 +26,8 @@ class Settings:
     """auto (a classifier trained on the same data), inception, or FILE.py:Name, a torch module of one's own."""
     extrapolate: bool = False
     """Whether to add the Fréchet distance extrapolated to infinitely many samples."""
-    binarize: Binarize = "none"
-    """How the pixels that a VAE is scored on become 0 or 1."""
+    binarize: Binarize | None = None
+    """How the pixels that a VAE is scored on become 0 or 1; as the run was trained when None."""
     num_importance: int = 1000
     """Latents drawn per image for the importance-weighted bound."""
     num_likelihood_images: int = 500
@@ -37,7 +37,7 @@ class Settings:
         if isinstance(self.metrics, str):
             raise UsageError(f"metrics is {self.metrics!r}; allowed: a list of names, such as ['fid', 'kid'].")
         for flag, given, allowed in (("binarize", self.binarize, Binarize), ("split", self.split, MeasuredSplit)):
-            if given not in get_args(allowed):
+            if given is not None and given not in get_args(allowed):
                 raise unknown(f"--{flag}", given, get_args(allowed))
         wrong = [
             f"--{flag} {given} (allowed: {allowed})"

@@ -12,7 +12,7 @@ from etude.data import Dataset, Split
 from etude.errors import UsageError
 from etude.losses import bernoulli_from_logits, gaussian
 from etude.measure.feature_network import FeatureNetwork, Features, FeatureSource
-from etude.measure.settings import Settings
+from etude.measure.settings import Binarize, Settings
 from etude.metrics import ElboTerms, binarize, elbo_terms, grey_note, prdc, real_floor
 from etude.metrics.arguments import evaluating
 from etude.metrics.prdc import DensityCoverage, PrecisionRecall
@@ -152,6 +152,11 @@ class Subject:
         return recipe
 
     @property
+    def binarize(self) -> Binarize:
+        """How the scored pixels become 0 or 1: as asked for, else as in training."""
+        return self.settings.binarize or self.variational.binarize
+
+    @property
     def conditional(self) -> bool:
         return self.variational.network == "cvae"
 
@@ -164,7 +169,7 @@ class Subject:
     @cached_property
     def scored_pixels(self) -> Tensor:
         """The measured images in [0, 1], binarised if asked for, (num_samples, C, H, W)."""
-        method = self.settings.binarize
+        method = self.binarize
         if method == "none":
             return self.measured.images.float() / 255
         # The whole split, for the static draw goes by position.
@@ -201,11 +206,14 @@ class Subject:
 
     def _encode(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         labels = self.labels_for(split.labels)
+        generator = stream(self.settings.seed, "measure/encode")
         parts = []
         with evaluating(self.vae):
             for start in range(0, len(split), IMAGES_AT_ONCE):
                 rows = slice(start, start + IMAGES_AT_ONCE)
                 pixels = split.images[rows].float() / 255
+                if self.variational.binarize == "dynamic":  # what the encoder knows from training
+                    pixels = binarize(pixels, "dynamic", seed=generator)
                 parts.append(self.vae.encode(pixels, None if labels is None else labels[rows]))
         means, logvars = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
         return means, logvars

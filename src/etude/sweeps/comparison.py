@@ -175,7 +175,7 @@ def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) 
         assert split == "test"
         return measure(run, replace(settings, metrics=(metric,)), data_dir=data_dir)[metric]["value"]
 
-    return measured(metric, run, read)
+    return measured(metric, run, settings, read)
 
 
 def _described(measure: Measure) -> str:

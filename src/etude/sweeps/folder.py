@@ -197,7 +197,9 @@ def _difference(there: dict[str, Any], asked: dict[str, Any]) -> str | None:
     """What a sweep on the disk has other than the one asked for, in words; None when it is the same plan."""
     if there["grid"] != asked["grid"]:
         return f"another grid ({_grid_text(there['grid'])}; asked for: {_grid_text(asked['grid'])})"
-    old, new = ({**each["recipe"], **each["recipe"]["optimizer"]} for each in (there, asked))
+    # Through a recipe and back: a sweep from before a field existed has its default.
+    known = (recipes.to_dict(recipes.from_dict(each["recipe"], source="sweep.json")) for each in (there, asked))
+    old, new = ({**each, **each["optimizer"]} for each in known)
     for field in sorted({*old, *new} - {"optimizer", "seed"}):
         if old.get(field) != new.get(field):
             return f"another {field} ({old.get(field)}; asked for: {new.get(field)})"

@@ -49,7 +49,7 @@ class MeasuredSweep:
         if features := about.get("features"):
             accuracy = features["test_accuracy"]
             text += f", features {features['name']}" + ("" if accuracy is None else f" (test accuracy {accuracy:.3f})")
-        found = [f"{text}."]
+        found = [f"{text}.", *self._pixels()]
         if any(cell.summary and cell.summary.interval for each in self.results.values() for cell in each.cells):
             found.append(INTERVALS)
         if len(self.sweep.cells) > 1:
@@ -59,6 +59,16 @@ class MeasuredSweep:
             found += dict.fromkeys(each.why_no_best() for each in self.results.values() if not each.best)
         found += what_is_missing(next(iter(self.results.values())))
         return found + [f"Note: {note}" for note in self.notes]
+
+    def _pixels(self) -> list[str]:
+        """How many images the metrics of pixels were of, and how these were scored, in sentences."""
+        found = dict[str, None]()
+        for name in self.results:
+            for result in (run[name] for run in self.runs.values() if "binarize" in run.get(name, {})):
+                latents = f", K = {result['num_importance']:,}" if "num_importance" in result else ""
+                how = "grey pixels" if result["binarize"] == "none" else f"{result['binarize']} binarisation"
+                found[f"{name}: {result['num_samples']:,} images{latents}, {how}."] = None
+        return list(found)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -141,7 +151,7 @@ def measure_sweep(
             return found[name]["value"] if name in found else None
 
         one = next(Run(member.path) for member in finished if name in runs.get(member.label, {}))
-        return collect(sweep, failures, measure=measured(name, one, read))
+        return collect(sweep, failures, measure=measured(name, one, settings, read))
 
     results = {name: results_of(name) for name in names}
     return MeasuredSweep(sweep=sweep, results=results, runs=runs, notes=list(notes))

@@ -6,6 +6,7 @@ from functools import partial
 
 from etude.measure import Settings
 from etude.measure.catalogue import Better, chosen
+from etude.measure.settings import Binarize
 from etude.recipes import Recipe, Variational
 from etude.runs import Run
 
@@ -26,6 +27,8 @@ class Measure:
     better: Better = "lower"
     scores_pixels: bool = False
     """Whether it depends on how a pixel is scored."""
+    binarize: Binarize | None = None
+    """How the scored pixels become 0 or 1; as in training when None."""
     note: str = ""
     """Why no cell is chosen by it."""
 
@@ -59,7 +62,7 @@ MEASURES = {
 """What training records of a run of each family."""
 
 
-def measured(name: str, run: Run, read: Read) -> Measure:
+def measured(name: str, run: Run, settings: Settings, read: Read) -> Measure:
     """A metric of `etude measure` as the number of runs like this one; `UsageError` where it does not fit them."""
     (metric,) = chosen(run, Settings(metrics=(name,)))
     return Measure(
@@ -69,6 +72,7 @@ def measured(name: str, run: Run, read: Read) -> Measure:
         when="test split, as `etude measure` does",
         better=metric.better,
         scores_pixels="binarize" in metric.depends_on,
+        binarize=settings.binarize,
         note="" if metric.better else f"{name} is not the better for being high or low: no cell is chosen by it.",
     )
 
@@ -85,4 +89,6 @@ def subject_of(recipe: Recipe, measure: Measure) -> str:
         parts.append(f"{recipe.image_size} pixels")
     if measure.scores_pixels and isinstance(recipe, Variational):
         parts.append(f"{recipe.reconstruction} reconstruction")
+        binarize = measure.binarize or recipe.binarize
+        parts += [] if binarize == "none" else [f"{binarize} binarisation"]
     return ", ".join(parts)
