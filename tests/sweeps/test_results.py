@@ -81,6 +81,11 @@ def test_a_bound_is_better_when_it_is_lower_and_leaves_beta_out(make_sweep: Make
             "No best cell is chosen: that takes validation images in every cell (--validation-images).",
         ),
         (
+            {"epochs-1": [0.5, 0.6], "epochs-2": [(0.6, 0.9), (0.5, 0.9)]},
+            GRID,
+            "No best cell is chosen: epochs=1, epochs=2 tie on the validation images.",
+        ),
+        (
             {"epochs-1": [0.5, 0.5], "epochs-2": [0.9]},
             GRID,
             "No best cell is chosen before all runs have ended.",

@@ -53,9 +53,8 @@ class FeatureNetwork:
                 features, scores = self._forward(pixels)
                 values.append(features)
                 logits += [] if scores is None else [scores]
-        return Features(
-            values=feature_matrix(f"{what} features", torch.cat(values)), logits=torch.cat(logits) if logits else None
-        )
+        title = f"{what} features" if self.choice == "auto" else f"{what} features of {self.choice}"
+        return Features(values=feature_matrix(title, torch.cat(values)), logits=torch.cat(logits) if logits else None)
 
     def _forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         try:
@@ -152,7 +151,7 @@ def _load_inception() -> FeatureNetwork:
     except ImportError as error:
         raise DataError(
             f"--features inception needs the package torch-fidelity ({_reason(error)}): "
-            "`pip install torch-fidelity`, or leave --features out."
+            "`pip install torch-fidelity torchvision`, or leave --features out."
         ) from error
     if not weights.is_file():
         raise DataError(

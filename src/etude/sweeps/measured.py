@@ -56,7 +56,10 @@ class MeasuredSweep:
             best = {name: each.best for name, each in self.results.items()}
             chosen = [f"{name} {cell.cell.label}" for name, cell in best.items() if cell]
             found += [f"Best cell, by the validation images alone: {'; '.join(chosen)}."] if chosen else []
-            found += dict.fromkeys(each.why_no_best() for each in self.results.values() if not each.best)
+            reasons = dict[str, list[str]]()
+            for name in (name for name, cell in best.items() if not cell):
+                reasons.setdefault(self.results[name].why_no_best(), []).append(name)
+            found += [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
         found += what_is_missing(next(iter(self.results.values())))
         return found + [f"Note: {note}" for note in self.notes]
 

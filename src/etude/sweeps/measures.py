@@ -73,7 +73,7 @@ def measured(name: str, run: Run, settings: Settings, read: Read) -> Measure:
         better=metric.better,
         scores_pixels="binarize" in metric.depends_on,
         binarize=settings.binarize,
-        note="" if metric.better else f"{name} is not the better for being high or low: no cell is chosen by it.",
+        note="" if metric.better else "Neither high nor low is better: no cell is chosen by it.",
     )
 
 

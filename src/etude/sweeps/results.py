@@ -65,12 +65,15 @@ class Results:
     @property
     def best(self) -> CellResult | None:
         """The cell that the validation split prefers, of those with all runs finished; None where none is chosen."""
-        means = {index: cell.selection_mean for index, cell in enumerate(self.cells) if self._is_whole(cell)}
-        known = {index: mean for index, mean in means.items() if mean is not None}
-        if len(self.cells) < 2 or self.why_no_best():
-            return None
-        choose = max if self.measure.better == "higher" else min
-        return self.cells[choose(known, key=known.__getitem__)]
+        return None if len(self.cells) < 2 or self.why_no_best() else self._preferred()[0]
+
+    def _preferred(self) -> list[CellResult]:
+        """The whole cells with the best validation mean: one, or several that tie."""
+        known = [
+            (mean, cell) for cell in self.cells if self._is_whole(cell) and (mean := cell.selection_mean) is not None
+        ]
+        best = (max if self.measure.better == "higher" else min)(mean for mean, _ in known)
+        return [cell for mean, cell in known if mean == best]
 
     def why_no_best(self) -> str:
         """Why no cell is called the best, in words; empty where one is, or where there is but one cell."""
@@ -85,6 +88,10 @@ class Results:
             return "No best cell is chosen: every cell has failed runs."
         if any(result.selection_mean is None for result in whole):
             return "No best cell is chosen: that takes validation images in every cell (--validation-images)."
+        if len(tied := self._preferred()) > 1:
+            return (
+                f"No best cell is chosen: {', '.join(each.cell.label for each in tied)} tie on the validation images."
+            )
         return ""
 
     def splits_sentence(self) -> str:
