@@ -22,6 +22,7 @@ OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine"]
 AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
 Reconstruction = Literal["bernoulli", "gaussian"]
+TrainingBinarize = Literal["none", "dynamic"]
 
 MOST_DIMENSIONS = 4096
 """Of a noise or latent vector: more is a slip of the keyboard, and would fill the memory."""
@@ -181,6 +182,9 @@ class Variational(Recipe):
     """Numbers that describe an image between encoder and decoder."""
     reconstruction: Reconstruction = "bernoulli"
     """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance)."""
+    binarize: TrainingBinarize = "none"
+    """none: pixels are grey; dynamic: 0 or 1, drawn anew at every step with the grey value as probability, so that the
+    bound is one of a likelihood (Salakhutdinov and Murray 2008)."""
     beta: float = 1.0
     """Weight of the KL term (Higgins et al. 2017); 1 is the evidence lower bound, 0 a plain autoencoder."""
     free_bits_nats: float = 0.0

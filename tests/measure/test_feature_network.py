@@ -134,7 +134,16 @@ def test_features_of_a_wrong_kind(file: Path, name: str, message: str) -> None:
     made = network(f"{file}:{name}")
     with pytest.raises(UsageError) as error:
         made.of(IMAGES, what="real")
-    assert str(error.value) == f"--features {made.name} {message}"
+    assert str(error.value) == f"--features {file}:{name} {message}"
+
+
+def test_features_that_are_no_numbers_name_the_file(file: Path) -> None:
+    file.write_text(
+        "from torch import nn\nclass Log(nn.Module):\n def forward(self, x): return -(x.flatten(1) - 2).log()\n"
+    )
+    with pytest.raises(UsageError) as error:
+        network(f"{file}:Log").of(IMAGES, what="real")
+    assert str(error.value).startswith(f"real features of {file}:Log: 15,680 of 15,680 values are NaN or infinite,")
 
 
 @pytest.mark.parametrize(
@@ -173,8 +182,8 @@ def test_inception_without_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
         network("inception")
     assert str(error.value) == (
         "--features inception needs the package torch-fidelity (ModuleNotFoundError: import of "
-        "torch_fidelity.feature_extractor_inceptionv3 halted; None in sys.modules): `pip install torch-fidelity`, "
-        "or leave --features out."
+        "torch_fidelity.feature_extractor_inceptionv3 halted; None in sys.modules): "
+        "`pip install torch-fidelity torchvision`, or leave --features out."
     )
 
 

@@ -159,6 +159,18 @@ def test_grey_pixels_are_said_to_be_no_likelihood_and_have_their_entropy_as_floo
     assert results["nll_nats"]["floor"] == pytest.approx(best, rel=1e-6)
 
 
+def test_pixels_are_scored_as_they_were_trained_on_unless_told_otherwise(runs: dict[str, Run]) -> None:
+    run = runs["vae"]
+    run.recipe = replace(run.recipe, binarize="dynamic")  # type: ignore[call-arg]
+    names = ("nll_nats", "negative_elbo_nats")
+    results = measure(run, Settings(metrics=names, **QUICK))
+    assert [results[name]["binarize"] for name in names] == ["dynamic", "dynamic"]
+    assert [results[name]["is_likelihood"] for name in names] == [True, True]
+    assert results["notes"] == []
+    assert results == measure(run, Settings(metrics=names, binarize="dynamic", **QUICK))
+    assert measure(run, Settings(metrics=names, binarize="none", **QUICK))["nll_nats"]["binarize"] == "none"
+
+
 def test_a_gaussian_decoder_is_measured_as_trained(runs: dict[str, Run]) -> None:
     run = runs["vae"]
     run.recipe = replace(run.recipe, reconstruction="gaussian")  # type: ignore[call-arg]
@@ -187,8 +199,8 @@ def test_latents_know_the_digits(runs: dict[str, Run]) -> None:
         low, high = results[name]["interval"]
         assert low < results[name]["value"] < high
     subject = Subject(runs["vae"], load("digits"), Settings(), None)
-    means = runs["vae"].encode(subject.test.images)
-    np.testing.assert_allclose(subject.test_encodings[0], means.numpy(), rtol=1e-5, atol=1e-6)
+    means = runs["vae"].encode(subject.measured.images)
+    np.testing.assert_allclose(subject.encodings[0], means.numpy(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_conditional_autoencoder_classifies_by_bayes(runs: dict[str, Run]) -> None:

@@ -136,3 +136,8 @@ def test_bounds_of_different_pixel_likelihoods_are_not_compared(make_sweep: Make
         "bernoulli is of digits, bernoulli reconstruction, gaussian of digits, gaussian reconstruction: "
         "compare runs of the same images, scored the same way."
     )
+    binary = make_sweep({}, {"vae": [epochs]}, recipe="vae", name="binary", epochs=1, binarize="dynamic")
+    assert message(sweeps[0], binary) == (
+        "bernoulli is of digits, bernoulli reconstruction, binary of digits, bernoulli reconstruction, dynamic "
+        "binarisation: compare runs of the same images, scored the same way."
+    )

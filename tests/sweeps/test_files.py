@@ -93,7 +93,7 @@ def test_markdown_is_the_table_with_its_sentences(sweep: Sweep) -> None:
 
 
 def test_curves_are_means_over_seeds_with_their_intervals(sweep: Sweep) -> None:
-    figure = learning_curves(sweep)
+    figure = learning_curves(collect(sweep))
     assert figure
     training, validation = figure.axes
     assert (training.get_xlabel(), training.get_ylabel()) == ("epoch", "cross-entropy (nats per image)")
@@ -116,7 +116,7 @@ def test_curves_are_means_over_seeds_with_their_intervals(sweep: Sweep) -> None:
 
 
 def test_one_seed_has_no_band(make_sweep: MakeSweep) -> None:
-    figure = learning_curves(make_sweep({}, {"lenet": [classifier([2.0, 1.0], [0.1, 0.2], 0.25)]}))
+    figure = learning_curves(collect(make_sweep({}, {"lenet": [classifier([2.0, 1.0], [0.1, 0.2], 0.25)]})))
     assert figure
     assert [len(axes.collections) for axes in figure.axes] == [0, 0]
     assert figure.legends[0].get_title().get_text() == "one seed"

@@ -51,6 +51,17 @@ def test_another_plan_of_the_same_name_is_refused(
     )
 
 
+def test_a_sweep_from_before_a_field_existed_has_its_default(make_sweep: MakeSweep) -> None:
+    plan: dict[str, Any] = {"recipe": "vae", "epochs": 1, "num_seeds": 2, "name": "mine"}
+    sweep = make_sweep({}, {"vae": []}, **plan)
+    content = json.loads((sweep.path / "sweep.json").read_text())
+    assert content["recipe"].pop("binarize") == "none"
+    (sweep.path / "sweep.json").write_text(json.dumps(content))
+    assert make_sweep({}, {"vae": []}, **plan).path == sweep.path
+    with pytest.raises(RunError, match=r"another binarize \(none; asked for: dynamic\)"):
+        make_sweep({}, {"vae": []}, **plan, binarize="dynamic")
+
+
 def test_a_run_of_that_name_is_no_sweep(make_sweep: MakeSweep, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "mine"
     run.mkdir(parents=True)

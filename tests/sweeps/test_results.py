@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 
 from etude.sweeps import Sweep, collect
-from etude.sweeps.files import sentences, table_rows
+from etude.sweeps.files import sentences, table_rows, write_files
 
 SPREAD = [0.61, 0.58, 0.64, 0.35, 0.60, 0.62, 0.57, 0.63]
 GRID = {"epochs": [1, 2]}
@@ -81,6 +81,11 @@ def test_a_bound_is_better_when_it_is_lower_and_leaves_beta_out(make_sweep: Make
             "No best cell is chosen: that takes validation images in every cell (--validation-images).",
         ),
         (
+            {"epochs-1": [0.5, 0.6], "epochs-2": [(0.6, 0.9), (0.5, 0.9)]},
+            GRID,
+            "No best cell is chosen: epochs=1, epochs=2 tie on the validation images.",
+        ),
+        (
             {"epochs-1": [0.5, 0.5], "epochs-2": [0.9]},
             GRID,
             "No best cell is chosen before all runs have ended.",
@@ -119,7 +124,7 @@ def test_the_loss_of_a_gan_chooses_nothing(make_sweep: MakeSweep) -> None:
     assert results.best is None
     assert results.splits_sentence() == (
         "Reported: train/generator_loss (training images, last epoch). "
-        "A GAN's loss does not say how well it draws: no cell is chosen by it."
+        "A GAN's loss does not say how well it draws: no cell is chosen by it; `etude measure SWEEP` says."
     )
 
 
@@ -134,6 +139,23 @@ def test_survivors_of_a_cell_with_failed_runs_do_not_make_it_the_best(make_sweep
     )
     assert "Failed: epochs=2 seed 1: the loss is no longer finite." in sentences(results)
     assert table_rows(results)[1][1] == ["epochs=2", "1", "0.9000", "-", "-", "0.9000"]
+
+
+@pytest.mark.parametrize("name", ["recipe.json", "state.json", "metrics.jsonl"])
+def test_a_damaged_run_is_reported_and_the_others_count(make_sweep: MakeSweep, name: str) -> None:
+    sweep = make_sweep(GRID, {"epochs-1": [0.5, 0.6], "epochs-2": [0.9, 0.8]})
+    damaged = sweep.path / "epochs-2-seed-1"
+    (damaged / name).write_text("{not json}\n")
+    results = collect(sweep)
+    assert [cell.values for cell in results.cells] == [{0: 0.5, 1: 0.6}, {0: 0.9}]
+    assert list(results.failures) == ["epochs=2 seed 1"]
+    assert results.failures["epochs=2 seed 1"].startswith(f"damaged run {damaged}: ")
+    assert name in results.failures["epochs=2 seed 1"]
+    assert results.best
+    assert results.best.cell.name == "epochs-1"  # the only one that is whole
+    write_files(results)
+    rows = (sweep.path / "results.csv").read_text().splitlines()
+    assert [line.split(",")[3] for line in rows] == ["state", "finished", "finished", "finished", "failed"]
 
 
 def test_runs_to_come_are_counted(make_sweep: MakeSweep) -> None:

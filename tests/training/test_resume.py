@@ -18,7 +18,7 @@ SHORT = {
     "gan": {"epochs": 3, "report_every": 7},
     "dcgan": {"epochs": 2, "report_every": 3, "train_images": 400},
     "wgan-gp": {"epochs": 2, "report_every": 1, "batch_size": 64},
-    "vae": {"epochs": 2, "report_every": 20},
+    "vae": {"epochs": 2, "report_every": 20, "binarize": "dynamic"},
     "cvae": {"epochs": 2, "report_every": 20, "validation_images": 100},
 }
 

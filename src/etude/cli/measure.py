@@ -1,44 +1,58 @@
 """`etude measure`."""
 
+from __future__ import annotations
+
 import json as json_format
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from etude.errors import UsageError
+
+if TYPE_CHECKING:
+    from etude.measure import Settings
+    from etude.sweeps import Sweep
+
 
 def measure(
-    run: tyro.conf.Positional[str],
+    run: tyro.conf.Positional[list[str]],
     *,
     metrics: str | None = None,
+    split: Literal["test", "validation"] = "test",
     num_samples: int = 10_000,
     seed: int = 0,
     features: str = "auto",
     extrapolate: bool = False,
-    binarize: Literal["none", "static", "dynamic", "threshold"] = "none",
+    binarize: Literal["none", "static", "dynamic", "threshold"] | None = None,
     num_importance: int = 1000,
     num_likelihood_images: int = 500,
     checkpoint: str = "last",
+    out: Path | None = None,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Measure a run: FID, KID, likelihood, accuracy, with floors and intervals.
+    """Measure a run or sweeps: FID, KID, likelihood, accuracy, with floors and intervals.
 
+    Of a sweep every finished run is measured, and means over its seeds are shown; several sweeps share one table.
     Results are kept in the run's folder and read from there when nothing has changed.
 
     Args:
-        run: The run's name or folder.
+        run: Name or folder of a run, or of one sweep or several.
         metrics: Names separated by commas, such as fid,kid; all that fit the run when not given.
-        num_samples: Images on each side of a comparison; at most the test images there are.
+        split: The images that are measured: test, to report, or validation, to choose by.
+        num_samples: Images on each side of a comparison; at most those of the split.
         seed: Determines the generated images and every other draw.
         features: How images are compared: auto (a classifier trained once on the same data), inception, or
             FILE.py:Name, a torch module that gives (images, features).
         extrapolate: Add fid_infinity, the FID extrapolated to infinitely many images.
-        binarize: How the pixels that a VAE is scored on become 0 or 1; only then nats are a likelihood.
+        binarize: How the pixels that a VAE is scored on become 0 or 1, only then nats are a likelihood; as in training
+            when not given.
         num_importance: Latents drawn per image for nll_nats.
-        num_likelihood_images: Test images for nll_nats, at most.
+        num_likelihood_images: Images for nll_nats, at most.
         checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.
+        out: For sweeps: FILE.md, the table in Markdown, or FILE.csv, a row a run.
         runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
         json: Print one JSON object on stdout.
@@ -46,9 +60,12 @@ def measure(
     from etude.measure import Settings
     from etude.measure import measure as measure_run
     from etude.runs import load
+    from etude.sweeps import load as load_sweep
+    from etude.sweeps.folder import find
 
     settings = Settings(
         metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()) if metrics else (),
+        split=split,
         num_samples=num_samples,
         seed=seed,
         features=features,
@@ -58,12 +75,62 @@ def measure(
         num_likelihood_images=num_likelihood_images,
     )
     which = int(checkpoint) if checkpoint.isdecimal() else checkpoint
-    opened = load(run, runs_dir=runs_dir, checkpoint=which)
+    if not run:
+        raise UsageError("name a run or a sweep to measure: `etude runs` lists them.")
+    if len(run) > 1 or find(run[0], runs_dir=runs_dir):
+        sweeps = [load_sweep(each, runs_dir=runs_dir) for each in run]
+        _measure_sweeps(sweeps, settings, checkpoint=which, data_dir=data_dir, out=out, json=json)
+        return
+    if out:
+        raise UsageError(f"--out {out} is for sweeps, and {run[0]} is a run: leave it out, or take --json.")
+    opened = load(run[0], runs_dir=runs_dir, checkpoint=which)
     results = measure_run(opened, settings, data_dir=data_dir)
     if json:
         print(json_format.dumps(results, ensure_ascii=False))
     else:
         _print_table(results)
+
+
+def _measure_sweeps(
+    sweeps: list[Sweep],
+    settings: Settings,
+    *,
+    checkpoint: int | str,
+    data_dir: Path | None,
+    out: Path | None,
+    json: bool,
+) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from etude.files import write_atomically
+    from etude.sweeps.measured import measure_sweep, sentences, table_rows, to_csv, to_markdown
+
+    writers = {".md": to_markdown, ".csv": to_csv}
+    if out and out.suffix not in writers:
+        raise UsageError(f"--out {out} (allowed: FILE.md, a table, or FILE.csv, a row a run).")
+    measured = [measure_sweep(sweep, settings, checkpoint=checkpoint, data_dir=data_dir) for sweep in sweeps]
+    if out:
+        write_atomically(out, writers[out.suffix](measured))
+    if json:
+        print(json_format.dumps({"split": "test", "sweeps": [each.to_dict() for each in measured]}, ensure_ascii=False))
+        return
+    headings, rows = table_rows(measured)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        table.add_column(heading.replace(" mean", "\nmean"), justify="left" if index < 2 else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200  # a file or a pipe has no width: cut nothing
+    console.print(table)
+    console.print()
+    for sentence in sentences(measured):
+        console.print(sentence, markup=False, soft_wrap=True)
+    if out:
+        print(f"File: {out}")
 
 
 def _print_table(results: dict[str, Any]) -> None:

@@ -141,19 +141,29 @@ def report(results: Results, *, json: bool) -> None:
         console.print(sentence, markup=False, soft_wrap=True)
 
 
-def compare(a: Where, b: Where, *, runs_dir: Path | None = None, json: bool = False) -> None:
+def compare(
+    a: Where,
+    b: Where,
+    *,
+    metric: str | None = None,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+    json: bool = False,
+) -> None:
     """Say whether B differs from A, over runs paired by seed.
 
     Args:
         a: The baseline: a sweep of one cell, SWEEP:CELL as in lenet-mnist-sweep-1:batch_size=4,epochs=5, or runs with
             commas between them.
         b: The candidate, likewise, with the same seeds.
+        metric: A metric of `etude measure`, such as fid; what training recorded (accuracy, bound) when not given.
         runs_dir: Where runs and sweeps are kept.
+        data_dir: Where data is looked for first.
         json: Print one JSON object on stdout.
     """
     from etude import sweeps
 
-    comparison = sweeps.compare(a, b, runs_dir=runs_dir)
+    comparison = sweeps.compare(a, b, metric=metric, runs_dir=runs_dir, data_dir=data_dir)
     if json:
         print(json_format.dumps(comparison.to_dict()))
         return

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from etude.errors import UsageError, unknown
 from etude.measure import classification, image_sets, latent_space, likelihood
@@ -10,6 +10,8 @@ from etude.measure.settings import Settings
 from etude.measure.subject import Subject
 from etude.recipes import Adversarial, Classifier, Variational
 from etude.runs import Run
+
+Better = Literal["higher", "lower"] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +25,8 @@ class Metric:
     networks: tuple[str, ...]
     depends_on: tuple[str, ...] = ("num_samples", "seed")
     """Fields of `Settings` that change its result."""
+    better: Better = "higher"
+    """Which way is better; None where neither is."""
     on_request: bool = False
     """Whether it is computed only when asked for."""
 
@@ -33,29 +37,34 @@ _PIXELS = ("num_samples", "seed", "binarize")
 _BOUND = (*_PIXELS, "num_importance", "num_likelihood_images")
 
 METRICS = (
-    Metric(name="fid", about="Fréchet distance", compute=image_sets.fid, **_SETS),
+    Metric(name="fid", about="Fréchet distance", compute=image_sets.fid, better="lower", **_SETS),
     Metric(
-        name="fid_infinity", about="extrapolated to ∞ images", compute=image_sets.fid_infinity, on_request=True, **_SETS
+        name="fid_infinity", about="extrapolated to ∞ images", compute=image_sets.fid_infinity,
+        better="lower", on_request=True, **_SETS
     ),
-    Metric(name="kid", about="kernel distance", compute=image_sets.kid, **_SETS),
+    Metric(name="kid", about="kernel distance", compute=image_sets.kid, better="lower", **_SETS),
     Metric(name="precision", about="generated that look real", compute=image_sets.precision, **_SETS),
     Metric(name="recall", about="real that could be generated", compute=image_sets.recall, **_SETS),
     Metric(name="density", about="how near to many real ones", compute=image_sets.density, **_SETS),
     Metric(name="coverage", about="real with a generated nearby", compute=image_sets.coverage, **_SETS),
-    Metric(name="authenticity", about="no copy of a training image", compute=image_sets.share_of_own, **_SETS),
+    Metric(
+        name="authenticity", about="no copy of a training image", compute=image_sets.share_of_own, better=None, **_SETS
+    ),
     Metric(name="classifier_score", about="clear and varied classes", compute=image_sets.score_of_classifier, **_SETS),
     Metric(
-        name="nll_nats", about="−log p(image), upper bound", compute=likelihood.nll_nats, networks=_VAES,
-        depends_on=_BOUND,
+        name="nll_nats", about="−log p(image), upper bound", compute=likelihood.nll_nats,
+        better="lower", networks=_VAES, depends_on=_BOUND,
     ),
     Metric(
-        name="negative_elbo_nats", about="reconstruction + KL", compute=likelihood.negative_elbo_nats, networks=_VAES,
-        depends_on=_PIXELS,
+        name="negative_elbo_nats", about="reconstruction + KL", compute=likelihood.negative_elbo_nats,
+        better="lower", networks=_VAES, depends_on=_PIXELS,
     ),
-    Metric(name="active_latents", about="latents in use", compute=latent_space.active_latents, networks=_VAES),
+    Metric(
+        name="active_latents", about="latents in use", compute=latent_space.active_latents, better=None, networks=_VAES
+    ),
     Metric(
         name="aggregate_posterior", about="farthest latent from prior", compute=latent_space.aggregate_posterior,
-        networks=_VAES,
+        better="lower", networks=_VAES,
     ),
     Metric(
         name="linear_probe", about="accuracy, linear on latents", compute=latent_space.linear_accuracy, networks=_VAES
@@ -77,11 +86,18 @@ METRICS = (
         name="class_accuracy", about="share right, worst class", compute=classification.accuracy_of_classes,
         networks=_CLASSIFIERS,
     ),
-    Metric(name="nll_nats", about="−log p(label)", compute=classification.nll_nats, networks=_CLASSIFIERS),
-    Metric(name="brier", about="squared error of p", compute=classification.brier, networks=_CLASSIFIERS),
-    Metric(name="ece", about="calibration error", compute=classification.calibration_error, networks=_CLASSIFIERS),
     Metric(
-        name="temperature", about="best on validation images", compute=classification.temperature,
+        name="nll_nats", about="−log p(label)", compute=classification.nll_nats, better="lower", networks=_CLASSIFIERS
+    ),
+    Metric(
+        name="brier", about="squared error of p", compute=classification.brier, better="lower", networks=_CLASSIFIERS
+    ),
+    Metric(
+        name="ece", about="calibration error", compute=classification.calibration_error,
+        better="lower", networks=_CLASSIFIERS
+    ),
+    Metric(
+        name="temperature", about="best on validation images", compute=classification.temperature, better=None,
         networks=_CLASSIFIERS,
     ),
 )  # fmt: skip

@@ -19,20 +19,20 @@ from etude.metrics import (
 
 
 def accuracy(subject: Subject) -> dict[str, Any]:
-    """Share of test images classified rightly."""
-    return share_of(top_k_accuracy(subject.logits, subject.test.labels, k=1), subject.num_samples)
+    """Share of images classified rightly."""
+    return share_of(top_k_accuracy(subject.logits, subject.measured.labels, k=1), subject.num_samples)
 
 
 def accuracy_of_top_k(subject: Subject) -> dict[str, Any]:
-    """Share of test images whose class is among the best few; three, or fewer where there are few classes."""
+    """Share of images whose class is among the best few; three, or fewer where there are few classes."""
     k = max(1, min(3, subject.num_classes - 1))
-    share = top_k_accuracy(subject.logits, subject.test.labels, k=k)
+    share = top_k_accuracy(subject.logits, subject.measured.labels, k=k)
     return {**share_of(share, subject.num_samples), "k": k}
 
 
 def accuracy_of_classes(subject: Subject) -> dict[str, Any]:
     """Accuracy of each class; the value is that of the worst."""
-    confusion = confusion_matrix(subject.logits, subject.test.labels)
+    confusion = confusion_matrix(subject.logits, subject.measured.labels)
     shares, totals = class_accuracy(confusion), confusion.sum(axis=1)
     classes = {
         name: share_of(float(share), int(total)) if total else None
@@ -49,18 +49,18 @@ def accuracy_of_classes(subject: Subject) -> dict[str, Any]:
 
 def nll_nats(subject: Subject) -> dict[str, Any]:
     """Mean of -log p(label)."""
-    logits, labels = subject.logits.double(), subject.test.labels
+    logits, labels = subject.logits.double(), subject.measured.labels
     return mean_of(-logits.log_softmax(dim=1).gather(1, labels[:, None]).squeeze(1))
 
 
 def brier(subject: Subject) -> dict[str, Any]:
     """Brier score."""
-    return {"value": brier_score(subject.logits, subject.test.labels), "num_samples": subject.num_samples}
+    return {"value": brier_score(subject.logits, subject.measured.labels), "num_samples": subject.num_samples}
 
 
 def calibration_error(subject: Subject) -> dict[str, Any]:
     """Expected calibration error, with the reliability diagram's numbers."""
-    result = reliability(subject.logits, subject.test.labels)
+    result = reliability(subject.logits, subject.measured.labels)
     return {
         "value": result.expected_calibration_error,
         "num_samples": subject.num_samples,
@@ -73,6 +73,8 @@ def calibration_error(subject: Subject) -> dict[str, Any]:
 
 def temperature(subject: Subject) -> dict[str, Any]:
     """The temperature that fits the validation images best, and what it does to the test images."""
+    if subject.settings.split == "validation":
+        raise UsageError("temperature is fitted on validation images: leave it or --split validation out.")
     validation = subject.splits.validation
     if not len(validation):
         raise UsageError(
@@ -85,6 +87,6 @@ def temperature(subject: Subject) -> dict[str, Any]:
         "value": value,
         "num_samples": len(validation),
         "fitted_on": "validation",
-        "test_nll_nats": negative_log_likelihood(cooled, subject.test.labels),
-        "test_ece": reliability(cooled, subject.test.labels).expected_calibration_error,
+        "test_nll_nats": negative_log_likelihood(cooled, subject.measured.labels),
+        "test_ece": reliability(cooled, subject.measured.labels).expected_calibration_error,
     }

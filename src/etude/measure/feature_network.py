@@ -37,6 +37,8 @@ class FeatureNetwork:
 
     name: str
     module: nn.Module
+    choice: str
+    """What `--features` was given, for errors."""
     test_accuracy: float | None = None
 
     def of(self, images: Tensor, *, what: str) -> Features:
@@ -51,25 +53,24 @@ class FeatureNetwork:
                 features, scores = self._forward(pixels)
                 values.append(features)
                 logits += [] if scores is None else [scores]
-        return Features(
-            values=feature_matrix(f"{what} features", torch.cat(values)), logits=torch.cat(logits) if logits else None
-        )
+        title = f"{what} features" if self.choice == "auto" else f"{what} features of {self.choice}"
+        return Features(values=feature_matrix(title, torch.cat(values)), logits=torch.cat(logits) if logits else None)
 
     def _forward(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
         try:
             result = self.module(images)
         except Exception as error:
             raise UsageError(
-                f"--features {self.name} fails on images of shape {tuple(images.shape)}: {_reason(error)}."
+                f"--features {self.choice} fails on images of shape {tuple(images.shape)}: {_reason(error)}."
             ) from error
         features, logits = result if isinstance(self.module, _Penultimate | _Inception) else (result, None)
         if not isinstance(features, Tensor):
             raise UsageError(
-                f"--features {self.name} gives a {type(features).__name__}; allowed: a tensor (images, features)."
+                f"--features {self.choice} gives a {type(features).__name__}; allowed: a tensor (images, features)."
             )
         if features.ndim != 2 or len(features) != len(images):
             raise UsageError(
-                f"--features {self.name} gives shape {tuple(features.shape)} for {len(images)} images; "
+                f"--features {self.choice} gives shape {tuple(features.shape)} for {len(images)} images; "
                 f"allowed: ({len(images)}, features), one row an image: flatten or pool the rest."
             )
         return features, logits
@@ -109,6 +110,7 @@ def _auto(recipe: Recipe, dataset: Dataset, data_dir: Path | None, say: Callable
         run = reference_classifier.reference_run(own, name, data_dir=data_dir, say=say)
         return FeatureNetwork(
             name=name,
+            choice="auto",
             module=_Penultimate(reference_classifier.network_of(run)),
             test_accuracy=run.metrics().last()["test/accuracy"],
         )
@@ -149,7 +151,7 @@ def _load_inception() -> FeatureNetwork:
     except ImportError as error:
         raise DataError(
             f"--features inception needs the package torch-fidelity ({_reason(error)}): "
-            "`pip install torch-fidelity`, or leave --features out."
+            "`pip install torch-fidelity torchvision`, or leave --features out."
         ) from error
     if not weights.is_file():
         raise DataError(
@@ -159,7 +161,7 @@ def _load_inception() -> FeatureNetwork:
     extractor = FeatureExtractorInceptionV3(
         "inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(weights)
     )
-    return FeatureNetwork(name="inception", module=_Inception(extractor))
+    return FeatureNetwork(name="inception", choice="inception", module=_Inception(extractor))
 
 
 def _load_file(path: Path, name: str) -> FeatureNetwork:
@@ -186,7 +188,7 @@ def _load_file(path: Path, name: str) -> FeatureNetwork:
     for key, tensor in module.state_dict().items():
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return FeatureNetwork(name=f"{path.name}:{name}-{digest.hexdigest()[:8]}", module=module)
+    return FeatureNetwork(name=f"{path.name}:{name}-{digest.hexdigest()[:8]}", choice=shown, module=module)
 
 
 def _reason(error: BaseException) -> str:

@@ -16,7 +16,7 @@ LABEL_NOTE = "the encoder of a cvae is given the label: a probe shows what its l
 
 def active_latents(subject: Subject) -> dict[str, Any]:
     """How many latents carry information."""
-    active = find_active(subject.test_encodings[0])
+    active = find_active(subject.encodings[0])
     return {
         "value": int(active.sum()),
         "num_latents": len(active),
@@ -27,7 +27,7 @@ def active_latents(subject: Subject) -> dict[str, Any]:
 
 def aggregate_posterior(subject: Subject) -> dict[str, Any]:
     """The latents of all images together against the prior: the largest Kolmogorov-Smirnov distance of a latent."""
-    result = compare_with_prior(*subject.test_encodings, seed=subject.seed("aggregate"))
+    result = compare_with_prior(*subject.encodings, seed=subject.seed("aggregate"))
     return {
         "value": float(result.distance.max()),
         "distance": result.distance.tolist(),
@@ -51,9 +51,9 @@ def neighbours_accuracy(subject: Subject) -> dict[str, Any]:
 
 def _probe(subject: Subject, probe: Callable[..., np.ndarray]) -> dict[str, Any]:
     train_labels = subject.train_sample.labels
-    scores = probe(subject.train_encodings[0], train_labels, subject.test_encodings[0], num_classes=subject.num_classes)
+    scores = probe(subject.train_encodings[0], train_labels, subject.encodings[0], num_classes=subject.num_classes)
     return {
-        **share_of(accuracy(scores, subject.test.labels), subject.num_samples),
+        **share_of(accuracy(scores, subject.measured.labels), subject.num_samples),
         "num_train": len(train_labels),
         "note": LABEL_NOTE if subject.conditional else None,
     }

@@ -25,7 +25,7 @@ def nll_nats(subject: Subject) -> dict[str, Any]:
     """-log p(image), an upper bound of it by importance weighting (Burda et al. 2016)."""
     num_images = subject.num_likelihood_images
     bound = importance_weighted_bound(
-        subject.vae, subject.scored_pixels[:num_images], subject.labels_for(subject.test.labels[:num_images]),
+        subject.vae, subject.scored_pixels[:num_images], subject.labels_for(subject.measured.labels[:num_images]),
         num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
         reconstruction=subject.reconstruction,
     )  # fmt: skip
@@ -50,12 +50,12 @@ def bayes_accuracy(subject: Subject) -> dict[str, Any]:
         subject.vae, subject.scored_pixels[:num_images], num_classes=subject.num_classes,
         num_samples=num_importance, seed=subject.seed("bayes"), reconstruction=subject.reconstruction,
     )  # fmt: skip
-    labels = subject.test.labels[:num_images]
+    labels = subject.measured.labels[:num_images]
     share = accuracy(class_log_posterior(likelihoods), labels)
     return {
         **share_of(share, num_images),
         "num_importance": num_importance,
-        "binarize": subject.settings.binarize,
+        "binarize": subject.binarize,
         "note": subject.likelihood_note,
     }
 
@@ -78,7 +78,7 @@ def _in_nats(subject: Subject, nats: Tensor) -> dict[str, Any]:
         **mean,
         "floor": _pixel_entropy(subject.scored_pixels[: len(nats)]) if _is_grey(subject) else None,
         "bits_per_dimension": bits_per_dimension(mean["value"], math.prod(subject.run.image_shape)),
-        "binarize": subject.settings.binarize,
+        "binarize": subject.binarize,
         "is_likelihood": subject.likelihood_note is None,
         "note": subject.likelihood_note,
     }

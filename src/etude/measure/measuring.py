@@ -33,9 +33,9 @@ def measure(
 
     A metric is a dictionary with its `value`, and what belongs to it: `floor`, `interval`, `num_samples`, `features`.
     Under "about" stands what was measured; under "notes" what the reader must know, such as metrics that were left
-    out and why. A metric asked for by name that cannot be computed is a `UsageError`. Images are those of the test
-    split, which only reports; the validation split chooses: the run's best checkpoint, the temperature. `say` is told
-    what takes long.
+    out and why. A metric asked for by name that cannot be computed is a `UsageError`. The test split only reports; the
+    validation split chooses: the run's best checkpoint, the temperature, a cell of a sweep. `say` is told what takes
+    long.
     """
     settings = settings or Settings()
     metrics = chosen(run, settings)
@@ -46,7 +46,7 @@ def measure(
         feature_source(settings.features, run.recipe, dataset, data_dir=data_dir, say=say) if with_features else None
     )
     subject = Subject(run, dataset, settings, source)
-    content = {"version": VERSION, "weights": _checksum(weights), "data": dataset.digest()}
+    content = {"version": VERSION, "weights": _checksum(weights), "data": dataset.digest(), "split": settings.split}
 
     results: dict[str, Any] = {}
     notes: list[str] = []
@@ -69,7 +69,7 @@ def measure(
         "checkpoint": run.which_checkpoint,
         "step": int(weights.parent.name.removeprefix("step-")),
         "data": dataset.name,
-        "split": "test",
+        "split": settings.split,
         "num_samples": subject.num_samples,
         "seed": settings.seed,
     }
@@ -96,11 +96,11 @@ def _kept_or_computed(metric: Metric, subject: Subject, content: dict[str, Any])
 
 
 def _setting(subject: Subject, name: str) -> object:
-    """A setting as the result depends on it: numbers as they were capped, features by the network's checksum."""
+    """A setting as the result depends on it: capped, as the run was trained, features by the network's checksum."""
     if name == "features":
         assert subject.source
         return subject.source.name
-    if name in ("num_samples", "num_likelihood_images"):
+    if name in ("num_samples", "num_likelihood_images", "binarize"):
         return getattr(subject, name)
     return getattr(subject.settings, name)
 

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from etude.data import Dataset, Split
+from etude.errors import UsageError
 from etude.losses import bernoulli_from_logits, gaussian
 from etude.measure.feature_network import FeatureNetwork, Features, FeatureSource
-from etude.measure.settings import Settings
+from etude.measure.settings import Binarize, Settings
 from etude.metrics import ElboTerms, binarize, elbo_terms, grey_note, prdc, real_floor
 from etude.metrics.arguments import evaluating
 from etude.metrics.prdc import DensityCoverage, PrecisionRecall
@@ -31,7 +32,7 @@ Neighbours = tuple[PrecisionRecall, DensityCoverage]
 
 @final
 class Subject:
-    """A run with its data and the settings of a measurement. Real images come from the test split."""
+    """A run with its data and the settings of a measurement. Real images come from the split that is measured."""
 
     def __init__(self, run: Run, dataset: Dataset, settings: Settings, source: FeatureSource | None) -> None:
         self.run, self.dataset, self.settings, self.source = run, dataset, settings, source
@@ -40,14 +41,14 @@ class Subject:
 
     @property
     def num_samples(self) -> int:
-        """Images on each side: as asked for, at most the test images, and twice as many must be real for the floor."""
+        """Images on each side: as asked for, at most the split's, and twice as many must be real for the floor."""
         dataset = self.dataset
-        available = min(len(dataset.test), (len(dataset.train) + len(dataset.test)) // 2)
+        available = min(len(self.split), (len(dataset.train) + len(dataset.test)) // 2)
         return min(self.settings.num_samples, available)
 
     @property
     def num_likelihood_images(self) -> int:
-        """Test images for the importance-weighted bound."""
+        """Images for the importance-weighted bound."""
         return min(self.settings.num_likelihood_images, self.num_samples)
 
     @property
@@ -59,22 +60,33 @@ class Subject:
         return stream_seed(self.settings.seed, f"measure/{purpose}")
 
     @cached_property
-    def test_rows(self) -> Tensor:
-        """Which test images are measured, in the order of the split when all are, (num_samples,)."""
-        if self.num_samples == len(self.dataset.test):
+    def split(self) -> Split:
+        """All images that may be measured: the test split reports, the run's validation images choose."""
+        if self.settings.split == "test":
+            return self.dataset.test
+        if not len(self.splits.validation):
+            raise UsageError(
+                f"run {self.run.name} held no images out: train with --validation-images, or leave --split out."
+            )
+        return self.splits.validation
+
+    @cached_property
+    def rows(self) -> Tensor:
+        """Which images of the split are measured, in its order when all are, (num_samples,)."""
+        if self.num_samples == len(self.split):
             return torch.arange(self.num_samples)
-        order = torch.randperm(len(self.dataset.test), generator=stream(self.settings.seed, "measure/test"))
+        order = torch.randperm(len(self.split), generator=stream(self.settings.seed, "measure/test"))
         return order[: self.num_samples]
 
-    @property
-    def test(self) -> Split:
-        """The test images that are measured."""
-        return _take(self.dataset.test, self.test_rows)
+    @cached_property
+    def measured(self) -> Split:
+        """The images that are measured."""
+        return _take(self.split, self.rows)
 
     @cached_property
     def train_sample(self) -> Split:
-        """Training images to fit a probe on, as many as are measured at most."""
-        train = self.dataset.train
+        """Images that the run was trained on to fit a probe on, as many as are measured at most."""
+        train = self.splits.train
         order = torch.randperm(len(train), generator=stream(self.settings.seed, "measure/train"))
         return _take(train, order[: self.num_samples])
 
@@ -92,8 +104,8 @@ class Subject:
 
     @cached_property
     def real(self) -> Features:
-        """Features of the test images."""
-        return self.feature_network.of(self.test.images, what="real")
+        """Features of the real images that are measured."""
+        return self.feature_network.of(self.measured.images, what="real")
 
     @cached_property
     def generated(self) -> Features:
@@ -140,6 +152,11 @@ class Subject:
         return recipe
 
     @property
+    def binarize(self) -> Binarize:
+        """How the scored pixels become 0 or 1: as asked for, else as in training."""
+        return self.settings.binarize or self.variational.binarize
+
+    @property
     def conditional(self) -> bool:
         return self.variational.network == "cvae"
 
@@ -151,13 +168,13 @@ class Subject:
 
     @cached_property
     def scored_pixels(self) -> Tensor:
-        """The test images in [0, 1], binarised if asked for, (num_samples, C, H, W)."""
-        method = self.settings.binarize
+        """The measured images in [0, 1], binarised if asked for, (num_samples, C, H, W)."""
+        method = self.binarize
         if method == "none":
-            return self.test.images.float() / 255
+            return self.measured.images.float() / 255
         # The whole split, for the static draw goes by position.
-        split = binarize(self.dataset.test.images.float() / 255, method, seed=self.seed("binarize"))
-        return split[self.test_rows]
+        split = binarize(self.split.images.float() / 255, method, seed=self.seed("binarize"))
+        return split[self.rows]
 
     def labels_for(self, labels: Tensor) -> Tensor | None:
         """The labels to give to the network, where it takes any."""
@@ -174,26 +191,29 @@ class Subject:
     def elbo(self) -> ElboTerms:
         """The two terms of the bound on the scored pixels."""
         return elbo_terms(
-            self.vae, self.scored_pixels, self.labels_for(self.test.labels),
+            self.vae, self.scored_pixels, self.labels_for(self.measured.labels),
             seed=self.seed("elbo"), reconstruction=self.reconstruction,
         )  # fmt: skip
 
     @cached_property
-    def test_encodings(self) -> tuple[np.ndarray, np.ndarray]:
-        """Means and log-variances of the test images' latents, (num_samples, latent_dim) each."""
-        return self.encodings(self.test)
+    def encodings(self) -> tuple[np.ndarray, np.ndarray]:
+        """Means and log-variances of the measured images' latents, (num_samples, latent_dim) each."""
+        return self._encode(self.measured)
 
     @cached_property
     def train_encodings(self) -> tuple[np.ndarray, np.ndarray]:
-        return self.encodings(self.train_sample)
+        return self._encode(self.train_sample)
 
-    def encodings(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+    def _encode(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
         labels = self.labels_for(split.labels)
+        generator = stream(self.settings.seed, "measure/encode")
         parts = []
         with evaluating(self.vae):
             for start in range(0, len(split), IMAGES_AT_ONCE):
                 rows = slice(start, start + IMAGES_AT_ONCE)
                 pixels = split.images[rows].float() / 255
+                if self.variational.binarize == "dynamic":  # what the encoder knows from training
+                    pixels = binarize(pixels, "dynamic", seed=generator)
                 parts.append(self.vae.encode(pixels, None if labels is None else labels[rows]))
         means, logvars = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
         return means, logvars
@@ -202,8 +222,8 @@ class Subject:
 
     @cached_property
     def logits(self) -> Tensor:
-        """The classifier's scores of the test images, (num_samples, num_classes)."""
-        return self.run.logits(self.test.images)
+        """The classifier's scores of the measured images, (num_samples, num_classes)."""
+        return self.run.logits(self.measured.images)
 
 
 def _take(split: Split, rows: Tensor) -> Split:

@@ -3,6 +3,7 @@
 from etude.sweeps.comparison import Comparison, compare
 from etude.sweeps.folder import Sweep, load
 from etude.sweeps.grid import Cell, make_cells, parse_grid
+from etude.sweeps.measured import MeasuredSweep, measure_sweep
 from etude.sweeps.results import CellResult, Results, collect
 from etude.sweeps.start import resume, sweep
 
@@ -10,12 +11,14 @@ __all__ = [
     "Cell",
     "CellResult",
     "Comparison",
+    "MeasuredSweep",
     "Results",
     "Sweep",
     "collect",
     "compare",
     "load",
     "make_cells",
+    "measure_sweep",
     "parse_grid",
     "resume",
     "sweep",

@@ -1,13 +1,14 @@
 """Whether one cell beats another: their runs paired by seed."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from etude.errors import UsageError
+from etude.measure import Settings, measure
 from etude.metrics import compare_paired
 from etude.metrics.comparison import PairedComparison
 from etude.runs import Run
@@ -15,7 +16,10 @@ from etude.runs import load as load_run
 from etude.sweeps.folder import Sweep, find
 from etude.sweeps.folder import load as load_sweep
 from etude.sweeps.grid import Cell, Value
-from etude.sweeps.results import Measure, measure_of, subject_of
+from etude.sweeps.measures import Measure, measure_of, measured, subject_of
+
+Choose = Callable[[Run], Measure]
+"""The number that stands for a run in a comparison."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,21 +65,34 @@ class Comparison:
 
     def __str__(self) -> str:
         measure, seeds = self.baseline.measure, ", ".join(map(str, sorted(self.baseline.values)))
-        direction = measure.note or ("Higher is better." if measure.higher_is_better else "Lower is better.")
+        direction = measure.note or f"{'Higher' if measure.better == 'higher' else 'Lower'} is better."
         where = f"Paired by seed ({seeds}). Compared: {self.metric}, of the {measure.split} split. {direction}"
         return "\n".join([self.paired.sentence, self.baseline.line("A"), self.candidate.line("B"), where])
 
 
-def compare(baseline: str | Sweep, candidate: str | Sweep, *, runs_dir: Path | None = None) -> Comparison:
+def compare(
+    baseline: str | Sweep,
+    candidate: str | Sweep,
+    *,
+    metric: str | None = None,
+    settings: Settings | None = None,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+) -> Comparison:
     """Compare two sides, B less A, by `etude.metrics.compare_paired`.
 
-    A side is a sweep of one cell, SWEEP:CELL, or runs divided by commas. `UsageError` where the seeds do not match, or
-    the sides are not of one family and data set.
+    A side is a sweep of one cell, SWEEP:CELL, or runs divided by commas. Compared is what training recorded, or a
+    `metric` of `etude measure`, measured with `settings` where it has not been yet. `UsageError` where the seeds do not
+    match, or the sides are not of one family and data set.
     """
-    first, second = _side(baseline, runs_dir), _side(candidate, runs_dir)
-    if first.measure is not second.measure:
+
+    def choose(run: Run) -> Measure:
+        return _measured(metric, run, settings or Settings(), data_dir) if metric else measure_of(run.recipe)
+
+    first, second = (_side(side, runs_dir, choose) for side in (baseline, candidate))
+    if first.measure != second.measure:
         raise UsageError(
-            f"{first.name} reports {first.measure.name}, {second.name} {second.measure.name}: "
+            f"{first.name} reports {_described(first.measure)}, {second.name} {_described(second.measure)}: "
             "compare runs of one family."
         )
     if first.subject != second.subject:
@@ -89,28 +106,28 @@ def compare(baseline: str | Sweep, candidate: str | Sweep, *, runs_dir: Path | N
             f"the seeds do not match: {first.name} has {_seeds(first)}, {second.name} has {_seeds(second)}; "
             "train the missing ones, or name runs of equal seeds, RUN,RUN,…"
         )
-    metric = f"{first.measure.split}/{first.measure.name}"
+    title = first.measure.title
     paired = compare_paired(
         np.array([first.values[seed] for seed in seeds]),
         np.array([second.values[seed] for seed in seeds]),
         names=_short_names(first, second),
-        quantity=metric,
+        quantity=title,
     )
-    return Comparison(baseline=first, candidate=second, metric=metric, paired=paired)
+    return Comparison(baseline=first, candidate=second, metric=title, paired=paired)
 
 
-def _side(side: str | Sweep, runs_dir: Path | None) -> Side:
+def _side(side: str | Sweep, runs_dir: Path | None, choose: Choose) -> Side:
     if isinstance(side, Sweep):
-        return _of_sweep(side, None)
+        return _of_sweep(side, None, choose)
     if find(side, runs_dir=runs_dir):
-        return _of_sweep(load_sweep(side, runs_dir=runs_dir), None)
+        return _of_sweep(load_sweep(side, runs_dir=runs_dir), None, choose)
     sweep, colon, cell = side.rpartition(":")
     if colon:
-        return _of_sweep(load_sweep(sweep, runs_dir=runs_dir), cell)
-    return _of_runs([load_run(word.strip(), runs_dir=runs_dir) for word in side.split(",")])
+        return _of_sweep(load_sweep(sweep, runs_dir=runs_dir), cell, choose)
+    return _of_runs([load_run(word.strip(), runs_dir=runs_dir) for word in side.split(",")], choose)
 
 
-def _of_sweep(sweep: Sweep, cell_name: str | None) -> Side:
+def _of_sweep(sweep: Sweep, cell_name: str | None, choose: Choose) -> Side:
     if cell_name is None and len(sweep.cells) > 1:
         names = ", ".join(f"{sweep.name}:{cell.name}" for cell in sweep.cells)
         raise UsageError(f"sweep {sweep.name} has {len(sweep.cells)} cells: compare one of {names}.")
@@ -122,44 +139,47 @@ def _of_sweep(sweep: Sweep, cell_name: str | None) -> Side:
             f"{name} has {len(unfinished)} unfinished of {len(members)} runs: "
             f"finish them with `etude resume {sweep.path}`."
         )
-    finished = [member for member in members if member.state.status == "finished"]
-    if not finished:
+    runs = [Run(member.path) for member in members if member.state.status == "finished"]
+    if not runs:
         raise UsageError(f"{name} has no finished run: `etude show {sweep.path}` says why they failed.")
-    measure = measure_of(cell.recipe)
-    return Side(
-        name=name,
-        values={member.seed: _value(Run(member.path), measure) for member in finished},
-        measure=measure,
-        subject=subject_of(cell.recipe),
-        sweep=sweep.path.resolve(),
-        cell=cell,
-    )
+    return replace(_of_runs(runs, choose), name=name, sweep=sweep.path.resolve(), cell=cell)
 
 
-def _of_runs(runs: list[Run]) -> Side:
-    measure, subject, values = measure_of(runs[0].recipe), subject_of(runs[0].recipe), dict[int, float]()
+def _of_runs(runs: list[Run], choose: Choose) -> Side:
+    measure = choose(runs[0])
+    subject, values = subject_of(runs[0].recipe, measure), dict[int, float]()
     for run in runs:
         if run.state.status != "finished":
             raise UsageError(f"run {run.path} is {run.state.status}: finish it with `etude resume {run.path}`.")
-        if measure_of(run.recipe) is not measure or subject_of(run.recipe) != subject:
+        if choose(run) != measure or subject_of(run.recipe, measure) != subject:
             raise UsageError(
                 f"runs {runs[0].name} ({runs[0].recipe.name} on {subject}) and {run.name} "
-                f"({run.recipe.name} on {subject_of(run.recipe)}) differ: "
+                f"({run.recipe.name} on {subject_of(run.recipe, measure)}) differ: "
                 "one side of a comparison is of one family and the same images."
             )
         if run.recipe.seed in values:
             raise UsageError(
                 f"two runs of {','.join(each.name for each in runs)} have seed {run.recipe.seed}: leave one out."
             )
-        values[run.recipe.seed] = _value(run, measure)
+        value = measure.read(run, measure.split)
+        if value is None:
+            raise UsageError(f"run {run.path} has no {measure.title}: train it again.")
+        values[run.recipe.seed] = value
     return Side(name=",".join(run.name for run in runs), values=values, measure=measure, subject=subject)
 
 
-def _value(run: Run, measure: Measure) -> float:
-    value = measure.of(run, measure.split)
-    if value is None:
-        raise UsageError(f"run {run.path} has no {measure.split}/{measure.name}: train it again.")
-    return value
+def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) -> Measure:
+    """A metric of `etude measure`, which computes it where it is not kept in the run yet."""
+
+    def read(run: Run, split: str) -> float | None:
+        assert split == "test"
+        return measure(run, replace(settings, metrics=(metric,)), data_dir=data_dir)[metric]["value"]
+
+    return measured(metric, run, settings, read)
+
+
+def _described(measure: Measure) -> str:
+    return f"{measure.name} ({measure.about})" if measure.about else measure.name
 
 
 def _short_names(first: Side, second: Side) -> tuple[str, str]:

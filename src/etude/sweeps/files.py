@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,10 +12,8 @@ from etude.drawing.bands import Band, BandPanel, band_curves
 from etude.drawing.style import render
 from etude.files import write_atomically
 from etude.metrics import summarize
-from etude.runs import Run
 from etude.runs.events import Table
 from etude.runs.lock import is_training
-from etude.sweeps.folder import Sweep
 
 if TYPE_CHECKING:
     from etude.sweeps.results import CellResult, Results
@@ -37,13 +35,17 @@ CURVES: dict[str, tuple[tuple[str, str, str], ...]] = {
 """What is drawn of a family epoch by epoch: metric, title, axis."""
 
 
+INTERVALS = (
+    "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are bootstrap BCa, "
+    "too narrow for few seeds."
+)
 FILES = ("results.csv", "results.md", "learning-curves.png", "learning-curves.svg")
 
 
 def write_files(results: "Results") -> None:
     """Write results.csv, results.md and, once a run has finished, the learning curves into the sweep's folder."""
     contents: dict[str, bytes | str] = {"results.csv": to_csv(results), "results.md": to_markdown(results)}
-    if figure := learning_curves(results.sweep):
+    if figure := learning_curves(results):
         contents |= {"learning-curves.png": render(figure, "png"), "learning-curves.svg": render(figure, "svg")}
     for name, content in contents.items():
         write_atomically(results.sweep.path / name, content)
@@ -51,18 +53,21 @@ def write_files(results: "Results") -> None:
 
 def to_csv(results: "Results") -> str:
     """A row a run: cell, the grid's fields, seed, state, epochs done, seconds, and the last value of every metric."""
-    rows = []
+    rows, tables = [], {result.cell.name: result.tables for result in results.cells}
     for member in results.sweep.members():
-        state = member.state
-        metrics = Run(member.path).metrics().last() if state.status == "finished" else {}
+        state, table = member.state, tables[member.cell.name].get(member.seed)
         place = {"cell": member.cell.name, **member.cell.changes, "seed": member.seed}
-        rows.append(
-            {**place, "state": state.status, "epochs_done": state.epoch, "seconds": round(state.seconds, 3), **metrics}
-        )
+        status = "failed" if member.label in results.failures else state.status
+        rest = {"state": status, "epochs_done": state.epoch, "seconds": round(state.seconds, 3)}
+        rows.append({**place, **rest, **(table.last() if table else {})})
+    return csv_of(rows)
+
+
+def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as CSV, with a column for every key that any of them has."""
     text = io.StringIO()
-    writer = csv.DictWriter(
-        text, fieldnames=list(dict.fromkeys(key for row in rows for key in row)), lineterminator="\n"
-    )
+    keys = dict.fromkeys(key for row in rows for key in row)
+    writer = csv.DictWriter(text, fieldnames=list(keys), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
@@ -73,27 +78,34 @@ def table_rows(results: "Results") -> tuple[list[str], list[list[str]]]:
     validated = any(result.selection for result in results.cells)
     headings = ["cell", "n", f"{results.metric}, mean", "sd", "95 % interval"]
     headings += [f"{results.selection_metric}, mean"] if validated else []
-    return headings, [_row(results, result, validated) for result in results.cells]
+    return headings, [row_of(results, result, validated=validated) for result in results.cells]
 
 
 def to_markdown(results: "Results") -> str:
     """The table of results with its sentences."""
     headings, rows = table_rows(results)
     sweep = results.sweep
-    lines = [f"# {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}", ""]
-    lines += [f"| {' | '.join(row)} |" for row in (headings, ["---", *["---:"] * (len(headings) - 1)], *rows)]
-    return "\n".join(lines) + "\n\n" + "\n\n".join(sentences(results)) + "\n"
+    title = f"# {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}"
+    return "\n\n".join([title, markdown_table(headings, rows), *sentences(results)]) + "\n"
+
+
+def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, num_texts: int = 1) -> str:
+    """A table in Markdown; the first `num_texts` columns are texts, the others numbers."""
+    rule = ["---"] * num_texts + ["---:"] * (len(headings) - num_texts)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
 
 
 def sentences(results: "Results") -> list[str]:
     """What stands below the table: splits, intervals, what failed and what is still to come."""
     found = [results.splits_sentence()]
     if any(result.summary and result.summary.interval for result in results.cells):
-        found.append(
-            "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are "
-            "bootstrap BCa, too narrow for few seeds."
-        )
-    found += [f"Failed: {label}: {message}" for label, message in results.failures.items()]
+        found.append(INTERVALS)
+    return found + what_is_missing(results)
+
+
+def what_is_missing(results: "Results") -> list[str]:
+    """What failed and what is still to come, in sentences."""
+    found = [f"Failed: {label}: {message}" for label, message in results.failures.items()]
     if results.unfinished:
         path = results.sweep.path
         how = "a process is training them" if is_training(path) else f"go on with `etude resume {path}`"
@@ -101,12 +113,10 @@ def sentences(results: "Results") -> list[str]:
     return found
 
 
-def learning_curves(sweep: Sweep) -> Figure | None:
+def learning_curves(results: "Results") -> Figure | None:
     """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
-    tables = {
-        cell.label: [Run(member.path).metrics() for member in sweep.members(cell) if member.state.status == "finished"]
-        for cell in sweep.cells
-    }
+    sweep = results.sweep
+    tables = {result.cell.label: list(result.tables.values()) for result in results.cells}
     panels = [panel for panel in _panels(sweep.recipe.family, tables) if panel.bands]
     if not panels:
         return None
@@ -139,7 +149,8 @@ def _band(name: str, tables: Sequence[Table], metric: str) -> Band | None:
     return Band(name=name, epochs=epochs, means=values.mean(axis=0), low=low, high=high)
 
 
-def _row(results: "Results", result: "CellResult", validated: bool) -> list[str]:
+def row_of(results: "Results", result: "CellResult", *, validated: bool) -> list[str]:
+    """One cell as texts: label with a star for the best, n, mean, deviation, interval, and the validation mean."""
     summary, star = result.summary, " *" if result is results.best else ""
     texts = [f"{result.cell.label}{star}", str(len(result.values))]
     if summary is None:
@@ -147,14 +158,19 @@ def _row(results: "Results", result: "CellResult", validated: bool) -> list[str]
     else:
         interval = summary.interval
         texts += [
-            _number(summary.mean),
-            "-" if summary.standard_deviation is None else f"{summary.standard_deviation:.2g}",
-            f"{_number(interval.low)} to {_number(interval.high)}" if interval else "-",
+            number(summary.mean),
+            "-" if summary.standard_deviation is None else _deviation(summary.standard_deviation),
+            f"{number(interval.low)} to {number(interval.high)}" if interval else "-",
         ]
     if validated:
-        texts.append("-" if result.selection_mean is None else _number(result.selection_mean))
+        texts.append("-" if result.selection_mean is None else number(result.selection_mean))
     return texts
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """A result as the tables show it."""
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.5g}"
+
+
+def _deviation(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:.0f}"

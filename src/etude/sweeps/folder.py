@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from etude import recipes
-from etude.errors import RunError, UsageError
+from etude.errors import EtudeError, RunError, UsageError
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, cannot_write, flush_folder, write_atomically
 from etude.recipes import Recipe
 from etude.runs import Run, State, default_runs_dir
@@ -44,8 +44,13 @@ class Member:
 
     @property
     def state(self) -> State:
-        """How far the run is; waiting before it has begun."""
-        return Run(self.path).state if (self.path / "recipe.json").is_file() else WAITING
+        """How far the run is; waiting before it has begun; failed when its folder is damaged."""
+        if not (self.path / "recipe.json").is_file():
+            return WAITING
+        try:
+            return Run(self.path).state
+        except EtudeError as error:
+            return State(status="failed", error=str(error))
 
     @property
     def label(self) -> str:
@@ -192,7 +197,9 @@ def _difference(there: dict[str, Any], asked: dict[str, Any]) -> str | None:
     """What a sweep on the disk has other than the one asked for, in words; None when it is the same plan."""
     if there["grid"] != asked["grid"]:
         return f"another grid ({_grid_text(there['grid'])}; asked for: {_grid_text(asked['grid'])})"
-    old, new = ({**each["recipe"], **each["recipe"]["optimizer"]} for each in (there, asked))
+    # Through a recipe and back: a sweep from before a field existed has its default.
+    known = (recipes.to_dict(recipes.from_dict(each["recipe"], source="sweep.json")) for each in (there, asked))
+    old, new = ({**each, **each["optimizer"]} for each in known)
     for field in sorted({*old, *new} - {"optimizer", "seed"}):
         if old.get(field) != new.get(field):
             return f"another {field} ({old.get(field)}; asked for: {new.get(field)})"

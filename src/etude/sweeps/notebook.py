@@ -21,7 +21,7 @@ def results_html(results: "Results") -> str:
         f"<table>{''.join(table)}</table>",
         *(f"<p>{escape(sentence)}</p>" for sentence in sentences(results)),
     ]
-    if figure := learning_curves(sweep):
+    if figure := learning_curves(results):
         picture = b64encode(render(figure, "png")).decode()
         parts.append(f'<img alt="learning curves" style="max-width: 100%" src="data:image/png;base64,{picture}">')
     return "".join(parts)

@@ -10,46 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from etude.errors import EtudeError
 from etude.metrics import summarize
 from etude.metrics.intervals import Summary
-from etude.recipes import Recipe, Variational
 from etude.runs import Run
+from etude.runs.events import Table
 from etude.sweeps.folder import Sweep
 from etude.sweeps.grid import Cell
+from etude.sweeps.measures import Measure, measure_of, subject_of
 from etude.sweeps.notebook import results_html
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measure:
-    """The number that stands for a run of a family."""
-
-    name: str
-    terms: tuple[str, ...]
-    """Metrics of the run whose sum it is, without the split."""
-    split: str = "test"
-    higher_is_better: bool = False
-    note: str = ""
-    """What a reader must know of it."""
-
-    def of(self, run: Run, split: str) -> float | None:
-        """Its last value on a split; None where the run has none."""
-        last = run.metrics().last()
-        values = [last.get(f"{split}/{term}") for term in self.terms]
-        found = [value for value in values if value is not None]
-        return sum(found) if len(found) == len(values) else None
-
-
-MEASURES = {
-    "classifier": Measure(name="accuracy", terms=("accuracy",), higher_is_better=True),
-    # The bound itself, not the loss: cells with another beta or free bits stay comparable.
-    "variational": Measure(name="negative_elbo_nats", terms=("reconstruction_nats", "kl_nats")),
-    "adversarial": Measure(
-        name="generator_loss",
-        terms=("generator_loss",),
-        split="train",
-        note="A GAN's loss does not say how well it draws: no cell is chosen by it.",
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +31,8 @@ class CellResult:
     summary: Summary | None
     selection: dict[int, float]
     """What the choice of a cell looks at, by seed: the validation split."""
+    tables: dict[int, Table]
+    """What training recorded, by seed."""
 
     @property
     def selection_mean(self) -> float | None:
@@ -84,7 +55,7 @@ class Results:
     @property
     def metric(self) -> str:
         """What is reported: test/accuracy, say."""
-        return f"{self.measure.split}/{self.measure.name}"
+        return self.measure.title
 
     @property
     def selection_metric(self) -> str:
@@ -94,19 +65,22 @@ class Results:
     @property
     def best(self) -> CellResult | None:
         """The cell that the validation split prefers, of those with all runs finished; None where none is chosen."""
-        means = {index: cell.selection_mean for index, cell in enumerate(self.cells) if self._is_whole(cell)}
-        known = {index: mean for index, mean in means.items() if mean is not None}
-        if len(self.cells) < 2 or self.why_no_best():
-            return None
-        choose = max if self.measure.higher_is_better else min
-        return self.cells[choose(known, key=known.__getitem__)]
+        return None if len(self.cells) < 2 or self.why_no_best() else self._preferred()[0]
+
+    def _preferred(self) -> list[CellResult]:
+        """The whole cells with the best validation mean: one, or several that tie."""
+        known = [
+            (mean, cell) for cell in self.cells if self._is_whole(cell) and (mean := cell.selection_mean) is not None
+        ]
+        best = (max if self.measure.better == "higher" else min)(mean for mean, _ in known)
+        return [cell for mean, cell in known if mean == best]
 
     def why_no_best(self) -> str:
         """Why no cell is called the best, in words; empty where one is, or where there is but one cell."""
         whole = [result for result in self.cells if self._is_whole(result)]
         if self.measure.note:
             return self.measure.note
-        if len({subject_of(result.cell.recipe) for result in self.cells}) > 1:
+        if len({subject_of(result.cell.recipe, self.measure) for result in self.cells}) > 1:
             return "No best cell is chosen: the cells are of different images, or score pixels differently."
         if self.unfinished:
             return "No best cell is chosen before all runs have ended."
@@ -114,12 +88,15 @@ class Results:
             return "No best cell is chosen: every cell has failed runs."
         if any(result.selection_mean is None for result in whole):
             return "No best cell is chosen: that takes validation images in every cell (--validation-images)."
+        if len(tied := self._preferred()) > 1:
+            return (
+                f"No best cell is chosen: {', '.join(each.cell.label for each in tied)} tie on the validation images."
+            )
         return ""
 
     def splits_sentence(self) -> str:
         """Which split was used for what, in words."""
-        when = "test split, at the end of training" if self.measure.split == "test" else "training images, last epoch"
-        reported = f"Reported: {self.metric} ({when})."
+        reported = f"Reported: {self.metric} ({self.measure.when})."
         if len(self.cells) < 2:
             return f"{reported} {self.measure.note}".rstrip()
         if self.best is None:
@@ -146,7 +123,7 @@ class Results:
                 "split": "validation",
                 "best": best.cell.name if best else None,
             },
-            "cells": [_cell_dict(result) for result in self.cells],
+            "cells": [cell_dict(result) for result in self.cells],
             "failed": self.failures,
             "unfinished": self.unfinished,
         }
@@ -159,27 +136,16 @@ class Results:
         return results_html(self)
 
 
-def measure_of(recipe: Recipe) -> Measure:
-    """The number that stands for a run of this recipe."""
-    return MEASURES[recipe.family]
+def collect(sweep: Sweep, failures: Mapping[str, str] | None = None, *, measure: Measure | None = None) -> Results:
+    """Read the results of a sweep from its folder, whatever of it is finished.
 
-
-def subject_of(recipe: Recipe) -> str:
-    """What two recipes must share for their numbers to be comparable: the images, and how a pixel is scored."""
-    parts = [recipe.data]
-    if recipe.image_size:
-        parts.append(f"{recipe.image_size} pixels")
-    if isinstance(recipe, Variational):
-        parts.append(f"{recipe.reconstruction} reconstruction")
-    return ", ".join(parts)
-
-
-def collect(sweep: Sweep, failures: Mapping[str, str] | None = None) -> Results:
-    """Read the results of a sweep from its folder, whatever of it is finished."""
-    measure = measure_of(sweep.recipe)
+    Reports what training recorded, or `measure`. A run whose folder is damaged, or that cannot be measured, counts as
+    failed.
+    """
+    measure = measure or measure_of(sweep.recipe)
     failed, unfinished, cells = dict(failures or {}), list[str](), list[CellResult]()
     for cell in sweep.cells:
-        values, selection = dict[int, float](), dict[int, float]()
+        values, selection, tables = dict[int, float](), dict[int, float](), dict[int, Table]()
         for member in sweep.members(cell):
             state = member.state
             if state.status == "failed":
@@ -188,17 +154,22 @@ def collect(sweep: Sweep, failures: Mapping[str, str] | None = None) -> Results:
                 unfinished.append(member.label)
             if state.status != "finished":
                 continue
-            run = Run(member.path)
-            if (value := measure.of(run, measure.split)) is not None:
-                values[member.seed] = value
-            if not measure.note and (value := measure.of(run, "validation")) is not None:
-                selection[member.seed] = value
+            try:
+                run = Run(member.path)
+                tables[member.seed] = run.metrics()
+                if (value := measure.read(run, measure.split)) is not None:
+                    values[member.seed] = value
+                if not measure.note and (value := measure.read(run, "validation")) is not None:
+                    selection[member.seed] = value
+            except EtudeError as error:
+                failed.setdefault(member.label, str(error))
         summary = summarize(np.array(list(values.values()))) if values else None
-        cells.append(CellResult(cell=cell, values=values, summary=summary, selection=selection))
+        cells.append(CellResult(cell=cell, values=values, summary=summary, selection=selection, tables=tables))
     return Results(sweep=sweep, measure=measure, cells=cells, failures=failed, unfinished=unfinished)
 
 
-def _cell_dict(result: CellResult) -> dict[str, Any]:
+def cell_dict(result: CellResult) -> dict[str, Any]:
+    """One cell as plain values for JSON."""
     summary = result.summary
     interval = summary.interval if summary else None
     return {

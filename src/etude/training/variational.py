@@ -26,13 +26,16 @@ class VariationalLearner(Learner):
         self.networks = {recipe.network: network}
         self.optimizer = make_optimizer(recipe.optimizer, network)
         self.optimizers = {"vae": self.optimizer}
-        self.streams = {"latent": stream(recipe.seed, "latent", device=device)}
+        purposes = ("latent", "binarize") if recipe.binarize == "dynamic" else ("latent",)
+        self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in purposes}
         self.conditional = recipe.network == "cvae"
         first = torch.arange(NUM_PREVIEW_RECONSTRUCTIONS) % len(test)  # a small split begins anew
         self.preview_split = self.to_pixels(Split(images=test.images[first], labels=test.labels[first]), device)
 
     def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """One gradient step on the negative evidence lower bound of a batch."""
+        if self.recipe.binarize == "dynamic":
+            images = torch.bernoulli(images, generator=self.streams["binarize"])
         terms = self._terms(images, labels, self.streams["latent"])
         self.optimizer.zero_grad()
         terms["loss_nats"].backward()
@@ -70,6 +73,8 @@ class VariationalLearner(Learner):
         generator = stream(self.recipe.seed, "evaluation", device=self.device)  # the same draws each time
         totals = torch.zeros(len(self.loss_names))
         for images, labels in zip(split.images.split(IMAGES_AT_ONCE), split.labels.split(IMAGES_AT_ONCE), strict=True):
+            if self.recipe.binarize == "dynamic":
+                images = torch.bernoulli(images, generator=generator)
             terms = self._terms(images, labels, generator)
             totals += len(images) * torch.stack([terms[name] for name in self.loss_names]).cpu()
         return [(name, total / len(split)) for name, total in zip(self.loss_names, totals.tolist(), strict=True)]
