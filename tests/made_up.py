@@ -20,4 +20,8 @@ def configuration(
         "data_dir": None,
         "digest": "",
     }
-    return {"dataset": dataset, "execution": {"device": "cpu", "threads": 1}, "versions": {}}
+    return {
+        "dataset": dataset,
+        "execution": {"device": "cpu", "threads": 1, "precision": "fp32", "compiled": False},
+        "versions": {},
+    }

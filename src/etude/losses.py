@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.func import grad
 
 
 class AdversarialLoss(NamedTuple):
@@ -76,19 +77,17 @@ ADVERSARIAL: dict[str, AdversarialLoss] = {
 
 
 def gradient_penalty(
-    discriminator: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, *, generator: torch.Generator
+    discriminator: Callable[[Tensor], Tensor], real: Tensor, generated: Tensor, *, mixing: Tensor
 ) -> Tensor:
-    """E (|∇D(x̂)| - 1)² at random points x̂ between real and generated images, without its weight; a scalar.
+    """E (|∇D(x̂)| - 1)² at points x̂ between real and generated images, without its weight; a scalar.
 
-    `real` and `generated` are (N, C, H, W); each pair is mixed with a weight of its own, uniform in [0, 1). The graph
-    is kept, so the penalty trains the discriminator; it does not reach the generator's weights.
-    Gulrajani et al. 2017, equation 3. The discriminator must treat each image alone (no batch-norm).
+    `real` and `generated` are (N, C, H, W); `mixing` (N,), uniform in [0, 1), is the share of the real image. The
+    penalty trains the discriminator; it does not reach the generator's weights. Gulrajani et al. 2017, equation 3. The
+    discriminator must treat each image alone (no batch-norm).
     """
-    wide = torch.promote_types(real.dtype, torch.float32)
-    weight = torch.rand(len(real), generator=generator, device=generator.device, dtype=wide).to(real.device, real.dtype)
-    weight = weight.view(-1, *[1] * (real.dim() - 1))  # (N, 1, 1, 1)
-    mixed = (weight * real + (1 - weight) * generated).detach().requires_grad_()  # (N, C, H, W)
-    (gradient,) = torch.autograd.grad(discriminator(mixed).sum(), mixed, create_graph=True)  # (N, C, H, W)
+    mixing = mixing.to(real.dtype).view(-1, *[1] * (real.dim() - 1))  # (N, 1, 1, 1)
+    points = (mixing * real + (1 - mixing) * generated).detach()  # (N, C, H, W)
+    gradient = grad(lambda images: discriminator(images).sum())(points)  # (N, C, H, W)
     norm = torch.linalg.vector_norm(_wide(gradient).flatten(1), dim=1)  # (N,)
     return (norm - 1).square().mean()
 

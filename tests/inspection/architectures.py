@@ -209,7 +209,7 @@ ARCHITECTURES: dict[str, Build] = {
     "dcgan discriminator": _of(lambda: ConvDiscriminator((1, 28, 28)), 1, 1, 28, 28),
     "gan discriminator": _of(lambda: Discriminator((1, 28, 28)), 1, 1, 28, 28),
     "dcgan generator's maps": _of(lambda: ConvGenerator(4, (1, 28, 28)).upsample, 1, 128, 7, 7),
-    "vae": lambda: (VAE((1, 28, 28), 2), (1, 1, 28, 28), {"generator": torch.Generator()}),
+    "vae": lambda: (VAE((1, 28, 28), 2), (1, 1, 28, 28), {"noise": torch.zeros(1, 2)}),
     "vae decoder's maps": _of(
         lambda: nn.Sequential(nn.ConvTranspose2d(4, 3, 3, 2, 1, 1), nn.ReLU(), nn.ConvTranspose2d(3, 1, 3, 2, 1, 1)),
         1,

@@ -26,9 +26,9 @@ from made_up import configuration
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """A briefly trained run of each kind, by recipe."""
-    folder = tmp_path_factory.mktemp("runs")
+    folder, quiet = tmp_path_factory.mktemp("runs"), Display(quiet=True)
     return {
-        name: etude.train(name, data="digits", epochs=1, runs_dir=folder, threads=1, display=Display(quiet=True))
+        name: etude.train(name, data="digits", epochs=1, runs_dir=folder, threads=1, precision="fp32", display=quiet)
         for name in ("lenet", "gan", "dcgan", "vae", "cvae")
     }
 
@@ -46,7 +46,7 @@ def test_the_folder_holds_what_the_house_says(runs: dict[str, Run]) -> None:
     assert configuration["recipe"]["epochs"] == 1
     assert configuration["dataset"]["train_images"] == 1500
     assert set(configuration["versions"]) == {"python", "etude", "torch", "numpy"}
-    assert configuration["execution"] == {"device": "cpu", "threads": 1}
+    assert configuration["execution"] == {"device": "cpu", "threads": 1, "precision": "fp32", "compiled": False}
 
 
 def test_names_count_up_and_never_collide(tmp_path: Path) -> None:

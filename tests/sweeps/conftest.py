@@ -40,6 +40,8 @@ def make_sweep(tmp_path: Path) -> Callable[..., Sweep]:
             data_dir=None,
             device="cpu",
             threads=1,
+            precision="auto",
+            compile="auto",
         )
         for cell in sweep.cells:
             for member in sweep.members(cell):

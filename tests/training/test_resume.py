@@ -1,5 +1,6 @@
 """A run that is stopped and resumed ends bit for bit where an uninterrupted one ends."""
 
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -50,15 +51,18 @@ def contents(run: Run) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
-@pytest.mark.parametrize("recipe", SHORT)
-def test_stopped_and_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -> None:
-    whole = train(recipe, tmp_path / "whole")
+PRECISIONS = [*((recipe, "fp32") for recipe in SHORT), ("gan", "bf16"), ("dcgan", "bf16"), ("vae", "bf16")]
+
+
+@pytest.mark.parametrize(("recipe", "precision"), PRECISIONS)
+def test_stopped_and_resumed_equals_uninterrupted(recipe: str, precision: str, tmp_path: Path) -> None:
+    whole = train(recipe, tmp_path / "whole", precision=precision)
     total = whole.state.step
     # In the first epoch, at an epoch's last step, and between two reports of a later epoch.
     for stops in {(1,), (whole.steps_per_epoch,), (2, total - 1)}:
         folder = tmp_path / "-".join(map(str, stops))
         with pytest.raises(Interrupted):
-            train(recipe, folder, StopAfter(*stops))
+            train(recipe, folder, StopAfter(*stops), precision=precision)
         run = etude.load(folder / "run")
         assert run.state.status == "interrupted"
         for stop in stops[1:]:
@@ -67,6 +71,17 @@ def test_stopped_and_resumed_equals_uninterrupted(recipe: str, tmp_path: Path) -
         resumed = etude.resume(run, display=Display(quiet=True))
         assert resumed.state.status == "finished"
         assert contents(resumed) == contents(whole), stops
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_a_compiled_run_stopped_and_resumed_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    whole = train("lenet", tmp_path / "whole", compile="on")
+    with pytest.raises(Interrupted):
+        train("lenet", tmp_path / "stopped", StopAfter(3), compile="on")
+    resumed = etude.resume(etude.load(tmp_path / "stopped" / "run"), display=Display(quiet=True))
+    assert resumed.configuration["execution"]["compiled"] is True
+    assert contents(resumed) == contents(whole)
 
 
 def test_same_seed_same_bits_and_another_seed_other_bits(tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ def show(run: tyro.conf.Positional[str], *, runs_dir: Path | None = None, json: 
     from etude.runs import load
     from etude.runs.networks import count_parameters
     from etude.sweeps.folder import find
+    from etude.training.execution import Execution
 
     if path := find(run, runs_dir=runs_dir):
         from etude.cli import sweep
@@ -123,7 +124,7 @@ def show(run: tyro.conf.Positional[str], *, runs_dir: Path | None = None, json: 
         f"validation, {dataset['test_images']:,} test images of {shape}, {len(loaded.class_names)} classes"
     )
     versions = ", ".join(f"{name} {version}" for name, version in configuration["versions"].items())
-    print(f"computed on  {execution['device']}, {execution['threads']} threads; {versions}")
+    print(f"computed on  {Execution(**execution)}; {versions}")
     print(f"begun        {configuration['created']}")
     if (loaded.path / "checkpoints").exists():
         counts = ", ".join(f"{name} {count:,}" for name, count in count_parameters(loaded.networks).items())

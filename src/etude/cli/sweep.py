@@ -51,6 +51,10 @@ class SweepOptions:
     """Processor or graphics card; auto takes the fastest at hand."""
     threads: int = 1
     """Processor threads of each run."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the networks while training; auto takes bf16 where it is faster and no worse."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the whole training step; auto does where the run is long enough to gain by it."""
     quiet: bool = False
     """Show no progress."""
     json: bool = False
@@ -89,6 +93,8 @@ def run(recipe: Recipe, options: SweepOptions) -> None:
         data_dir=options.data_dir,
         device=options.device,
         threads=options.threads,
+        precision=options.precision,
+        compile=options.compile,
         quiet=options.quiet,
     )
     report(results, json=options.json)

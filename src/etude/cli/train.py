@@ -35,7 +35,7 @@ RECIPE is one of:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """How a recipe is run; nothing here changes what is learned, but for rounding by device and threads."""
+    """How a recipe is run; nothing here changes what is learned, but for rounding by device, threads and precision."""
 
     name: str | None = None
     """The run's name; RECIPE-DATA-NUMBER when not given."""
@@ -49,6 +49,10 @@ class TrainOptions:
     """Processor or graphics card; auto takes the fastest at hand."""
     threads: int | None = None
     """Processor threads; all cores when not given."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the networks while training; auto takes bf16 where it is faster and no worse."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the whole training step; auto does where the run is long enough to gain by it."""
     no_figures: bool = False
     """Draw no figures at the end; `etude figure RUN --all` draws them later."""
     print_losses: bool = False
@@ -87,6 +91,8 @@ def train(arguments: Sequence[str]) -> None:
         data_dir=options.data_dir,
         device=options.device,
         threads=options.threads,
+        precision=options.precision,
+        compile=options.compile,
         display=display,
     )
     _finish(run, display, draw_figures=not options.no_figures, data_dir=options.data_dir, json=options.json)
@@ -139,7 +145,8 @@ def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
         if given:
             raise UsageError(f"{flag} is for one run: leave it or --seeds out.")
     assert options.seeds is not None
-    same = {key: getattr(options, key) for key in ("name", "runs_dir", "data_dir", "device", "quiet", "json")}
+    keys = ("name", "runs_dir", "data_dir", "device", "precision", "compile", "quiet", "json")
+    same = {key: getattr(options, key) for key in keys}
     sweep.run(recipe, sweep.SweepOptions(seeds=options.seeds, threads=options.threads or 1, **same))
 
 

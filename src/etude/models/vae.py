@@ -31,12 +31,13 @@ class VAE(nn.Module):
             if name.split(".")[-1] in ("conv1", "conv2", "linear"):
                 _start_from_he(layer)
 
-    def forward(
-        self, images: Tensor, labels: Tensor | None = None, *, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Images (N, C, H, W) in [0, 1] to logits (N, C, H, W), mean and logvar (N, latent_dim), all a loss needs."""
+    def forward(self, images: Tensor, labels: Tensor | None = None, *, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Images (N, C, H, W) in [0, 1] to logits (N, C, H, W), mean and logvar (N, latent_dim), all a loss needs.
+
+        `noise` (N, latent_dim) is standard normal.
+        """
         mean, logvar = self.encode(images, labels)
-        latents = self.sample_latent(mean, logvar, generator=generator)
+        latents = reparameterise(mean, logvar, noise)
         return self.decode_logits(latents, labels), mean, logvar
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -52,7 +53,7 @@ class VAE(nn.Module):
         """
         wide = torch.promote_types(mean.dtype, torch.float32)
         noise = torch.randn(mean.shape, generator=generator, device=generator.device, dtype=wide)
-        return (mean + torch.exp(0.5 * logvar.to(wide)) * noise.to(mean.device)).to(mean.dtype)
+        return reparameterise(mean, logvar, noise.to(mean.device))
 
     def decode_logits(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Latents (N, latent_dim) to the logit of every pixel (N, C, H, W)."""
@@ -84,6 +85,11 @@ class VAE(nn.Module):
                 f"label {int(outside[0])} is out of range: this VAE knows the classes 0 to {self.num_classes - 1}."
             )
         return F.one_hot(labels, self.num_classes).to(like.dtype)
+
+
+def reparameterise(mean: Tensor, logvar: Tensor, noise: Tensor) -> Tensor:
+    """mean + exp(logvar / 2) · noise in the type of `mean`, all three of one shape (Kingma and Welling 2014, 2.4)."""
+    return (mean + torch.exp(0.5 * logvar.to(noise.dtype)) * noise).to(mean.dtype)
 
 
 class _Encoder(nn.Module):

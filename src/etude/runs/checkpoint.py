@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
@@ -118,11 +119,15 @@ def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
 
 
 def restore_optimizer(optimizer: Optimizer, tensors: dict[str, Tensor], prefix: str) -> None:
-    """Undo `optimizer_tensors`, each moment on its parameter's device; hyper-parameters stay the optimizer's own."""
+    """Undo `optimizer_tensors`, each moment laid out as its parameter; hyper-parameters stay the optimizer's own."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         if key.startswith(prefix + "/"):
             index, name = key.removeprefix(prefix + "/").split("/")
+            parameter = parameters[int(index)]
+            if value.shape == parameter.shape:
+                value = torch.empty_like(parameter).copy_(value)
             state.setdefault(int(index), {})[name] = value
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 

@@ -20,7 +20,7 @@ _WANTED: dict[str, dict[str, type | tuple[type, ...]]] = {
         "data_dir": (str, type(None)),
         "digest": str,
     },
-    "execution": {"device": str, "threads": int},
+    "execution": {"device": str, "threads": int, "precision": str, "compiled": bool},
 }
 
 

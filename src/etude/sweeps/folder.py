@@ -29,7 +29,7 @@ from etude.sweeps.grid import Cell, Grid, make_cells
 
 FORMAT = 1
 """Version of sweep.json; a reader refuses a newer one."""
-KEYS = ("recipe", "grid", "seeds", "device", "threads", "data_dir", "created")
+KEYS = ("recipe", "grid", "seeds", "device", "threads", "precision", "compile", "data_dir", "created")
 MOST_SEEDS = 10_000
 WAITING = State(status="waiting")
 
@@ -70,6 +70,8 @@ class Sweep:
         self.seeds: list[int] = content["seeds"]
         self.device: str = content["device"]
         self.threads: int = content["threads"]
+        self.precision: str = content["precision"]
+        self.compile: str = content["compile"]
         self.data_dir: Path | None = Path(content["data_dir"]) if content["data_dir"] else None
         self.created: str = content["created"]
 
@@ -108,6 +110,8 @@ def prepare(
     data_dir: Path | None,
     device: str,
     threads: int,
+    precision: str,
+    compile: str,
 ) -> Sweep:
     """Make the sweep's folder, or find the one that holds the same plan; more seeds than it has are added to it.
 
@@ -126,6 +130,8 @@ def prepare(
         "seeds": list(range(recipe.seed, recipe.seed + num_seeds)),
         "device": device,
         "threads": threads,
+        "precision": precision,
+        "compile": compile,
         "data_dir": str(data_dir.absolute()) if data_dir else None,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -205,7 +211,7 @@ def _difference(there: dict[str, Any], asked: dict[str, Any]) -> str | None:
             return f"another {field} ({old.get(field)}; asked for: {new.get(field)})"
     if there["seeds"] != asked["seeds"][: len(there["seeds"])]:
         return f"other seeds ({_seeds_text(there['seeds'])}; asked for: {_seeds_text(asked['seeds'])})"
-    for field in ("device", "threads", "data_dir"):
+    for field in ("device", "threads", "precision", "compile", "data_dir"):
         if there[field] != asked[field]:
             return f"another {field} ({there[field]}; asked for: {asked[field]})"
     return None

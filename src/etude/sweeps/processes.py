@@ -54,6 +54,8 @@ class Worker:
             "data_dir": str(sweep.data_dir) if sweep.data_dir else None,
             "device": sweep.device,
             "threads": sweep.threads,
+            "precision": sweep.precision,
+            "compile": sweep.compile,
         }
         with suppress(BrokenPipeError):  # it has died: the end of its answers will say so
             self._stdin.write(json.dumps(job).encode() + b"\n")

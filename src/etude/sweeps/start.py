@@ -19,6 +19,7 @@ from etude.sweeps.processes import train_members
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
 from etude.training.execution import choose_execution
+from etude.training.families import network_name
 from etude.training.start import checked_splits, with_absolute_folder
 from etude.training.stopping import StopRequest, stop_requests
 
@@ -37,6 +38,8 @@ def sweep(
     data_dir: str | Path | None = None,
     device: str = "auto",
     threads: int = 1,
+    precision: str = "auto",
+    compile: str = "auto",
     quiet: bool = False,
     **changes: Any,
 ) -> Results:
@@ -45,14 +48,18 @@ def sweep(
         etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, num_seeds=6)
 
     `changes` are fields of the recipe. `num_jobs` processes (one a core when not given) train side by side, each with
-    `threads` threads. The same call again goes on where it stopped. Raises `UsageError` or `DataError` before anything
-    starts, `Interrupted` after Ctrl-C when all is saved, `TrainingError` when every run failed.
+    `threads` threads, `precision` auto, fp32 or bf16, and `compile` auto, on or off. The same call again goes on where
+    it stopped.
+    Raises `UsageError` or `DataError` before anything starts, `Interrupted` after Ctrl-C when all is saved,
+    `TrainingError` when every run failed.
     """
     recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
     recipe = with_absolute_folder(recipe)
     _check_jobs(num_jobs)
     data_dir = Path(data_dir) if data_dir else None
-    execution = choose_execution(device=device, threads=threads)
+    execution = choose_execution(  # each run chooses for itself: here a mistake is said before anything starts
+        network_name(recipe), num_steps=0, device=device, threads=threads, precision=precision, compile=compile
+    )
     _check_data(make_cells(recipe, grid or {}), data_dir)
     prepared = prepare(
         recipe,
@@ -63,6 +70,8 @@ def sweep(
         data_dir=data_dir,
         device=execution.device,
         threads=threads,
+        precision=precision,
+        compile=compile,
     )
     return resume(prepared, num_jobs=num_jobs, quiet=quiet)
 

@@ -49,6 +49,8 @@ def work(job: dict[str, Any]) -> dict[str, str]:
                 data_dir=data_dir,
                 device=job["device"],
                 threads=job["threads"],
+                precision=job["precision"],
+                compile=job["compile"],
                 display=Display(quiet=True),
             )
     except Interrupted as error:

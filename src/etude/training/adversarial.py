@@ -1,5 +1,7 @@
 """How a GAN trains: the discriminator learns to tell real from generated, then the generator to be taken for real."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
@@ -7,7 +9,9 @@ from etude import recipes
 from etude.losses import ADVERSARIAL, gradient_penalty
 from etude.models import uniform_noise
 from etude.runs.streams import stream
-from etude.training.learner import Learner, make_optimizer
+from etude.training.descent import Descent, Losses, Networks
+from etude.training.execution import Execution
+from etude.training.learner import Batch, Learner, make_optimizer
 
 NUM_PREVIEW_IMAGES = 64
 
@@ -19,41 +23,54 @@ class AdversarialLearner(Learner):
     loss_names = ("discriminator_loss", "generator_loss")
     preview_each = "report"
 
-    def __init__(self, recipe: recipes.Adversarial, networks: dict[str, nn.Module], device: str) -> None:
-        self.recipe, self.networks, self.device = recipe, networks, device
+    def __init__(self, recipe: recipes.Adversarial, networks: dict[str, nn.Module], execution: Execution) -> None:
+        self.recipe, self.settings, self.networks = recipe, recipe.optimizer, networks
+        self.execution, device = execution, execution.device
         self.discriminator, self.generator = networks["discriminator"], networks["generator"]
         self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
         self.loss = ADVERSARIAL[recipe.loss]
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in ("noise", "penalty")}
         self.preview_noise = self._noise(NUM_PREVIEW_IMAGES, stream(recipe.seed, "preview", device=device))
 
-    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def draw(self) -> Batch:
+        """Noise of each discriminator step and of the generator's, (steps + 1, batch, noise_dim); mixing weights."""
+        steps, size = self.recipe.discriminator_steps, self.recipe.batch_size
+        noise = self._noise((steps + 1) * size, self.streams["noise"]).unflatten(0, (steps + 1, size))
+        if not self.recipe.gradient_penalty:
+            return {"noise": noise}
+        device = self.execution.device
+        return {"noise": noise, "mixing": torch.rand(steps, size, generator=self.streams["penalty"], device=device)}
+
+    def step(self, batch: Batch, descend: Descent) -> Losses:
         """Discriminator steps, each on a batch of its own and fresh noise; then a generator step on fresh noise."""
-        batches = images.split(self.recipe.batch_size)  # each (batch, C, H, W)
-        discriminator_losses = torch.stack([self._discriminator_step(real) for real in batches])
-        return {"discriminator_loss": discriminator_losses.mean(), "generator_loss": self._generator_step()}
+        *discriminator_noise, generator_noise = batch["noise"]  # (batch, noise_dim) each
 
-    def _discriminator_step(self, real: Tensor) -> Tensor:
-        with torch.no_grad():  # this step must not reach the generator
-            generated = self.generator(self._noise(len(real), self.streams["noise"]))
-        loss = self.loss.discriminator(self.discriminator(real), self.discriminator(generated))
-        if self.recipe.gradient_penalty:
-            penalty = gradient_penalty(self.discriminator, real, generated, generator=self.streams["penalty"])
-            loss = loss + self.recipe.gradient_penalty * penalty
-        self.optimizers["discriminator"].zero_grad()
-        loss.backward()
-        self.optimizers["discriminator"].step()
-        return loss.detach()
+        def discriminator_loss(networks: Networks, real: Tensor, noise: Tensor, mixing: Tensor | None) -> Losses:
+            with self.execution.autocast():
+                generated = networks["generator"](noise).float()  # (batch, C, H, W)
+                real_scores, generated_scores = (networks["discriminator"](x).float() for x in (real, generated))
+            loss = self.loss.discriminator(real_scores, generated_scores)
+            if mixing is not None:
+                penalty = gradient_penalty(networks["discriminator"], real, generated, mixing=mixing)
+                loss = loss + self.recipe.gradient_penalty * penalty
+            return {"loss": loss}
 
-    def _generator_step(self) -> Tensor:
-        self.discriminator.requires_grad_(False)  # its weights' gradients would be computed and thrown away
-        scores = self.discriminator(self.generator(self._noise(self.recipe.batch_size, self.streams["noise"])))
-        loss = self.loss.generator(scores)
-        self.optimizers["generator"].zero_grad()
-        loss.backward()
-        self.optimizers["generator"].step()
-        self.discriminator.requires_grad_(True)
-        return loss.detach()
+        def generator_loss(networks: Networks) -> Losses:
+            with self.execution.autocast():
+                scores = networks["discriminator"](networks["generator"](generator_noise))
+            return {"loss": self.loss.generator(scores.float())}
+
+        losses = [
+            descend("discriminator", partial(discriminator_loss, real=real, noise=noise, mixing=mixing))["loss"]
+            for real, noise, mixing in zip(
+                batch["images"].split(self.recipe.batch_size),
+                discriminator_noise,
+                batch.get("mixing", [None] * len(discriminator_noise)),
+                strict=True,
+            )
+        ]
+        generator_losses = descend("generator", generator_loss)
+        return {"discriminator_loss": torch.stack(losses).mean(), "generator_loss": generator_losses["loss"]}
 
     @torch.no_grad()
     def preview(self) -> Tensor:
@@ -64,4 +81,4 @@ class AdversarialLearner(Learner):
         return images
 
     def _noise(self, num_samples: int, generator: torch.Generator) -> Tensor:
-        return uniform_noise(num_samples, self.recipe.noise_dim, generator=generator, device=self.device)
+        return uniform_noise(num_samples, self.recipe.noise_dim, generator=generator, device=self.execution.device)

@@ -6,7 +6,9 @@ from torch import Tensor, nn
 from etude import recipes
 from etude.losses import cross_entropy
 from etude.runs.networks import IMAGES_AT_ONCE
-from etude.training.learner import Learner, Pixels, make_optimizer
+from etude.training.descent import Descent, Losses, Networks
+from etude.training.execution import Execution
+from etude.training.learner import Batch, Learner, Pixels, make_optimizer
 
 
 class ClassifierLearner(Learner):
@@ -16,20 +18,22 @@ class ClassifierLearner(Learner):
     loss_names = ("loss",)
     best_by = "validation/accuracy"
 
-    def __init__(self, recipe: recipes.Classifier, networks: dict[str, nn.Module]) -> None:
-        self.recipe, self.networks, self.streams = recipe, networks, {}
+    def __init__(self, recipe: recipes.Classifier, networks: dict[str, nn.Module], execution: Execution) -> None:
+        self.recipe, self.settings, self.networks, self.execution = recipe, recipe.optimizer, networks, execution
+        self.streams = {}
         (self.network,) = networks.values()
-        self.optimizer = make_optimizer(recipe.optimizer, self.network)
-        self.optimizers = {"classifier": self.optimizer}
+        self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
 
-    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the cross-entropy of a batch."""
-        logits = self.network(images)  # (batch, classes)
-        loss = cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        return {"loss": loss.detach()}
+
+        def losses(networks: Networks) -> Losses:
+            with self.execution.autocast():
+                logits = networks[self.recipe.network](batch["images"])  # (batch, classes)
+            smoothing = self.recipe.label_smoothing
+            return {"loss": cross_entropy(logits.float(), batch["labels"], label_smoothing=smoothing)}
+
+        return descend(self.recipe.network, losses)
 
     def evaluate_epoch(self, validation: Pixels, test: Pixels) -> dict[str, float]:
         """Loss and accuracy on the images held out; the test split waits for the end."""

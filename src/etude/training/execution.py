@@ -1,26 +1,58 @@
-"""Where and how a run is computed: device, threads, and arithmetic that repeats bit for bit."""
+"""Where and how a run is computed: device, threads, precision, and arithmetic that repeats bit for bit."""
 
+import math
 import os
 import platform
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 
-from etude.errors import UsageError
+from etude.errors import UsageError, unknown
+from etude.training.bf16 import bf16_is_fast
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "fp32", "bf16"]
+Compile = Literal["auto", "on", "off"]
+
+FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae")
+"""Networks that gain by bf16 where it is fast, at equal quality (docs/performance.md); `lenet` is too small."""
+
+
+STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 60_000}
+"""Steps after which a compiled step has saved the 10 to 60 s that compiling takes; other networks gain too little."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
-    """The device and the number of processor threads of a run; recorded, since both determine its last bits."""
+    """What determines the last bits of a run beside its recipe; recorded with it."""
 
     device: str
     threads: int
+    """Processor threads."""
+    precision: str
+    """fp32, or bf16: networks compute in bfloat16, weights, losses and optimizers stay in float32."""
+    compiled: bool
+    """Whether the whole training step is compiled."""
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
+        return ", ".join(
+            [
+                self.device,
+                *([threads] if self.device == "cpu" else []),
+                self.precision,
+                *(["compiled"] if self.compiled else []),
+            ]
+        )
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks are applied while training."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16")
 
     @contextmanager
     def active(self) -> Iterator[None]:
@@ -41,8 +73,16 @@ class Execution:
             deterministic_module.fill_uninitialized_memory = fill
 
 
-def choose_execution(*, device: str = "auto", threads: int | None = None) -> Execution:
-    """The device asked for, or the fastest at hand; all cores unless told otherwise."""
+def choose_execution(
+    network: str,
+    *,
+    num_steps: int,
+    device: str = "auto",
+    threads: int | None = None,
+    precision: str = "auto",
+    compile: str = "auto",
+) -> Execution:
+    """What was asked for, and for the rest what is fastest for that network at hand, at equal quality."""
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         device = "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"
@@ -54,7 +94,25 @@ def choose_execution(*, device: str = "auto", threads: int | None = None) -> Exe
     cores = os.cpu_count() or 1
     if threads is not None and not 1 <= threads <= 1024:
         raise UsageError(f"--threads {threads} (allowed: 1 to 1024; this machine has {cores} cores).")
-    return Execution(device=device, threads=threads or torch.get_num_threads())
+    if precision not in get_args(Precision):
+        raise unknown("precision", precision, get_args(Precision))
+    if precision == "auto":
+        precision = "bf16" if network in FASTER_IN_BF16 and device == "cpu" and bf16_is_fast() else "fp32"
+    if compile not in get_args(Compile):
+        raise unknown("choice for --compile", compile, get_args(Compile))
+    if compile == "auto":
+        pays = device == "cpu" and num_steps >= STEPS_THAT_PAY_FOR_COMPILING.get(network, math.inf)
+        compile = "on" if pays and shutil.which("g++") else "off"
+    elif compile == "on" and not shutil.which("g++"):
+        raise UsageError(
+            "--compile on needs a C++ compiler and there is no g++ here: install one, or leave the flag out."
+        )
+    return Execution(
+        device=device,
+        threads=threads or torch.get_num_threads(),
+        precision=precision,
+        compiled=compile == "on",
+    )
 
 
 def describe_machine() -> dict[str, Any]:

@@ -1,17 +1,29 @@
 """From a recipe to what the loop trains: the learner of its family."""
 
+import torch
+
 from etude.data import Split
 from etude.errors import UsageError
 from etude.models import VAE
+from etude.models.sizes import ImageShape
 from etude.recipes import Adversarial, Classifier, Recipe, Variational
-from etude.runs import Run
 from etude.runs.networks import build_networks
 from etude.runs.splits import Splits
 from etude.runs.streams import global_stream
 from etude.training.adversarial import AdversarialLearner
 from etude.training.classify import ClassifierLearner
+from etude.training.execution import Execution
 from etude.training.learner import Learner
 from etude.training.variational import VariationalLearner
+
+FASTER_IN_CHANNELS_LAST = ("lenet", "dcgan")
+"""Networks whose convolutions gain when the channels of a pixel lie side by side (docs/performance.md)."""
+
+
+def network_name(recipe: Recipe) -> str:
+    """The recipe's network, whatever its family."""
+    assert isinstance(recipe, Classifier | Adversarial | Variational)
+    return recipe.network
 
 
 def require_a_step(recipe: Recipe, train: Split) -> None:
@@ -24,19 +36,22 @@ def require_a_step(recipe: Recipe, train: Split) -> None:
         )
 
 
-def create_learner(run: Run, splits: Splits, device: str) -> Learner:
-    """The learner of the run's family, with fresh networks on the device, initialised from the run's seed."""
-    recipe = run.recipe
+def create_learner(
+    recipe: Recipe, splits: Splits, execution: Execution, *, image_shape: ImageShape, num_classes: int
+) -> Learner:
+    """The learner of the recipe's family, with fresh networks on the device, initialised from the recipe's seed."""
     with global_stream(recipe.seed, "init"):
-        networks = build_networks(recipe, image_shape=run.image_shape, num_classes=len(run.class_names))
-    networks = {name: network.to(device) for name, network in networks.items()}
+        networks = build_networks(recipe, image_shape=image_shape, num_classes=num_classes)
+    layout = torch.channels_last if network_name(recipe) in FASTER_IN_CHANNELS_LAST else torch.contiguous_format
+    for network in networks.values():
+        network.to(execution.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]  (missing in its stubs)
     match recipe:
         case Classifier():
-            return ClassifierLearner(recipe, networks)
+            return ClassifierLearner(recipe, networks, execution)
         case Adversarial():
-            return AdversarialLearner(recipe, networks, device)
+            return AdversarialLearner(recipe, networks, execution)
         case Variational():
             (network,) = networks.values()
             assert isinstance(network, VAE)
-            return VariationalLearner(recipe, network, splits.test, device)
+            return VariationalLearner(recipe, network, splits.test, execution)
     raise AssertionError(f"no learner for {recipe}")

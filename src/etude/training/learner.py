@@ -10,6 +10,10 @@ from torch.optim import SGD, Adam, AdamW
 
 from etude import recipes
 from etude.data import Split
+from etude.training.descent import Descent, Losses
+
+Batch = dict[str, Tensor]
+"""What a step takes: "images" (batch, C, H, W), "labels" (batch,), and the learner's random draws by name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,13 +39,19 @@ class Learner(ABC):
     preview_each: ClassVar[str] = "epoch"
     """Whether `preview` is drawn at each "epoch" or each "report"."""
 
+    settings: recipes.Optimizer
     networks: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
+    """By the names of the networks."""
     streams: dict[str, torch.Generator]
     """Random streams that training draws from; a checkpoint holds their states."""
 
+    def draw(self) -> Batch:
+        """The random numbers of one step, from the streams: a step draws none itself."""
+        return {}
+
     @abstractmethod
-    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+    def step(self, batch: Batch, descend: Descent) -> Losses:
         """Train on the images of one step; returns the batch's mean losses, detached, named as `loss_names`."""
 
     def evaluate_epoch(self, validation: Pixels, test: Pixels) -> dict[str, float]:

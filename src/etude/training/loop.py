@@ -18,6 +18,7 @@ from etude.training.families import create_learner
 from etude.training.learner import Learner
 from etude.training.place import diverged, restore, save
 from etude.training.stopping import stop_requests
+from etude.training.whole_step import make_step
 
 
 def fit(run: Run, splits: Splits, *, execution: Execution, display: Display) -> None:
@@ -27,12 +28,16 @@ def fit(run: Run, splits: Splits, *, execution: Execution, display: Display) -> 
     """
     recipe, device = run.recipe, execution.device
     with training_lock(run.path), execution.active(), stop_requests() as stop, display:
-        learner = create_learner(run, splits, device)
+        learner = create_learner(
+            recipe, splits, execution, image_shape=run.image_shape, num_classes=len(run.class_names)
+        )
         train, validation, test = (learner.to_pixels(split, device) for split in splits)
         steps_per_epoch = run.steps_per_epoch
         total_steps = recipe.epochs * steps_per_epoch
         place = restore(run, learner, device)
+        step = make_step(learner, train, execution)
         display.start(run.name, total_steps=total_steps, done_steps=place.step)
+        display.note(f"{run.name}: computed on {execution}")
 
         with EventWriter(run.path / "metrics.jsonl", size_bytes=place.metrics_bytes) as events:
             if place.step == 0:
@@ -57,7 +62,7 @@ def fit(run: Run, splits: Splits, *, execution: Execution, display: Display) -> 
                         )
                     set_learning_rate(learner, recipe.optimizer.learning_rate_at(place.step / total_steps))
 
-                    losses = learner.step(train.images[rows], train.labels[rows])
+                    losses = step(rows)
 
                     place.sums += torch.stack([losses[name] for name in learner.loss_names])
                     place.step += 1

@@ -16,7 +16,7 @@ from etude.runs.networks import build_networks
 from etude.runs.splits import Splits, make_splits
 from etude.training.display import Display
 from etude.training.execution import choose_execution, describe_machine
-from etude.training.families import require_a_step
+from etude.training.families import network_name, require_a_step
 from etude.training.loop import fit
 
 
@@ -28,6 +28,8 @@ def train(
     data_dir: str | Path | None = None,
     device: str = "auto",
     threads: int | None = None,
+    precision: str = "auto",
+    compile: str = "auto",
     display: Display | None = None,
     **changes: Any,
 ) -> Run:
@@ -35,14 +37,18 @@ def train(
 
     `changes` are fields of the recipe: `etude.train("vae", data="digits", epochs=3)`. The run is called `name` (or
     RECIPE-DATA-NUMBER) and lies in `runs_dir`; `data_dir` is where data is looked for first; `threads` the number of
-    processor threads. Raises `Interrupted` after Ctrl-C, when all is saved for `resume`.
+    processor threads; `precision` auto, fp32 or bf16; `compile` auto, on or off. Raises `Interrupted` after Ctrl-C,
+    when all is saved.
     """
     recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
     recipe = with_absolute_folder(recipe)
     data_dir = Path(data_dir) if data_dir else None
-    execution = choose_execution(device=device, threads=threads)
     dataset = load_dataset(recipe.data, data_dir=data_dir, image_size=recipe.image_size)
     splits = checked_splits(recipe, dataset)
+    num_steps = recipe.epochs * (len(splits.train) // recipe.images_per_step)
+    execution = choose_execution(
+        network_name(recipe), num_steps=num_steps, device=device, threads=threads, precision=precision, compile=compile
+    )
     run = create_run(
         recipe,
         name=name,
@@ -91,7 +97,14 @@ def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | N
             "restore them, or name their folder with --data-dir."
         )
     recorded = run.configuration["execution"]
-    execution = choose_execution(device=recorded["device"], threads=recorded["threads"])
+    execution = choose_execution(
+        network_name(run.recipe),
+        num_steps=0,
+        device=recorded["device"],
+        threads=recorded["threads"],
+        precision=recorded["precision"],
+        compile="on" if recorded["compiled"] else "off",
+    )
     fit(run, make_splits(run.recipe, dataset), execution=execution, display=display or Display())
     return run
 

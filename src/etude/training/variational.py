@@ -9,7 +9,9 @@ from etude.losses import bernoulli_from_logits, gaussian, kl_to_standard_normal,
 from etude.models import VAE
 from etude.runs.networks import IMAGES_AT_ONCE
 from etude.runs.streams import stream
-from etude.training.learner import Learner, Pixels, make_optimizer
+from etude.training.descent import Descent, Losses, Networks
+from etude.training.execution import Execution
+from etude.training.learner import Batch, Learner, Pixels, make_optimizer
 
 NUM_PREVIEW_RECONSTRUCTIONS, NUM_PREVIEW_SAMPLES = 16, 32
 
@@ -21,30 +23,45 @@ class VariationalLearner(Learner):
     loss_names = ("loss_nats", "reconstruction_nats", "kl_nats")
     best_by = "validation/loss_nats"
 
-    def __init__(self, recipe: recipes.Variational, network: VAE, test: Split, device: str) -> None:
-        self.recipe, self.network, self.device = recipe, network, device
+    def __init__(self, recipe: recipes.Variational, network: VAE, test: Split, execution: Execution) -> None:
+        self.recipe, self.settings, self.network = recipe, recipe.optimizer, network
+        self.execution, device = execution, execution.device
         self.networks = {recipe.network: network}
-        self.optimizer = make_optimizer(recipe.optimizer, network)
-        self.optimizers = {"vae": self.optimizer}
+        self.optimizers = {recipe.network: make_optimizer(recipe.optimizer, network)}
         purposes = ("latent", "binarize") if recipe.binarize == "dynamic" else ("latent",)
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in purposes}
         self.conditional = recipe.network == "cvae"
         first = torch.arange(NUM_PREVIEW_RECONSTRUCTIONS) % len(test)  # a small split begins anew
         self.preview_split = self.to_pixels(Split(images=test.images[first], labels=test.labels[first]), device)
 
-    def step(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """One gradient step on the negative evidence lower bound of a batch."""
+    def draw(self) -> Batch:
+        """Noise (batch, latents), standard normal; to binarise the pixels, thresholds (batch, C, H, W) in [0, 1)."""
+        draws = {"noise": self._noise(self.recipe.batch_size, self.streams["latent"])}
         if self.recipe.binarize == "dynamic":
-            images = torch.bernoulli(images, generator=self.streams["binarize"])
-        terms = self._terms(images, labels, self.streams["latent"])
-        self.optimizer.zero_grad()
-        terms["loss_nats"].backward()
-        self.optimizer.step()
-        return {name: value.detach() for name, value in terms.items()}
+            draws["thresholds"] = self._thresholds(self.recipe.batch_size, self.streams["binarize"])
+        return draws
 
-    def _terms(self, images: Tensor, labels: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def _thresholds(self, num_images: int, generator: torch.Generator) -> Tensor:
+        return torch.rand(num_images, *self.network.image_shape, generator=generator, device=self.execution.device)
+
+    def _noise(self, num_images: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(num_images, self.recipe.latent_dim, generator=generator, device=self.execution.device)
+
+    def step(self, batch: Batch, descend: Descent) -> Losses:
+        """One gradient step on the negative evidence lower bound of a batch."""
+        images, labels = batch["images"], batch["labels"] if self.conditional else None
+        if "thresholds" in batch:
+            images = binarized(images, batch["thresholds"])
+
+        def losses(networks: Networks) -> Losses:
+            with self.execution.autocast():
+                logits, mean, logvar = networks[self.recipe.network](images, labels, noise=batch["noise"])
+            return self._terms(images, logits.float(), mean.float(), logvar.float())
+
+        return descend(self.recipe.network, losses)
+
+    def _terms(self, images: Tensor, logits: Tensor, mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
         """The bound and its two parts, mean over the batch, in nats per image."""
-        logits, mean, logvar = self.network(images, labels if self.conditional else None, generator=generator)
         if self.recipe.reconstruction == "bernoulli":
             reconstruction = bernoulli_from_logits(logits, images)  # (batch,)
         else:
@@ -70,12 +87,13 @@ class VariationalLearner(Learner):
 
     @torch.no_grad()
     def _mean_terms(self, split: Pixels) -> list[tuple[str, float]]:
-        generator = stream(self.recipe.seed, "evaluation", device=self.device)  # the same draws each time
+        generator = stream(self.recipe.seed, "evaluation", device=self.execution.device)  # the same draws each time
         totals = torch.zeros(len(self.loss_names))
         for images, labels in zip(split.images.split(IMAGES_AT_ONCE), split.labels.split(IMAGES_AT_ONCE), strict=True):
             if self.recipe.binarize == "dynamic":
-                images = torch.bernoulli(images, generator=generator)
-            terms = self._terms(images, labels, generator)
+                images = binarized(images, self._thresholds(len(images), generator))
+            noise = self._noise(len(images), generator)
+            terms = self._terms(images, *self.network(images, labels if self.conditional else None, noise=noise))
             totals += len(images) * torch.stack([terms[name] for name in self.loss_names]).cpu()
         return [(name, total / len(split)) for name, total in zip(self.loss_names, totals.tolist(), strict=True)]
 
@@ -86,11 +104,18 @@ class VariationalLearner(Learner):
         z = torch.randn(
             NUM_PREVIEW_SAMPLES,
             self.recipe.latent_dim,
-            generator=stream(self.recipe.seed, "preview", device=self.device),
-            device=self.device,
+            generator=stream(self.recipe.seed, "preview", device=self.execution.device),
+            device=self.execution.device,
         )
         classes = self.network.num_classes
-        samples = self.network.decode(z, torch.arange(len(z), device=self.device) % classes if classes else None)
+        samples = self.network.decode(
+            z, torch.arange(len(z), device=self.execution.device) % classes if classes else None
+        )
         reconstructions = self.network.decode(self.network.encode(images, labels)[0], labels)
         pairs = torch.stack([images.unflatten(0, (-1, 8)), reconstructions.unflatten(0, (-1, 8))], dim=1)
         return torch.cat([samples, pairs.flatten(0, 2)])
+
+
+def binarized(images: Tensor, thresholds: Tensor) -> Tensor:
+    """Each pixel 1 with its own grey value as probability, else 0; `thresholds` are uniform in [0, 1)."""
+    return (thresholds < images).to(images.dtype)

@@ -1,0 +1,128 @@
+"""A training step as one function of tensors, which a compiler can take as a whole and `vmap` can vectorise.
+
+The state it moves in place is the networks' and optimizers' own tensors: evaluation, pictures and checkpoints need not
+know how a step was computed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value
+
+from etude import recipes
+from etude.training.descent import EagerDescent, Losses, Networks
+from etude.training.execution import Execution
+from etude.training.learner import Batch, Learner, Pixels
+from etude.training.updates import Moments, initial_moments, update
+
+State = dict[str, dict[str, Any]]
+"""By network: its "parameters" and "buffers" by name, and its "moments", those of each parameter by name."""
+
+
+def state_of(learner: Learner) -> State:
+    """The learner's own tensors; an optimizer that has not stepped yet is given its first moments."""
+    return {name: _state(learner, name) for name in learner.networks}
+
+
+def _state(learner: Learner, name: str) -> dict[str, Any]:
+    network, optimizer = learner.networks[name], learner.optimizers[name]
+    moments: dict[str, Moments] = {}
+    for key, parameter in network.named_parameters():
+        if not optimizer.state[parameter]:
+            optimizer.state[parameter] = initial_moments(learner.settings, parameter.detach())
+        moments[key] = optimizer.state[parameter]
+    return {
+        "parameters": {key: parameter.detach() for key, parameter in network.named_parameters()},
+        "buffers": dict(network.named_buffers()),
+        "moments": moments,
+    }
+
+
+@dataclass(frozen=True)
+class FunctionalDescent:
+    """`Descent` on a state: gradients by `torch.func`, weights moved by formulas; final."""
+
+    modules: dict[str, nn.Module]
+    state: State
+    settings: recipes.Optimizer
+    learning_rate: Tensor  # ()
+
+    def __call__(self, name: str, losses: Callable[[Networks], Losses]) -> Losses:
+        """See `Descent`."""
+        fixed = {key: tensors["parameters"] for key, tensors in self.state.items() if key != name}
+        kept = {key: tensors["buffers"] for key, tensors in self.state.items()}
+
+        def objective(parameters: dict[str, Tensor], buffers: dict[str, dict[str, Tensor]]) -> tuple[Tensor, Any]:
+            # Batch-norm writes its running statistics: into copies, since a gradient's function must not change what it
+            # is not given.
+            buffers = {key: {name: value.clone() for name, value in each.items()} for key, each in buffers.items()}
+            weights = {**fixed, name: parameters}
+            networks = {
+                key: partial(_apply, module, {**weights[key], **buffers[key]}) for key, module in self.modules.items()
+            }
+            values = losses(networks)
+            return next(iter(values.values())), (values, buffers)
+
+        mine = self.state[name]
+        gradients, (_, (values, buffers)) = grad_and_value(objective, has_aux=True)(mine["parameters"], kept)
+        for key, parameter in mine["parameters"].items():
+            update(self.settings, parameter, gradients[key], mine["moments"][key], self.learning_rate)
+        for network, each in kept.items():
+            for key, buffer in each.items():
+                buffer.copy_(buffers[network][key])
+        return values
+
+
+def _apply(module: nn.Module, tensors: dict[str, Tensor], *inputs: Any, **more: Any) -> Any:
+    return functional_call(module, tensors, inputs, more)
+
+
+Step = Callable[[Tensor], Losses]
+"""Trains on the images of these row numbers and returns the mean losses, detached."""
+
+
+def make_step(learner: Learner, train: Pixels, execution: Execution) -> Step:
+    """The learner's step as the execution wants it computed."""
+    if not execution.compiled:
+        return eager_step(learner, train)
+    # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
+    compiled = partial(
+        torch.compile, fullgraph=True, dynamic=False, options={"cpp_wrapper": True, "compile_threads": 1}
+    )
+    return whole_step(learner, train, compiled)
+
+
+def eager_step(learner: Learner, train: Pixels) -> Step:
+    """One operation after another."""
+    descend = EagerDescent(learner.networks, learner.optimizers)
+
+    def step(rows: Tensor) -> Losses:
+        return learner.step({"images": train.images[rows], "labels": train.labels[rows], **learner.draw()}, descend)
+
+    return step
+
+
+def whole_step(
+    learner: Learner, train: Pixels, transform: Callable[[Callable[..., Losses]], Callable[..., Losses]]
+) -> Step:
+    """Batch, losses, gradients and optimizers as one function of tensors, which `transform` makes faster."""
+    state = state_of(learner)
+    learning_rate = torch.zeros((), device=train.images.device)
+
+    def whole(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Losses:
+        images, labels = train
+        descend = FunctionalDescent(learner.networks, state, learner.settings, learning_rate)
+        return learner.step({"images": images[rows], "labels": labels[rows], **draws}, descend)
+
+    fast = transform(whole)
+
+    @torch.no_grad()
+    def step(rows: Tensor) -> Losses:
+        learning_rate.fill_(next(iter(learner.optimizers.values())).param_groups[0]["lr"])
+        return fast(state, (train.images, train.labels), rows, learner.draw(), learning_rate)
+
+    return step

@@ -1,0 +1,106 @@
+"""bf16 where it pays: chosen by a measurement, learns the same, and leaves weights and losses in float32."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import etude
+from etude.errors import UsageError
+from etude.runs import Run
+from etude.runs.checkpoint import load_model
+from etude.training import Display, bf16
+from etude.training.execution import FASTER_IN_BF16, Execution, choose_execution
+
+RECIPES = {"lenet": "running/loss", "gan": "running/discriminator_loss", "vae": "running/loss_nats"}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache, on a processor with bf16 instructions."""
+    monkeypatch.setattr(bf16, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    return tmp_path / "bf16.json"
+
+
+def measured(monkeypatch: pytest.MonkeyPatch, *gains: float) -> None:
+    monkeypatch.setattr(bf16, "measure_gains", lambda: dict(zip(("matrix product", "convolution"), gains, strict=True)))
+
+
+@pytest.mark.parametrize(("gains", "fast"), [((4.0, 2.0), True), ((4.0, 0.25), False), ((1.1, 3.0), False)])
+def test_both_kernels_must_gain(
+    gains: tuple[float, float], fast: bool, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(monkeypatch, *gains)
+    assert bf16.bf16_is_fast() is fast
+
+
+def test_the_verdict_is_kept_and_a_damaged_one_made_anew(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, 4.0, 2.0)
+    assert bf16.bf16_is_fast()
+    measured(monkeypatch, 0.1, 0.1)
+    assert bf16.bf16_is_fast()
+    (verdict,) = json.loads(cache.read_text()).values()
+    assert verdict == {"fast": True, "gains": {"matrix product": 4.0, "convolution": 2.0}}
+    cache.write_text("[1, 2")
+    assert not bf16.bf16_is_fast()
+
+
+def test_without_the_instructions_nothing_is_measured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
+    monkeypatch.setattr(bf16, "measure_gains", lambda: pytest.fail("measured"))
+    assert not bf16.bf16_is_fast()
+
+
+def test_gains_are_positive_ratios() -> None:
+    assert all(gain > 0 for gain in bf16.measure_gains().values())
+
+
+def test_auto(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, 4.0, 2.0)
+    chosen = {
+        network: choose_execution(network, num_steps=10, device="cpu").precision
+        for network in (*FASTER_IN_BF16, "lenet")
+    }
+    assert chosen == dict.fromkeys(FASTER_IN_BF16, "bf16") | {"lenet": "fp32"}
+    assert choose_execution("gan", num_steps=10, device="cpu", precision="fp32").precision == "fp32"
+    assert choose_execution("lenet", num_steps=10, device="cpu", precision="bf16").precision == "bf16"
+
+
+def test_what_was_chosen_is_said() -> None:
+    assert str(Execution(device="cpu", threads=1, precision="bf16", compiled=False)) == "cpu, 1 thread, bf16"
+    assert str(Execution(device="cuda", threads=2, precision="fp32", compiled=True)) == "cuda, fp32, compiled"
+
+
+def test_an_unknown_precision() -> None:
+    text = "unknown precision 'fp16': did you mean 'bf16'? Choose from auto, bf16, fp32."
+    with pytest.raises(UsageError, match=re.escape(text)):
+        choose_execution("gan", num_steps=10, precision="fp16")
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_bf16_learns_what_float32_learns(recipe: str, tmp_path: Path) -> None:
+    runs = {precision: train(recipe, tmp_path / precision, precision=precision) for precision in ("fp32", "bf16")}
+    curves = {name: [event.get(RECIPES[recipe]) for event in events(run)] for name, run in runs.items()}
+    pairs = [(a, b) for a, b in zip(*curves.values(), strict=True) if a is not None and b is not None]
+    first, second = pairs[0]  # later ones drift apart, as in any two roundings of a GAN
+    assert first == pytest.approx(second, rel=0.03)
+    assert first != second  # another arithmetic was used
+    for run in runs.values():
+        model = load_model(run.path / "checkpoints" / "step-20")
+        assert {tensor.dtype for tensor in model.values()} <= {torch.float32, torch.int64}
+
+
+def train(recipe: str, folder: Path, **how: Any) -> Run:
+    quiet = Display(quiet=True)
+    return etude.train(
+        recipe, data="digits", train_images=640, batch_size=32, epochs=1, report_every=10, runs_dir=folder,
+        threads=1, display=quiet, **how,
+    )  # fmt: skip
+
+
+def events(run: Run) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
