@@ -1,11 +1,12 @@
 # Everything from a clean clone, with nothing but Python (3.11 or newer) and pip:
 #   make demo   train a VAE and a GAN on real digits and see their pictures
 #   make test   all checks: formatting, lint, types, tests
+#   make bench  étude beside plain PyTorch loops; half an hour, on a machine that does nothing else
 
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test install-dev clean
+.PHONY: demo test bench clean
 
 demo: .venv/installed
 	$(BIN)/etude train vae --data digits --epochs 20
@@ -17,6 +18,9 @@ test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 	$(BIN)/pytest -n auto
+
+bench: .venv/installed-dev
+	$(BIN)/python benchmarks/training_speed.py
 
 # The constraints hold every version; PIP_CONSTRAINT reaches the build's own environment too.
 .venv/installed: pyproject.toml constraints.txt

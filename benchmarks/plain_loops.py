@@ -1,0 +1,123 @@
+"""Each recipe as a person writes it from the course: the loops that étude is timed against.
+
+A `Dataset` that makes a PIL image, a tensor and a normalised tensor of each image, a `DataLoader`, eager float32, the
+optimizer as the course sets it, and the loss read every 250 iterations. The networks are étude's own, so that only the
+way of training differs.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from etude.data import Split
+from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
+
+NOISE_DIM = 96
+
+
+class PlainImages(Dataset[tuple[Tensor, int]]):
+    """Images one at a time, as torchvision gives them: PIL image → ToTensor → Normalize(0.5, 0.5) where asked for."""
+
+    def __init__(self, split: Split, *, normalise: bool) -> None:
+        self.images, self.labels, self.normalise = split.images.numpy(), split.labels.tolist(), normalise
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        pixels = self.images[index]  # (C, H, W) uint8
+        image = Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+        array = np.array(image, dtype=np.uint8, copy=True)
+        tensor = torch.from_numpy(array).view(image.height, image.width, -1).permute(2, 0, 1).contiguous()
+        tensor = tensor.to(torch.float32).div(255)
+        if self.normalise:
+            tensor = (tensor - 0.5) / 0.5
+        return tensor, self.labels[index]
+
+
+def loader(split: Split, *, batch_size: int, normalise: bool, workers: int) -> DataLoader[tuple[Tensor, int]]:
+    """Shuffled batches; a rest that fills no batch is left out, as étude does."""
+    return DataLoader(
+        PlainImages(split, normalise=normalise),
+        batch_size=batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+    )
+
+
+def make_step(recipe: str, image_shape: tuple[int, int, int]) -> Callable[[Tensor, Tensor], Tensor]:
+    """The networks, their optimizers, and one training step on a batch; it returns a loss."""
+    torch.manual_seed(0)
+    if recipe == "lenet":
+        return _classifier_step(LeNet(image_shape, 10))
+    if recipe in ("vae", "cvae"):
+        return _vae_step(VAE(image_shape, 2, 10 if recipe == "cvae" else None), conditional=recipe == "cvae")
+    if recipe == "dcgan":
+        return _gan_step(ConvDiscriminator(image_shape), ConvGenerator(NOISE_DIM, image_shape), least_squares=False)
+    return _gan_step(Discriminator(image_shape), Generator(NOISE_DIM, image_shape), least_squares=recipe == "lsgan")
+
+
+def _classifier_step(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+    optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
+    criterion = nn.CrossEntropyLoss()
+
+    def step(images: Tensor, labels: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        loss = criterion(network(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def _vae_step(network: VAE, *, conditional: bool) -> Callable[[Tensor, Tensor], Tensor]:
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+
+    def step(images: Tensor, labels: Tensor) -> Tensor:
+        optimizer.zero_grad()
+        logits, mean, logvar = network(images, labels if conditional else None, noise=torch.randn(len(images), 2))
+        reconstruction = F.binary_cross_entropy_with_logits(logits, images, reduction="sum")
+        kl = -0.5 * torch.sum(1 + logvar - mean.pow(2) - logvar.exp())
+        loss = (reconstruction + kl) / len(images)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def _gan_step(
+    discriminator: nn.Module, generator: nn.Module, *, least_squares: bool
+) -> Callable[[Tensor, Tensor], Tensor]:
+    settings = {"lr": 1e-3, "betas": (0.5, 0.999)}
+    discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **settings)
+    generator_optimizer = torch.optim.Adam(generator.parameters(), **settings)
+
+    def score(scores: Tensor, target: float) -> Tensor:
+        targets = torch.full_like(scores, target)
+        if least_squares:
+            return 0.5 * F.mse_loss(scores, targets)
+        return F.binary_cross_entropy_with_logits(scores, targets)
+
+    def step(images: Tensor, labels: Tensor) -> Tensor:
+        discriminator_optimizer.zero_grad()
+        fake = generator(2 * torch.rand(len(images), NOISE_DIM) - 1).detach()
+        discriminator_loss = score(discriminator(images), 1.0) + score(discriminator(fake), 0.0)
+        discriminator_loss.backward()
+        discriminator_optimizer.step()
+
+        generator_optimizer.zero_grad()
+        fake = generator(2 * torch.rand(len(images), NOISE_DIM) - 1)
+        loss = score(discriminator(fake), 1.0)
+        loss.backward()
+        generator_optimizer.step()
+        return loss
+
+    return step

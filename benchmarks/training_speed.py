@@ -1,0 +1,273 @@
+"""étude beside a plain PyTorch loop, in turn, each in a process of its own: `make bench`.
+
+    python benchmarks/training_speed.py                    # every case, five pairs
+    python benchmarks/training_speed.py gan lenet-4 --pairs 7 --out table.md
+
+Prints for each case milliseconds per warm step (wall and processor time), the ratio plain / étude over the pairs
+(median, minimum, maximum), the start (import, data, compiling, first step), peak memory, and the floor: the step's
+counted floating-point operations at the measured rate of large matrix products, plus the bytes that the optimizer must
+move at the measured rate of a copy. Nothing else should run meanwhile; the load at the start is printed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+WARM_UP_STEPS = 30
+
+
+@dataclass(frozen=True)
+class Case:
+    """One recipe at one batch size; `steps` are timed after the warm-up."""
+
+    recipe: str
+    data: str
+    batch_size: int
+    steps: int
+    compile: str = "auto"
+    """What auto takes for the course's run, where the steps timed here are too few for it to choose so."""
+
+
+CASES = {
+    "gan": Case("gan", "mnist", 128, 250),
+    "lsgan": Case("lsgan", "mnist", 128, 250),
+    "dcgan": Case("dcgan", "mnist", 128, 60),
+    "vae": Case("vae", "mnist", 32, 700),
+    "cvae": Case("cvae", "mnist", 32, 700),
+    "lenet-4": Case("lenet", "cifar10", 4, 3000, compile="on"),
+    "lenet-16": Case("lenet", "cifar10", 16, 1500, compile="on"),
+}
+
+
+class Stopwatch:
+    """Wall and processor time between the end of the warm-up and the last step; called after each step."""
+
+    def __init__(self, steps: int) -> None:
+        self.done, self.last = 0, WARM_UP_STEPS + steps
+        self.steps, self.first_step_at = steps, 0.0
+
+    def step(self) -> None:
+        """Count a step."""
+        self.done += 1
+        if self.done == 1:
+            self.first_step_at = time.perf_counter()
+        if self.done == WARM_UP_STEPS:
+            self.started = time.perf_counter(), _processor_seconds()
+        if self.done == self.last:
+            wall, processor = time.perf_counter() - self.started[0], _processor_seconds() - self.started[1]
+            self.wall_ms, self.processor_ms = 1e3 * wall / self.steps, 1e3 * processor / self.steps
+
+
+def _processor_seconds() -> float:
+    """Of this process and of its workers that have ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
+def run_etude(case: Case, watch: Stopwatch) -> dict[str, Any]:
+    """Train with étude, through its public function."""
+    import tempfile
+
+    import etude
+    from etude.training import Display
+    from etude.training.execution import Execution
+
+    class Watch(Display):
+        def step(self, step: int, losses: Callable[[], dict[str, float]]) -> None:
+            watch.step()
+            super().step(step, losses)
+
+    images = watch.last * case.batch_size
+    epochs = -(-images // 50_000) if case.data == "mnist" else -(-images // 45_000)
+    with tempfile.TemporaryDirectory() as folder:
+        run = etude.train(
+            case.recipe,
+            data=case.data,
+            batch_size=case.batch_size,
+            epochs=epochs,
+            train_images=images // epochs // case.batch_size * case.batch_size if epochs == 1 else None,
+            runs_dir=folder,
+            display=Watch(quiet=True),
+            compile=case.compile,
+        )
+        return {"how": str(Execution(**run.configuration["execution"]))}
+
+
+def run_plain(case: Case, watch: Stopwatch) -> dict[str, Any]:
+    """Train as the course does; the loader has two workers where a short trial finds them faster than none."""
+    from plain_loops import loader, make_step
+
+    import etude
+
+    dataset = etude.data.load(case.data)
+    normalise = case.recipe not in ("vae", "cvae")
+    step = make_step(case.recipe, dataset.image_shape)
+
+    def batches(workers: int) -> Any:
+        return loader(dataset.train, batch_size=case.batch_size, normalise=normalise, workers=workers)
+
+    def trial(workers: int) -> float:
+        times = []
+        for images, labels in islice(batches(workers), 40):
+            step(images, labels)
+            times.append(time.perf_counter())
+        return times[-1] - times[10]
+
+    workers = min((0, 2), key=trial)
+    running = 0.0
+    endless = (batch for each in cycle([workers]) for batch in batches(each))
+    for number, (images, labels) in enumerate(islice(endless, watch.last), start=1):
+        loss = step(images, labels)
+        if number % 250 == 0:
+            running = loss.item()
+        watch.step()
+    assert running == running, "the plain loop diverged"
+    return {"how": f"{workers} workers"}
+
+
+def floor_ms(case: Case) -> dict[str, float]:
+    """What a step must cost here: its arithmetic at the rate of large products, the optimizer's traffic at a copy's."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    import etude
+    from etude import recipes
+    from etude.runs.splits import make_splits
+    from etude.training.execution import choose_execution
+    from etude.training.families import create_learner, network_name
+    from etude.training.whole_step import eager_step
+
+    dataset = etude.data.load(case.data)
+    recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
+    execution = choose_execution(network_name(recipe), num_steps=0, compile="off")
+    splits = make_splits(recipe, dataset)
+    learner = create_learner(recipe, splits, execution, image_shape=dataset.image_shape, num_classes=10)
+    step = eager_step(learner, learner.to_pixels(splits.train, "cpu"))
+    rows = torch.arange(case.batch_size)
+    step(rows)
+    with FlopCounterMode(display=False) as counter:
+        step(rows)
+
+    dtype = torch.bfloat16 if execution.precision == "bf16" else torch.float32
+    matrix, source, target = torch.randn(1024, 1024).to(dtype), torch.ones(2**24), torch.empty(2**24)
+    flops_a_second = 2 * 1024**3 / _fastest(lambda: matrix @ matrix)
+    bytes_a_second = 2 * source.nbytes / _fastest(lambda: target.copy_(source))
+    parameters = sum(parameter.numel() for network in learner.networks.values() for parameter in network.parameters())
+    # Weights, gradients and moments are read, all but the gradients written: 4 bytes each.
+    optimizer_bytes = parameters * 4 * (5 if recipe.optimizer.name == "sgd" else 7)
+    arithmetic, traffic = counter.get_total_flops() / flops_a_second, optimizer_bytes / bytes_a_second
+    return {
+        "gflop": counter.get_total_flops() / 1e9,
+        "gflop_s": flops_a_second / 1e9,
+        "gb_s": bytes_a_second / 1e9,
+        "floor_ms": 1e3 * (arithmetic + traffic),
+    }
+
+
+def _fastest(work: Callable[[], object]) -> float:
+    """The shortest of twenty times, in seconds."""
+    times = []
+    for _ in range(20):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return min(times)
+
+
+def measure(kind: str, case: Case) -> None:
+    """In a process of its own: train, and print one JSON object."""
+    if kind == "floor":
+        print(json.dumps(floor_ms(case)))
+        return
+    started = time.perf_counter()
+    watch = Stopwatch(case.steps)
+    how = {"etude": run_etude, "plain": run_plain}[kind](case, watch)
+    peak = sum(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
+    result = {
+        "wall_ms": watch.wall_ms,
+        "processor_ms": watch.processor_ms,
+        "first_step_s": watch.first_step_at - started,
+        "peak_mib": peak,
+    }
+    print(json.dumps({**result, **how}))
+
+
+def pair(name: str) -> dict[str, dict[str, Any]]:
+    """One measurement of each, one after the other."""
+    return {kind: in_a_process(kind, name) for kind in ("plain", "etude")}
+
+
+def in_a_process(kind: str, name: str) -> dict[str, Any]:
+    """One measurement in a process of its own."""
+    words = [sys.executable, __file__, "--measure", kind, name]
+    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def row(name: str, pairs: list[dict[str, dict[str, Any]]], floor: dict[str, float]) -> str:
+    """A case as a line of the table: medians, and the ratio's median, minimum and maximum."""
+    ratios = sorted(each["plain"]["wall_ms"] / each["etude"]["wall_ms"] for each in pairs)
+
+    def median(kind: str, key: str) -> float:
+        return statistics.median(each[kind][key] for each in pairs)
+
+    cells = [f"`{name}`"]
+    for kind in ("plain", "etude"):
+        cells.append(f"{median(kind, 'wall_ms'):.2f} ({median(kind, 'processor_ms'):.2f})")
+    cells.append(f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f})")
+    cells += [f"{median(kind, 'first_step_s'):.1f}" for kind in ("plain", "etude")]
+    cells += [f"{median(kind, 'peak_mib'):.0f}" for kind in ("plain", "etude")]
+    cells += [f"{floor['floor_ms']:.2f}", f"{floor['floor_ms'] / median('etude', 'wall_ms'):.0%}"]
+    cells.append(f"{pairs[0]['plain']['how']}; {pairs[0]['etude']['how']}")
+    return "| " + " | ".join(cells) + " |"
+
+
+HEADER = """\
+| case | plain, ms a step (cpu) | étude | plain / étude, warm | plain: first step, s | étude | plain: MiB | étude |\
+ floor, ms | étude's share | how |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+
+
+def main() -> None:
+    """Measure the cases asked for and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cases", nargs="*", default=list(CASES), help=f"of {', '.join(CASES)}")
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--out", type=Path, help="write the table here too")
+    parser.add_argument("--json", action="store_true", help="print every measurement as one JSON object instead")
+    parser.add_argument("--measure", choices=("etude", "plain", "floor"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        measure(arguments.measure, CASES[arguments.cases[0]])
+        return
+    import torch
+
+    about = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}"
+    lines = [f"{about}; {arguments.pairs} pairs", "", HEADER]
+    results: dict[str, Any] = {}
+    if not arguments.json:
+        print("\n".join(lines), flush=True)
+    for name in arguments.cases:
+        pairs, floor = [pair(name) for _ in range(arguments.pairs)], in_a_process("floor", name)
+        results[name] = {"pairs": pairs, "floor": floor}
+        lines.append(row(name, pairs, floor))
+        if not arguments.json:
+            print(lines[-1], flush=True)
+    if arguments.json:
+        print(json.dumps({"machine": about, "cases": results}))
+    if arguments.out:
+        arguments.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()
