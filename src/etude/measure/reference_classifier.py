@@ -3,14 +3,15 @@
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from etude import recipes
 from etude.data import Dataset
 from etude.data.places import cache_folder
-from etude.errors import UsageError
+from etude.errors import RunError, UsageError
 from etude.models import LeNet
 from etude.recipes import Classifier, Optimizer
 from etude.runs import Run
@@ -46,19 +47,24 @@ def reference_name(recipe: Classifier, dataset: Dataset) -> str:
 def reference_run(recipe: Classifier, name: str, *, data_dir: Path | None, say: Callable[[str], None]) -> Run:
     """The trained classifier's run, from the user's cache, or trained into it (about half a minute).
 
-    On one processor thread, so that its weights do not depend on the number of cores. Training that was interrupted
-    goes on where it stopped.
+    On one processor thread in float32, so that its weights depend on neither cores nor processor. Training that was
+    interrupted goes on where it stopped; a damaged classifier is trained anew.
     """
     folder = cache_folder() / "classifiers"
     path, quiet = folder / name, Display(quiet=True)
-    if not (path / "recipe.json").is_file():
-        say(f"training the classifier whose features compare images (once for {recipe.data}, kept in {path})")
-        return train(recipe, name=name, runs_dir=folder, data_dir=data_dir, device="cpu", threads=1, display=quiet)
-    run = Run(path)
-    if run.state.status != "finished":
-        say(f"going on with the training of the classifier in {path}")
-        return resume(run, data_dir=data_dir, display=quiet)
-    return run
+    try:
+        if (path / "recipe.json").is_file():
+            run = Run(path)
+            if run.state.status != "finished":
+                say(f"going on with the training of the classifier in {path}")
+                return resume(run, data_dir=data_dir, display=quiet)
+            return run
+    except RunError as error:  # damaged, or of another version of étude: it is only a cache
+        say(str(error))
+        shutil.rmtree(path)
+    say(f"training the classifier whose features compare images (once for {recipe.data}, kept in {path})")
+    how: dict[str, Any] = {"device": "cpu", "threads": 1, "precision": "fp32", "compile": "off"}
+    return train(recipe, name=name, runs_dir=folder, data_dir=data_dir, display=quiet, **how)
 
 
 def require_enough(dataset: Dataset) -> None:
