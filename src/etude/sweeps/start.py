@@ -20,7 +20,7 @@ from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
 from etude.training.execution import choose_execution
 from etude.training.families import network_name
-from etude.training.start import checked_splits, with_absolute_folder
+from etude.training.start import checked_rows, with_absolute_folder
 from etude.training.stopping import StopRequest, stop_requests
 
 ORPHAN_SECONDS = 30.0
@@ -122,7 +122,7 @@ def _check_data(cells: list[Cell], data_dir: Path | None) -> None:
         key = (cell.recipe.data, cell.recipe.image_size)
         if key not in datasets:
             datasets[key] = load_dataset(key[0], data_dir=data_dir, image_size=key[1])
-        checked_splits(cell.recipe, datasets[key])
+        checked_rows(cell.recipe, datasets[key])
 
 
 def _wait_for_orphans(members: list[Member], stop: StopRequest) -> None:
