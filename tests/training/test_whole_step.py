@@ -10,6 +10,7 @@ from torch import Tensor
 
 from etude import recipes
 from etude.data import load
+from etude.runs.splits import make_splits
 from etude.training.execution import Execution
 from etude.training.families import create_learner
 from etude.training.learner import Learner, Pixels, Step
@@ -29,7 +30,7 @@ def make() -> Make:
         recipe = recipes.change(recipes.get(name), data="digits", **changes)
         execution = Execution(device="cpu", threads=1, precision="fp32", compiled=compiled)
         learner = create_learner(recipe, dataset, execution)
-        return learner, learner.to_pixels(dataset.train, "cpu"), execution
+        return learner, learner.to_pixels(make_splits(recipe, dataset).train, "cpu"), execution
 
     return make
 
