@@ -29,7 +29,7 @@ def replicas_step(learners: Sequence[Learner], train: Pixels, transform: Transfo
     """The step of all learners at once, as one function, which `transform` makes faster."""
     state = stack_states(learners)
     fast = transform(vmap(whole_of(learners[0]), in_dims=(0, None, 0, 0, 0)))
-    learning_rates = torch.tensor([each.settings.learning_rate for each in learners], device=train.images.device)
+    learning_rates = torch.tensor([float(each.settings.learning_rate) for each in learners], device=train.images.device)
     scheduled = torch.zeros_like(learning_rates)  # (runs,)
 
     @torch.no_grad()

@@ -32,7 +32,7 @@ class VariationalLearner(Learner):
         purposes = ("latent", "binarize") if recipe.binarize == "dynamic" else ("latent",)
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in purposes}
         self.conditional = recipe.network == "cvae"
-        self.beta = torch.tensor(recipe.beta, device=device)
+        self.beta = torch.tensor(float(recipe.beta), device=device)
         first = torch.arange(NUM_PREVIEW_RECONSTRUCTIONS) % len(test)  # a small split begins anew
         self.preview_split = self.to_pixels(Split(images=test.images[first], labels=test.labels[first]), device)
 
