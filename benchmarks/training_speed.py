@@ -142,21 +142,19 @@ def floor_ms(case: Case) -> dict[str, float]:
 
     import etude
     from etude import recipes
-    from etude.runs.splits import make_splits
     from etude.training.execution import choose_execution
     from etude.training.families import create_learner, network_name
-    from etude.training.whole_step import eager_step
+    from etude.training.steps import eager_step
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
     execution = choose_execution(network_name(recipe), num_steps=0, compile="off")
-    splits = make_splits(recipe, dataset)
-    learner = create_learner(recipe, splits, execution, image_shape=dataset.image_shape, num_classes=10)
-    step = eager_step(learner, learner.to_pixels(splits.train, "cpu"))
-    rows = torch.arange(case.batch_size)
-    step(rows)
+    learner = create_learner(recipe, dataset, execution)
+    step = eager_step(learner, learner.to_pixels(dataset.train, "cpu"))
+    rows = torch.arange(case.batch_size)[None]
+    step(rows, 1.0)
     with FlopCounterMode(display=False) as counter:
-        step(rows)
+        step(rows, 1.0)
 
     dtype = torch.bfloat16 if execution.precision == "bf16" else torch.float32
     matrix, source, target = torch.randn(1024, 1024).to(dtype), torch.ones(2**24), torch.empty(2**24)

@@ -131,7 +131,9 @@ def kl_to_standard_normal(mean: Tensor, logvar: Tensor) -> Tensor:
     return 0.5 * (mean.square() + torch.expm1(logvar) - logvar)
 
 
-def negative_elbo(reconstruction: Tensor, kl: Tensor, *, beta: float = 1.0, free_bits_nats: float = 0.0) -> Tensor:
+def negative_elbo(
+    reconstruction: Tensor, kl: Tensor, *, beta: float | Tensor = 1.0, free_bits_nats: float = 0.0
+) -> Tensor:
     """The negative evidence lower bound in nats per image, to be minimised; the mean over the batch, a scalar.
 
     `reconstruction` (N,) and `kl` (N, latent_dim) are in nats. `beta` weighs the KL (Higgins et al. 2017, eq. 4).

@@ -65,11 +65,9 @@ class Optimizer:
             (0 <= self.weight_decay < math.inf, "weight-decay", self.weight_decay, "0 or more"),
         )
 
-    def learning_rate_at(self, progress: float) -> float:
-        """The learning rate once the fraction `progress` in [0, 1] of the run's steps is done."""
-        if self.schedule == "cosine":
-            return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-        return self.learning_rate
+    def schedule_at(self, progress: float) -> float:
+        """What of the learning rate is left once the fraction `progress` in [0, 1] of the run's steps is done."""
+        return 0.5 * (1 + math.cos(math.pi * progress)) if self.schedule == "cosine" else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,7 @@ def test_each_number_of_latents_is_trained_once_and_measured(
     assert png.read_bytes().startswith(b"\x89PNG")
     assert svg.is_file()
 
-    monkeypatch.setattr("etude.sweeps.processes.train_members", None)  # nothing is trained again
+    monkeypatch.setattr("etude.sweeps.processes.Worker", None)  # nothing is trained again
     assert main(words[:-1]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "on the test images; nats per image, mean ± standard deviation over seeds"

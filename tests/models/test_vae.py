@@ -182,6 +182,15 @@ def test_the_label_changes_the_code_and_the_image() -> None:
 
 LABELS = torch.tensor([0, 1, 2])
 CONDITIONAL = "this VAE is conditional on 10 classes: give labels, one class index for each image."
+
+
+def test_one_hot_labels_are_taken_as_they_are() -> None:
+    vae = VAE((1, 28, 28), 2, 10)
+    one_hot = F.one_hot(LABELS, 10).float()
+    for given, other in zip(vae(grey(3), LABELS, noise=noise(3)), vae(grey(3), one_hot, noise=noise(3)), strict=True):
+        assert torch.equal(given, other)
+
+
 PLAIN = "this VAE is not conditional: leave the labels out, or build it with num_classes."
 
 

@@ -45,7 +45,7 @@ def make_sweep(tmp_path: Path) -> Callable[..., Sweep]:
         )
         for cell in sweep.cells:
             for member in sweep.members(cell):
-                if member.seed >= len(runs[cell.name]):
+                if member.seed >= len(runs.get(cell.name, [])):
                     continue
                 member_recipe = recipes.change(cell.recipe, seed=member.seed)
                 run = create_run(

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ import etude
 from etude.cli import main
 from etude.errors import RunError, TrainingError, UsageError
 from etude.runs.lock import training_lock
-from etude.sweeps import Results, Sweep, load, start
+from etude.sweeps import Results, Sweep, load, start, worker
+from etude.sweeps.processes import make_jobs
 
 SMALL: dict[str, Any] = {"data": "digits", "train_images": 200, "validation_images": 50}
 LONG = [
@@ -197,3 +200,48 @@ def test_modules_in_the_current_folder_are_not_mistaken_for_pythons(
     (tmp_path / "random.py").write_text("raise SystemExit('not me')")
     monkeypatch.chdir(tmp_path)
     assert sorted(sweep(tmp_path / "runs", num_seeds=1, epochs=1).cells[0].values) == [0]
+
+
+def test_on_a_gpu_runs_that_differ_in_seed_and_learning_rate_are_one_program(make_sweep: Callable[..., Sweep]) -> None:
+    grid = {"optimizer.learning_rate": [1e-3, 3e-3], "batch_size": [4, 8]}
+    made = make_sweep(grid, {}, num_seeds=40)
+    made.device = "cuda"
+    members = list(made.members())
+    jobs = make_jobs(made, members)
+    assert [len(job) for job in jobs] == [64, 16, 64, 16]
+    assert [{member.recipe.batch_size for member in job} for job in jobs] == [{4}, {4}, {8}, {8}]
+    assert sorted(member.label for job in jobs for member in job) == sorted(member.label for member in members)
+    assert (
+        start.how_trained(made, jobs, 1) == f"{made.name}: 160 runs on cuda, vectorised: 4 programs, one after another"
+    )
+    made.device = "cpu"
+    assert make_jobs(made, members) == [[member] for member in members]
+    jobs = make_jobs(made, members[:3])
+    assert start.how_trained(made, jobs, 2) == f"{made.name}: 3 runs on cpu, side by side in 2 processes"
+
+
+def test_a_job_of_several_runs_trains_them_as_one_program(tmp_path: Path) -> None:
+    recipe = etude.recipes.change(etude.recipes.get("lenet"), **SMALL, epochs=1, report_every=5, batch_size=10)
+    members = [
+        recipe,
+        replace(recipe, seed=1),
+        replace(recipe, optimizer=replace(recipe.optimizer, learning_rate=1e30)),
+    ]
+    job = {
+        "paths": [str(tmp_path / name) for name in "abc"],
+        "recipes": [etude.recipes.to_dict(each) for each in members],
+        "data_dir": None,
+        "device": "cpu",
+        "threads": 1,
+        "precision": "auto",
+        "compile": "off",
+    }
+    (failed,) = worker.work(job).items()
+    assert failed[0] == str(tmp_path / "c")
+    assert failed[1].startswith("the loss is no longer finite after step 5 of ")
+    assert [etude.load(tmp_path / name).state.status for name in "abc"] == ["finished", "finished", "failed"]
+    assert etude.load(tmp_path / "b").recipe == members[1]
+    # A second time there is nothing to go on with; each run says its own reason.
+    answers = worker.work(job)
+    assert "is finished" in answers[str(tmp_path / "a")]
+    assert answers[str(tmp_path / "c")] == failed[1]

@@ -72,7 +72,9 @@ def test_auto(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_was_chosen_is_said() -> None:
     assert str(Execution(device="cpu", threads=1, precision="bf16", compiled=False)) == "cpu, 1 thread, bf16"
-    assert str(Execution(device="cuda", threads=2, precision="fp32", compiled=True)) == "cuda, fp32, compiled"
+    assert str(Execution(device="cuda", threads=2, precision="fp32", compiled=True)) == (
+        "cuda, fp32, compiled, a step as one CUDA graph"
+    )
 
 
 def test_an_unknown_precision() -> None:

@@ -13,8 +13,9 @@ from etude.data import load
 from etude.runs.splits import make_splits
 from etude.training.execution import Execution
 from etude.training.families import create_learner
-from etude.training.learner import Learner, Pixels
-from etude.training.whole_step import Step, eager_step, make_step, whole_step
+from etude.training.learner import Learner, Pixels, Step
+from etude.training.steps import eager_step, make_step
+from etude.training.whole_step import whole_step
 
 Made = tuple[Learner, Pixels, Execution]
 Make = Callable[..., Made]
@@ -27,10 +28,9 @@ def make() -> Make:
     def make(name: str, *, compiled: bool = False, **changes: Any) -> Made:
         dataset = load("digits")
         recipe = recipes.change(recipes.get(name), data="digits", **changes)
-        splits = make_splits(recipe, dataset)
         execution = Execution(device="cpu", threads=1, precision="fp32", compiled=compiled)
-        learner = create_learner(recipe, splits, execution, image_shape=dataset.image_shape, num_classes=10)
-        return learner, learner.to_pixels(splits.train, "cpu"), execution
+        learner = create_learner(recipe, dataset, execution)
+        return learner, learner.to_pixels(make_splits(recipe, dataset).train, "cpu"), execution
 
     return make
 
@@ -44,7 +44,7 @@ def run(step: Step, train: Pixels, *, num_steps: int, images_per_step: int) -> d
     generator = torch.Generator().manual_seed(0)
     losses: dict[str, Tensor] = {}
     for _ in range(num_steps):
-        losses = step(torch.randint(len(train), (images_per_step,), generator=generator))
+        losses = step(torch.randint(len(train), (1, images_per_step), generator=generator), 1.0)
     assert not any(value.requires_grad for value in losses.values())
     return {name: value.item() for name, value in losses.items()}
 
@@ -105,7 +105,7 @@ def test_the_compiled_step_learns_what_the_operations_learn(make: Make) -> None:
     results = []
     for compiled in (False, True):
         learner, train, execution = make("lenet", compiled=compiled, batch_size=16)
-        losses = run(make_step(learner, train, execution), train, num_steps=100, images_per_step=16)
+        losses = run(make_step([learner], train, execution), train, num_steps=100, images_per_step=16)
         results.append((losses["loss"], tensors(learner)))
     (loss, there), (other_loss, other) = results
     assert loss == pytest.approx(other_loss, rel=1e-5)
@@ -113,13 +113,11 @@ def test_the_compiled_step_learns_what_the_operations_learn(make: Make) -> None:
         torch.testing.assert_close(other[key], value, rtol=1e-5, atol=1e-5)
 
 
-def test_the_learning_rate_is_the_optimizers_at_each_step(make: Make) -> None:
+def test_the_schedule_scales_the_learning_rate_of_each_step(make: Make) -> None:
     learner, train, _ = make("lenet", batch_size=16)
     step = functional(learner, train)
-    rows = torch.arange(16)
-    step(rows)
-    (optimizer,) = learner.optimizers.values()
-    optimizer.param_groups[0]["lr"] = 0.0
+    rows = torch.arange(16)[None]
+    step(rows, 1.0)
     before = {key: value.clone() for key, value in learner.networks["lenet"].state_dict().items()}
-    step(rows)
+    step(rows, 0.0)
     assert all(torch.equal(value, before[key]) for key, value in learner.networks["lenet"].state_dict().items())

@@ -42,7 +42,7 @@ class SweepOptions:
     name: str | None = None
     """The sweep's name; RECIPE-DATA-sweep-NUMBER when not given."""
     jobs: int | None = None
-    """Runs side by side; one a core when not given."""
+    """Processes side by side; one a core when not given, on a GPU one, which trains many runs as one program."""
     runs_dir: Path | None = None
     """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
     data_dir: Path | None = None

@@ -23,6 +23,10 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
+    def take(self, rows: Tensor) -> "Split":
+        """The images with these row numbers (n,), in that order."""
+        return Split(images=self.images[rows], labels=self.labels[rows])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
@@ -52,18 +56,17 @@ class Dataset:
 
 
 def hold_out(
-    train: Split, *, train_images: int | None, validation_images: int | None, seed: int
-) -> tuple[Split, Split]:
-    """Divide a training split into (training, validation) images, the same ones for the same seed.
+    total: int, *, train_images: int | None, validation_images: int | None, seed: int
+) -> tuple[Tensor, Tensor]:
+    """Divide a training split of `total` images into (training, validation) row numbers, ascending.
 
-    Held out are `validation_images`, or 5,000 when None, but at most a tenth of the split. With `train_images` None
-    they are drawn from the whole split and all others train. Otherwise the first `train_images` train (fewer where
-    the split has fewer) and the validation images are drawn from those after them, as in the course: the first 50,000
-    of MNIST train. Both parts keep the order of the split.
+    Held out are `validation_images`, or 5,000 when None, but at most a tenth of the split, the same ones for the same
+    seed. With `train_images` None they are drawn from the whole split and all others train. Otherwise the first
+    `train_images` train (fewer where the split has fewer) and the validation images are drawn from those after them, as
+    in the course: the first 50,000 of MNIST train.
 
     Raises `UsageError` when nothing would be left to train on.
     """
-    total = len(train)
     held_out = min(DEFAULT_VALIDATION_IMAGES, total // 10) if validation_images is None else validation_images
     wrong = []
     if not 0 <= held_out < total:
@@ -76,12 +79,8 @@ def hold_out(
     first = 0 if train_images is None else min(train_images, total - held_out)
     draw = torch.randperm(total - first, generator=torch.Generator().manual_seed(seed))[:held_out]
     validation = (draw + first).sort().values
-    if train_images is None:
-        kept = torch.ones(total, dtype=torch.bool)
-        kept[validation] = False
-        return _take(train, kept), _take(train, validation)
-    return Split(images=train.images[:first], labels=train.labels[:first]), _take(train, validation)
-
-
-def _take(split: Split, which: Tensor) -> Split:
-    return Split(images=split.images[which], labels=split.labels[which])
+    if train_images is not None:
+        return torch.arange(first), validation
+    kept = torch.ones(total, dtype=torch.bool)
+    kept[validation] = False
+    return kept.nonzero()[:, 0], validation

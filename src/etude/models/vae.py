@@ -16,8 +16,9 @@ class VAE(nn.Module):
     """An encoder from images to a Gaussian over latents, and a decoder from latents to the logits of the pixels.
 
     97,237 parameters for 1×28×28 and 2 latents. With `num_classes` both halves are given the label, added as a linear
-    layer of its one-hot form to their first layer; labels are int64 class indices (N,). Images below 16×16, labels that
-    are missing, unwanted, of a wrong shape or out of range are a `UsageError`.
+    layer of its one-hot form to their first layer; labels are int64 class indices (N,), or that form itself, floats
+    (N, num_classes), which is taken as it is. Images below 16×16, labels that are missing, unwanted, of a wrong
+    shape or out of range are a `UsageError`.
     """
 
     def __init__(self, image_shape: ImageShape, latent_dim: int, num_classes: int | None = None) -> None:
@@ -73,13 +74,14 @@ class VAE(nn.Module):
             raise UsageError(
                 f"this VAE is conditional on {self.num_classes} classes: give labels, one class index for each image."
             )
+        if labels.is_floating_point() and labels.shape == (len(like), self.num_classes):
+            return labels.to(like.dtype)
         if labels.dtype != torch.int64 or labels.shape != like.shape[:1]:
             raise UsageError(
                 f"labels of shape {tuple(labels.shape)} and type {labels.dtype} are not allowed: "
                 f"give one int64 class index for each image, shape ({len(like)},)."
             )
-        # A compiled graph cannot branch on values.
-        if not torch.compiler.is_compiling() and ((labels < 0) | (labels >= self.num_classes)).any():
+        if ((labels < 0) | (labels >= self.num_classes)).any():
             outside = labels[(labels < 0) | (labels >= self.num_classes)]
             raise UsageError(
                 f"label {int(outside[0])} is out of range: this VAE knows the classes 0 to {self.num_classes - 1}."

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from torch import Tensor
+
 from etude.data import Dataset, Split, hold_out
 from etude.recipes import Recipe
 
@@ -14,12 +16,26 @@ class Splits(NamedTuple):
     test: Split
 
 
-def make_splits(recipe: Recipe, dataset: Dataset) -> Splits:
+class Rows(NamedTuple):
+    """The same as row numbers (n,) in the training split of the data set."""
+
+    train: Tensor
+    validation: Tensor
+
+
+def make_rows(recipe: Recipe, dataset: Dataset) -> Rows:
     """Hold images out of the training split as the recipe says; `UsageError` when none would be left to train on."""
-    train, validation = hold_out(
-        dataset.train,
-        train_images=recipe.train_images,
-        validation_images=recipe.validation_images,
-        seed=recipe.seed,
+    return Rows(
+        *hold_out(
+            len(dataset.train),
+            train_images=recipe.train_images,
+            validation_images=recipe.validation_images,
+            seed=recipe.seed,
+        )
     )
+
+
+def make_splits(recipe: Recipe, dataset: Dataset) -> Splits:
+    """The images themselves, by `make_rows`."""
+    train, validation = (dataset.train.take(rows) for rows in make_rows(recipe, dataset))
     return Splits(train, validation, dataset.test)

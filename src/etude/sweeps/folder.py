@@ -12,7 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import cached_property
@@ -51,6 +51,11 @@ class Member:
             return Run(self.path).state
         except EtudeError as error:
             return State(status="failed", error=str(error))
+
+    @property
+    def recipe(self) -> Recipe:
+        """What it trains: the cell's recipe with its seed."""
+        return replace(self.cell.recipe, seed=self.seed)
 
     @property
     def label(self) -> str:

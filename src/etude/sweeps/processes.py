@@ -1,21 +1,29 @@
-"""Training the runs of a sweep side by side, in processes that take one run after another."""
+"""Training the runs of a sweep side by side: in processes that take one job after another, a run each or, on a GPU, the
+runs that one program can train.
+"""
 
 import json
 import os
 import select
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 from etude.recipes import to_dict
+from etude.runs.checkpoint import list_steps
 from etude.sweeps.folder import Member, Sweep
 from etude.sweeps.progress import SweepDisplay
+from etude.training.replicas import program_key
 from etude.training.stopping import StopRequest
 
 REFRESH_SECONDS = 0.25
+MOST_REPLICAS = 64
+"""Runs in one program."""
+Job = list[Member]
+"""Runs that a process trains at once."""
 
 
 class Worker:
@@ -39,18 +47,18 @@ class Worker:
         assert self._process.stdin
         assert self._process.stdout
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
-        self.member: Member | None = None
+        self.job: Job = []
 
     def fileno(self) -> int:
         """Where `select` waits for an answer."""
         return self._stdout.fileno()
 
-    def start(self, member: Member, sweep: Sweep) -> None:
-        """Let it train a run."""
-        self.member = member
-        job = {
-            "path": str(member.path),
-            "recipe": {**to_dict(member.cell.recipe), "seed": member.seed},
+    def start(self, job: Job, sweep: Sweep) -> None:
+        """Let it train the runs of a job."""
+        self.job = job
+        message = {
+            "paths": [str(member.path) for member in job],
+            "recipes": [to_dict(member.recipe) for member in job],
             "data_dir": str(sweep.data_dir) if sweep.data_dir else None,
             "device": sweep.device,
             "threads": sweep.threads,
@@ -58,16 +66,16 @@ class Worker:
             "compile": sweep.compile,
         }
         with suppress(BrokenPipeError):  # it has died: the end of its answers will say so
-            self._stdin.write(json.dumps(job).encode() + b"\n")
+            self._stdin.write(json.dumps(message).encode() + b"\n")
             self._stdin.flush()
 
     def answer(self) -> dict[str, str] | None:
-        """Its answer to the run that it was given; None when the process has died."""
+        """What went wrong with the runs that it was given, by folder; None when the process has died."""
         line = self._stdout.readline()
         return json.loads(line) if line else None
 
     def stop(self) -> None:
-        """Let it save the run in progress, if any, and end."""
+        """Let it save the runs in progress, if any, and end."""
         with suppress(BrokenPipeError):
             self._stdin.close()
 
@@ -83,14 +91,33 @@ class Worker:
         self._stdout.close()
 
 
-def train_members(
-    sweep: Sweep, members: Sequence[Member], *, num_jobs: int, stop: StopRequest, display: SweepDisplay
+def make_jobs(sweep: Sweep, members: Sequence[Member]) -> list[Job]:
+    """What a process trains at once: on a GPU all runs that one program can train, at most `MOST_REPLICAS`; else one.
+
+    A run that was begun goes together with those that stand at the same step.
+    """
+    if sweep.device != "cuda":
+        return [[member] for member in members]
+    together: dict[Hashable, Job] = {}
+    for member in members:
+        begun = (member.path / "recipe.json").is_file()
+        steps = list_steps(member.path / "checkpoints")
+        together.setdefault((program_key(member.recipe), begun, *steps[-1:]), []).append(member)
+    return [
+        each[first : first + MOST_REPLICAS]
+        for each in together.values()
+        for first in range(0, len(each), MOST_REPLICAS)
+    ]
+
+
+def train_jobs(
+    sweep: Sweep, jobs: Sequence[Job], *, num_jobs: int, stop: StopRequest, display: SweepDisplay
 ) -> dict[str, str]:
-    """Train the runs, `num_jobs` at a time; the message of each that failed, by its label.
+    """Train the runs, `num_jobs` jobs at a time; the message of each run that failed, by its label.
 
     When `stop` is requested the runs in progress are saved and no other begins.
     """
-    waiting, failures = list(members), dict[str, str]()
+    waiting, failures = list(jobs), dict[str, str]()
     idle: list[Worker] = []
     busy: list[Worker] = []
     stopping = False
@@ -109,19 +136,20 @@ def train_members(
                 ready, _, _ = select.select(busy, [], [], REFRESH_SECONDS)
                 for worker in ready:
                     busy.remove(worker)
-                    member, answer = worker.member, worker.answer()
-                    assert member
+                    answer = worker.answer()
                     if answer is None:
                         worker.stop()
-                        code = worker.wait()
+                        reason = _death(worker.wait())
                         worker.kill()
-                        answer = {} if stopping else {"error": _death(code)}
+                        answer = {} if stopping else {str(member.path): reason for member in worker.job}
                     elif not stopping:
                         idle.append(worker)
-                    if "error" in answer:
-                        failures[member.label] = answer["error"]
-                    display.ended(member, answer.get("error"))
-                display.refresh([worker.member for worker in busy if worker.member])
+                    for member in worker.job:
+                        error = answer.get(str(member.path))
+                        if error is not None:
+                            failures[member.label] = error
+                        display.ended(member, error)
+                display.refresh([member for worker in busy for member in worker.job])
         finally:
             for worker in [*busy, *idle]:
                 worker.kill()

@@ -25,6 +25,10 @@ class SweepDisplay:
         self._states: dict[str, State] = {member.label: member.state for member in self._members}
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.table) if live else None
 
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
     def refresh(self, running: Sequence[Member]) -> None:
         """Look at the runs in progress again and redraw the table."""
         for member in running:

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,12 @@ from etude.runs.lock import is_training, training_lock
 from etude.sweeps.files import write_files
 from etude.sweeps.folder import Member, Sweep, load, prepare
 from etude.sweeps.grid import Cell, Grid, make_cells
-from etude.sweeps.processes import train_members
+from etude.sweeps.processes import Job, make_jobs, train_jobs
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
 from etude.training.execution import choose_execution
 from etude.training.families import network_name
-from etude.training.start import checked_splits, with_absolute_folder
+from etude.training.start import checked_rows, with_absolute_folder
 from etude.training.stopping import StopRequest, stop_requests
 
 ORPHAN_SECONDS = 30.0
@@ -47,9 +48,10 @@ def sweep(
 
         etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, num_seeds=6)
 
-    `changes` are fields of the recipe. `num_jobs` processes (one a core when not given) train side by side, each with
-    `threads` threads, `precision` auto, fp32 or bf16, and `compile` auto, on or off. The same call again goes on where
-    it stopped.
+    `changes` are fields of the recipe. `num_jobs` processes train side by side, each with `threads` threads;
+    `precision` is auto, fp32 or bf16, `compile` auto, on or off. When not given there is a process for each core, with
+    one run at a time; on a GPU one process, for which runs that differ only in seed, learning rate and β are one
+    program. The same call again goes on where it stopped.
     Raises `UsageError` or `DataError` before anything starts, `Interrupted` after Ctrl-C when all is saved,
     `TrainingError` when every run failed.
     """
@@ -87,9 +89,12 @@ def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: boo
     with training_lock(sweep.path), stop_requests() as stop:
         _wait_for_orphans(members, stop)
         waiting = [member for member in members if member.state.status not in ("finished", "failed")]
-        jobs = max(1, min(num_jobs or num_cores(), len(waiting)))
-        with SweepDisplay(sweep, num_jobs=jobs, quiet=quiet) as display:
-            failures = train_members(sweep, waiting, num_jobs=jobs, stop=stop, display=display)
+        jobs = make_jobs(sweep, waiting)
+        at_once = max(1, min(num_jobs or (1 if sweep.device == "cuda" else num_cores()), len(jobs)))
+        most = max(map(len, jobs), default=1)
+        with SweepDisplay(sweep, num_jobs=at_once * most, quiet=quiet) as display:
+            display.note(how_trained(sweep, jobs, at_once))
+            failures = train_jobs(sweep, jobs, num_jobs=at_once, stop=stop, display=display)
         if stop:
             num_finished = sum(member.state.status == "finished" for member in members)
             raise Interrupted(
@@ -103,6 +108,18 @@ def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: boo
             first = next(iter(results.failures.values()))
             raise TrainingError(f"all {len(members)} runs of {sweep.path} failed, the first so: {first}")
         return results
+
+
+def how_trained(sweep: Sweep, jobs: Sequence[Job], at_once: int) -> str:
+    """How the runs share the machine, in a sentence."""
+    runs, ways = _count(sum(map(len, jobs)), "run"), "one after another" if at_once == 1 else "side by side"
+    if sweep.device == "cuda":
+        return f"{sweep.name}: {runs} on cuda, vectorised: {_count(len(jobs), 'program')}, {ways}"
+    return f"{sweep.name}: {runs} on {sweep.device}, {ways} in {_count(at_once, 'process', 'processes')}"
+
+
+def _count(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def num_cores() -> int:
@@ -122,7 +139,7 @@ def _check_data(cells: list[Cell], data_dir: Path | None) -> None:
         key = (cell.recipe.data, cell.recipe.image_size)
         if key not in datasets:
             datasets[key] = load_dataset(key[0], data_dir=data_dir, image_size=key[1])
-        checked_splits(cell.recipe, datasets[key])
+        checked_rows(cell.recipe, datasets[key])
 
 
 def _wait_for_orphans(members: list[Member], stop: StopRequest) -> None:

@@ -1,7 +1,7 @@
-"""A process that trains one run after another: jobs come as JSON lines on stdin, an answer goes back for each.
+"""A process that does one job after another: jobs come as JSON lines on stdin, an answer goes back for each.
 
-It imports PyTorch once for all its runs. When stdin ends while a run trains, because
-the sweep was stopped or its process died, the run is saved and the worker ends.
+A job is a run, or several that one program trains. PyTorch is imported once for all jobs. When stdin ends while a
+job is in progress, because the sweep was stopped or its process died, its runs are saved and the worker ends.
 """
 
 import json
@@ -18,11 +18,12 @@ from typing import Any, TextIO
 from etude import recipes
 from etude.errors import EtudeError, Interrupted
 from etude.runs import Run
-from etude.training import Display, resume, train
+from etude.training import Display
+from etude.training.start import resume_together, train_together
 
 
 def main() -> None:
-    """Answer each job with {}, {"interrupted": …} or {"error": …}."""
+    """Answer each job with the messages of the runs that failed, by their folders."""
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints goes to the log, not between the answers
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -34,34 +35,42 @@ def main() -> None:
 
 
 def work(job: dict[str, Any]) -> dict[str, str]:
-    """Train the run of a job, or go on with it."""
-    path = Path(job["path"])
+    """Train the runs of a job together, or go on with them; what went wrong, by the folder of the run."""
+    paths = [Path(path) for path in job["paths"]]
+    data_dir, display = Path(job["data_dir"]) if job["data_dir"] else None, Display(quiet=True)
     try:
-        if (path / "recipe.json").is_file():
-            resume(Run(path), display=Display(quiet=True))
+        if (paths[0] / "recipe.json").is_file():
+            runs = [Run(path) for path in paths]
+            resume_together(runs, data_dir=None, display=display)
         else:
-            recipe = recipes.from_dict(job["recipe"], source="sweep.json")
-            data_dir = Path(job["data_dir"]) if job["data_dir"] else None
-            train(
-                recipe,
-                name=path.name,
-                runs_dir=path.parent,
+            runs = train_together(
+                [recipes.from_dict(recipe, source="sweep.json") for recipe in job["recipes"]],
+                names=[path.name for path in paths],
+                runs_dir=paths[0].parent,
                 data_dir=data_dir,
                 device=job["device"],
                 threads=job["threads"],
                 precision=job["precision"],
                 compile=job["compile"],
-                display=Display(quiet=True),
+                display=display,
             )
-    except Interrupted as error:
-        return {"interrupted": str(error)}
+    except Interrupted:
+        return {}
     except EtudeError as error:
-        return {"error": str(error)}
-    except Exception as error:  # a bug of ours fails this run, not the others
+        return {str(path): _reason(path, str(error)) for path in paths}
+    except Exception as error:  # a bug of ours fails these runs, not the others
         traceback.print_exc()
         text = " ".join(str(error).split())
-        return {"error": f"{type(error).__name__}: {text} (see {path.parent / 'workers.log'})"}
-    return {}
+        return {str(path): f"{type(error).__name__}: {text} (see {path.parent / 'workers.log'})" for path in paths}
+    return {str(run.path): run.state.error or "" for run in runs if run.state.status == "failed"}
+
+
+def _reason(path: Path, message: str) -> str:
+    """Why this run failed, where it says so itself; else what stopped all of its program."""
+    try:
+        return Run(path).state.error or message
+    except EtudeError:
+        return message
 
 
 def _listen(stdin: TextIO, jobs: "queue.SimpleQueue[str]") -> None:

@@ -47,6 +47,7 @@ class Execution:
                 *([threads] if self.device == "cpu" else []),
                 self.precision,
                 *(["compiled"] if self.compiled else []),
+                *(["a step as one CUDA graph"] if self.device == "cuda" else []),
             ]
         )
 
@@ -58,18 +59,21 @@ class Execution:
     def active(self) -> Iterator[None]:
         """Compute with these threads and deterministic algorithms within the block; put back what was set before."""
         threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+        tf32 = torch.backends.cudnn.allow_tf32
         # The module gains this property while it is imported, out of a type checker's sight.
         deterministic_module: Any = torch.utils.deterministic
         fill = deterministic_module.fill_uninitialized_memory
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
         torch.set_num_threads(self.threads)
         torch.use_deterministic_algorithms(True)
+        torch.backends.cudnn.allow_tf32 = False  # fp32 means it: convolutions round as matrix products do
         deterministic_module.fill_uninitialized_memory = False  # a debugging aid that costs a tenth of a step
         try:
             yield
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)
+            torch.backends.cudnn.allow_tf32 = tf32
             deterministic_module.fill_uninitialized_memory = fill
 
 

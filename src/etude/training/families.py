@@ -2,13 +2,11 @@
 
 import torch
 
-from etude.data import Split
+from etude.data import Dataset
 from etude.errors import UsageError
 from etude.models import VAE
-from etude.models.sizes import ImageShape
 from etude.recipes import Adversarial, Classifier, Recipe, Variational
 from etude.runs.networks import build_networks
-from etude.runs.splits import Splits
 from etude.runs.streams import global_stream
 from etude.training.adversarial import AdversarialLearner
 from etude.training.classify import ClassifierLearner
@@ -26,22 +24,20 @@ def network_name(recipe: Recipe) -> str:
     return recipe.network
 
 
-def require_a_step(recipe: Recipe, train: Split) -> None:
-    """Raise `UsageError` when there are too few images for a single step."""
-    if len(train) < recipe.images_per_step:
-        largest = len(train) * recipe.batch_size // recipe.images_per_step
+def require_a_step(recipe: Recipe, num_images: int) -> None:
+    """Raise `UsageError` when `num_images` to train on are too few for a single step."""
+    if num_images < recipe.images_per_step:
+        largest = num_images * recipe.batch_size // recipe.images_per_step
         raise UsageError(
             f"--batch-size {recipe.batch_size} needs {recipe.images_per_step} images a step, and there are "
-            f"{len(train)} to train on: choose at most {largest}, or hold out fewer --validation-images."
+            f"{num_images} to train on: choose at most {largest}, or hold out fewer --validation-images."
         )
 
 
-def create_learner(
-    recipe: Recipe, splits: Splits, execution: Execution, *, image_shape: ImageShape, num_classes: int
-) -> Learner:
+def create_learner(recipe: Recipe, dataset: Dataset, execution: Execution) -> Learner:
     """The learner of the recipe's family, with fresh networks on the device, initialised from the recipe's seed."""
     with global_stream(recipe.seed, "init"):
-        networks = build_networks(recipe, image_shape=image_shape, num_classes=num_classes)
+        networks = build_networks(recipe, image_shape=dataset.image_shape, num_classes=len(dataset.class_names))
     layout = torch.channels_last if network_name(recipe) in FASTER_IN_CHANNELS_LAST else torch.contiguous_format
     for network in networks.values():
         network.to(execution.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]  (missing in its stubs)
@@ -53,5 +49,5 @@ def create_learner(
         case Variational():
             (network,) = networks.values()
             assert isinstance(network, VAE)
-            return VariationalLearner(recipe, network, splits.test, execution)
+            return VariationalLearner(recipe, network, dataset.test, execution)
     raise AssertionError(f"no learner for {recipe}")

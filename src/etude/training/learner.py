@@ -1,6 +1,7 @@
 """What the training loop asks of a family: networks, optimizers, a step, an evaluation, a picture."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,12 @@ Batch = dict[str, Tensor]
 """What a step takes: "images" (batch, C, H, W), "labels" (batch,), and the learner's random draws by name."""
 
 
+Step = Callable[[Tensor, float], Losses]
+"""A training step of one or several runs: takes row numbers of images (runs, images) and the share of the learning rate
+that is left, moves the learners' own tensors, returns the mean losses, () or (runs,), detached.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pixels:
     """A split as networks take it: float images on the device of training; final."""
@@ -25,6 +32,10 @@ class Pixels:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def take(self, rows: Tensor) -> "Pixels":
+        """The images with these row numbers (n,), in that order."""
+        return Pixels(images=self.images[rows], labels=self.labels[rows])
 
 
 class Learner(ABC):
@@ -47,7 +58,9 @@ class Learner(ABC):
     """Random streams that training draws from; a checkpoint holds their states."""
 
     def draw(self) -> Batch:
-        """The random numbers of one step, from the streams: a step draws none itself."""
+        """What one step takes beside its images, as tensors: its random numbers, for a step draws none itself, and
+        settings in which runs that are trained as one program may differ.
+        """
         return {}
 
     @abstractmethod

@@ -1,109 +1,151 @@
 """The training loop: the one place where a run goes from step to step, whatever its family."""
 
+import math
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import TypeVar
+
 import torch
 from torch import Tensor
 
-from etude.drawing.tiles import tile, write_png
-from etude.errors import Interrupted
-from etude.files import cannot_write
-from etude.runs import Run, State
+from etude.data import Dataset
+from etude.errors import Interrupted, TrainingError
+from etude.runs import Run
 from etude.runs.checkpoint import Best
-from etude.runs.events import EventWriter
 from etude.runs.lock import training_lock
-from etude.runs.splits import Splits
-from etude.runs.streams import stream
 from etude.training.display import Display
 from etude.training.execution import Execution
 from etude.training.families import create_learner
+from etude.training.images import TrainingImages, training_images
 from etude.training.learner import Learner
-from etude.training.place import diverged, restore, save
+from etude.training.place import Place, diverged, draw_preview, restore, save
+from etude.training.steps import make_step
 from etude.training.stopping import stop_requests
-from etude.training.whole_step import make_step
+
+T = TypeVar("T")
 
 
-def fit(run: Run, splits: Splits, *, execution: Execution, display: Display) -> None:
-    """Train `run` to its end, from its last checkpoint if it has one: bit for bit as if never interrupted.
+def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display: Display) -> None:
+    """Train runs to their end, from their last checkpoints if they have any: bit for bit as if never interrupted.
 
-    Raises `Interrupted` after Ctrl-C or SIGTERM (all is saved), `TrainingError` when a loss is no longer finite.
+    One run is the usual case. Several, which differ as `replicas.program_key` allows and stand at the same step, take
+    each step together as one program; one that diverges is marked as failed and left behind.
+
+    Raises `Interrupted` after Ctrl-C or SIGTERM (all is saved), `TrainingError` when the last run's loss is no longer
+    finite.
     """
-    recipe, device = run.recipe, execution.device
-    with training_lock(run.path), execution.active(), stop_requests() as stop, display:
-        learner = create_learner(
-            recipe, splits, execution, image_shape=run.image_shape, num_classes=len(run.class_names)
-        )
-        train, validation, test = (learner.to_pixels(split, device) for split in splits)
-        steps_per_epoch = run.steps_per_epoch
-        total_steps = recipe.epochs * steps_per_epoch
-        place = restore(run, learner, device)
-        step = make_step(learner, train, execution)
-        display.start(run.name, total_steps=total_steps, done_steps=place.step)
-        display.note(f"{run.name}: computed on {execution}")
+    recipe, steps_per_epoch = runs[0].recipe, runs[0].steps_per_epoch
+    total_steps = recipe.epochs * steps_per_epoch
+    with ExitStack() as held, execution.active(), stop_requests() as stop, display:
+        for run in runs:
+            held.enter_context(training_lock(run.path))
+        learners = [create_learner(run.recipe, dataset, execution) for run in runs]
+        images = training_images(runs, dataset, learners[0], execution.device)
+        places = [restore(run, learner, execution.device) for run, learner in zip(runs, learners, strict=True)]
+        for place in places:
+            held.enter_context(place.events)
+        step = make_step(learners, images.pixels, execution)
+        sums = torch.stack([place.sums for place in places], dim=1)  # (2, runs, losses)
+        for index, place in enumerate(places):
+            place.sums = sums[:, index]
+        done = places[0].step
+        display.start(title(runs), total_steps=total_steps, done_steps=done)
+        display.note(f"{title(runs)}: computed on {execution}")
 
-        with EventWriter(run.path / "metrics.jsonl", size_bytes=place.metrics_bytes) as events:
-            if place.step == 0:
-                draw_preview(run, learner, place.step)
-                save(run, learner, place, events, State(status="running"))
+        if done == 0:
+            for_each(places, begin)
 
-            while place.step < total_steps:
-                done_epochs, first_batch = divmod(place.step, steps_per_epoch)
-                epoch = done_epochs + 1
-                order = torch.randperm(len(train), generator=stream(recipe.seed, f"order/{epoch}")).to(device)
-                batches = order[: steps_per_epoch * recipe.images_per_step].view(steps_per_epoch, -1)
+        while done < total_steps:
+            epoch, first_batch = done // steps_per_epoch + 1, done % steps_per_epoch
+            batches = images.batches(runs, epoch)  # (steps, runs, images)
 
-                for batch, rows in enumerate(batches[first_batch:], start=first_batch):
-                    if stop:
-                        seconds = place.seconds()
-                        state = State(status="interrupted", step=place.step, epoch=done_epochs, seconds=seconds)
-                        save(run, learner, place, events, state)
-                        raise Interrupted(
-                            f"stopped after step {place.step} of {total_steps}, all is saved: "
-                            f"go on with `etude resume {run.path}`.",
-                            signal=stop.signal,
-                        )
-                    set_learning_rate(learner, recipe.optimizer.learning_rate_at(place.step / total_steps))
+            for batch, rows in enumerate(batches[first_batch:], start=first_batch):
+                if stop:
+                    for_each(places, partial(save, status="interrupted"))
+                    raise Interrupted(
+                        f"stopped after step {done} of {total_steps}, all is saved: "
+                        f"go on with `etude resume {runs[0].path}`.",
+                        signal=stop.signal,
+                    )
 
-                    losses = step(rows)
+                losses = step(rows, recipe.optimizer.schedule_at(done / total_steps))
 
-                    place.sums += torch.stack([losses[name] for name in learner.loss_names])
-                    place.step += 1
-                    since_report = (place.step - 1) % recipe.report_every + 1
-                    display.step(place.step, lambda sums=place.sums[0], n=since_report: mean_losses(learner, sums, n))
+                sums += torch.stack([losses[name] for name in learners[0].loss_names], dim=-1)  # (runs, losses)
+                done += 1
+                for place in places:
+                    place.step = done
+                since_report = (done - 1) % recipe.report_every + 1
+                display.step(done, lambda n=since_report: mean_losses(places[0].learner, places[0].sums[0], n))
 
-                    if since_report == recipe.report_every:
-                        values = mean_losses(learner, place.sums[0], since_report)
-                        require_finite(run, place.step, place.sums)
-                        place.sums[0] = 0
-                        running = {f"running/{name}": value for name, value in values.items()}
-                        events.write(step=place.step, epoch=epoch, values=running)
-                        display.report(epoch=epoch, batch=batch + 1, losses=values)
-                        if learner.preview_each == "report":
-                            draw_preview(run, learner, place.step)
+                if since_report == recipe.report_every:
+                    values = for_each(places, partial(report, epoch=epoch))
+                    display.report(epoch=epoch, batch=batch + 1, losses=values[0])
 
-                # The end of an epoch: what was learned, a picture, a checkpoint.
-                require_finite(run, place.step, place.sums)
-                means = mean_losses(learner, place.sums[1], steps_per_epoch)
-                values = {f"train/{name}": value for name, value in means.items()}
-                values |= learner.evaluate_epoch(validation, test)
-                place.sums[1] = 0
-                place.best = better(place.best, learner, values, place.step)
-                events.write(step=place.step, epoch=epoch, values=values)
-                display.epoch(epoch=epoch, epochs=recipe.epochs, step=place.step, values=values)
-                if learner.preview_each == "epoch" or place.step == total_steps:
-                    draw_preview(run, learner, place.step)
-                state = State(status="running", step=place.step, epoch=epoch, seconds=place.seconds())
-                save(run, learner, place, events, state)
+            # The end of an epoch: what was learned, a picture, a checkpoint.
+            values = for_each(places, partial(end_epoch, images=images))
+            display.epoch(epoch=epoch, epochs=recipe.epochs, step=done, values=values[0])
 
-            if values := learner.evaluate_end(test, run.class_names):
-                events.write(step=place.step, epoch=recipe.epochs, values=values)
-        finished = State(status="finished", step=place.step, epoch=recipe.epochs, seconds=place.seconds())
-        run.write_state(finished)
+        for_each(places, partial(finish, images=images))
 
 
-def set_learning_rate(learner: Learner, learning_rate: float) -> None:
-    """Give every optimizer the learning rate of this step."""
-    for optimizer in learner.optimizers.values():
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate
+def title(runs: Sequence[Run]) -> str:
+    """What the runs are called together."""
+    return runs[0].name if len(runs) == 1 else f"{runs[0].name} and {len(runs) - 1} more"
+
+
+def for_each(places: list[Place], do: Callable[[Place], T]) -> list[T]:
+    """Do it for each run; one that has diverged is taken out of `places`, and of the last one the error is raised."""
+    results: list[T] = []
+    for place in list(places):
+        try:
+            results.append(do(place))
+        except TrainingError:
+            places.remove(place)
+            if not places:
+                raise
+    return results
+
+
+def begin(place: Place) -> None:
+    """Before the first step: a picture and a checkpoint of what the networks start from."""
+    draw_preview(place)
+    save(place, status="running")
+
+
+def report(place: Place, *, epoch: int) -> dict[str, float]:
+    """Every `report_every` steps: the mean losses since the last time, into the metrics file."""
+    values = mean_losses(place.learner, place.sums[0], place.run.recipe.report_every)
+    require_finite(place, values)
+    place.sums[0] = 0
+    running = {f"running/{name}": value for name, value in values.items()}
+    place.events.write(step=place.step, epoch=epoch, values=running)
+    if place.learner.preview_each == "report":
+        draw_preview(place)
+    return values
+
+
+def end_epoch(place: Place, *, images: TrainingImages) -> dict[str, float]:
+    """The mean losses of the epoch and the evaluation, into the metrics file; a picture, a checkpoint."""
+    run, learner, epoch = place.run, place.learner, place.epoch
+    means = mean_losses(learner, place.sums[1], run.steps_per_epoch)
+    require_finite(place, means)
+    values = {f"train/{name}": value for name, value in means.items()}
+    values |= learner.evaluate_epoch(images.validation(run), images.test)
+    place.sums[1] = 0
+    place.best = better(place.best, learner, values, place.step)
+    place.events.write(step=place.step, epoch=epoch, values=values)
+    if learner.preview_each == "epoch" or epoch == run.recipe.epochs:
+        draw_preview(place)
+    save(place, status="running")
+    return values
+
+
+def finish(place: Place, *, images: TrainingImages) -> None:
+    """The end of training: what the test split says."""
+    if values := place.learner.evaluate_end(images.test, place.run.class_names):
+        place.events.write(step=place.step, epoch=place.epoch, values=values)
+    place.write_state("finished")
 
 
 def mean_losses(learner: Learner, sums: Tensor, num_steps: int) -> dict[str, float]:
@@ -111,10 +153,10 @@ def mean_losses(learner: Learner, sums: Tensor, num_steps: int) -> dict[str, flo
     return dict(zip(learner.loss_names, (sums / num_steps).tolist(), strict=True))
 
 
-def require_finite(run: Run, step: int, sums: Tensor) -> None:
+def require_finite(place: Place, values: dict[str, float]) -> None:
     """Stop with `TrainingError` when a loss has become NaN or infinite."""
-    if not sums.isfinite().all():
-        raise diverged(run, step, "the loss")
+    if not all(map(math.isfinite, values.values())):
+        raise diverged(place, "the loss")
 
 
 def better(best: Best | None, learner: Learner, values: dict[str, float], step: int) -> Best | None:
@@ -126,15 +168,3 @@ def better(best: Best | None, learner: Learner, values: dict[str, float], step: 
     if best is None or sign * values[metric] > sign * best.value:
         return Best(step=step, metric=metric, value=values[metric])
     return best
-
-
-def draw_preview(run: Run, learner: Learner, step: int) -> None:
-    """Write the family's picture of progress, if it has one, to samples/step-NNNNNN.png."""
-    images = learner.preview()
-    if images is not None:
-        folder = run.path / "samples"
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError as error:
-            raise cannot_write(folder, error) from error
-        write_png(folder / f"step-{step:06d}.png", tile(images, columns=8))

@@ -1,6 +1,7 @@
 """Starting a run from a recipe, and resuming one."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from etude.errors import DataError, RunError
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir
 from etude.runs.networks import build_networks
-from etude.runs.splits import Splits, make_splits
+from etude.runs.splits import Rows, make_rows
 from etude.training.display import Display
 from etude.training.execution import choose_execution, describe_machine
 from etude.training.families import network_name, require_a_step
@@ -41,35 +42,68 @@ def train(
     when all is saved.
     """
     recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
-    recipe = with_absolute_folder(recipe)
-    data_dir = Path(data_dir) if data_dir else None
-    dataset = load_dataset(recipe.data, data_dir=data_dir, image_size=recipe.image_size)
-    splits = checked_splits(recipe, dataset)
-    num_steps = recipe.epochs * (len(splits.train) // recipe.images_per_step)
-    execution = choose_execution(
-        network_name(recipe), num_steps=num_steps, device=device, threads=threads, precision=precision, compile=compile
-    )
-    run = create_run(
-        recipe,
-        name=name,
+    (run,) = train_together(
+        [recipe],
+        names=[name],
         runs_dir=Path(runs_dir) if runs_dir else default_runs_dir(),
-        configuration={
-            "dataset": _describe_data(dataset, splits, data_dir),
-            "execution": dataclasses.asdict(execution),
-            **describe_machine(),
-        },
+        data_dir=Path(data_dir) if data_dir else None,
+        device=device,
+        threads=threads,
+        precision=precision,
+        compile=compile,
+        display=display,
     )
-    fit(run, splits, execution=execution, display=display or Display())
     return run
 
 
-def checked_splits(recipe: Recipe, dataset: Dataset) -> Splits:
-    """The splits of a run; `UsageError` where they are too small for a step, or the networks do not fit the images."""
-    splits = make_splits(recipe, dataset)
-    require_a_step(recipe, splits.train)
+def train_together(
+    together: Sequence[Recipe],
+    *,
+    names: Sequence[str | None],
+    runs_dir: Path,
+    data_dir: Path | None,
+    device: str,
+    threads: int | None,
+    precision: str,
+    compile: str,
+    display: Display | None,
+) -> list[Run]:
+    """Train recipes of one `replicas.program_key` as one program, each into a run of its own.
+
+    A run that diverged among others says so in its state; otherwise as `train`.
+    """
+    together = [with_absolute_folder(recipe) for recipe in together]
+    first = together[0]
+    dataset = load_dataset(first.data, data_dir=data_dir, image_size=first.image_size)
+    rows = checked_rows(first, dataset)
+    execution = choose_execution(
+        network_name(first),
+        num_steps=first.epochs * (len(rows.train) // first.images_per_step),
+        device=device,
+        threads=threads,
+        precision=precision,
+        compile=compile,
+    )
+    configuration = {
+        "dataset": _describe_data(dataset, rows, data_dir),
+        "execution": dataclasses.asdict(execution),
+        **describe_machine(),
+    }
+    runs = [
+        create_run(recipe, name=name, runs_dir=runs_dir, configuration=configuration)
+        for recipe, name in zip(together, names, strict=True)
+    ]
+    fit(runs, dataset, execution=execution, display=display or Display())
+    return runs
+
+
+def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:
+    """The images of a run; `UsageError` where they are too few for a step, or the networks do not fit them."""
+    rows = make_rows(recipe, dataset)
+    require_a_step(recipe, len(rows.train))
     with torch.device("meta"):  # no memory, no time: only whether the networks fit the images, before there is a run
         build_networks(recipe, image_shape=dataset.image_shape, num_classes=len(dataset.class_names))
-    return splits
+    return rows
 
 
 def with_absolute_folder(recipe: Recipe) -> Recipe:
@@ -85,12 +119,20 @@ def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | N
 
     Raises `RunError` when there is nothing to go on with: a finished run, or one that diverged and would do so again.
     """
-    state = run.state
-    if state.status == "finished":
-        raise RunError(f"run {run.path} is finished; train another with `etude train {run.recipe.name}`.")
-    if state.status == "failed":
-        raise RunError(f"run {run.path} failed, and would do so again: {state.error}")
-    dataset = run.dataset(Path(data_dir) if data_dir else None)
+    resume_together([run], data_dir=Path(data_dir) if data_dir else None, display=display)
+    return run
+
+
+def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Display | None) -> None:
+    """Go on, as one program, with runs of one `replicas.program_key` that stand at one step; otherwise as `resume`."""
+    for run in runs:
+        state = run.state
+        if state.status == "finished":
+            raise RunError(f"run {run.path} is finished; train another with `etude train {run.recipe.name}`.")
+        if state.status == "failed":
+            raise RunError(f"run {run.path} failed, and would do so again: {state.error}")
+    run = runs[0]
+    dataset = run.dataset(data_dir)
     if dataset.digest() != run.configuration["dataset"]["digest"]:
         raise DataError(
             f"the images of {run.recipe.data} are not those that run {run.path} began with: "
@@ -105,18 +147,17 @@ def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | N
         precision=recorded["precision"],
         compile="on" if recorded["compiled"] else "off",
     )
-    fit(run, make_splits(run.recipe, dataset), execution=execution, display=display or Display())
-    return run
+    fit(runs, dataset, execution=execution, display=display or Display())
 
 
-def _describe_data(dataset: Dataset, splits: Splits, data_dir: Path | None) -> dict[str, Any]:
+def _describe_data(dataset: Dataset, rows: Rows, data_dir: Path | None) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "image_shape": list(dataset.image_shape),
         "class_names": list(dataset.class_names),
-        "train_images": len(splits.train),
-        "validation_images": len(splits.validation),
-        "test_images": len(splits.test),
+        "train_images": len(rows.train),
+        "validation_images": len(rows.validation),
+        "test_images": len(dataset.test),
         "data_dir": str(data_dir.absolute()) if data_dir else None,
         "digest": dataset.digest(),
     }

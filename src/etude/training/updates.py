@@ -39,8 +39,9 @@ def update(
         parameter.sub_(learning_rate * gradient)
         return
     count = moments["step"].add_(1)
-    mean = moments["exp_avg"].lerp_(gradient, 1 - settings.beta1)
-    square = moments["exp_avg_sq"].mul_(settings.beta2).addcmul_(gradient, gradient, value=1 - settings.beta2)
+    # vmap has no rule for lerp_ and addcmul_.
+    mean = moments["exp_avg"].mul_(settings.beta1).add_(gradient, alpha=1 - settings.beta1)
+    square = moments["exp_avg_sq"].mul_(settings.beta2).add_(gradient.square(), alpha=1 - settings.beta2)
     # 1 − βᵗ loses its digits in float32 where β is near 1; expm1 keeps them.
     seen_mean, seen_square = (_seen(beta, count) for beta in (settings.beta1, settings.beta2))
     parameter.sub_(learning_rate / seen_mean * mean / ((square / seen_square).sqrt() + EPSILON))

@@ -1,6 +1,7 @@
 """How a VAE trains: encode, draw a latent, decode, and descend the negative evidence lower bound."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from etude import recipes
@@ -31,12 +32,13 @@ class VariationalLearner(Learner):
         purposes = ("latent", "binarize") if recipe.binarize == "dynamic" else ("latent",)
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in purposes}
         self.conditional = recipe.network == "cvae"
+        self.beta = torch.tensor(float(recipe.beta), device=device)
         first = torch.arange(NUM_PREVIEW_RECONSTRUCTIONS) % len(test)  # a small split begins anew
         self.preview_split = self.to_pixels(Split(images=test.images[first], labels=test.labels[first]), device)
 
     def draw(self) -> Batch:
-        """Noise (batch, latents), standard normal; to binarise the pixels, thresholds (batch, C, H, W) in [0, 1)."""
-        draws = {"noise": self._noise(self.recipe.batch_size, self.streams["latent"])}
+        """β, (); noise (batch, latents), standard normal; to binarise, thresholds (batch, C, H, W) in [0, 1)."""
+        draws = {"noise": self._noise(self.recipe.batch_size, self.streams["latent"]), "beta": self.beta}
         if self.recipe.binarize == "dynamic":
             draws["thresholds"] = self._thresholds(self.recipe.batch_size, self.streams["binarize"])
         return draws
@@ -49,18 +51,22 @@ class VariationalLearner(Learner):
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the negative evidence lower bound of a batch."""
-        images, labels = batch["images"], batch["labels"] if self.conditional else None
+        images, classes = batch["images"], self.network.num_classes
+        # Encoded here: of indices the network looks whether they are in range, which a step as one graph cannot.
+        labels = None if classes is None else F.one_hot(batch["labels"], classes).to(images.dtype)
         if "thresholds" in batch:
             images = binarized(images, batch["thresholds"])
 
         def losses(networks: Networks) -> Losses:
             with self.execution.autocast():
                 logits, mean, logvar = networks[self.recipe.network](images, labels, noise=batch["noise"])
-            return self._terms(images, logits.float(), mean.float(), logvar.float())
+            return self._terms(images, logits.float(), mean.float(), logvar.float(), beta=batch["beta"])
 
         return descend(self.recipe.network, losses)
 
-    def _terms(self, images: Tensor, logits: Tensor, mean: Tensor, logvar: Tensor) -> dict[str, Tensor]:
+    def _terms(
+        self, images: Tensor, logits: Tensor, mean: Tensor, logvar: Tensor, *, beta: Tensor
+    ) -> dict[str, Tensor]:
         """The bound and its two parts, mean over the batch, in nats per image."""
         if self.recipe.reconstruction == "bernoulli":
             reconstruction = bernoulli_from_logits(logits, images)  # (batch,)
@@ -68,9 +74,7 @@ class VariationalLearner(Learner):
             reconstruction = gaussian(logits.sigmoid(), images)  # (batch,)
         kl = kl_to_standard_normal(mean, logvar)  # (batch, latents)
         return {
-            "loss_nats": negative_elbo(
-                reconstruction, kl, beta=self.recipe.beta, free_bits_nats=self.recipe.free_bits_nats
-            ),
+            "loss_nats": negative_elbo(reconstruction, kl, beta=beta, free_bits_nats=self.recipe.free_bits_nats),
             "reconstruction_nats": reconstruction.mean(),
             "kl_nats": kl.sum(dim=1).mean(),
         }
@@ -93,7 +97,8 @@ class VariationalLearner(Learner):
             if self.recipe.binarize == "dynamic":
                 images = binarized(images, self._thresholds(len(images), generator))
             noise = self._noise(len(images), generator)
-            terms = self._terms(images, *self.network(images, labels if self.conditional else None, noise=noise))
+            outputs = self.network(images, labels if self.conditional else None, noise=noise)
+            terms = self._terms(images, *outputs, beta=self.beta)
             totals += len(images) * torch.stack([terms[name] for name in self.loss_names]).cpu()
         return [(name, total / len(split)) for name, total in zip(self.loss_names, totals.tolist(), strict=True)]
 

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from etude import recipes
-from etude.training.descent import EagerDescent, Losses, Networks
-from etude.training.execution import Execution
-from etude.training.learner import Batch, Learner, Pixels
+from etude.training.descent import Losses, Networks
+from etude.training.learner import Batch, Learner, Pixels, Step
 from etude.training.updates import Moments, initial_moments, update
 
 State = dict[str, dict[str, Any]]
@@ -81,48 +80,33 @@ def _apply(module: nn.Module, tensors: dict[str, Tensor], *inputs: Any, **more: 
     return functional_call(module, tensors, inputs, more)
 
 
-Step = Callable[[Tensor], Losses]
-"""Trains on the images of these row numbers and returns the mean losses, detached."""
+Whole = Callable[[State, tuple[Tensor, Tensor], Tensor, Batch, Tensor], Losses]
+"""A training step as a function of a state (which it moves in place), all images and their labels, the row numbers
+(images,) of those of this step, the draws, and the learning rate ().
+"""
+Transform = Callable[[Whole], Whole]
+"""What makes such a function faster."""
 
 
-def make_step(learner: Learner, train: Pixels, execution: Execution) -> Step:
-    """The learner's step as the execution wants it computed."""
-    if not execution.compiled:
-        return eager_step(learner, train)
-    # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
-    compiled = partial(
-        torch.compile, fullgraph=True, dynamic=False, options={"cpp_wrapper": True, "compile_threads": 1}
-    )
-    return whole_step(learner, train, compiled)
-
-
-def eager_step(learner: Learner, train: Pixels) -> Step:
-    """One operation after another."""
-    descend = EagerDescent(learner.networks, learner.optimizers)
-
-    def step(rows: Tensor) -> Losses:
-        return learner.step({"images": train.images[rows], "labels": train.labels[rows], **learner.draw()}, descend)
-
-    return step
-
-
-def whole_step(
-    learner: Learner, train: Pixels, transform: Callable[[Callable[..., Losses]], Callable[..., Losses]]
-) -> Step:
-    """Batch, losses, gradients and optimizers as one function of tensors, which `transform` makes faster."""
-    state = state_of(learner)
-    learning_rate = torch.zeros((), device=train.images.device)
+def whole_of(learner: Learner) -> Whole:
+    """Batch, losses, gradients and optimizers of the learner's step as one function."""
 
     def whole(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Losses:
         images, labels = train
         descend = FunctionalDescent(learner.networks, state, learner.settings, learning_rate)
         return learner.step({"images": images[rows], "labels": labels[rows], **draws}, descend)
 
-    fast = transform(whole)
+    return whole
+
+
+def whole_step(learner: Learner, train: Pixels, transform: Transform) -> Step:
+    """The learner's step as one function, which `transform` makes faster."""
+    state, fast = state_of(learner), transform(whole_of(learner))
+    learning_rate = torch.zeros((), device=train.images.device)
 
     @torch.no_grad()
-    def step(rows: Tensor) -> Losses:
-        learning_rate.fill_(next(iter(learner.optimizers.values())).param_groups[0]["lr"])
-        return fast(state, (train.images, train.labels), rows, learner.draw(), learning_rate)
+    def step(rows: Tensor, schedule: float) -> Losses:
+        learning_rate.fill_(learner.settings.learning_rate * schedule)
+        return fast(state, (train.images, train.labels), rows[0], learner.draw(), learning_rate)
 
     return step

@@ -1,0 +1,47 @@
+"""The images that runs train on: on the device once for all of them, each run with rows of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from etude.data import Dataset
+from etude.runs import Run
+from etude.runs.splits import Rows, make_rows
+from etude.runs.streams import stream
+from etude.training.learner import Learner, Pixels
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingImages:
+    """The images that any of the runs trains or validates on; final."""
+
+    pixels: Pixels
+    test: Pixels
+    rows: dict[str, Rows]
+    """By the folder of a run: which of `pixels` it trains on, and which it holds out."""
+
+    def validation(self, run: Run) -> Pixels:
+        """The images that a run holds out."""
+        return self.pixels.take(self.rows[str(run.path)].validation)
+
+    def batches(self, runs: Sequence[Run], epoch: int) -> Tensor:
+        """Row numbers of the images of an epoch, numbered from 1, in each run's own order: (steps, runs, images)."""
+        return torch.stack([self._order(run, epoch) for run in runs], dim=1).to(self.pixels.labels.device)
+
+    def _order(self, run: Run, epoch: int) -> Tensor:
+        rows, recipe = self.rows[str(run.path)].train, run.recipe
+        order = rows[torch.randperm(len(rows), generator=stream(recipe.seed, f"order/{epoch}"))]
+        return order[: run.steps_per_epoch * recipe.images_per_step].view(run.steps_per_epoch, -1)
+
+
+def training_images(runs: Sequence[Run], dataset: Dataset, learner: Learner, device: str) -> TrainingImages:
+    """The images of the runs as their learners take them."""
+    rows = {str(run.path): make_rows(run.recipe, dataset) for run in runs}
+    used = torch.cat([part for each in rows.values() for part in each]).unique()  # ascending
+    return TrainingImages(
+        pixels=learner.to_pixels(dataset.train.take(used), device),
+        test=learner.to_pixels(dataset.test, device),
+        rows={path: Rows(*(torch.searchsorted(used, part) for part in each)) for path, each in rows.items()},
+    )

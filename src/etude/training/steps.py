@@ -1,0 +1,49 @@
+"""The step that the loop takes, computed as the execution wants it."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from etude.training.cuda_graph import captured
+from etude.training.descent import EagerDescent, Losses
+from etude.training.execution import Execution
+from etude.training.learner import Learner, Pixels, Step
+from etude.training.replicas import replicas_step
+from etude.training.whole_step import Whole, whole_step
+
+
+def make_step(learners: Sequence[Learner], train: Pixels, execution: Execution) -> Step:
+    """The step of one learner; of several, that of all of them as one program."""
+    whole = execution.compiled or execution.device == "cuda" or len(learners) > 1
+    if not whole:
+        return eager_step(learners[0], train)
+    transform = partial(faster, execution=execution)
+    if len(learners) > 1:
+        return replicas_step(learners, train, transform)
+    return whole_step(learners[0], train, transform)
+
+
+def faster(whole: Whole, execution: Execution) -> Whole:
+    """The same function compiled, if so wanted; on a GPU as one graph."""
+    if execution.compiled:
+        # On a CPU Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
+        options: dict[str, Any] = {"cpp_wrapper": True, "compile_threads": 1} if execution.device == "cpu" else {}
+        whole = torch.compile(whole, fullgraph=True, dynamic=False, options=options)
+    return captured(whole) if execution.device == "cuda" else whole
+
+
+def eager_step(learner: Learner, train: Pixels) -> Step:
+    """One operation after another."""
+    descend = EagerDescent(learner.networks, learner.optimizers)
+
+    def step(rows: Tensor, schedule: float) -> Losses:
+        for optimizer in learner.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = learner.settings.learning_rate * schedule
+        images = {"images": train.images[rows[0]], "labels": train.labels[rows[0]]}
+        return learner.step({**images, **learner.draw()}, descend)
+
+    return step
