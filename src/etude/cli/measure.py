@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from etude.cli.printing import stdout_console
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -100,7 +101,6 @@ def _measure_sweeps(
     out: Path | None,
     json: bool,
 ) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -122,9 +122,7 @@ def _measure_sweeps(
         table.add_column(heading.replace(" mean", "\nmean"), justify="left" if index < 2 else "right")
     for row in rows:
         table.add_row(*map(escape, row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+    console = stdout_console()
     console.print(table)
     console.print()
     for sentence in sentences(measured):
@@ -134,7 +132,6 @@ def _measure_sweeps(
 
 
 def _print_table(results: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     about = results["about"]
@@ -153,9 +150,7 @@ def _print_table(results: dict[str, Any]) -> None:
     for name, result in rows:
         cells = [_text(result.get(key)) for key in shown]
         table.add_row(name, _text(result["value"]), *cells, f"{result['num_samples']:,}", _remark(name, result))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+    console = stdout_console()
     print()
     console.print(table)
     if results["notes"]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from etude.cli.parse import parse
+from etude.cli.printing import stdout_console
 from etude.errors import EtudeError
 from etude.recipes import Recipe
 
@@ -119,7 +120,6 @@ def show(path: Path, *, json: bool) -> None:
 
 def report(results: Results, *, json: bool) -> None:
     """Print the results."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -137,9 +137,7 @@ def report(results: Results, *, json: bool) -> None:
         table.add_column(narrow, justify="right" if index else "left")
     for row in rows:
         table.add_row(*map(escape, row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+    console = stdout_console()
     console.print(f"{sweep.path}: {sweep.recipe.name} on {sweep.recipe.data}\n", markup=False, soft_wrap=True)
     console.print(table)
     console.print()
