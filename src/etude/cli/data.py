@@ -20,7 +20,7 @@ def list_data(data_dir: Path | None = None, json: bool = False) -> None:
 
     Args:
         data_dir: Folder to search first; several are separated as in PATH.
-        json: Print one JSON object.
+        json: Print one JSON object on stdout.
     """
     from etude.data.catalog import CATALOG
     from etude.data.places import search_folders
@@ -75,7 +75,7 @@ def show(
         name: Data set: digits, mnist, fashion-mnist, cifar10, or folder:PATH.
         data_dir: Folder to search first; several are separated as in PATH.
         out: PNG file for the picture; NAME-samples.png in the current folder when not given.
-        json: Print one JSON object.
+        json: Print one JSON object on stdout.
     """
     from etude.data import load
     from etude.drawing.class_samples import class_samples

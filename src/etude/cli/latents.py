@@ -43,7 +43,7 @@ def latents(
         data: The data set; the recipe's own when not given.
         epochs: Passes over the training images; the recipe's own when not given.
         name: The sweep's name; RECIPE-DATA-sweep-NUMBER when not given.
-        jobs: Runs side by side; one a core when not given.
+        jobs: Processes side by side; one a core when not given, on a GPU one, which trains many runs as one program.
         runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
         quiet: Show no progress.

@@ -48,8 +48,7 @@ def measure(
         features: How images are compared: auto (a classifier trained once on the same data), inception, or
             FILE.py:Name, a torch module that gives (images, features).
         extrapolate: Add fid_infinity, the FID extrapolated to infinitely many images.
-        binarize: How the pixels that a VAE is scored on become 0 or 1, only then nats are a likelihood; as in training
-            when not given.
+        binarize: How pixels become 0 or 1 to score a VAE, only then nats are a likelihood; as in training by default.
         num_importance: Latents drawn per image for nll_nats.
         num_likelihood_images: Images for nll_nats, at most.
         checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.

@@ -148,8 +148,7 @@ def sample(
     Args:
         run: The run's name or folder.
         num: How many images.
-        out: A .png file, a grid of them; or a .npy file, float32 in [0, 1] of shape (num, channels, height, width).
-            samples.png in the run's folder when not given.
+        out: FILE.png, a grid; or FILE.npy, float32 (N, C, H, W) in [0, 1]; samples.png in the run's folder otherwise.
         label: The class to draw, by name or index (cvae).
         seed: Determines the images.
         runs_dir: Where runs are kept.

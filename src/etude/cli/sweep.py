@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 USAGE = """usage: etude sweep RECIPE --grid FIELD=VALUE,VALUE [--grid …] [--seeds N] [flags]
 
-Train a recipe over a grid of settings, several seeds each, on all cores.
+Train a recipe over a grid of settings, several seeds each, on all cores or as one program on a GPU.
 
   etude sweep lenet --grid batch_size=4,16 --grid epochs=5,20 --seeds 6
   etude sweep vae --data digits --grid latent_dim=2,10 --grid optimizer.learning_rate=1e-3,3e-3 --name latents
@@ -157,8 +157,7 @@ def compare(
     """Say whether B differs from A, over runs paired by seed.
 
     Args:
-        a: The baseline: a sweep of one cell, SWEEP:CELL as in lenet-mnist-sweep-1:batch_size=4,epochs=5, or runs with
-            commas between them.
+        a: The baseline: a sweep of one cell, SWEEP:CELL as in course:batch_size=4,epochs=5, or RUN,RUN,….
         b: The candidate, likewise, with the same seeds.
         metric: A metric of `etude measure`, such as fid; what training recorded (accuracy, bound) when not given.
         runs_dir: Where runs and sweeps are kept.

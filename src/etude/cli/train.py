@@ -40,7 +40,7 @@ class TrainOptions:
     name: str | None = None
     """The run's name; RECIPE-DATA-NUMBER when not given."""
     seeds: int | None = None
-    """Train this many runs, with seeds from --seed on, side by side on all cores (see `etude sweep`)."""
+    """Train this many runs, with seeds from --seed on, as `etude sweep` does."""
     runs_dir: Path | None = None
     """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
     data_dir: Path | None = None
