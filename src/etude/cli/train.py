@@ -50,7 +50,7 @@ class TrainOptions:
     threads: int | None = None
     """Processor threads; all cores when not given."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the networks while training; auto takes bf16 where it is faster and no worse."""
+    """Arithmetic of the networks while training; auto takes bf16 where it is faster, and no loss was seen."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the whole training step; auto does where the run is long enough to gain by it."""
     no_figures: bool = False
