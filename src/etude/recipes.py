@@ -181,8 +181,7 @@ class Variational(Recipe):
     reconstruction: Reconstruction = "bernoulli"
     """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance)."""
     binarize: TrainingBinarize = "none"
-    """none: pixels are grey; dynamic: 0 or 1, drawn anew at every step with the grey value as probability, so that the
-    bound is one of a likelihood (Salakhutdinov and Murray 2008)."""
+    """none: pixels are grey; dynamic: 0 or 1, drawn by grey value anew each step (Salakhutdinov and Murray 2008)."""
     beta: float = 1.0
     """Weight of the KL term (Higgins et al. 2017); 1 is the evidence lower bound, 0 a plain autoencoder."""
     free_bits_nats: float = 0.0

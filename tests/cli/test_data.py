@@ -12,10 +12,9 @@ from etude.errors import DataError, DiskError, UsageError
 
 @pytest.fixture(autouse=True)
 def no_data_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Hide the data of this machine; work in an empty folder, on a terminal of 140 columns."""
+    """Hide the data of this machine; work in an empty folder."""
     monkeypatch.delenv("ETUDE_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere/cache")
-    monkeypatch.setenv("COLUMNS", "140")
     monkeypatch.setattr("etude.data.places.SYSTEM_FOLDER", Path("/nowhere/datasets"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -49,7 +48,8 @@ def test_a_narrow_terminal_shows_whole_paths(capsys: pytest.CaptureFixture[str],
     place.parent.mkdir()
     place.touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("COLUMNS", "80")
+        patch.setenv("TTY_COMPATIBLE", "1")  # rich then takes stdout for a terminal,
+        patch.setenv("TERM", "dumb")  # this one for one of 80 columns without colours
         list_data(place.parent)
     printed = lines(capsys)
     column = printed[0].index("where")

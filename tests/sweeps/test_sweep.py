@@ -220,6 +220,19 @@ def test_on_a_gpu_runs_that_differ_in_seed_and_learning_rate_are_one_program(mak
     assert start.how_trained(made, jobs, 2) == f"{made.name}: 3 runs on cpu, side by side in 2 processes"
 
 
+def test_on_a_gpu_runs_go_on_with_those_that_stand_where_they_do(make_sweep: Callable[..., Sweep]) -> None:
+    made = make_sweep({}, {}, num_seeds=5)
+    made.device = "cuda"
+    members = list(made.members())
+    steps_of_begun: list[list[int]] = [[0, 100], [0, 100], [0], []]
+    for member, steps in zip(members, steps_of_begun, strict=False):
+        member.path.mkdir()
+        (member.path / "recipe.json").touch()
+        for step in steps:
+            (member.path / "checkpoints" / f"step-{step}").mkdir(parents=True)
+    assert [[member.seed for member in job] for job in make_jobs(made, members)] == [[0, 1], [2], [3], [4]]
+
+
 def test_a_job_of_several_runs_trains_them_as_one_program(tmp_path: Path) -> None:
     recipe = etude.recipes.change(etude.recipes.get("lenet"), **SMALL, epochs=1, report_every=5, batch_size=10)
     members = [

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from etude.cli.printing import stdout_console
+
 if TYPE_CHECKING:
     from etude.data.dataset import Dataset
 
@@ -18,7 +20,7 @@ def list_data(data_dir: Path | None = None, json: bool = False) -> None:
 
     Args:
         data_dir: Folder to search first; several are separated as in PATH.
-        json: Print one JSON object.
+        json: Print one JSON object on stdout.
     """
     from etude.data.catalog import CATALOG
     from etude.data.places import search_folders
@@ -29,7 +31,6 @@ def list_data(data_dir: Path | None = None, json: bool = False) -> None:
         _print_json({"data": rows, "searched": searched})
         return
 
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -43,10 +44,10 @@ def list_data(data_dir: Path | None = None, json: bool = False) -> None:
         counts = (f"{row['train_images']:,}", f"{row['test_images']:,}", shape, str(row["num_classes"]))
         where = row["error"] or row["where"] or f"not here: `etude data fetch {row['name']}`"
         table.add_row(row["name"], *counts, row["licence"], escape(where))
-    console = Console()
+    console = stdout_console()
     console.print(table)
-    console.print("\nYour own images: folder:PATH, one folder per class below PATH.", highlight=False)
-    console.print(f"Looked in {', '.join(searched)}.", highlight=False, soft_wrap=True, markup=False)
+    console.print("\nYour own images: folder:PATH, one folder per class below PATH.")
+    console.print(f"Looked in {', '.join(searched)}.", soft_wrap=True, markup=False)
 
 
 def fetch(name: Name, data_dir: Path | None = None) -> None:
@@ -74,7 +75,7 @@ def show(
         name: Data set: digits, mnist, fashion-mnist, cifar10, or folder:PATH.
         data_dir: Folder to search first; several are separated as in PATH.
         out: PNG file for the picture; NAME-samples.png in the current folder when not given.
-        json: Print one JSON object.
+        json: Print one JSON object on stdout.
     """
     from etude.data import load
     from etude.drawing.class_samples import class_samples
@@ -137,7 +138,6 @@ def _count(dataset: Dataset) -> dict[str, dict[str, int]]:
 
 
 def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: Path) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -148,7 +148,7 @@ def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: 
     for name in dataset.class_names:
         table.add_row(escape(name), f"{counts['train'][name]:,}", f"{counts['test'][name]:,}")
     shape = "×".join(map(str, dataset.image_shape))
-    console = Console(highlight=False, soft_wrap=True)
+    console = stdout_console()
     console.print(f"{dataset.name}: images of {shape}, licence: {dataset.licence}\n{dataset.source}\n", markup=False)
     console.print(table)
     console.print(f"\nSamples of each class: {picture}", markup=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from etude import recipes
+from etude.cli.printing import stdout_console
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def latents(
         data: The data set; the recipe's own when not given.
         epochs: Passes over the training images; the recipe's own when not given.
         name: The sweep's name; RECIPE-DATA-sweep-NUMBER when not given.
-        jobs: Runs side by side; one a core when not given.
+        jobs: Processes side by side; one a core when not given, on a GPU one, which trains many runs as one program.
         runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
         quiet: Show no progress.
@@ -113,7 +114,6 @@ COLUMNS: "dict[str, Callable[[Measured], float]]" = {
 
 def _print_table(measured: "list[Measured]") -> None:
     """One row a number of latents: means over the seeds, with their standard deviation where there are several."""
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -126,9 +126,7 @@ def _print_table(measured: "list[Measured]") -> None:
             values = [value(run) for run in runs]
             cells.append(f"{mean(values):.4g}" + (f" ± {stdev(values):.2g}" if len(values) > 1 else ""))
         table.add_row(str(latent_dim), *cells, str(len(runs)))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+    console = stdout_console()
     several = len({each.seed for each in measured}) > 1
     print("on the test images; nats per image" + (", mean ± standard deviation over seeds" if several else ""))
     console.print(table)

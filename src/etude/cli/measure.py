@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import tyro
 
+from etude.cli.printing import stdout_console
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ def measure(
         features: How images are compared: auto (a classifier trained once on the same data), inception, or
             FILE.py:Name, a torch module that gives (images, features).
         extrapolate: Add fid_infinity, the FID extrapolated to infinitely many images.
-        binarize: How the pixels that a VAE is scored on become 0 or 1, only then nats are a likelihood; as in training
-            when not given.
+        binarize: How pixels become 0 or 1 to score a VAE, only then nats are a likelihood; as in training by default.
         num_importance: Latents drawn per image for nll_nats.
         num_likelihood_images: Images for nll_nats, at most.
         checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.
@@ -100,7 +100,6 @@ def _measure_sweeps(
     out: Path | None,
     json: bool,
 ) -> None:
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -122,9 +121,7 @@ def _measure_sweeps(
         table.add_column(heading.replace(" mean", "\nmean"), justify="left" if index < 2 else "right")
     for row in rows:
         table.add_row(*map(escape, row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+    console = stdout_console()
     console.print(table)
     console.print()
     for sentence in sentences(measured):
@@ -134,7 +131,6 @@ def _measure_sweeps(
 
 
 def _print_table(results: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     about = results["about"]
@@ -153,9 +149,7 @@ def _print_table(results: dict[str, Any]) -> None:
     for name, result in rows:
         cells = [_text(result.get(key)) for key in shown]
         table.add_row(name, _text(result["value"]), *cells, f"{result['num_samples']:,}", _remark(name, result))
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+    console = stdout_console()
     print()
     console.print(table)
     if results["notes"]:

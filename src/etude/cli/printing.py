@@ -2,7 +2,10 @@
 
 import json
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def json_text(value: Any) -> str:
@@ -32,14 +35,21 @@ def plain_table(headings: list[str], rows: list[list[str]], *, left: int, last_l
     return table
 
 
-def show_parts(parts: list[Any]) -> None:
-    """Print texts and tables; into a file or a pipe uncut."""
+def stdout_console() -> "Console":
+    """Where tables go: as wide as the terminal, into a file or a pipe uncut."""
     from rich.console import Console
-    from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+        console.width = 200
+    return console
+
+
+def show_parts(parts: list[Any]) -> None:
+    """Print texts and tables."""
+    from rich.text import Text
+
+    console = stdout_console()
     for part in parts:
         part = Text(part) if isinstance(part, str) else part
         console.print(part, soft_wrap=isinstance(part, Text))

@@ -9,6 +9,7 @@ from typing import Any
 import tyro
 
 from etude import recipes as recipe_book
+from etude.cli.printing import stdout_console
 from etude.errors import EtudeError, UsageError
 
 HEADLINES = {
@@ -65,7 +66,6 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
     if not rows and not sweeps:
         print(f"no runs in {folder} yet: `etude train vae --data digits` makes one.")
         return
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -79,13 +79,11 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
         epochs = f"{row['epoch']}/{row['epochs']}"
         begun = datetime.fromisoformat(row["created"]).astimezone().strftime("%d %b %H:%M")
         table.add_row(row["run"], row["recipe"], row["data"], row["state"], epochs, result, begun)
-    console = Console()
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+    console = stdout_console()
     if rows:
         console.print(table)
     for each in sweeps:
-        console.print(sweep.describe(folder, each), markup=False, highlight=False, soft_wrap=True)
+        console.print(sweep.describe(folder, each), markup=False, soft_wrap=True)
 
 
 def show(run: tyro.conf.Positional[str], *, runs_dir: Path | None = None, json: bool = False) -> None:
@@ -150,8 +148,7 @@ def sample(
     Args:
         run: The run's name or folder.
         num: How many images.
-        out: A .png file, a grid of them; or a .npy file, float32 in [0, 1] of shape (num, channels, height, width).
-            samples.png in the run's folder when not given.
+        out: FILE.png, a grid; or FILE.npy, float32 (N, C, H, W) in [0, 1]; samples.png in the run's folder otherwise.
         label: The class to draw, by name or index (cvae).
         seed: Determines the images.
         runs_dir: Where runs are kept.

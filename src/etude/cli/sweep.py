@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from etude.cli.parse import parse
+from etude.cli.printing import stdout_console
 from etude.errors import EtudeError
 from etude.recipes import Recipe
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 USAGE = """usage: etude sweep RECIPE --grid FIELD=VALUE,VALUE [--grid …] [--seeds N] [flags]
 
-Train a recipe over a grid of settings, several seeds each, on all cores.
+Train a recipe over a grid of settings, several seeds each, on all cores or as one program on a GPU.
 
   etude sweep lenet --grid batch_size=4,16 --grid epochs=5,20 --seeds 6
   etude sweep vae --data digits --grid latent_dim=2,10 --grid optimizer.learning_rate=1e-3,3e-3 --name latents
@@ -52,7 +53,7 @@ class SweepOptions:
     threads: int = 1
     """Processor threads of each run."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the networks while training; auto takes bf16 where it is faster and no worse."""
+    """Arithmetic of the networks while training; auto takes bf16 where it is faster, and no loss was seen."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the whole training step; auto does where the run is long enough to gain by it."""
     quiet: bool = False
@@ -119,7 +120,6 @@ def show(path: Path, *, json: bool) -> None:
 
 def report(results: Results, *, json: bool) -> None:
     """Print the results."""
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
@@ -137,9 +137,7 @@ def report(results: Results, *, json: bool) -> None:
         table.add_column(narrow, justify="right" if index else "left")
     for row in rows:
         table.add_row(*map(escape, row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200  # a file or a pipe has no width: cut nothing
+    console = stdout_console()
     console.print(f"{sweep.path}: {sweep.recipe.name} on {sweep.recipe.data}\n", markup=False, soft_wrap=True)
     console.print(table)
     console.print()
@@ -159,8 +157,7 @@ def compare(
     """Say whether B differs from A, over runs paired by seed.
 
     Args:
-        a: The baseline: a sweep of one cell, SWEEP:CELL as in lenet-mnist-sweep-1:batch_size=4,epochs=5, or runs with
-            commas between them.
+        a: The baseline: a sweep of one cell, SWEEP:CELL as in course:batch_size=4,epochs=5, or RUN,RUN,….
         b: The candidate, likewise, with the same seeds.
         metric: A metric of `etude measure`, such as fid; what training recorded (accuracy, bound) when not given.
         runs_dir: Where runs and sweeps are kept.

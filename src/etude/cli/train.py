@@ -40,7 +40,7 @@ class TrainOptions:
     name: str | None = None
     """The run's name; RECIPE-DATA-NUMBER when not given."""
     seeds: int | None = None
-    """Train this many runs, with seeds from --seed on, side by side on all cores (see `etude sweep`)."""
+    """Train this many runs, with seeds from --seed on, as `etude sweep` does."""
     runs_dir: Path | None = None
     """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
     data_dir: Path | None = None
@@ -50,7 +50,7 @@ class TrainOptions:
     threads: int | None = None
     """Processor threads; all cores when not given."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the networks while training; auto takes bf16 where it is faster and no worse."""
+    """Arithmetic of the networks while training; auto takes bf16 where it is faster, and no loss was seen."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the whole training step; auto does where the run is long enough to gain by it."""
     no_figures: bool = False

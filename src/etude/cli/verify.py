@@ -29,7 +29,7 @@ def verify(
             gan.bce_loss; or a Python file that defines CONTRACT.
         file: Module (.py), notebook (.ipynb), or adapter that maps other names (.toml).
         list: List the contracts and what they look for.
-        json: Print one JSON object.
+        json: Print one JSON object on stdout.
         hidden: Seed of generated inputs that a grader keeps to himself: no counter-example is shown.
         network: Allow connections.
     """

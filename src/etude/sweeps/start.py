@@ -93,7 +93,8 @@ def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: boo
         at_once = max(1, min(num_jobs or (1 if sweep.device == "cuda" else num_cores()), len(jobs)))
         most = max(map(len, jobs), default=1)
         with SweepDisplay(sweep, num_jobs=at_once * most, quiet=quiet) as display:
-            display.note(how_trained(sweep, jobs, at_once))
+            if jobs:
+                display.note(how_trained(sweep, jobs, at_once))
             failures = train_jobs(sweep, jobs, num_jobs=at_once, stop=stop, display=display)
         if stop:
             num_finished = sum(member.state.status == "finished" for member in members)

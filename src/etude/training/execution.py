@@ -20,8 +20,7 @@ Precision = Literal["auto", "fp32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
 FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae")
-"""Networks that gain by bf16 where it is fast, at equal quality (docs/performance.md); `lenet` is too small."""
-
+"""Networks that gain by bf16 where it is fast, no loss of quality seen (docs/performance.md); `lenet` is too small."""
 
 STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 60_000}
 """Steps after which a compiled step has saved the 10 to 60 s that compiling takes; other networks gain too little."""
@@ -86,7 +85,7 @@ def choose_execution(
     precision: str = "auto",
     compile: str = "auto",
 ) -> Execution:
-    """What was asked for, and for the rest what is fastest for that network at hand, at equal quality."""
+    """What was asked for, and for the rest what is fastest for that network at hand."""
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if device == "auto":
         device = "cuda" if available["cuda"] else "mps" if available["mps"] else "cpu"

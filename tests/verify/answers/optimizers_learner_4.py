@@ -6,19 +6,17 @@ from optimizers_right_1 import *
 
 class AdamW:
     def __init__(self, params, lr, betas, eps, weight_decay):
-        self.params = list(params)
-        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.settings = lr, betas, eps, weight_decay
+        self.slots = [(p, torch.zeros_like(p), torch.zeros_like(p)) for p in params]
         self.t = 0
-        self.m = [torch.zeros_like(p) for p in self.params]
-        self.v = [torch.zeros_like(p) for p in self.params]
 
     @torch.no_grad()
     def step(self):
-        b1, b2 = self.betas
-        for i, p in enumerate(self.params):
+        lr, (b1, b2), eps, weight_decay = self.settings
+        for p, m, v in self.slots:
             self.t += 1
-            self.m[i] = b1 * self.m[i] + (1 - b1) * p.grad
-            self.v[i] = b2 * self.v[i] + (1 - b2) * p.grad**2
-            m_hat, v_hat = self.m[i] / (1 - b1**self.t), self.v[i] / (1 - b2**self.t)
-            p -= self.lr * m_hat / (v_hat.sqrt() + self.eps)
-            p -= self.lr * self.weight_decay * p
+            m.mul_(b1).add_((1 - b1) * p.grad)
+            v.mul_(b2).add_((1 - b2) * p.grad**2)
+            m_hat, v_hat = m / (1 - b1**self.t), v / (1 - b2**self.t)
+            p -= lr * m_hat / (v_hat.sqrt() + eps)
+            p -= lr * weight_decay * p
