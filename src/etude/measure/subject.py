@@ -211,9 +211,7 @@ class Subject:
         with evaluating(self.vae):
             for start in range(0, len(split), IMAGES_AT_ONCE):
                 rows = slice(start, start + IMAGES_AT_ONCE)
-                pixels = split.images[rows].float() / 255
-                if self.variational.binarize == "dynamic":  # what the encoder knows from training
-                    pixels = binarize(pixels, "dynamic", seed=generator)
+                pixels = self.run.inputs(split.images[rows], generator=generator)
                 parts.append(self.vae.encode(pixels, None if labels is None else labels[rows]))
         means, logvars = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
         return means, logvars
