@@ -255,7 +255,7 @@ def test_results_are_kept_by_content(runs: dict[str, Run], monkeypatch: pytest.M
     assert kept == ["accuracy", "nll_nats"]
     with monkeypatch.context() as patch:
         patch.setattr(Run, "logits", None)  # nothing is computed again
-        assert measure(run, Settings(metrics=("nll_nats", "accuracy"), binarize="static")) | first == first
+        assert measure(run, Settings(metrics=("nll_nats", "accuracy"), num_importance=7)) | first == first
     for path in (run.path / "measures").iterdir():
         path.write_text("{half a fi")
     assert measure(run, Settings(metrics=("accuracy", "nll_nats"))) == first  # a damaged file is computed anew
@@ -312,6 +312,15 @@ MISTAKES = [
         "lenet", {"metrics": ("accuracy",), "extrapolate": True},
         "metric 'fid_infinity' does not fit run lenet, a lenet: choose from accuracy, top_k_accuracy, class_accuracy, "
         "nll_nats, brier, ece, temperature.",
+    ),
+    (
+        "lenet", {"extrapolate": True},
+        "metric 'fid_infinity' does not fit run lenet, a lenet: choose from accuracy, top_k_accuracy, class_accuracy, "
+        "nll_nats, brier, ece, temperature.",
+    ),
+    (
+        "gan", {"binarize": "static"},
+        "--binarize static is for the pixels of a VAE, and run gan is a gan: leave it out.",
     ),
     (
         "gan", {"metrics": ("fid",), "num_samples": 50},
