@@ -79,6 +79,15 @@ class Subject:
         return order[: self.num_samples]
 
     @cached_property
+    def likelihood_rows(self) -> Tensor:
+        """Which of the measured images the importance-weighted bound is of, (num_likelihood_images,).
+
+        Drawn, since a folder's images come sorted by class.
+        """
+        order = torch.randperm(self.num_samples, generator=stream(self.settings.seed, "measure/likelihood"))
+        return order[: self.num_likelihood_images]
+
+    @cached_property
     def measured(self) -> Split:
         """The images that are measured."""
         return _take(self.split, self.rows)
