@@ -96,6 +96,14 @@ def test_compare_says_it_in_words_and_in_json(folder: Path, capsys: pytest.Captu
     assert compared["sentence"] == lines[0]
 
 
+def test_seeds_share_the_machine_as_they_are_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [word for word in SMALL if word != "--quiet"]
+    for command in ("train", "sweep"):
+        assert main([command, "lenet", *words, "--seeds", "2", "--jobs", "1", "--name", f"by-{command}"]) == 0
+        first = capsys.readouterr().err.splitlines()[0]
+        assert first == f"by-{command}: 2 runs on cpu, one after another in 1 process"
+
+
 def test_each_command_has_a_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep"]) == 0
     assert capsys.readouterr().out.startswith("usage: etude sweep RECIPE --grid FIELD=VALUE,VALUE [--grid …]")
@@ -116,6 +124,8 @@ MISTAKES = {
     "(none; asked for: batch_size=4): choose another --name, or go on with it as it is by `etude resume seeds`.",
     "train lenet --data digits --seeds 2 --print-losses": "--print-losses is for one run: leave it or --seeds out.",
     "train lenet --data digits --seeds 2 --no-figures": "--no-figures is for one run: leave it or --seeds out.",
+    "train lenet --data digits --seeds 2 --jobs 0": "--jobs 0 (allowed: at least 1).",
+    "train lenet --data digits --jobs 2": "--jobs 2 is for several runs: give --seeds too, or leave it out.",
     "train lenet --data digits --seeds 0": "--seeds 0 (allowed: 1 to 10,000).",
     "resume RUNS/seeds --print-losses": "--print-losses is for one run, and RUNS/seeds is a sweep: leave it out.",
     "figure RUNS/seeds losses": "RUNS/seeds is a sweep: name one of the runs in it, RUNS/seeds/CELL-seed-NUMBER.",

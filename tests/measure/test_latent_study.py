@@ -8,6 +8,7 @@ import pytest
 from etude.cli import main
 from etude.measure import Settings, measure
 from etude.measure.latent_study import METRICS
+from etude.metrics.likelihood import GREY_NOTE
 from etude.runs import Run
 
 QUICK = ["--data", "digits", "--epochs", "1", "--jobs", "1", "--quiet"]
@@ -32,6 +33,7 @@ def test_each_number_of_latents_is_trained_once_and_measured(
         results = measure(run, Settings(metrics=METRICS))
         assert each["negative_elbo_nats"] == pytest.approx(results["negative_elbo_nats"]["value"])
         assert each["active_latents"] == results["active_latents"]["value"] <= each["latent_dim"]
+        assert each["note"] == GREY_NOTE
         assert (each["fid"], each["fid_floor"]) == (results["fid"]["value"], results["fid"]["floor"])
     png, svg = map(Path, found["figures"])
     assert png == folder / "vae-digits-sweep-1" / "latents.png"
@@ -47,6 +49,7 @@ def test_each_number_of_latents_is_trained_once_and_measured(
     ]  # fmt: skip
     assert [line.split()[0] for line in lines[2:4]] == ["2", "5"]
     assert lines[2].split()[2] == "±"
+    assert lines.count(f"note: {GREY_NOTE}") == 1  # of four runs, and the nats are no likelihood
     assert str(png) in lines
 
 

@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(runs: dict
 def test_the_bound_is_that_of_the_pure_function_and_below_the_elbo(runs: dict[str, Run]) -> None:
     run = runs["vae"]
     results = measure(run, Settings(metrics=("nll_nats", "negative_elbo_nats"), binarize="threshold", **QUICK))
-    pixels = (run.dataset().test.images[:30].float() / 255 >= 0.5).float()
+    pixels = (run.dataset().test.images[subject_of(run, **QUICK).likelihood_rows].float() / 255 >= 0.5).float()
     bound = metrics.importance_weighted_bound(run.model, pixels, num_samples=2000, seed=5)
     nll, elbo = results["nll_nats"], results["negative_elbo_nats"]
     assert nll["value"] == pytest.approx(-bound.mean().item(), abs=2)  # of 20 and of 2,000 latents
@@ -139,6 +139,15 @@ def test_the_bound_is_that_of_the_pure_function_and_below_the_elbo(runs: dict[st
     assert "floor" not in nll
     low, high = nll["interval"]
     assert low < nll["value"] < high
+
+
+def test_the_bound_is_of_images_of_all_classes_where_they_come_sorted(runs: dict[str, Run]) -> None:
+    digits = load("digits")
+    by_class = replace(digits, test=digits.test.take(digits.test.labels.argsort(stable=True)))
+    subject = Subject(runs["cvae"], by_class, Settings(**QUICK), None)
+    assert len(subject.likelihood_rows.unique()) == 30
+    assert len(subject.measured.labels[subject.likelihood_rows].unique()) >= 8
+    assert torch.equal(subject.likelihood_rows, subject_of(runs["cvae"], **QUICK).likelihood_rows)  # by the seed alone
 
 
 def test_the_elbo_is_near_that_of_training(runs: dict[str, Run]) -> None:
@@ -153,7 +162,7 @@ def test_grey_pixels_are_said_to_be_no_likelihood_and_have_their_entropy_as_floo
         "grey pixels: these nats bound a cross-entropy and are no likelihood; binarise (static, dynamic or threshold) "
         "to compare with published values."
     ]
-    pixels = load("digits").test.images[:30].double() / 255
+    pixels = load("digits").test.images[subject_of(runs["vae"], **QUICK).likelihood_rows].double() / 255
     logits = torch.logit(pixels.clamp(1e-12, 1 - 1e-12))
     best = bernoulli_from_logits(logits, pixels).mean().item()  # a decoder that gives each pixel its own grey value
     assert results["nll_nats"]["floor"] == pytest.approx(best, rel=1e-6)
@@ -255,7 +264,7 @@ def test_results_are_kept_by_content(runs: dict[str, Run], monkeypatch: pytest.M
     assert kept == ["accuracy", "nll_nats"]
     with monkeypatch.context() as patch:
         patch.setattr(Run, "logits", None)  # nothing is computed again
-        assert measure(run, Settings(metrics=("nll_nats", "accuracy"), binarize="static")) | first == first
+        assert measure(run, Settings(metrics=("nll_nats", "accuracy"), num_importance=7)) | first == first
     for path in (run.path / "measures").iterdir():
         path.write_text("{half a fi")
     assert measure(run, Settings(metrics=("accuracy", "nll_nats"))) == first  # a damaged file is computed anew
@@ -312,6 +321,15 @@ MISTAKES = [
         "lenet", {"metrics": ("accuracy",), "extrapolate": True},
         "metric 'fid_infinity' does not fit run lenet, a lenet: choose from accuracy, top_k_accuracy, class_accuracy, "
         "nll_nats, brier, ece, temperature.",
+    ),
+    (
+        "lenet", {"extrapolate": True},
+        "metric 'fid_infinity' does not fit run lenet, a lenet: choose from accuracy, top_k_accuracy, class_accuracy, "
+        "nll_nats, brier, ece, temperature.",
+    ),
+    (
+        "gan", {"binarize": "static"},
+        "--binarize static is for the pixels of a VAE, and run gan is a gan: leave it out.",
     ),
     (
         "gan", {"metrics": ("fid",), "num_samples": 50},

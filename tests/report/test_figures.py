@@ -12,6 +12,7 @@ from etude import recipes
 from etude.data import Dataset, Split
 from etude.drawing.tiles import tile, write_png
 from etude.errors import DataError, DiskError, RunError, UsageError
+from etude.models import VAE
 from etude.recipes import Variational
 from etude.report import latents, learning
 from etude.report.figures import FIGURES, available, draw, draw_all
@@ -165,6 +166,31 @@ def test_scatter_of_a_class_holds_only_its_images(tmp_path: Path) -> None:
     num_fours = int((run.dataset().train.labels == 4).sum())
     assert len(np.asarray(axes.collections[0].get_offsets())) == num_fours
     assert axes.get_title("left") == f"Latent means of {num_fours} training images, class 4 · {run.name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "draws", "num_originals"), [("reconstruction", "reconstructions", 1), ("between", "interpolation", 2),
+                                         ("styles", "style_rows", 1)]
+)  # fmt: skip
+@pytest.mark.parametrize("binarize", ["none", "dynamic"])
+def test_originals_are_shown_as_the_network_was_given_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, draws: str, num_originals: int, binarize: str
+) -> None:
+    run = make_run(tmp_path, digits("cvae", binarize=binarize))
+    shown: list[torch.Tensor] = []
+    monkeypatch.setattr(
+        latents, draws, lambda *images, **_: shown.extend([images[0], images[-1]] if num_originals == 2 else images[:1])
+    )
+    encoded: list[torch.Tensor] = []
+    network = run.networks["cvae"]
+    assert isinstance(network, VAE)
+    encode = network.encode
+    monkeypatch.setattr(network, "encode", lambda *given: (encoded.append(given[0]), encode(*given))[1])
+    getattr(latents, name)(Material(run, data_dir=None))
+    assert len(shown) == len(encoded) == num_originals
+    for original, given in zip(shown, encoded, strict=True):
+        assert torch.equal(original, given)
+        assert bool(((original == 0) | (original == 1)).all()) == (binarize == "dynamic")
 
 
 def test_confusion_counts_the_test_images(tmp_path: Path) -> None:

@@ -174,7 +174,8 @@ MISTAKES = {
     "RUNS/grid --split validation": "a sweep is reported on its test images and chosen by its validation images:",
     "RUNS/grid --out table.txt": "--out table.txt (allowed: FILE.md, a table, or FILE.csv, a row a run).",
     "RUNS/plain/vae-seed-0 --out t.md": "--out t.md is for sweeps, and RUNS/plain/vae-seed-0 is a run: leave it out,",
-    "RUNS/grid RUNS/plain/vae-seed-0": "no sweep 'RUNS/plain/vae-seed-0' here or in runs:",
+    "RUNS/grid RUNS/plain/vae-seed-0": "RUNS/plain/vae-seed-0 is a run and no sweep: name a single run, or",
+    "RUNS/grid --binarize dynamic": "--binarize dynamic is for the pixels of a VAE, and run noise_dim-4-seed-0 is a",
 }
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 import etude
+from etude.drawing.tiles import read_png, untile
 from etude.models import VAE
 from etude.training import Display
 
@@ -65,3 +66,37 @@ def _by_epoch(seen: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     of_test = [batch for batch in seen if len(batch) != 20]
     half = len(of_test) // 2
     return of_test[:half], of_test[half:]
+
+
+def test_a_preview_shows_the_pixels_that_the_network_is_given(tmp_path: Path) -> None:
+    run = train(tmp_path, binarize="dynamic", epochs=1)
+    _, path = run.preview_images()[-1]
+    grid = untile(read_png(path), image_shape=run.image_shape, columns=8, count=64)
+    grid = torch.from_numpy(grid).reshape(8, 8, *run.image_shape)  # rows of 8, of which 5 and 7 are originals
+    originals, reconstructions = grid[[4, 6]], grid[[5, 7]]
+    assert is_binary(originals)
+    assert not is_binary(reconstructions)
+    grey = run.dataset().test.images[:16].float() / 255
+    assert (originals.flatten(0, 1)[grey == 1] == 1).all()
+
+
+def test_what_is_encoded_later_is_binary_too_and_the_same_each_time(tmp_path: Path) -> None:
+    run = train(tmp_path, binarize="dynamic", epochs=1)
+    images = run.dataset().test.images[:200]
+    drawn = run.inputs(images)
+    assert is_binary(drawn)
+    grey = images.double() / 255
+    error = 5 * (grey * (1 - grey)).mean(0).div(200).sqrt() + 1e-12  # five standard errors
+    assert ((drawn.double().mean(0) - grey.mean(0)).abs() <= error).all()
+    assert torch.equal(run.encode(images), run.encode(images))
+    network = run.networks["vae"]
+    assert isinstance(network, VAE)
+    with torch.no_grad():
+        assert torch.equal(run.encode(images), network.encode(drawn)[0])
+    assert torch.equal(run.inputs(drawn), drawn)  # binary images stay as they are
+    other = run.inputs(images, generator=torch.Generator().manual_seed(1))
+    assert not torch.equal(other, drawn)
+
+
+def is_binary(images: Tensor) -> bool:
+    return bool(((images == 0) | (images == 1)).all())

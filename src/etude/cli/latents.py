@@ -92,8 +92,8 @@ def _draw(sweep: "Sweep", measured: "list[Measured]") -> list[str]:
         active_latents=column(lambda each: each.active_latents),
         fid=column(lambda each: each.fid),
         fid_floor=measured[0].fid_floor,
-        title=f"{recipe.name} on {short_data_name(recipe.data)}, {recipe.epochs} epochs, {len(sweep.seeds)} "
-        f"seed{'s' if len(sweep.seeds) > 1 else ''}",
+        title=f"{recipe.name} on {short_data_name(recipe.data)}, {recipe.epochs} epochs, "
+        + (f"{len(sweep.seeds)} seeds, lines through their means" if len(sweep.seeds) > 1 else "1 seed"),
     )
     paths = []
     for format in FORMATS:
@@ -132,3 +132,5 @@ def _print_table(measured: "list[Measured]") -> None:
     console.print(table)
     if not several:
         print("note: one run of each: how much another seed would differ is not known; --seeds 6 shows it.")
+    for note in dict.fromkeys(each.note for each in measured if each.note):
+        print(f"note: {note}")

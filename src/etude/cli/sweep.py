@@ -6,10 +6,11 @@ import json as json_format
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from etude.cli.options import TrainingOptions
 from etude.cli.parse import parse
 from etude.cli.printing import stdout_console
 from etude.errors import EtudeError
@@ -33,7 +34,7 @@ Where = tyro.conf.Positional[str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweepOptions:
+class SweepOptions(TrainingOptions):
     """What is varied and how it is run."""
 
     grid: Grid = field(default_factory=list)
@@ -41,25 +42,9 @@ class SweepOptions:
     seeds: int = 6
     """Runs of each cell, with seeds from --seed on; six are the fewest for a significant difference."""
     name: str | None = None
-    """The sweep's name; RECIPE-DATA-sweep-NUMBER when not given."""
-    jobs: int | None = None
-    """Processes side by side; one a core when not given, on a GPU one, which trains many runs as one program."""
-    runs_dir: Path | None = None
-    """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
-    data_dir: Path | None = None
-    """Where data is looked for first."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Processor or graphics card; auto takes the fastest at hand."""
+    """The sweep's name; RECIPE-DATA-sweep-NUMBER when not given, without --grid RECIPE-DATA-seeds-NUMBER."""
     threads: int = 1
     """Processor threads of each run."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the networks while training; auto takes bf16 where it is faster, and no loss was seen."""
-    compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the whole training step; auto does where the run is long enough to gain by it."""
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print one JSON object on stdout at the end, and nothing else there."""
 
 
 def sweep(arguments: Sequence[str]) -> None:

@@ -3,13 +3,14 @@
 import json as json_format
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from etude import recipes
+from etude.cli.options import TrainingOptions
 from etude.cli.parse import parse
 from etude.errors import UsageError
 from etude.recipes import Recipe
@@ -34,33 +35,19 @@ RECIPE is one of:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
+class TrainOptions(TrainingOptions):
     """How a recipe is run; nothing here changes what is learned, but for rounding by device, threads and precision."""
 
     name: str | None = None
-    """The run's name; RECIPE-DATA-NUMBER when not given."""
+    """The run's name; RECIPE-DATA-NUMBER when not given, with --seeds RECIPE-DATA-seeds-NUMBER."""
     seeds: int | None = None
     """Train this many runs, with seeds from --seed on, as `etude sweep` does."""
-    runs_dir: Path | None = None
-    """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
-    data_dir: Path | None = None
-    """Where data is looked for first."""
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    """Processor or graphics card; auto takes the fastest at hand."""
     threads: int | None = None
     """Processor threads; all cores when not given."""
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the networks while training; auto takes bf16 where it is faster, and no loss was seen."""
-    compile: Literal["auto", "on", "off"] = "auto"
-    """Compile the whole training step; auto does where the run is long enough to gain by it."""
     no_figures: bool = False
     """Draw no figures at the end; `etude figure RUN --all` draws them later."""
     print_losses: bool = False
     """Print the running losses at every report, as the course does."""
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print one JSON object on stdout at the end, and nothing else there."""
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -81,6 +68,8 @@ def train(arguments: Sequence[str]) -> None:
     if options.seeds is not None:
         _train_seeds(recipe, options)
         return
+    if options.jobs is not None:
+        raise UsageError(f"--jobs {options.jobs} is for several runs: give --seeds too, or leave it out.")
     from etude import training
 
     display = training.Display(quiet=options.quiet, print_losses=options.print_losses)
@@ -145,9 +134,8 @@ def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
         if given:
             raise UsageError(f"{flag} is for one run: leave it or --seeds out.")
     assert options.seeds is not None
-    keys = ("name", "runs_dir", "data_dir", "device", "precision", "compile", "quiet", "json")
-    same = {key: getattr(options, key) for key in keys}
-    sweep.run(recipe, sweep.SweepOptions(seeds=options.seeds, threads=options.threads or 1, **same))
+    same = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
+    sweep.run(recipe, sweep.SweepOptions(seeds=options.seeds, name=options.name, threads=options.threads or 1, **same))
 
 
 def start_recipe(word: str, *, command: str = "train") -> Recipe:

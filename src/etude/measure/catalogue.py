@@ -109,8 +109,15 @@ def fitting(run: Run) -> dict[str, Metric]:
 
 
 def chosen(run: Run, settings: Settings) -> list[Metric]:
-    """The metrics to compute; `UsageError` for a name that does not exist or does not fit."""
+    """The metrics to compute; `UsageError` for a name that does not exist or a name or setting that does not fit."""
     fits = fitting(run)
+    if settings.extrapolate and "fid_infinity" not in fits:
+        raise _does_not_fit("fid_infinity", run, list(fits))
+    if settings.binarize and not any("binarize" in metric.depends_on for metric in fits.values()):
+        raise UsageError(
+            f"--binarize {settings.binarize} is for the pixels of a VAE, and run {run.name} is a {_network(run)}: "
+            "leave it out."
+        )
     if not settings.metrics:
         extra = ("fid_infinity",) if settings.extrapolate else ()
         return [metric for metric in fits.values() if not metric.on_request or metric.name in extra]
@@ -119,8 +126,6 @@ def chosen(run: Run, settings: Settings) -> list[Metric]:
             raise unknown("metric", name, {metric.name for metric in METRICS}, hint="docs/metrics.md describes them")
         if name not in fits:
             raise _does_not_fit(name, run, list(fits))
-    if settings.extrapolate and "fid_infinity" not in fits:
-        raise _does_not_fit("fid_infinity", run, list(fits))
     names = dict.fromkeys((*settings.metrics, *(("fid_infinity",) if settings.extrapolate else ())))
     return [fits[name] for name in names]
 

@@ -33,6 +33,8 @@ class Measured:
     fid: float
     fid_floor: float
     """Fréchet distance of its samples from the test images, and that of real images from real ones."""
+    note: str | None
+    """What must stand beside nats that are no likelihood."""
 
     @property
     def negative_elbo_nats(self) -> float:
@@ -74,4 +76,5 @@ def _measured(run: Run, data_dir: Path | None) -> Measured:
         linear_probe=results["linear_probe"]["value"],
         fid=fid["value"],
         fid_floor=fid["floor"],
+        note=elbo.get("note"),
     )

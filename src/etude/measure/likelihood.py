@@ -23,20 +23,21 @@ MAX_BAYES_IMPORTANCE = 50
 
 def nll_nats(subject: Subject) -> dict[str, Any]:
     """-log p(image), an upper bound of it by importance weighting (Burda et al. 2016)."""
-    num_images = subject.num_likelihood_images
+    rows = subject.likelihood_rows
+    pixels = subject.scored_pixels[rows]
     bound = importance_weighted_bound(
-        subject.vae, subject.scored_pixels[:num_images], subject.labels_for(subject.measured.labels[:num_images]),
+        subject.vae, pixels, subject.labels_for(subject.measured.labels[rows]),
         num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
         reconstruction=subject.reconstruction,
     )  # fmt: skip
-    return {**_in_nats(subject, -bound), "num_importance": subject.settings.num_importance}
+    return {**_in_nats(subject, -bound, pixels), "num_importance": subject.settings.num_importance}
 
 
 def negative_elbo_nats(subject: Subject) -> dict[str, Any]:
     """The negative evidence lower bound and its two terms."""
     terms = subject.elbo
     return {
-        **_in_nats(subject, terms.negative_elbo_nats),
+        **_in_nats(subject, terms.negative_elbo_nats, subject.scored_pixels),
         "reconstruction_nats": terms.reconstruction_nats.mean().item(),
         "kl_nats": terms.kl_nats.sum(dim=1).mean().item(),
     }
@@ -44,16 +45,15 @@ def negative_elbo_nats(subject: Subject) -> dict[str, Any]:
 
 def bayes_accuracy(subject: Subject) -> dict[str, Any]:
     """Accuracy of a class-conditional autoencoder as a classifier, by Bayes' rule with a uniform prior."""
-    num_images = subject.num_likelihood_images
+    rows = subject.likelihood_rows
     num_importance = min(subject.settings.num_importance, MAX_BAYES_IMPORTANCE)
     likelihoods = class_log_likelihoods(
-        subject.vae, subject.scored_pixels[:num_images], num_classes=subject.num_classes,
+        subject.vae, subject.scored_pixels[rows], num_classes=subject.num_classes,
         num_samples=num_importance, seed=subject.seed("bayes"), reconstruction=subject.reconstruction,
     )  # fmt: skip
-    labels = subject.measured.labels[:num_images]
-    share = accuracy(class_log_posterior(likelihoods), labels)
+    share = accuracy(class_log_posterior(likelihoods), subject.measured.labels[rows])
     return {
-        **share_of(share, num_images),
+        **share_of(share, len(rows)),
         "num_importance": num_importance,
         "binarize": subject.binarize,
         "note": subject.likelihood_note,
@@ -72,11 +72,11 @@ def mean_of(values: Tensor) -> dict[str, Any]:
     return {"value": mean, "interval": [mean - margin, mean + margin], "num_samples": len(values)}
 
 
-def _in_nats(subject: Subject, nats: Tensor) -> dict[str, Any]:
+def _in_nats(subject: Subject, nats: Tensor, pixels: Tensor) -> dict[str, Any]:
     mean = mean_of(nats)
     return {
         **mean,
-        "floor": _pixel_entropy(subject.scored_pixels[: len(nats)]) if _is_grey(subject) else None,
+        "floor": _pixel_entropy(pixels) if _is_grey(subject) else None,
         "bits_per_dimension": bits_per_dimension(mean["value"], math.prod(subject.run.image_shape)),
         "binarize": subject.binarize,
         "is_likelihood": subject.likelihood_note is None,

@@ -79,6 +79,15 @@ class Subject:
         return order[: self.num_samples]
 
     @cached_property
+    def likelihood_rows(self) -> Tensor:
+        """Which of the measured images the importance-weighted bound is of, (num_likelihood_images,).
+
+        Drawn, since a folder's images come sorted by class.
+        """
+        order = torch.randperm(self.num_samples, generator=stream(self.settings.seed, "measure/likelihood"))
+        return order[: self.num_likelihood_images]
+
+    @cached_property
     def measured(self) -> Split:
         """The images that are measured."""
         return _take(self.split, self.rows)
@@ -211,9 +220,7 @@ class Subject:
         with evaluating(self.vae):
             for start in range(0, len(split), IMAGES_AT_ONCE):
                 rows = slice(start, start + IMAGES_AT_ONCE)
-                pixels = split.images[rows].float() / 255
-                if self.variational.binarize == "dynamic":  # what the encoder knows from training
-                    pixels = binarize(pixels, "dynamic", seed=generator)
+                pixels = self.run.inputs(split.images[rows], generator=generator)
                 parts.append(self.vae.encode(pixels, None if labels is None else labels[rows]))
         means, logvars = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
         return means, logvars

@@ -7,9 +7,6 @@ intermediate layers using linear classifier probes".
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.neighbors import KNeighborsClassifier
 
 from etude.errors import UsageError
 from etude.metrics.arguments import Array, as_numbers, class_labels, feature_matrix, require_range
@@ -21,6 +18,9 @@ def linear_probe(train: Array, labels: Array, test: Array, *, num_classes: int) 
     `train` and `test` are latents (num_samples, latent_dim), `labels` those of `train`. Latents are standardised by
     the training rows; weight decay as scikit-learn's default (C = 1). What it gets right is linearly readable.
     """
+    from sklearn.exceptions import ConvergenceWarning  # here, for a second and more would go to every command
+    from sklearn.linear_model import LogisticRegression
+
     train, indices, test = _check(train, labels, test, num_classes)
     if len(np.unique(indices)) < 2:
         raise UsageError("labels holds a single class; a linear probe needs at least two among its training labels.")
@@ -43,6 +43,8 @@ def nearest_neighbours_probe(
 
     What it gets right and `linear_probe` does not lies in clusters that no line separates.
     """
+    from sklearn.neighbors import KNeighborsClassifier
+
     train, indices, test = _check(train, labels, test, num_classes)
     require_range("nearest_k", nearest_k, 1, len(train), f"1 to the number of training samples, {len(train):,}")
     probe = KNeighborsClassifier(nearest_k).fit(train, indices)

@@ -58,10 +58,10 @@ def reconstruction(material: Material) -> Figure:
     """Test images above what is decoded from their latent means."""
     run, test = material.run, material.dataset.test
     chosen = material.one_per_class()
-    images, labels = test.images[chosen], test.labels[chosen]
+    images, labels = run.inputs(test.images[chosen]), test.labels[chosen]
     given = material.labels(labels)
     return reconstructions(
-        images / 255,
+        images,
         run.decode(run.encode(images, labels=given), labels=given),
         column_labels=[run.class_names[label] for label in labels],
         title=material.title("Test images and their reconstructions"),
@@ -81,15 +81,16 @@ def between(material: Material) -> Figure:
         pairs = min(_INTERPOLATIONS, max(1, len(chosen) // 2))
         starts, ends = chosen[:pairs], chosen[-pairs:]
     given = material.labels(test.labels[starts])
-    z_start, z_end = (run.encode(test.images[which], labels=given) for which in (starts, ends))  # (R, latents)
+    first, last = (run.inputs(test.images[which]) for which in (starts, ends))
+    z_start, z_end = (run.encode(images, labels=given) for images in (first, last))  # (R, latents)
     mixes = torch.tensor(_MIXES)[None, :, None]  # (1, M, 1)
     z = (1 - mixes) * z_start[:, None] + mixes * z_end[:, None]  # (R, M, latents)
     labels = None if given is None else given.repeat_interleave(len(_MIXES))
     images = run.decode(z.flatten(0, 1), labels=labels).unflatten(0, z.shape[:2])  # (R, M, C, H, W)
     return interpolation(
-        test.images[starts] / 255,
+        first,
         images,
-        test.images[ends] / 255,
+        last,
         mixes=_MIXES,
         title=material.title("Between two test images: mix of their latent means"),
     )
@@ -101,10 +102,11 @@ def styles(material: Material) -> Figure:
     chosen = material.one_per_class()
     num_classes = len(run.class_names)
     classes = torch.linspace(0, num_classes - 1, min(num_classes, MAX_CLASSES)).round().long()  # (K,)
-    z = run.encode(test.images[chosen], labels=test.labels[chosen])  # (R, latents)
+    originals = run.inputs(test.images[chosen])
+    z = run.encode(originals, labels=test.labels[chosen])  # (R, latents)
     decoded = run.decode(z.repeat_interleave(len(classes), dim=0), labels=classes.repeat(len(z)))
     return style_rows(
-        test.images[chosen] / 255,
+        originals,
         decoded.unflatten(0, (len(z), len(classes))),  # (R, K, C, H, W)
         class_names=[run.class_names[index] for index in classes],
         title=material.title("One style in every class"),

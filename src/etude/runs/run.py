@@ -29,6 +29,7 @@ from etude.recipes import Adversarial, Recipe, Variational
 from etude.runs import checkpoint
 from etude.runs.configuration import read_configuration
 from etude.runs.events import Table, read_events
+from etude.runs.inputs import network_inputs
 from etude.runs.lock import is_training
 from etude.runs.networks import IMAGES_AT_ONCE, build_networks
 from etude.runs.notebook import run_html
@@ -166,10 +167,22 @@ class Run:
             return self.decode(z, labels=labels)
         raise self._cannot("sample", "a GAN or VAE")
 
+    def inputs(self, images: "ArrayLike | Tensor", *, generator: torch.Generator | None = None) -> Tensor:
+        """Images as the run's networks take them, (N, channels, height, width): see `runs.inputs.network_inputs`.
+
+        Where a VAE was trained on binarised pixels they are drawn from `generator`; without one, the same draw at
+        every call.
+        """
+        images = self._images(images).clamp(0, 1)
+        return network_inputs(self.recipe, images, generator=generator or stream(0, "inputs"))
+
     @torch.no_grad()
     def encode(self, images: "ArrayLike | Tensor", labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
-        """Means of the latent posterior, (N, latent_dim); a conditional VAE needs the images' labels."""
-        network, images = self._vae("encode"), self._images(images)
+        """Means of the latent posterior, (N, latent_dim); a conditional VAE needs the images' labels.
+
+        The network is given `inputs(images)`.
+        """
+        network, images = self._vae("encode"), self.inputs(images)
         parts = self._parts(images, labels)
         return torch.cat([network.encode(part, part_labels)[0] for part, part_labels in parts])
 
@@ -192,7 +205,7 @@ class Run:
         if self.recipe.family != "classifier":
             raise self._cannot("classify", "a classifier")
         network = self.model
-        images = self._images(images) * 2 - 1  # trained on Normalize(mean 0.5, std 0.5)
+        images = self.inputs(images)
         return torch.cat([network(part) for part in images.split(IMAGES_AT_ONCE)])
 
     def measure(self, *, data_dir: str | Path | None = None, **settings: Any) -> dict[str, Any]:

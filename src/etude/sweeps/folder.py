@@ -166,6 +166,8 @@ def load(sweep: str | Path, *, runs_dir: Path | None = None) -> Sweep:
     if path:
         return Sweep(path)
     folder = runs_dir or default_runs_dir()
+    if found := [each for each in (Path(sweep), folder / sweep) if (each / "recipe.json").is_file()]:
+        raise RunError(f"{found[0]} is a run and no sweep: name a single run, or sweeps alone.")
     names = [each.name for each in list_paths(folder)]
     near = get_close_matches(Path(sweep).name, names, n=1)
     suggestion = f"did you mean {near[0]!r}? " if near else ""

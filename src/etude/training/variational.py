@@ -8,6 +8,7 @@ from etude import recipes
 from etude.data import Split
 from etude.losses import bernoulli_from_logits, gaussian, kl_to_standard_normal, negative_elbo
 from etude.models import VAE
+from etude.runs.inputs import network_inputs
 from etude.runs.networks import IMAGES_AT_ONCE
 from etude.runs.streams import stream
 from etude.training.descent import Descent, Losses, Networks
@@ -40,11 +41,9 @@ class VariationalLearner(Learner):
         """β, (); noise (batch, latents), standard normal; to binarise, thresholds (batch, C, H, W) in [0, 1)."""
         draws = {"noise": self._noise(self.recipe.batch_size, self.streams["latent"]), "beta": self.beta}
         if self.recipe.binarize == "dynamic":
-            draws["thresholds"] = self._thresholds(self.recipe.batch_size, self.streams["binarize"])
+            shape = self.recipe.batch_size, *self.network.image_shape
+            draws["thresholds"] = torch.rand(shape, generator=self.streams["binarize"], device=self.execution.device)
         return draws
-
-    def _thresholds(self, num_images: int, generator: torch.Generator) -> Tensor:
-        return torch.rand(num_images, *self.network.image_shape, generator=generator, device=self.execution.device)
 
     def _noise(self, num_images: int, generator: torch.Generator) -> Tensor:
         return torch.randn(num_images, self.recipe.latent_dim, generator=generator, device=self.execution.device)
@@ -55,7 +54,7 @@ class VariationalLearner(Learner):
         # Encoded here: of indices the network looks whether they are in range, which a step as one graph cannot.
         labels = None if classes is None else F.one_hot(batch["labels"], classes).to(images.dtype)
         if "thresholds" in batch:
-            images = binarized(images, batch["thresholds"])
+            images = (batch["thresholds"] < images).to(images.dtype)
 
         def losses(networks: Networks) -> Losses:
             with self.execution.autocast():
@@ -94,8 +93,7 @@ class VariationalLearner(Learner):
         generator = stream(self.recipe.seed, "evaluation", device=self.execution.device)  # the same draws each time
         totals = torch.zeros(len(self.loss_names))
         for images, labels in zip(split.images.split(IMAGES_AT_ONCE), split.labels.split(IMAGES_AT_ONCE), strict=True):
-            if self.recipe.binarize == "dynamic":
-                images = binarized(images, self._thresholds(len(images), generator))
+            images = network_inputs(self.recipe, images, generator=generator)
             noise = self._noise(len(images), generator)
             outputs = self.network(images, labels if self.conditional else None, noise=noise)
             terms = self._terms(images, *outputs, beta=self.beta)
@@ -105,13 +103,10 @@ class VariationalLearner(Learner):
     @torch.no_grad()
     def preview(self) -> Tensor:
         """Four rows of samples from the prior, then two rows of test images, each above its reconstructions."""
-        images, labels = self.preview_split.images, self.preview_split.labels if self.conditional else None
-        z = torch.randn(
-            NUM_PREVIEW_SAMPLES,
-            self.recipe.latent_dim,
-            generator=stream(self.recipe.seed, "preview", device=self.execution.device),
-            device=self.execution.device,
-        )
+        generator = stream(self.recipe.seed, "preview", device=self.execution.device)  # the same draws each time
+        z = self._noise(NUM_PREVIEW_SAMPLES, generator)
+        images = network_inputs(self.recipe, self.preview_split.images, generator=generator)
+        labels = self.preview_split.labels if self.conditional else None
         classes = self.network.num_classes
         samples = self.network.decode(
             z, torch.arange(len(z), device=self.execution.device) % classes if classes else None
@@ -119,8 +114,3 @@ class VariationalLearner(Learner):
         reconstructions = self.network.decode(self.network.encode(images, labels)[0], labels)
         pairs = torch.stack([images.unflatten(0, (-1, 8)), reconstructions.unflatten(0, (-1, 8))], dim=1)
         return torch.cat([samples, pairs.flatten(0, 2)])
-
-
-def binarized(images: Tensor, thresholds: Tensor) -> Tensor:
-    """Each pixel 1 with its own grey value as probability, else 0; `thresholds` are uniform in [0, 1)."""
-    return (thresholds < images).to(images.dtype)

@@ -1,0 +1,27 @@
+"""The flags that `etude train` and `etude sweep` share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Where and how training runs, of one run or of many; abstract."""
+
+    jobs: int | None = None
+    """Processes for several runs; one a core when not given, on a GPU one, which trains many runs as one program."""
+    runs_dir: Path | None = None
+    """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
+    data_dir: Path | None = None
+    """Where data is looked for first."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Processor or graphics card; auto takes the fastest at hand."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the networks while training; auto takes bf16 where it is faster, and no loss was seen."""
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Compile the whole training step; auto does where the run is long enough to gain by it."""
+    quiet: bool = False
+    """Show no progress."""
+    json: bool = False
+    """Print one JSON object on stdout at the end, and nothing else there."""
