@@ -19,7 +19,7 @@ from etude.errors import UsageError, unknown
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, write_atomically
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "triangular"]
 AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
 Reconstruction = Literal["bernoulli", "gaussian"]
 TrainingBinarize = Literal["none", "dynamic"]
@@ -45,9 +45,12 @@ class Optimizer:
     learning_rate: float
     """Step size, above 0."""
     schedule: Schedule = "constant"
-    """How the learning rate moves: constant, or a half cosine from its value to 0 over the run."""
+    """How the learning rate moves over the run: constant; cosine, half a one from its value to 0; triangular, straight
+    up from a fifth of its value in the first fifth of the steps, then straight down to 0 (Smith 2017)."""
     momentum: float = 0.0
     """Heavy-ball momentum of sgd, in [0, 1)."""
+    nesterov: bool = False
+    """sgd: take the gradient's step ahead of the momentum's, as Nesterov (Sutskever et al. 2013)."""
     beta1: float = 0.9
     """adam: decay of the gradient's running mean, in [0, 1)."""
     beta2: float = 0.999
@@ -60,6 +63,12 @@ class Optimizer:
             "optimizer",
             (0 < self.learning_rate < math.inf, "learning-rate", self.learning_rate, "above 0"),
             (0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)"),
+            (
+                not self.nesterov or (self.name == "sgd" and self.momentum > 0),
+                "nesterov",
+                self.nesterov,
+                "for sgd with a momentum above 0",
+            ),
             (0 <= self.beta1 < 1, "beta1", self.beta1, "in [0, 1)"),
             (0 <= self.beta2 < 1, "beta2", self.beta2, "in [0, 1)"),
             (0 <= self.weight_decay < math.inf, "weight-decay", self.weight_decay, "0 or more"),
@@ -67,7 +76,13 @@ class Optimizer:
 
     def schedule_at(self, progress: float) -> float:
         """What of the learning rate is left once the fraction `progress` in [0, 1] of the run's steps is done."""
-        return 0.5 * (1 + math.cos(math.pi * progress)) if self.schedule == "cosine" else 1.0
+        match self.schedule:
+            case "constant":
+                return 1.0
+            case "cosine":
+                return 0.5 * (1 + math.cos(math.pi * progress))
+            case "triangular":
+                return 0.2 + 4 * progress if progress < 0.2 else 1.25 * (1 - progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,13 +145,28 @@ class Classifier(Recipe):
 
     family: ClassVar[str] = "classifier"
 
-    network: Literal["lenet"] = "lenet"
-    """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling)."""
+    network: Literal["lenet", "cifar-fast"] = "lenet"
+    """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling); cifar-fast: a
+    whitening layer, then convolutions with batch-norm (Jordan 2024)."""
+    width: int | None = None
+    """Channels of the first block of cifar-fast; its other blocks have four times as many. lenet has no width."""
     label_smoothing: float = 0.0
     """Share of the target probability spread evenly over all classes, in [0, 1)."""
+    alternate_flips: bool = False
+    """Show each image as it is in one epoch and mirrored in the next, which first is drawn (Jordan 2024, 3.6)."""
+    shift_pixels: int = 0
+    """Move each training image by up to so many pixels along both axes, drawn at every step, edges mirrored."""
+    test_flips: bool = False
+    """Predict by the mean of the scores of an image and of its mirror image, in every evaluation and measurement."""
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         yield 0 <= self.label_smoothing < 1, "label-smoothing", self.label_smoothing, "in [0, 1)"
+        yield 0 <= self.shift_pixels <= 8, "shift-pixels", self.shift_pixels, "0 to 8"
+        if self.network == "lenet":
+            yield self.width is None, "width", self.width, "none for lenet; train cifar-fast with one"
+        else:
+            yield self.width is not None and 4 <= self.width <= 512, "width", self.width, "4 to 512"
+            yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for batch-norm"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +231,23 @@ _LENET = Classifier(
     batch_size=4,
     optimizer=Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9),
 )
+_CIFAR_FAST = Classifier(
+    name="cifar-fast",
+    about="small convolutional network on CIFAR-10 in minutes, by the ideas of the speed-runs (Jordan 2024)",
+    data="cifar10",
+    network="cifar-fast",
+    width=32,
+    validation_images=0,
+    epochs=8,
+    batch_size=256,
+    label_smoothing=0.2,
+    alternate_flips=True,
+    shift_pixels=2,
+    test_flips=True,
+    optimizer=Optimizer(
+        name="sgd", learning_rate=0.75, schedule="triangular", momentum=0.85, nesterov=True, weight_decay=1.3e-3
+    ),
+)
 _GAN = Adversarial(
     name="gan",
     about="fully connected GAN, non-saturating loss (Goodfellow et al. 2014)",
@@ -256,7 +303,7 @@ _CVAE = replace(
 )
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (_LENET, _GAN, _LSGAN, _DCGAN, _WGAN_GP, _VAE, _BETA_VAE, _CVAE)
+    recipe.name: recipe for recipe in (_LENET, _CIFAR_FAST, _GAN, _LSGAN, _DCGAN, _WGAN_GP, _VAE, _BETA_VAE, _CVAE)
 }
 FAMILIES: dict[str, type[Recipe]] = {cls.family: cls for cls in (Classifier, Adversarial, Variational)}
 
