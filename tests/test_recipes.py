@@ -124,8 +124,8 @@ def test_unknown_recipe_suggests_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         recipes.get("lsgam")
     assert str(caught.value) == (
-        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cvae, dcgan, gan, lenet, lsgan, vae, "
-        "wgan-gp; `etude recipes` describes them."
+        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cifar-fast, cvae, dcgan, gan, lenet, "
+        "lsgan, vae, wgan-gp; `etude recipes` describes them."
     )
 
 

@@ -33,7 +33,7 @@ class ClassifierLearner(Learner):
         return {"shift": torch.randint(-most, most + 1, size, generator=generator, device=self.execution.device)}
 
     def batch(self, images: Tensor, labels: Tensor, rows: Tensor, draws: Batch) -> Batch:
-        """The images of a step, moved by `draws` and mirrored where the order says so (`TrainingImages.batches`)."""
+        """The images of a step, moved by `draws`, then mirrored where the order says so (`TrainingImages.batches`)."""
         if not (self.recipe.alternate_flips or draws):
             return super().batch(images, labels, rows, draws)
         mirrored, rows = rows >= len(images), rows % len(images)

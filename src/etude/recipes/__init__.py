@@ -11,12 +11,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal
 
 from tyro.conf import Suppress
 
 from etude.errors import UsageError, unknown
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, write_atomically
+from etude.recipes.building import build, table, without_none
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "triangular"]
@@ -318,12 +319,12 @@ def get(name: str) -> Recipe:
 def change(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with some fields changed; `UsageError` for a field it has not or a value of the wrong type."""
     values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return _build(type(recipe), {**values, **changes}, f"recipe {recipe.name}")
+    return build(type(recipe), {**values, **changes}, f"recipe {recipe.name}")
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, fields that are not set left out: what TOML and JSON files hold."""
-    return _without_none({"family": recipe.family, **dataclasses.asdict(recipe)})
+    return without_none({"family": recipe.family, **dataclasses.asdict(recipe)})
 
 
 def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
@@ -337,15 +338,15 @@ def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
     if isinstance(name, str) and name in RECIPES:
         start = to_dict(RECIPES[name])
         family = family or start.pop("family")
-        values = {**start, **values, "optimizer": {**start["optimizer"], **_table(values, "optimizer", source)}}
+        values = {**start, **values, "optimizer": {**start["optimizer"], **table(values, "optimizer", source)}}
         values.pop("family", None)
     if not isinstance(family, str) or family not in FAMILIES:
         raise UsageError(
             f"{source}: needs `name`, one of {', '.join(RECIPES)}, or `family`, one of {', '.join(FAMILIES)}, "
             f"with all keys; got name {name!r}, family {family!r}."
         )
-    values["optimizer"] = _build(Optimizer, _table(values, "optimizer", source), source)
-    return _build(FAMILIES[family], values, source)
+    values["optimizer"] = build(Optimizer, table(values, "optimizer", source), source)
+    return build(FAMILIES[family], values, source)
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -369,51 +370,3 @@ def read_toml(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}; `etude recipes vae` prints an example.") from error
     return from_dict(values, source=str(path))
-
-
-def _build(cls: type[Any], values: dict[str, Any], source: str) -> Any:
-    hints = get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    if unexpected := [key for key in values if key not in fields]:
-        raise unknown(f"key in {source}:", unexpected[0], fields)
-    missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
-    if missing:
-        raise UsageError(f"{source}: missing {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'}.")
-    for key, value in values.items():
-        if not _fits(value, hints[key]):
-            raise UsageError(f"{source}: {key} is {value!r}; allowed: {_describe(hints[key])}.")
-    return cls(**values)
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a value read from a file is of the annotated type; the few forms that recipes use."""
-    arguments = getattr(hint, "__args__", ())
-    if getattr(hint, "__origin__", None) is Literal:
-        return value in arguments
-    if arguments:
-        return any(_fits(value, argument) for argument in arguments)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
-
-
-def _describe(hint: Any) -> str:
-    arguments = getattr(hint, "__args__", ())
-    if getattr(hint, "__origin__", None) is Literal:
-        return ", ".join(repr(argument) for argument in arguments)
-    if arguments:
-        return " or ".join(_describe(argument) for argument in arguments if argument is not type(None))
-    return {int: "a whole number", float: "a number", str: "a text"}.get(hint, f"a table ({hint.__name__})")
-
-
-def _table(values: dict[str, Any], key: str, source: str) -> dict[str, Any]:
-    table = values.get(key, {})
-    if not isinstance(table, dict):
-        raise UsageError(f"{source}: {key} is {table!r}; allowed: a table, [{key}].")
-    return table
-
-
-def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in values.items() if v is not None}
