@@ -1,6 +1,6 @@
 """Everything that étude promises of a GPU, in one call and one table: `python benchmarks/gpu.py`.
 
-    python benchmarks/gpu.py                 # the programme of an H100: gan, dcgan, vae, lenet, its 64 seeds, cifar-fast
+    python benchmarks/gpu.py                 # the programme of an H100: gan, dcgan, vae, lenet, 64 seeds, cifar-fast
     python benchmarks/gpu.py --compile on    # the same with the step compiled before it is recorded
     python benchmarks/gpu.py --quick         # the same programme at a tiny size, on a CPU too: does it run at all?
 
