@@ -170,7 +170,17 @@ def test_mistakes(changes: dict[str, Any], text: str) -> None:
     assert str(error.value) == f"out of range: {text}."
 
 
+def test_a_file_takes_true_and_false_alone(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "cifar-fast"\ntest_flips = 1\n')
+    with pytest.raises(UsageError) as error:
+        recipes.read_toml(file)
+    assert str(error.value) == f"{file}: test_flips is 1; allowed: true or false."
+
+
 def test_nesterov_needs_a_momentum() -> None:
     with pytest.raises(UsageError) as error:
         Optimizer(name="adam", learning_rate=1e-3, nesterov=True)
-    assert str(error.value) == "out of range: --optimizer.nesterov True (allowed: for sgd with a momentum above 0)."
+    assert str(error.value) == (
+        "out of range: --optimizer.nesterov True (allowed: for sgd with a momentum above 0; else --optimizer.no-nesterov)."
+    )

@@ -68,7 +68,7 @@ class Optimizer:
                 not self.nesterov or (self.name == "sgd" and self.momentum > 0),
                 "nesterov",
                 self.nesterov,
-                "for sgd with a momentum above 0",
+                "for sgd with a momentum above 0; else --optimizer.no-nesterov",
             ),
             (0 <= self.beta1 < 1, "beta1", self.beta1, "in [0, 1)"),
             (0 <= self.beta2 < 1, "beta2", self.beta2, "in [0, 1)"),

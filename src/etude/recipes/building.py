@@ -43,7 +43,9 @@ def _describe(hint: Any) -> str:
         return ", ".join(repr(argument) for argument in arguments)
     if arguments:
         return " or ".join(_describe(argument) for argument in arguments if argument is not type(None))
-    return {int: "a whole number", float: "a number", str: "a text"}.get(hint, f"a table ({hint.__name__})")
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}.get(
+        hint, f"a table ({hint.__name__})"
+    )
 
 
 def table(values: dict[str, Any], key: str, source: str) -> dict[str, Any]:
