@@ -182,5 +182,6 @@ def test_nesterov_needs_a_momentum() -> None:
     with pytest.raises(UsageError) as error:
         Optimizer(name="adam", learning_rate=1e-3, nesterov=True)
     assert str(error.value) == (
-        "out of range: --optimizer.nesterov True (allowed: for sgd with a momentum above 0; else --optimizer.no-nesterov)."
+        "out of range: --optimizer.nesterov True "
+        "(allowed: for sgd with a momentum above 0; else --optimizer.no-nesterov)."
     )
