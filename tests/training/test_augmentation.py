@@ -106,7 +106,7 @@ def test_a_step_is_pytorchs_own() -> None:
     learner = learner_of(change(label_smoothing=0.3, batch_size=20))
     twin = learner_of(change(label_smoothing=0.3, batch_size=20)).network
     images, labels = torch.randn(20, 1, 16, 16), torch.arange(20) % 10
-    optimizer = torch.optim.SGD(twin.parameters(), 0.75, momentum=0.85, nesterov=True, weight_decay=1.3e-3)
+    optimizer = torch.optim.SGD(twin.parameters(), 0.75, momentum=0.85, nesterov=True, weight_decay=3e-4)
     descend = EagerDescent(learner.networks, learner.optimizers)
     for _ in range(3):
         target = F.one_hot(labels, 10) * 0.7 + 0.03

@@ -246,7 +246,7 @@ _CIFAR_FAST = Classifier(
     shift_pixels=2,
     test_flips=True,
     optimizer=Optimizer(
-        name="sgd", learning_rate=0.75, schedule="triangular", momentum=0.85, nesterov=True, weight_decay=1.3e-3
+        name="sgd", learning_rate=0.75, schedule="triangular", momentum=0.85, nesterov=True, weight_decay=3e-4
     ),
 )
 _GAN = Adversarial(
