@@ -83,7 +83,7 @@ def race(seed: int, *, quick: bool) -> Recipe:
     recipe = sized("cifar-fast", epochs=10, quick=quick)
     if quick:
         return recipes.change(recipe, width=4, seed=seed)
-    optimizer = replace(recipe.optimizer, learning_rate=1.5)
+    optimizer = replace(recipe.optimizer, learning_rate=1.5, weight_decay=1.3e-3)
     return recipes.change(recipe, width=64, batch_size=1024, optimizer=optimizer, seed=seed)
 
 
