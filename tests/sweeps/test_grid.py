@@ -29,17 +29,19 @@ def test_no_grid_is_one_cell_of_the_recipe_itself() -> None:
 
 
 def test_words_become_numbers_where_they_are_numbers() -> None:
-    assert parse_grid(["batch_size=4", "data=digits,mnist", "label_smoothing=0.1"]) == {
+    assert parse_grid(["batch_size=4", "data=digits,mnist", "label_smoothing=0.1", "test_flips=true,False"]) == {
         "batch_size": [4],
         "data": ["digits", "mnist"],
         "label_smoothing": [0.1],
+        "test_flips": [True, False],
     }
 
 
 FIELDS = (
-    "batch_size, data, epochs, image_size, label_smoothing, network, optimizer.beta1, optimizer.beta2, "
-    "optimizer.learning_rate, optimizer.momentum, optimizer.name, optimizer.schedule, optimizer.weight_decay, "
-    "report_every, train_images, validation_images"
+    "alternate_flips, batch_size, data, epochs, image_size, label_smoothing, network, optimizer.beta1, "
+    "optimizer.beta2, optimizer.learning_rate, optimizer.momentum, optimizer.name, optimizer.nesterov, "
+    "optimizer.schedule, optimizer.weight_decay, report_every, shift_pixels, test_flips, train_images, "
+    "validation_images, width"
 )
 MISTAKES = {
     "batch_size": "--grid batch_size (allowed: FIELD=VALUE,VALUE,… as in --grid batch_size=4,16).",
@@ -50,6 +52,7 @@ MISTAKES = {
     "epoch=4": f"unknown field in --grid 'epoch': did you mean 'epochs'? Choose from {FIELDS}.",
     "seed=1,2": f"unknown field in --grid 'seed': choose from {FIELDS}; `--seeds` varies the seed.",
     "epochs=5.5": "--grid: epochs is 5.5; allowed: a whole number.",
+    "test_flips=1": "--grid: test_flips is 1; allowed: true or false.",
     "epochs=0,1": "out of range: --epochs 0 (allowed: at least 1).",
     "data=folder:a/b,folder:a-b": "--grid: two cells would both be called data-folder-a-b; rename one of the folders.",
 }

@@ -83,7 +83,7 @@ def tensors(learner: Learner) -> dict[str, Tensor]:
     return found
 
 
-@pytest.mark.parametrize("name", ["lenet", "gan", "dcgan", "wgan-gp", "vae", "cvae"])
+@pytest.mark.parametrize("name", ["lenet", "cifar-fast", "gan", "dcgan", "wgan-gp", "vae", "cvae"])
 def test_a_recorded_step_learns_what_the_step_does(name: str) -> None:
     results = []
     for transform in (lambda whole: whole, recorded):

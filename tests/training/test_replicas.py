@@ -74,6 +74,7 @@ SLOW = replace(SGD, learning_rate=1e-5)
 # grows: it is compared where it is slow or the steps are few, and by itself below.
 CASES = [
     ("lenet", LENET, 100),
+    ("cifar-fast", {"batch_size": 16, "epochs": 2, "train_images": 64, "width": 4}, 8),
     ("gan", {"batch_size": 8, "epochs": 1, "train_images": 240, "optimizer": SGD}, 30),
     ("dcgan", {"batch_size": 8, "epochs": 1, "train_images": 40, "optimizer": replace(SGD, learning_rate=1e-4)}, 5),
     ("wgan-gp", {"batch_size": 8, "epochs": 1, "train_images": 400, "report_every": 4}, 10),

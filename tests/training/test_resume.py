@@ -16,6 +16,7 @@ from etude.training import Display
 
 SHORT = {
     "lenet": {"epochs": 2, "batch_size": 50, "report_every": 10, "optimizer": None},
+    "cifar-fast": {"epochs": 3, "batch_size": 100, "report_every": 5, "width": 4},
     "gan": {"epochs": 3, "report_every": 7},
     "dcgan": {"epochs": 2, "report_every": 3, "train_images": 400},
     "wgan-gp": {"epochs": 2, "report_every": 1, "batch_size": 64},
@@ -51,7 +52,13 @@ def contents(run: Run) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
-PRECISIONS = [*((recipe, "fp32") for recipe in SHORT), ("gan", "bf16"), ("dcgan", "bf16"), ("vae", "bf16")]
+PRECISIONS = [
+    *((recipe, "fp32") for recipe in SHORT),
+    ("gan", "bf16"),
+    ("dcgan", "bf16"),
+    ("vae", "bf16"),
+    ("cifar-fast", "bf16"),
+]
 
 
 @pytest.mark.parametrize(("recipe", "precision"), PRECISIONS)

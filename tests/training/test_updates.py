@@ -12,6 +12,7 @@ SETTINGS = {
     "sgd": {"name": "sgd", "learning_rate": 0.05},
     "sgd with momentum": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9},
     "sgd with decay": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "weight_decay": 0.1},
+    "sgd with Nesterov's momentum": {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "nesterov": True},
     "adam": {"name": "adam", "learning_rate": 0.01},
     "adam of a GAN": {"name": "adam", "learning_rate": 0.01, "beta1": 0.5},
     "adam without momentum": {"name": "adam", "learning_rate": 0.01, "beta1": 0.0},

@@ -63,6 +63,7 @@ def tensors(learner: Learner) -> dict[str, Tensor]:
 # grows: the networks that it trains are compared over few steps, those of SGD and of slow Adam over a hundred.
 CASES = [
     ("lenet", {"batch_size": 16}, 100, 1e-5),
+    ("cifar-fast", {"batch_size": 16, "width": 4}, 5, 1e-5),
     ("wgan-gp", {"batch_size": 8}, 30, 1e-5),
     ("gan", {"batch_size": 8}, 4, 1e-5),
     ("lsgan", {"batch_size": 8}, 4, 1e-5),

@@ -21,10 +21,11 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from etude.errors import EtudeError, UsageError, unknown
 from etude.inspection.record import shape_text
-from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
+from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 
 NOISE_DIM = 96
 LATENT_DIM = 2
+CIFAR_FAST_WIDTH = 32
 MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
 
 
@@ -41,6 +42,7 @@ class Subject:
 Image = tuple[int, ...]
 NETWORKS: dict[str, tuple[Callable[[Image], nn.Module], Image, Image | None]] = {
     "lenet": (lambda image: LeNet(image, 10), CIFAR, None),  # type: ignore[arg-type]
+    "cifar-fast": (lambda image: CifarFast(image, 10, CIFAR_FAST_WIDTH), CIFAR, None),  # type: ignore[arg-type]
     "gan-discriminator": (lambda image: Discriminator(image), MNIST, None),  # type: ignore[arg-type]
     "gan-generator": (lambda image: Generator(NOISE_DIM, image), MNIST, (NOISE_DIM,)),  # type: ignore[arg-type]
     "dcgan-discriminator": (lambda image: ConvDiscriminator(image), MNIST, None),  # type: ignore[arg-type]

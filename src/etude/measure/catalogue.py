@@ -31,7 +31,7 @@ class Metric:
     """Whether it is computed only when asked for."""
 
 
-_GANS, _VAES, _CLASSIFIERS = ("gan", "dcgan"), ("vae", "cvae"), ("lenet",)
+_GANS, _VAES, _CLASSIFIERS = ("gan", "dcgan"), ("vae", "cvae"), ("lenet", "cifar-fast")
 _SETS: dict[str, Any] = {"networks": (*_GANS, *_VAES), "depends_on": ("num_samples", "seed", "features")}
 _PIXELS = ("num_samples", "seed", "binarize")
 _BOUND = (*_PIXELS, "num_importance", "num_likelihood_images")

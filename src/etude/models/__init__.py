@@ -3,9 +3,19 @@
 Initial weights come from PyTorch's global generator, so the caller seeds (and forks) it; a forward never uses it.
 """
 
+from etude.models.cifar_fast import CifarFast
 from etude.models.dcgan import ConvDiscriminator, ConvGenerator
 from etude.models.gan import Discriminator, Generator, uniform_noise
 from etude.models.lenet import LeNet
 from etude.models.vae import VAE
 
-__all__ = ["VAE", "ConvDiscriminator", "ConvGenerator", "Discriminator", "Generator", "LeNet", "uniform_noise"]
+__all__ = [
+    "VAE",
+    "CifarFast",
+    "ConvDiscriminator",
+    "ConvGenerator",
+    "Discriminator",
+    "Generator",
+    "LeNet",
+    "uniform_noise",
+]

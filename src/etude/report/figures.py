@@ -32,13 +32,13 @@ class Kind:
     """Whether a run that is given the label can draw it for one class."""
 
 
-_GANS, _VAES = ("gan", "dcgan"), ("vae", "cvae")
+_CLASSIFIERS, _GANS, _VAES = ("lenet", "cifar-fast"), ("gan", "dcgan"), ("vae", "cvae")
 
 FIGURES: dict[str, Kind] = {
     "losses": Kind(
         about="losses and accuracy against the training step",
         draw=learning.losses,
-        networks=("lenet", *_GANS, *_VAES),
+        networks=(*_CLASSIFIERS, *_GANS, *_VAES),
     ),
     "samples": Kind(
         about="new images from the trained network",
@@ -54,17 +54,17 @@ FIGURES: dict[str, Kind] = {
     "confusion": Kind(
         about="test images by true and predicted class",
         draw=learning.confusion,
-        networks=("lenet",),
+        networks=_CLASSIFIERS,
     ),
     "per-class-accuracy": Kind(
         about="test accuracy of each class with its uncertainty",
         draw=learning.accuracy_of_classes,
-        networks=("lenet",),
+        networks=_CLASSIFIERS,
     ),
     "reliability": Kind(
         about="whether a classifier is right as often as it is sure",
         draw=learning.reliability,
-        networks=("lenet",),
+        networks=_CLASSIFIERS,
         min_classes=2,
     ),
     "latent-plane": Kind(

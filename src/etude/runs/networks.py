@@ -1,8 +1,9 @@
 """The networks that a recipe names, for the shape of its images."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
+from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 from etude.recipes import Adversarial, Classifier, Recipe, Variational
 
 IMAGES_AT_ONCE = 500
@@ -14,6 +15,8 @@ def build_networks(recipe: Recipe, *, image_shape: tuple[int, int, int], num_cla
     match recipe:
         case Classifier(network="lenet"):
             return {"lenet": LeNet(image_shape, num_classes)}
+        case Classifier(network="cifar-fast", width=int(width)):
+            return {"cifar-fast": CifarFast(image_shape, num_classes, width)}
         case Adversarial(network="gan"):
             return {"discriminator": Discriminator(image_shape), "generator": Generator(recipe.noise_dim, image_shape)}
         case Adversarial(network="dcgan"):
@@ -26,6 +29,14 @@ def build_networks(recipe: Recipe, *, image_shape: tuple[int, int, int], num_cla
         case Variational(network="cvae"):
             return {"cvae": VAE(image_shape, recipe.latent_dim, num_classes)}
     raise AssertionError(f"no network for {recipe}")
+
+
+def classify(recipe: Classifier, network: nn.Module, images: Tensor) -> Tensor:
+    """A classifier's scores (N, classes) of images (N, C, H, W) as the recipe says to predict: in every evaluation."""
+    parts = images.split(IMAGES_AT_ONCE)
+    if recipe.test_flips:
+        return torch.cat([(network(part) + network(part.flip(-1))) / 2 for part in parts])
+    return torch.cat([network(part) for part in parts])
 
 
 def count_parameters(networks: dict[str, nn.Module]) -> dict[str, int]:

@@ -25,13 +25,13 @@ from etude.data import load as load_dataset
 from etude.errors import RunError, UsageError, unknown
 from etude.files import write_atomically
 from etude.models import VAE, uniform_noise
-from etude.recipes import Adversarial, Recipe, Variational
+from etude.recipes import Adversarial, Classifier, Recipe, Variational
 from etude.runs import checkpoint
 from etude.runs.configuration import read_configuration
 from etude.runs.events import Table, read_events
 from etude.runs.inputs import network_inputs
 from etude.runs.lock import is_training
-from etude.runs.networks import IMAGES_AT_ONCE, build_networks
+from etude.runs.networks import IMAGES_AT_ONCE, build_networks, classify
 from etude.runs.notebook import run_html
 from etude.runs.streams import stream
 
@@ -202,11 +202,9 @@ class Run:
     @torch.no_grad()
     def logits(self, images: "ArrayLike | Tensor") -> Tensor:
         """A classifier's scores before the softmax, (N, number of classes)."""
-        if self.recipe.family != "classifier":
+        if not isinstance(self.recipe, Classifier):
             raise self._cannot("classify", "a classifier")
-        network = self.model
-        images = self.inputs(images)
-        return torch.cat([network(part) for part in images.split(IMAGES_AT_ONCE)])
+        return classify(self.recipe, self.model, self.inputs(images))
 
     def measure(self, *, data_dir: str | Path | None = None, **settings: Any) -> dict[str, Any]:
         """Every metric that fits the run, by name, as `etude.measure.measure`; `settings` are its `Settings`."""

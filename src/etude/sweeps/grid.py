@@ -10,7 +10,7 @@ from etude import recipes
 from etude.errors import UsageError, unknown
 from etude.recipes import Optimizer, Recipe
 
-Value = int | float | str
+Value = bool | int | float | str
 Grid = Mapping[str, Sequence[Value]]
 
 NOT_VARIED = ("name", "about", "seed", "optimizer")
@@ -43,7 +43,7 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Value]]:
         field = field.replace("-", "_")
         if field in grid:
             raise UsageError(f"--grid {field} is given twice: list all its values once, --grid {field}=VALUE,VALUE.")
-        grid[field] = [_number_or_text(value) for value in values]
+        grid[field] = [_value(value) for value in values]
     return grid
 
 
@@ -90,7 +90,9 @@ def _changed(recipe: Recipe, changes: dict[str, Value]) -> Recipe:
     return recipes.from_dict(values, source="--grid")
 
 
-def _number_or_text(text: str) -> Value:
+def _value(text: str) -> Value:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     for kind in (int, float):
         try:
             return kind(text)

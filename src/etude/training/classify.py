@@ -1,11 +1,12 @@
-"""How a classifier trains: cross-entropy, one gradient step a batch."""
+"""How a classifier trains: cross-entropy, one gradient step a batch, images flipped and moved if so wanted."""
 
 import torch
 from torch import Tensor, nn
 
 from etude import recipes
 from etude.losses import cross_entropy
-from etude.runs.networks import IMAGES_AT_ONCE
+from etude.runs.networks import classify
+from etude.runs.streams import stream
 from etude.training.descent import Descent, Losses, Networks
 from etude.training.execution import Execution
 from etude.training.learner import Batch, Learner, Pixels, make_optimizer
@@ -20,9 +21,30 @@ class ClassifierLearner(Learner):
 
     def __init__(self, recipe: recipes.Classifier, networks: dict[str, nn.Module], execution: Execution) -> None:
         self.recipe, self.settings, self.networks, self.execution = recipe, recipe.optimizer, networks, execution
-        self.streams = {}
+        self.streams = {"shift": stream(recipe.seed, "shift", device=execution.device)} if recipe.shift_pixels else {}
         (self.network,) = networks.values()
         self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
+
+    def draw(self) -> Batch:
+        """Where images are moved: whole pixels down and right, (batch, 2), as likely from -most to most."""
+        if not (most := self.recipe.shift_pixels):
+            return {}
+        generator, size = self.streams["shift"], (self.recipe.batch_size, 2)
+        return {"shift": torch.randint(-most, most + 1, size, generator=generator, device=self.execution.device)}
+
+    def batch(self, images: Tensor, labels: Tensor, rows: Tensor, draws: Batch) -> Batch:
+        """The images of a step, moved by `draws`, then mirrored where the order says so (`TrainingImages.batches`)."""
+        if not (self.recipe.alternate_flips or draws):
+            return super().batch(images, labels, rows, draws)
+        mirrored, rows = rows >= len(images), rows % len(images)
+        shift = draws.get("shift", torch.zeros_like(rows)[:, None].expand(-1, 2))
+        down, right = shift.unbind(dim=1)
+        rows_from = source_pixels(images.shape[2], down)  # (batch, H)
+        columns_from = source_pixels(images.shape[3], right)  # (batch, W)
+        columns_from = torch.where(mirrored[:, None], columns_from.flip(1), columns_from)
+        # One gather for all of it; indices around the channels put these last, as the convolutions like them.
+        moved = images[rows[:, None, None], :, rows_from[:, :, None], columns_from[:, None, :]]  # (batch, H, W, C)
+        return {"images": moved.permute(0, 3, 1, 2), "labels": labels[rows]}
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the cross-entropy of a batch."""
@@ -56,6 +78,15 @@ class ClassifierLearner(Learner):
     def _predict(self, split: Pixels) -> tuple[float, Tensor]:
         """Mean cross-entropy (without label smoothing), and whether each image is classified rightly, (N,)."""
         self.network.eval()
-        logits = torch.cat([self.network(images) for images in split.images.split(IMAGES_AT_ONCE)])
+        logits = classify(self.recipe, self.network, split.images)
         self.network.train()
         return cross_entropy(logits, split.labels).item(), logits.argmax(dim=1) == split.labels
+
+
+def source_pixels(side: int, shift: Tensor) -> Tensor:
+    """For each pixel of a side, where it comes from once the image has moved by `shift` (batch,): (batch, side).
+
+    Beyond an edge the image goes on as its own reflection, the edge not repeated.
+    """
+    inside = (torch.arange(side, device=shift.device) - shift[:, None]).abs()
+    return (side - 1) - (side - 1 - inside).abs()

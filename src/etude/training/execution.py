@@ -19,8 +19,10 @@ Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
-FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae")
+FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae", "cifar-fast")
 """Networks that gain by bf16 where it is fast, no loss of quality seen (docs/performance.md); `lenet` is too small."""
+FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
+"""Networks that a GPU computes in bf16 unless asked otherwise: most of their work is in large convolutions."""
 
 STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 60_000}
 """Steps after which a compiled step has saved the 10 to 60 s that compiling takes; other networks gain too little."""
@@ -100,7 +102,9 @@ def choose_execution(
     if precision not in get_args(Precision):
         raise unknown("precision", precision, get_args(Precision))
     if precision == "auto":
-        precision = "bf16" if network in FASTER_IN_BF16 and device == "cpu" and bf16_is_fast() else "fp32"
+        on_cpu = device == "cpu" and network in FASTER_IN_BF16 and bf16_is_fast()
+        on_gpu = device == "cuda" and network in FASTER_IN_BF16_ON_A_GPU and torch.cuda.is_bf16_supported()
+        precision = "bf16" if on_cpu or on_gpu else "fp32"
     if compile not in get_args(Compile):
         raise unknown("choice for --compile", compile, get_args(Compile))
     if compile == "auto":

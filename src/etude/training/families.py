@@ -4,9 +4,10 @@ import torch
 
 from etude.data import Dataset
 from etude.errors import UsageError
-from etude.models import VAE
+from etude.models import VAE, CifarFast
 from etude.recipes import Adversarial, Classifier, Recipe, Variational
 from etude.runs.networks import build_networks
+from etude.runs.splits import make_rows
 from etude.runs.streams import global_stream
 from etude.training.adversarial import AdversarialLearner
 from etude.training.classify import ClassifierLearner
@@ -14,8 +15,11 @@ from etude.training.execution import Execution
 from etude.training.learner import Learner
 from etude.training.variational import VariationalLearner
 
-FASTER_IN_CHANNELS_LAST = ("lenet", "dcgan")
+FASTER_IN_CHANNELS_LAST = ("lenet", "cifar-fast", "dcgan")
 """Networks whose convolutions gain when the channels of a pixel lie side by side (docs/performance.md)."""
+
+WHITENING_IMAGES = 5_000
+"""Of the training images, so many are enough for the covariance of their patches."""
 
 
 def network_name(recipe: Recipe) -> str:
@@ -38,6 +42,10 @@ def create_learner(recipe: Recipe, dataset: Dataset, execution: Execution) -> Le
     """The learner of the recipe's family, with fresh networks on the device, initialised from the recipe's seed."""
     with global_stream(recipe.seed, "init"):
         networks = build_networks(recipe, image_shape=dataset.image_shape, num_classes=len(dataset.class_names))
+    for network in networks.values():
+        if isinstance(network, CifarFast):
+            images = dataset.train.images[make_rows(recipe, dataset).train[:WHITENING_IMAGES]]
+            network.whiten(images / 127.5 - 1)
     layout = torch.channels_last if network_name(recipe) in FASTER_IN_CHANNELS_LAST else torch.contiguous_format
     for network in networks.values():
         network.to(execution.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]  (missing in its stubs)

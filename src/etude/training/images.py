@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from etude.data import Dataset
+from etude.recipes import Classifier
 from etude.runs import Run
 from etude.runs.splits import Rows, make_rows
 from etude.runs.streams import stream
@@ -27,11 +28,17 @@ class TrainingImages:
         return self.pixels.take(self.rows[str(run.path)].validation)
 
     def batches(self, runs: Sequence[Run], epoch: int) -> Tensor:
-        """Row numbers of the images of an epoch, numbered from 1, in each run's own order: (steps, runs, images)."""
+        """Row numbers of the images of an epoch, numbered from 1, in each run's own order: (steps, runs, images).
+
+        With flips, a number that is larger by the number of all images stands for the mirror image.
+        """
         return torch.stack([self._order(run, epoch) for run in runs], dim=1).to(self.pixels.labels.device)
 
     def _order(self, run: Run, epoch: int) -> Tensor:
         rows, recipe = self.rows[str(run.path)].train, run.recipe
+        if isinstance(recipe, Classifier) and recipe.alternate_flips:
+            first = torch.randint(2, (len(rows),), generator=stream(recipe.seed, "flips"))  # the same in every epoch
+            rows = rows + len(self.pixels) * ((first + epoch) % 2)
         order = rows[torch.randperm(len(rows), generator=stream(recipe.seed, f"order/{epoch}"))]
         return order[: run.steps_per_epoch * recipe.images_per_step].view(run.steps_per_epoch, -1)
 

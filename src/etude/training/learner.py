@@ -63,6 +63,10 @@ class Learner(ABC):
         """
         return {}
 
+    def batch(self, images: Tensor, labels: Tensor, rows: Tensor, draws: Batch) -> Batch:
+        """What `step` takes: of all images (N, C, H, W) and labels (N,) those with these row numbers, and the draws."""
+        return {"images": images[rows], "labels": labels[rows], **draws}
+
     @abstractmethod
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """Train on the images of one step; returns the batch's mean losses, detached, named as `loss_names`."""
@@ -89,7 +93,8 @@ def make_optimizer(settings: recipes.Optimizer, network: nn.Module) -> torch.opt
     """The recipe's optimizer for one network; fused, which is one pass over the weights instead of several."""
     parameters, decay = network.parameters(), settings.weight_decay
     if settings.name == "sgd":
-        return SGD(parameters, settings.learning_rate, momentum=settings.momentum, weight_decay=decay, fused=True)
+        momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov}
+        return SGD(parameters, settings.learning_rate, **momentum, weight_decay=decay, fused=True)
     kind = AdamW if settings.name == "adamw" else Adam
     betas = (settings.beta1, settings.beta2)
     return kind(parameters, settings.learning_rate, betas=betas, weight_decay=decay, fused=True)

@@ -43,7 +43,6 @@ def eager_step(learner: Learner, train: Pixels) -> Step:
         for optimizer in learner.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = learner.settings.learning_rate * schedule
-        images = {"images": train.images[rows[0]], "labels": train.labels[rows[0]]}
-        return learner.step({**images, **learner.draw()}, descend)
+        return learner.step(learner.batch(train.images, train.labels, rows[0], learner.draw()), descend)
 
     return step

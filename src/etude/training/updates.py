@@ -26,8 +26,8 @@ def update(
 ) -> None:
     """Move a parameter and its moments in place by one step; `learning_rate` is a scalar tensor.
 
-    As `torch.optim.SGD` without dampening, `Adam` (Kingma and Ba 2015, algorithm 1) and `AdamW` (Loshchilov and Hutter
-    2019, algorithm 2).
+    As `torch.optim.SGD` without dampening (with Nesterov's momentum as Sutskever et al. 2013), `Adam` (Kingma and Ba
+    2015, algorithm 1) and `AdamW` (Loshchilov and Hutter 2019, algorithm 2).
     """
     if settings.name == "adamw":
         parameter.mul_(1 - learning_rate * settings.weight_decay)
@@ -35,7 +35,8 @@ def update(
         gradient = gradient + settings.weight_decay * parameter
     if settings.name == "sgd":
         if settings.momentum:
-            gradient = moments["momentum_buffer"].mul_(settings.momentum).add_(gradient)
+            velocity = moments["momentum_buffer"].mul_(settings.momentum).add_(gradient)
+            gradient = gradient + settings.momentum * velocity if settings.nesterov else velocity
         parameter.sub_(learning_rate * gradient)
         return
     count = moments["step"].add_(1)

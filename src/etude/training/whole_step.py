@@ -94,7 +94,7 @@ def whole_of(learner: Learner) -> Whole:
     def whole(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Losses:
         images, labels = train
         descend = FunctionalDescent(learner.networks, state, learner.settings, learning_rate)
-        return learner.step({"images": images[rows], "labels": labels[rows], **draws}, descend)
+        return learner.step(learner.batch(images, labels, rows, draws), descend)
 
     return whole
 

@@ -11,15 +11,16 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal
 
 from tyro.conf import Suppress
 
 from etude.errors import UsageError, unknown
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, write_atomically
+from etude.recipes.building import build, table, without_none
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
-Schedule = Literal["constant", "cosine"]
+Schedule = Literal["constant", "cosine", "triangular"]
 AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
 Reconstruction = Literal["bernoulli", "gaussian"]
 TrainingBinarize = Literal["none", "dynamic"]
@@ -45,9 +46,12 @@ class Optimizer:
     learning_rate: float
     """Step size, above 0."""
     schedule: Schedule = "constant"
-    """How the learning rate moves: constant, or a half cosine from its value to 0 over the run."""
+    """How the learning rate moves over the run: constant; cosine, half a one from its value to 0; triangular, straight
+    up from a fifth of its value in the first fifth of the steps, then straight down to 0 (Smith 2017)."""
     momentum: float = 0.0
     """Heavy-ball momentum of sgd, in [0, 1)."""
+    nesterov: bool = False
+    """sgd: take the gradient's step ahead of the momentum's, as Nesterov (Sutskever et al. 2013)."""
     beta1: float = 0.9
     """adam: decay of the gradient's running mean, in [0, 1)."""
     beta2: float = 0.999
@@ -60,6 +64,12 @@ class Optimizer:
             "optimizer",
             (0 < self.learning_rate < math.inf, "learning-rate", self.learning_rate, "above 0"),
             (0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)"),
+            (
+                not self.nesterov or (self.name == "sgd" and self.momentum > 0),
+                "nesterov",
+                self.nesterov,
+                "for sgd with a momentum above 0; else --optimizer.no-nesterov",
+            ),
             (0 <= self.beta1 < 1, "beta1", self.beta1, "in [0, 1)"),
             (0 <= self.beta2 < 1, "beta2", self.beta2, "in [0, 1)"),
             (0 <= self.weight_decay < math.inf, "weight-decay", self.weight_decay, "0 or more"),
@@ -67,7 +77,13 @@ class Optimizer:
 
     def schedule_at(self, progress: float) -> float:
         """What of the learning rate is left once the fraction `progress` in [0, 1] of the run's steps is done."""
-        return 0.5 * (1 + math.cos(math.pi * progress)) if self.schedule == "cosine" else 1.0
+        match self.schedule:
+            case "constant":
+                return 1.0
+            case "cosine":
+                return 0.5 * (1 + math.cos(math.pi * progress))
+            case "triangular":
+                return 0.2 + 4 * progress if progress < 0.2 else 1.25 * (1 - progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,13 +146,28 @@ class Classifier(Recipe):
 
     family: ClassVar[str] = "classifier"
 
-    network: Literal["lenet"] = "lenet"
-    """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling)."""
+    network: Literal["lenet", "cifar-fast"] = "lenet"
+    """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling); cifar-fast: a
+    whitening layer, then convolutions with batch-norm (Jordan 2024)."""
+    width: int | None = None
+    """Channels of the first block of cifar-fast; its other blocks have four times as many. lenet has no width."""
     label_smoothing: float = 0.0
     """Share of the target probability spread evenly over all classes, in [0, 1)."""
+    alternate_flips: bool = False
+    """Show each image as it is in one epoch and mirrored in the next, which first is drawn (Jordan 2024, 3.6)."""
+    shift_pixels: int = 0
+    """Move each training image by up to so many pixels along both axes, drawn at every step, edges mirrored."""
+    test_flips: bool = False
+    """Predict by the mean of the scores of an image and of its mirror image, in every evaluation and measurement."""
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         yield 0 <= self.label_smoothing < 1, "label-smoothing", self.label_smoothing, "in [0, 1)"
+        yield 0 <= self.shift_pixels <= 8, "shift-pixels", self.shift_pixels, "0 to 8"
+        if self.network == "lenet":
+            yield self.width is None, "width", self.width, "none for lenet; train cifar-fast with one"
+        else:
+            yield self.width is not None and 4 <= self.width <= 512, "width", self.width, "4 to 512"
+            yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for batch-norm"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +232,23 @@ _LENET = Classifier(
     batch_size=4,
     optimizer=Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9),
 )
+_CIFAR_FAST = Classifier(
+    name="cifar-fast",
+    about="small convolutional network on CIFAR-10 in minutes, by the ideas of the speed-runs (Jordan 2024)",
+    data="cifar10",
+    network="cifar-fast",
+    width=32,
+    validation_images=0,
+    epochs=8,
+    batch_size=256,
+    label_smoothing=0.2,
+    alternate_flips=True,
+    shift_pixels=2,
+    test_flips=True,
+    optimizer=Optimizer(
+        name="sgd", learning_rate=0.75, schedule="triangular", momentum=0.85, nesterov=True, weight_decay=3e-4
+    ),
+)
 _GAN = Adversarial(
     name="gan",
     about="fully connected GAN, non-saturating loss (Goodfellow et al. 2014)",
@@ -256,7 +304,7 @@ _CVAE = replace(
 )
 
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (_LENET, _GAN, _LSGAN, _DCGAN, _WGAN_GP, _VAE, _BETA_VAE, _CVAE)
+    recipe.name: recipe for recipe in (_LENET, _CIFAR_FAST, _GAN, _LSGAN, _DCGAN, _WGAN_GP, _VAE, _BETA_VAE, _CVAE)
 }
 FAMILIES: dict[str, type[Recipe]] = {cls.family: cls for cls in (Classifier, Adversarial, Variational)}
 
@@ -271,12 +319,12 @@ def get(name: str) -> Recipe:
 def change(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with some fields changed; `UsageError` for a field it has not or a value of the wrong type."""
     values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
-    return _build(type(recipe), {**values, **changes}, f"recipe {recipe.name}")
+    return build(type(recipe), {**values, **changes}, f"recipe {recipe.name}")
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, fields that are not set left out: what TOML and JSON files hold."""
-    return _without_none({"family": recipe.family, **dataclasses.asdict(recipe)})
+    return without_none({"family": recipe.family, **dataclasses.asdict(recipe)})
 
 
 def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
@@ -290,15 +338,15 @@ def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
     if isinstance(name, str) and name in RECIPES:
         start = to_dict(RECIPES[name])
         family = family or start.pop("family")
-        values = {**start, **values, "optimizer": {**start["optimizer"], **_table(values, "optimizer", source)}}
+        values = {**start, **values, "optimizer": {**start["optimizer"], **table(values, "optimizer", source)}}
         values.pop("family", None)
     if not isinstance(family, str) or family not in FAMILIES:
         raise UsageError(
             f"{source}: needs `name`, one of {', '.join(RECIPES)}, or `family`, one of {', '.join(FAMILIES)}, "
             f"with all keys; got name {name!r}, family {family!r}."
         )
-    values["optimizer"] = _build(Optimizer, _table(values, "optimizer", source), source)
-    return _build(FAMILIES[family], values, source)
+    values["optimizer"] = build(Optimizer, table(values, "optimizer", source), source)
+    return build(FAMILIES[family], values, source)
 
 
 def to_toml(recipe: Recipe) -> str:
@@ -322,51 +370,3 @@ def read_toml(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not TOML: {error}; `etude recipes vae` prints an example.") from error
     return from_dict(values, source=str(path))
-
-
-def _build(cls: type[Any], values: dict[str, Any], source: str) -> Any:
-    hints = get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}
-    if unexpected := [key for key in values if key not in fields]:
-        raise unknown(f"key in {source}:", unexpected[0], fields)
-    missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
-    if missing:
-        raise UsageError(f"{source}: missing {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'}.")
-    for key, value in values.items():
-        if not _fits(value, hints[key]):
-            raise UsageError(f"{source}: {key} is {value!r}; allowed: {_describe(hints[key])}.")
-    return cls(**values)
-
-
-def _fits(value: object, hint: Any) -> bool:
-    """Whether a value read from a file is of the annotated type; the few forms that recipes use."""
-    arguments = getattr(hint, "__args__", ())
-    if getattr(hint, "__origin__", None) is Literal:
-        return value in arguments
-    if arguments:
-        return any(_fits(value, argument) for argument in arguments)
-    if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
-
-
-def _describe(hint: Any) -> str:
-    arguments = getattr(hint, "__args__", ())
-    if getattr(hint, "__origin__", None) is Literal:
-        return ", ".join(repr(argument) for argument in arguments)
-    if arguments:
-        return " or ".join(_describe(argument) for argument in arguments if argument is not type(None))
-    return {int: "a whole number", float: "a number", str: "a text"}.get(hint, f"a table ({hint.__name__})")
-
-
-def _table(values: dict[str, Any], key: str, source: str) -> dict[str, Any]:
-    table = values.get(key, {})
-    if not isinstance(table, dict):
-        raise UsageError(f"{source}: {key} is {table!r}; allowed: a table, [{key}].")
-    return table
-
-
-def _without_none(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: _without_none(v) if isinstance(v, dict) else v for k, v in values.items() if v is not None}
