@@ -23,12 +23,12 @@ Make = Callable[..., Made]
 
 @pytest.fixture
 def make() -> Make:
-    """Makes a learner on the digits, one thread, float32."""
+    """Makes a learner on the digits, one thread."""
 
-    def make(name: str, *, compiled: bool = False, **changes: Any) -> Made:
+    def make(name: str, *, compiled: bool = False, precision: str = "fp32", **changes: Any) -> Made:
         dataset = load("digits")
         recipe = recipes.change(recipes.get(name), data="digits", **changes)
-        execution = Execution(device="cpu", threads=1, precision="fp32", compiled=compiled)
+        execution = Execution(device="cpu", threads=1, precision=precision, compiled=compiled)
         learner = create_learner(recipe, dataset, execution)
         return learner, make_splits(recipe, dataset).train, execution
 
@@ -110,6 +110,16 @@ def test_the_compiled_step_learns_what_the_operations_learn(make: Make) -> None:
     torch.testing.assert_close(losses, other_losses, rtol=1e-5, atol=0)
     for key, value in there.items():
         torch.testing.assert_close(other[key], value, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_a_step_in_bf16_compiles_where_two_biases_have_one_gradient(make: Make) -> None:
+    losses = []
+    for compiled in (False, True):
+        learner, train, execution = make("cvae", compiled=compiled, precision="bf16")
+        losses.append(run(make_step([learner], train, execution), train, num_steps=10, images_per_step=32))
+    torch.testing.assert_close(losses[0], losses[1], rtol=0.02, atol=0)
 
 
 def test_the_schedule_scales_the_learning_rate_of_each_step(make: Make) -> None:

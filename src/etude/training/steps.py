@@ -30,8 +30,13 @@ def make_step(learners: Sequence[Learner], train: Split, execution: Execution) -
 def faster(whole: Whole, execution: Execution) -> Whole:
     """The same function compiled, if so wanted; on a GPU as one graph."""
     if execution.compiled:
-        # On a CPU Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
-        options: dict[str, Any] = {"cpp_wrapper": True, "compile_threads": 1} if execution.device == "cpu" else {}
+        options: dict[str, Any] = {}
+        if execution.device == "cpu":
+            # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
+            options = {"cpp_wrapper": True, "compile_threads": 1}
+        if execution.precision == "bf16":
+            # Else a sum that two tensors take, as the gradient of two biases of cvae, becomes C++ with one name twice.
+            options["cpp.max_horizontal_fusion_size"] = 1
         whole = torch.compile(whole, fullgraph=True, dynamic=False, options=options)
     return captured(whole) if execution.device == "cuda" else whole
 
