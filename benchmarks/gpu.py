@@ -99,7 +99,7 @@ def check_step(how: dict[str, Any]) -> float:
     weights = []
     for make in (make_step, lambda learners, train, _: eager_step(learners[0], train)):
         learner = create_learner(recipe, dataset, execution)
-        train = learner.to_pixels(dataset.train, execution.device)
+        train = dataset.train.to(execution.device)
         generator = torch.Generator().manual_seed(0)
         with execution.active():
             step = make([learner], train, execution)

@@ -150,7 +150,7 @@ def floor_ms(case: Case) -> dict[str, float]:
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
     execution = choose_execution(network_name(recipe), num_steps=0, compile="off")
     learner = create_learner(recipe, dataset, execution)
-    step = eager_step(learner, learner.to_pixels(dataset.train, "cpu"))
+    step = eager_step(learner, dataset.train)
     rows = torch.arange(case.batch_size)[None]
     step(rows, 1.0)
     with FlopCounterMode(display=False) as counter:

@@ -42,19 +42,19 @@ def train(folder: Path, **changes: Any) -> Run:
 def test_every_image_is_seen_in_both_orientations_in_two_epochs(tmp_path: Path) -> None:
     run = train(tmp_path, epochs=1, batch_size=10, train_images=40)
     learner, dataset = learner_of(change(batch_size=10, shift_pixels=0)), load("digits")
-    images = training_images([run], dataset, learner, "cpu")
+    images = training_images([run], dataset, "cpu")
     seen: list[dict[int, int]] = []
     orders = []
     for epoch in (1, 2, 3):
         rows = images.batches([run], epoch)[:, 0]  # (steps, images)
         orientations: dict[int, int] = {}
         for each in rows:
-            batch = learner.batch(images.pixels.images, images.pixels.labels, each, {})
+            batch = learner.batch(images.used.images, images.used.labels, each, {})
             for row, image, label in zip(each % 40, batch["images"], batch["labels"], strict=True):
-                original = images.pixels.images[row]
+                original = learner.as_input(images.used.images[row])
                 mirrored = torch.equal(image, original.flip(-1))
                 assert mirrored or torch.equal(image, original)
-                assert label == images.pixels.labels[row]
+                assert label == images.used.labels[row]
                 orientations[int(row)] = int(mirrored)
         seen.append(orientations)
         orders.append((rows % 40).flatten())
@@ -68,13 +68,13 @@ def test_every_image_is_seen_in_both_orientations_in_two_epochs(tmp_path: Path) 
 def test_images_move_as_numpy_moves_them() -> None:
     learner = learner_of(change(shift_pixels=3))
     generator = torch.Generator().manual_seed(0)
-    images, labels = torch.rand(7, 3, 16, 20, generator=generator), torch.arange(7)
+    images = torch.randint(256, (7, 3, 16, 20), generator=generator, dtype=torch.uint8)
     rows = torch.tensor([2, 9, 5, 7])  # 9 and 7 are the mirror images of 2 and 0
     shift = torch.tensor([[0, 0], [3, -2], [-3, 3], [1, 2]])
-    batch = learner.batch(images, labels, rows, {"shift": shift})
+    batch = learner.batch(images, torch.arange(7), rows, {"shift": shift})
     assert batch["labels"].tolist() == [2, 2, 5, 0]
     for image, row, (down, right) in zip(batch["images"], rows.tolist(), shift.tolist(), strict=True):
-        source = images[row % 7].numpy()
+        source = (images[row % 7] / 255 * 2 - 1).numpy()
         padded = np.pad(source, ((0, 0), (3, 3), (3, 3)), mode="reflect")
         wanted = padded[:, 3 - down : 19 - down, 3 - right : 23 - right]
         np.testing.assert_array_equal(image.numpy(), wanted[:, :, ::-1] if row >= 7 else wanted)
@@ -95,10 +95,10 @@ def test_moves_are_as_likely_each_way_and_follow_the_seed() -> None:
 def test_lenet_takes_its_images_as_they_are() -> None:
     recipe = recipes.change(recipes.get("lenet"), data="digits")
     assert isinstance(recipe, Classifier)
-    learner, images = learner_of(recipe), torch.rand(9, 1, 16, 16)
+    learner, images = learner_of(recipe), torch.arange(256, dtype=torch.uint8).repeat(9).view(9, 1, 16, 16)
     assert learner.draw() == {}
     batch = learner.batch(images, torch.arange(9), torch.tensor([4, 2]), {})
-    assert torch.equal(batch["images"], images[[4, 2]])
+    assert torch.equal(batch["images"], images[[4, 2]] / 255 * 2 - 1)  # in the last bit
 
 
 def test_a_step_is_pytorchs_own() -> None:

@@ -15,12 +15,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from etude import recipes
-from etude.data import load
+from etude.data import Split, load
 from etude.training.cuda_graph import captured
-from etude.training.descent import Losses
 from etude.training.execution import Execution
 from etude.training.families import create_learner
-from etude.training.learner import Learner, Pixels, Step
+from etude.training.learner import Learner, Step
 from etude.training.replicas import replicas_step
 from etude.training.whole_step import Whole, whole_step
 
@@ -45,7 +44,7 @@ class Recording(TorchDispatchMode):
                     old.copy_(new)
 
 
-def record_operations(function: Callable[[], Losses]) -> tuple[Callable[[], None], Losses]:
+def record_operations(function: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
     for _ in range(3):
         function()
     with Recording() as recording:
@@ -57,19 +56,19 @@ def recorded(whole: Whole) -> Whole:
     return captured(whole, record=record_operations)
 
 
-def learner_of(name: str, **changes: Any) -> tuple[Learner, Pixels]:
+def learner_of(name: str, **changes: Any) -> tuple[Learner, Split]:
     dataset = load("digits")
     recipe = recipes.change(recipes.get(name), data="digits", batch_size=8, **changes)
     learner = create_learner(recipe, dataset, Execution(device="cpu", threads=1, precision="fp32", compiled=False))
-    return learner, learner.to_pixels(dataset.train, "cpu")
+    return learner, dataset.train
 
 
-def four_steps(step: Step, num_images: int, runs: int = 1) -> list[dict[str, Tensor]]:
+def four_steps(step: Step, num_images: int, runs: int = 1) -> list[Tensor]:
     generator = torch.Generator().manual_seed(0)
     losses = []
     for schedule in (1.0, 0.5, 0.1, 1.0):
         rows = torch.randint(1000, (runs, num_images), generator=generator)
-        losses.append({name: value.clone() for name, value in step(rows, schedule).items()})
+        losses.append(step(rows, schedule).clone())
     return losses
 
 
@@ -95,9 +94,7 @@ def test_a_recorded_step_learns_what_the_step_does(name: str) -> None:
         assert any(not torch.equal(after[key], value) for key, value in before.items())
         results.append((losses, after))
     (losses, there), (other_losses, other) = results
-    for each, other_each in zip(losses, other_losses, strict=True):
-        assert each.keys() == other_each.keys()
-        assert all(torch.equal(value, other_each[key]) for key, value in each.items())
+    assert all(torch.equal(each, other_each) for each, other_each in zip(losses, other_losses, strict=True))
     assert there.keys() == other.keys()
     assert [key for key, value in there.items() if not torch.equal(value, other[key])] == []
 
@@ -108,6 +105,6 @@ def test_replicas_are_recorded_together() -> None:
         learners = [learner_of("lenet", seed=seed)[0] for seed in range(3)]
         train = learner_of("lenet")[1]
         losses = four_steps(replicas_step(learners, train, transform), 8, runs=3)
-        results.append([losses[-1]["loss"], *(value for each in learners for value in tensors(each).values())])
-    assert results[0][0].shape == (3,)
+        results.append([losses[-1], *(value for each in learners for value in tensors(each).values())])
+    assert results[0][0].shape == (3, 1)
     assert all(torch.equal(value, other) for value, other in zip(*results, strict=True))

@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +77,29 @@ def test_what_was_chosen_is_said() -> None:
     assert str(Execution(device="cuda", threads=2, precision="fp32", compiled=True)) == (
         "cuda, fp32, compiled, a step as one CUDA graph"
     )
+
+
+def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def compiled(network: str, num_steps: int, **how: str) -> bool:
+        return choose_execution(network, num_steps=num_steps, device="cpu", precision="fp32", **how).compiled
+
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    (tmp_path / "Python.h").touch()
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    assert [compiled("lenet", steps) for steps in (59_999, 60_000)] == [False, True]
+    assert [compiled(network, 18_750) for network in ("vae", "cvae", "gan")] == [True, True, False]
+    assert compiled("gan", 1, compile="on")
+    assert not compiled("lenet", 60_000, compile="off")
+    (tmp_path / "Python.h").unlink()
+    assert not compiled("lenet", 60_000)
+    with pytest.raises(UsageError, match=r"^--compile on needs the header Python\.h .*, not found here"):
+        compiled("lenet", 60_000, compile="on")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    assert not compiled("lenet", 60_000)
+    with pytest.raises(UsageError, match=r"needs the C\+\+ compiler g\+\+, not found here: install it"):
+        compiled("lenet", 60_000, compile="on")
 
 
 def test_an_unknown_precision() -> None:

@@ -27,6 +27,10 @@ class Split:
         """The images with these row numbers (n,), in that order."""
         return Split(images=self.images[rows], labels=self.labels[rows])
 
+    def to(self, device: str) -> "Split":
+        """The same on a device."""
+        return Split(images=self.images.to(device), labels=self.labels.to(device))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor, nn
 
 from etude import recipes
+from etude.data import Split
 from etude.losses import cross_entropy
-from etude.runs.networks import classify
+from etude.runs.networks import IMAGES_AT_ONCE, classify
 from etude.runs.streams import stream
 from etude.training.descent import Descent, Losses, Networks
 from etude.training.execution import Execution
-from etude.training.learner import Batch, Learner, Pixels, make_optimizer
+from etude.training.learner import Batch, Learner, make_optimizer
 
 
 class ClassifierLearner(Learner):
@@ -44,7 +45,7 @@ class ClassifierLearner(Learner):
         columns_from = torch.where(mirrored[:, None], columns_from.flip(1), columns_from)
         # One gather for all of it; indices around the channels put these last, as the convolutions like them.
         moved = images[rows[:, None, None], :, rows_from[:, :, None], columns_from[:, None, :]]  # (batch, H, W, C)
-        return {"images": moved.permute(0, 3, 1, 2), "labels": labels[rows]}
+        return {"images": self.as_input(moved.permute(0, 3, 1, 2)), "labels": labels[rows]}
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the cross-entropy of a batch."""
@@ -57,14 +58,14 @@ class ClassifierLearner(Learner):
 
         return descend(self.recipe.network, losses)
 
-    def evaluate_epoch(self, validation: Pixels, test: Pixels) -> dict[str, float]:
+    def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
         """Loss and accuracy on the images held out; the test split waits for the end."""
         if not len(validation):
             return {}
         loss, correct = self._predict(validation)
         return {"validation/loss": loss, "validation/accuracy": correct.float().mean().item()}
 
-    def evaluate_end(self, test: Pixels, class_names: tuple[str, ...]) -> dict[str, float]:
+    def evaluate_end(self, test: Split, class_names: tuple[str, ...]) -> dict[str, float]:
         """Loss and accuracy on the test split, and the accuracy of each class."""
         loss, correct = self._predict(test)
         each = {
@@ -75,10 +76,11 @@ class ClassifierLearner(Learner):
         return {"test/loss": loss, "test/accuracy": correct.float().mean().item(), **each}
 
     @torch.no_grad()
-    def _predict(self, split: Pixels) -> tuple[float, Tensor]:
+    def _predict(self, split: Split) -> tuple[float, Tensor]:
         """Mean cross-entropy (without label smoothing), and whether each image is classified rightly, (N,)."""
         self.network.eval()
-        logits = classify(self.recipe, self.network, split.images)
+        parts = split.images.split(IMAGES_AT_ONCE)
+        logits = torch.cat([classify(self.recipe, self.network, self.as_input(part)) for part in parts])
         self.network.train()
         return cross_entropy(logits, split.labels).item(), logits.argmax(dim=1) == split.labels
 

@@ -12,26 +12,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from etude.training.descent import Losses
 from etude.training.learner import Batch
 from etude.training.whole_step import State, Whole
 
 WARM_UP_STEPS = 3
 """Libraries choose their kernels and allocate their workspaces in the first ones."""
 
-Recorder = Callable[[Callable[[], Losses]], tuple[Callable[[], None], Losses]]
+Recorder = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
 """Records what a function does; returns what does it again, and the tensors in which its result then is."""
 
 
 def captured(whole: Whole, record: Recorder | None = None) -> Whole:
     """The function as one graph, recorded when it is first called and replayed from then on.
 
-    Only the state that it was first called with can be trained. The losses it returns hold until the next call.
+    Only the state that it was first called with can be trained. The losses that it returns hold until the next call.
     """
     record = record or record_cuda_graph
-    recorded: list[tuple[Callable[[], None], Losses, list[Tensor]]] = []
+    recorded: list[tuple[Callable[[], None], Tensor, list[Tensor]]] = []
 
-    def step(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Losses:
+    def step(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
         changing = [rows, learning_rate, *draws.values()]
         if not recorded:
             kept = [tensor.clone() for tensor in changing]
@@ -50,7 +49,7 @@ def captured(whole: Whole, record: Recorder | None = None) -> Whole:
     return step
 
 
-def record_cuda_graph(function: Callable[[], Losses]) -> tuple[Callable[[], None], Losses]:
+def record_cuda_graph(function: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
     """`Recorder` of the current GPU, by PyTorch's instructions: warm up on a stream of its own, then record."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())

@@ -4,10 +4,12 @@ import math
 import os
 import platform
 import shutil
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import torch
@@ -24,7 +26,7 @@ FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae", "cifar-fast")
 FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 """Networks that a GPU computes in bf16 unless asked otherwise: most of their work is in large convolutions."""
 
-STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 60_000}
+STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 60_000, "vae": 18_000, "cvae": 18_000}
 """Steps after which a compiled step has saved the 10 to 60 s that compiling takes; other networks gain too little."""
 
 
@@ -109,17 +111,24 @@ def choose_execution(
         raise unknown("choice for --compile", compile, get_args(Compile))
     if compile == "auto":
         pays = device == "cpu" and num_steps >= STEPS_THAT_PAY_FOR_COMPILING.get(network, math.inf)
-        compile = "on" if pays and shutil.which("g++") else "off"
-    elif compile == "on" and not shutil.which("g++"):
-        raise UsageError(
-            "--compile on needs a C++ compiler and there is no g++ here: install one, or leave the flag out."
-        )
+        compile = "on" if pays and not missing_for_compiling() else "off"
+    elif compile == "on" and (missing := missing_for_compiling()):
+        raise UsageError(f"--compile on needs {missing}, not found here: install it, or leave the flag out.")
     return Execution(
         device=device,
         threads=threads or torch.get_num_threads(),
         precision=precision,
         compiled=compile == "on",
     )
+
+
+def missing_for_compiling() -> str | None:
+    """What PyTorch's compiler needs and does not find."""
+    if not shutil.which("g++"):
+        return "the C++ compiler g++"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "the header Python.h (package python3-dev or the like)"
+    return None
 
 
 def describe_machine() -> dict[str, Any]:

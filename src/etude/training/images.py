@@ -6,49 +6,48 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from etude.data import Dataset
+from etude.data import Dataset, Split
 from etude.recipes import Classifier
 from etude.runs import Run
 from etude.runs.splits import Rows, make_rows
 from etude.runs.streams import stream
-from etude.training.learner import Learner, Pixels
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingImages:
     """The images that any of the runs trains or validates on; final."""
 
-    pixels: Pixels
-    test: Pixels
+    used: Split
+    test: Split
     rows: dict[str, Rows]
-    """By the folder of a run: which of `pixels` it trains on, and which it holds out."""
+    """By the folder of a run: which of `used` it trains on, and which it holds out."""
 
-    def validation(self, run: Run) -> Pixels:
+    def validation(self, run: Run) -> Split:
         """The images that a run holds out."""
-        return self.pixels.take(self.rows[str(run.path)].validation)
+        return self.used.take(self.rows[str(run.path)].validation)
 
     def batches(self, runs: Sequence[Run], epoch: int) -> Tensor:
         """Row numbers of the images of an epoch, numbered from 1, in each run's own order: (steps, runs, images).
 
         With flips, a number that is larger by the number of all images stands for the mirror image.
         """
-        return torch.stack([self._order(run, epoch) for run in runs], dim=1).to(self.pixels.labels.device)
+        return torch.stack([self._order(run, epoch) for run in runs], dim=1).to(self.used.labels.device)
 
     def _order(self, run: Run, epoch: int) -> Tensor:
         rows, recipe = self.rows[str(run.path)].train, run.recipe
         if isinstance(recipe, Classifier) and recipe.alternate_flips:
             first = torch.randint(2, (len(rows),), generator=stream(recipe.seed, "flips"))  # the same in every epoch
-            rows = rows + len(self.pixels) * ((first + epoch) % 2)
+            rows = rows + len(self.used) * ((first + epoch) % 2)
         order = rows[torch.randperm(len(rows), generator=stream(recipe.seed, f"order/{epoch}"))]
         return order[: run.steps_per_epoch * recipe.images_per_step].view(run.steps_per_epoch, -1)
 
 
-def training_images(runs: Sequence[Run], dataset: Dataset, learner: Learner, device: str) -> TrainingImages:
-    """The images of the runs as their learners take them."""
+def training_images(runs: Sequence[Run], dataset: Dataset, device: str) -> TrainingImages:
+    """The images of the runs, on the device."""
     rows = {str(run.path): make_rows(run.recipe, dataset) for run in runs}
     used = torch.cat([part for each in rows.values() for part in each]).unique()  # ascending
     return TrainingImages(
-        pixels=learner.to_pixels(dataset.train.take(used), device),
-        test=learner.to_pixels(dataset.test, device),
+        used=dataset.train.take(used).to(device),
+        test=dataset.test.to(device),
         rows={path: Rows(*(torch.searchsorted(used, part) for part in each)) for path, each in rows.items()},
     )

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
@@ -17,25 +16,11 @@ Batch = dict[str, Tensor]
 """What a step takes: "images" (batch, C, H, W), "labels" (batch,), and the learner's random draws by name."""
 
 
-Step = Callable[[Tensor, float], Losses]
+Step = Callable[[Tensor, float], Tensor]
 """A training step of one or several runs: takes row numbers of images (runs, images) and the share of the learning rate
-that is left, moves the learners' own tensors, returns the mean losses, () or (runs,), detached.
+that is left, moves the learners' own tensors, returns the mean losses (runs, losses) in the order of `loss_names`,
+detached.
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pixels:
-    """A split as networks take it: float images on the device of training; final."""
-
-    images: Tensor  # (N, C, H, W) float32
-    labels: Tensor  # (N,) int64
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def take(self, rows: Tensor) -> "Pixels":
-        """The images with these row numbers (n,), in that order."""
-        return Pixels(images=self.images[rows], labels=self.labels[rows])
 
 
 class Learner(ABC):
@@ -64,18 +49,18 @@ class Learner(ABC):
         return {}
 
     def batch(self, images: Tensor, labels: Tensor, rows: Tensor, draws: Batch) -> Batch:
-        """What `step` takes: of all images (N, C, H, W) and labels (N,) those with these row numbers, and the draws."""
-        return {"images": images[rows], "labels": labels[rows], **draws}
+        """What `step` takes: of all images, uint8 (N, C, H, W), and labels (N,) these rows, and the draws."""
+        return {"images": self.as_input(images[rows]), "labels": labels[rows], **draws}
 
     @abstractmethod
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """Train on the images of one step; returns the batch's mean losses, detached, named as `loss_names`."""
 
-    def evaluate_epoch(self, validation: Pixels, test: Pixels) -> dict[str, float]:
+    def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
         """Metrics at the end of an epoch."""
         return {}
 
-    def evaluate_end(self, test: Pixels, class_names: tuple[str, ...]) -> dict[str, float]:
+    def evaluate_end(self, test: Split, class_names: tuple[str, ...]) -> dict[str, float]:
         """Metrics of the test split at the end of training."""
         return {}
 
@@ -83,10 +68,14 @@ class Learner(ABC):
         """A picture of progress: 64 images in [0, 1] to lay out in 8 columns; None for families without one."""
         return None
 
-    def to_pixels(self, split: Split, device: str) -> Pixels:
-        """The split as float images on the device, in the range that the networks take."""
-        images = split.images.to(device).float().div_(255)
-        return Pixels(images=images.mul_(2).sub_(1) if self.signed_pixels else images, labels=split.labels.to(device))
+    def as_input(self, images: Tensor) -> Tensor:
+        """Images, uint8 (N, C, H, W), as the networks take them: float32 in [0, 1], or [-1, 1] where signed."""
+        scaled = images.float() / 255
+        return scaled * 2 - 1 if self.signed_pixels else scaled
+
+    def stacked(self, losses: Losses) -> Tensor:
+        """The losses of a step as one tensor (losses,), in the order of `loss_names`."""
+        return torch.stack([losses[name] for name in self.loss_names])
 
 
 def make_optimizer(settings: recipes.Optimizer, network: nn.Module) -> torch.optim.Optimizer:

@@ -41,11 +41,11 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
         for run in runs:
             held.enter_context(training_lock(run.path))
         learners = [create_learner(run.recipe, dataset, execution) for run in runs]
-        images = training_images(runs, dataset, learners[0], execution.device)
+        images = training_images(runs, dataset, execution.device)
         places = [restore(run, learner, execution.device) for run, learner in zip(runs, learners, strict=True)]
         for place in places:
             held.enter_context(place.events)
-        step = make_step(learners, images.pixels, execution)
+        step = make_step(learners, images.used, execution)
         sums = torch.stack([place.sums for place in places], dim=1)  # (2, runs, losses)
         for index, place in enumerate(places):
             place.sums = sums[:, index]
@@ -69,9 +69,8 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
                         signal=stop.signal,
                     )
 
-                losses = step(rows, recipe.optimizer.schedule_at(done / total_steps))
+                sums += step(rows, recipe.optimizer.schedule_at(done / total_steps))
 
-                sums += torch.stack([losses[name] for name in learners[0].loss_names], dim=-1)  # (runs, losses)
                 done += 1
                 for place in places:
                     place.step = done

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from etude.data import Split
 from etude.recipes import Recipe, Variational
-from etude.training.descent import Losses
-from etude.training.learner import Learner, Pixels, Step
+from etude.training.learner import Learner, Step
 from etude.training.whole_step import State, Transform, state_of, whole_of
 
 
@@ -25,7 +25,7 @@ def program_key(recipe: Recipe) -> Hashable:
     return replace(recipe, seed=0, optimizer=replace(recipe.optimizer, learning_rate=1.0), **same)
 
 
-def replicas_step(learners: Sequence[Learner], train: Pixels, transform: Transform) -> Step:
+def replicas_step(learners: Sequence[Learner], train: Split, transform: Transform) -> Step:
     """The step of all learners at once, as one function, which `transform` makes faster."""
     state = stack_states(learners)
     fast = transform(vmap(whole_of(learners[0]), in_dims=(0, None, 0, 0, 0)))
@@ -33,7 +33,7 @@ def replicas_step(learners: Sequence[Learner], train: Pixels, transform: Transfo
     scheduled = torch.zeros_like(learning_rates)  # (runs,)
 
     @torch.no_grad()
-    def step(rows: Tensor, schedule: float) -> Losses:
+    def step(rows: Tensor, schedule: float) -> Tensor:
         torch.mul(learning_rates, schedule, out=scheduled)
         draws = _stack([learner.draw() for learner in learners])
         return fast(state, (train.images, train.labels), rows, draws, scheduled)

@@ -7,15 +7,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from etude.data import Split
 from etude.training.cuda_graph import captured
-from etude.training.descent import EagerDescent, Losses
+from etude.training.descent import EagerDescent
 from etude.training.execution import Execution
-from etude.training.learner import Learner, Pixels, Step
+from etude.training.learner import Learner, Step
 from etude.training.replicas import replicas_step
 from etude.training.whole_step import Whole, whole_step
 
 
-def make_step(learners: Sequence[Learner], train: Pixels, execution: Execution) -> Step:
+def make_step(learners: Sequence[Learner], train: Split, execution: Execution) -> Step:
     """The step of one learner; of several, that of all of them as one program."""
     whole = execution.compiled or execution.device == "cuda" or len(learners) > 1
     if not whole:
@@ -29,20 +30,26 @@ def make_step(learners: Sequence[Learner], train: Pixels, execution: Execution) 
 def faster(whole: Whole, execution: Execution) -> Whole:
     """The same function compiled, if so wanted; on a GPU as one graph."""
     if execution.compiled:
-        # On a CPU Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
-        options: dict[str, Any] = {"cpp_wrapper": True, "compile_threads": 1} if execution.device == "cpu" else {}
+        options: dict[str, Any] = {}
+        if execution.device == "cpu":
+            # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
+            options = {"cpp_wrapper": True, "compile_threads": 1}
+        if execution.precision == "bf16":
+            # Else a sum that two tensors take, as the gradient of two biases of cvae, becomes C++ with one name twice.
+            options["cpp.max_horizontal_fusion_size"] = 1
         whole = torch.compile(whole, fullgraph=True, dynamic=False, options=options)
     return captured(whole) if execution.device == "cuda" else whole
 
 
-def eager_step(learner: Learner, train: Pixels) -> Step:
+def eager_step(learner: Learner, train: Split) -> Step:
     """One operation after another."""
     descend = EagerDescent(learner.networks, learner.optimizers)
 
-    def step(rows: Tensor, schedule: float) -> Losses:
+    def step(rows: Tensor, schedule: float) -> Tensor:
         for optimizer in learner.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = learner.settings.learning_rate * schedule
-        return learner.step(learner.batch(train.images, train.labels, rows[0], learner.draw()), descend)
+        losses = learner.step(learner.batch(train.images, train.labels, rows[0], learner.draw()), descend)
+        return learner.stacked(losses)[None]
 
     return step

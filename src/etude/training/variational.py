@@ -13,7 +13,7 @@ from etude.runs.networks import IMAGES_AT_ONCE
 from etude.runs.streams import stream
 from etude.training.descent import Descent, Losses, Networks
 from etude.training.execution import Execution
-from etude.training.learner import Batch, Learner, Pixels, make_optimizer
+from etude.training.learner import Batch, Learner, make_optimizer
 
 NUM_PREVIEW_RECONSTRUCTIONS, NUM_PREVIEW_SAMPLES = 16, 32
 
@@ -35,7 +35,7 @@ class VariationalLearner(Learner):
         self.conditional = recipe.network == "cvae"
         self.beta = torch.tensor(float(recipe.beta), device=device)
         first = torch.arange(NUM_PREVIEW_RECONSTRUCTIONS) % len(test)  # a small split begins anew
-        self.preview_split = self.to_pixels(Split(images=test.images[first], labels=test.labels[first]), device)
+        self.preview_split = test.take(first).to(device)
 
     def draw(self) -> Batch:
         """β, (); noise (batch, latents), standard normal; to binarise, thresholds (batch, C, H, W) in [0, 1)."""
@@ -78,7 +78,7 @@ class VariationalLearner(Learner):
             "kl_nats": kl.sum(dim=1).mean(),
         }
 
-    def evaluate_epoch(self, validation: Pixels, test: Pixels) -> dict[str, float]:
+    def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
         """The three losses on the validation split, if any, and on the test split."""
         splits = {"validation": validation, "test": test}
         return {
@@ -89,11 +89,11 @@ class VariationalLearner(Learner):
         }
 
     @torch.no_grad()
-    def _mean_terms(self, split: Pixels) -> list[tuple[str, float]]:
+    def _mean_terms(self, split: Split) -> list[tuple[str, float]]:
         generator = stream(self.recipe.seed, "evaluation", device=self.execution.device)  # the same draws each time
         totals = torch.zeros(len(self.loss_names))
         for images, labels in zip(split.images.split(IMAGES_AT_ONCE), split.labels.split(IMAGES_AT_ONCE), strict=True):
-            images = network_inputs(self.recipe, images, generator=generator)
+            images = network_inputs(self.recipe, self.as_input(images), generator=generator)
             noise = self._noise(len(images), generator)
             outputs = self.network(images, labels if self.conditional else None, noise=noise)
             terms = self._terms(images, *outputs, beta=self.beta)
@@ -105,7 +105,7 @@ class VariationalLearner(Learner):
         """Four rows of samples from the prior, then two rows of test images, each above its reconstructions."""
         generator = stream(self.recipe.seed, "preview", device=self.execution.device)  # the same draws each time
         z = self._noise(NUM_PREVIEW_SAMPLES, generator)
-        images = network_inputs(self.recipe, self.preview_split.images, generator=generator)
+        images = network_inputs(self.recipe, self.as_input(self.preview_split.images), generator=generator)
         labels = self.preview_split.labels if self.conditional else None
         classes = self.network.num_classes
         samples = self.network.decode(

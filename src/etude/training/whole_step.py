@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 
 from etude import recipes
+from etude.data import Split
 from etude.training.descent import Losses, Networks
-from etude.training.learner import Batch, Learner, Pixels, Step
+from etude.training.learner import Batch, Learner, Step
 from etude.training.updates import Moments, initial_moments, update
 
 State = dict[str, dict[str, Any]]
@@ -80,9 +81,9 @@ def _apply(module: nn.Module, tensors: dict[str, Tensor], *inputs: Any, **more: 
     return functional_call(module, tensors, inputs, more)
 
 
-Whole = Callable[[State, tuple[Tensor, Tensor], Tensor, Batch, Tensor], Losses]
+Whole = Callable[[State, tuple[Tensor, Tensor], Tensor, Batch, Tensor], Tensor]
 """A training step as a function of a state (which it moves in place), all images and their labels, the row numbers
-(images,) of those of this step, the draws, and the learning rate ().
+(images,) of those of this step, the draws, and the learning rate (); returns the losses (losses,).
 """
 Transform = Callable[[Whole], Whole]
 """What makes such a function faster."""
@@ -91,22 +92,22 @@ Transform = Callable[[Whole], Whole]
 def whole_of(learner: Learner) -> Whole:
     """Batch, losses, gradients and optimizers of the learner's step as one function."""
 
-    def whole(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Losses:
+    def whole(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
         images, labels = train
         descend = FunctionalDescent(learner.networks, state, learner.settings, learning_rate)
-        return learner.step(learner.batch(images, labels, rows, draws), descend)
+        return learner.stacked(learner.step(learner.batch(images, labels, rows, draws), descend))
 
     return whole
 
 
-def whole_step(learner: Learner, train: Pixels, transform: Transform) -> Step:
+def whole_step(learner: Learner, train: Split, transform: Transform) -> Step:
     """The learner's step as one function, which `transform` makes faster."""
     state, fast = state_of(learner), transform(whole_of(learner))
     learning_rate = torch.zeros((), device=train.images.device)
 
     @torch.no_grad()
-    def step(rows: Tensor, schedule: float) -> Losses:
+    def step(rows: Tensor, schedule: float) -> Tensor:
         learning_rate.fill_(learner.settings.learning_rate * schedule)
-        return fast(state, (train.images, train.labels), rows[0], learner.draw(), learning_rate)
+        return fast(state, (train.images, train.labels), rows[0], learner.draw(), learning_rate)[None]
 
     return step
