@@ -51,19 +51,27 @@ def loader(split: Split, *, batch_size: int, normalise: bool, workers: int) -> D
     )
 
 
-def make_step(recipe: str, image_shape: tuple[int, int, int]) -> Callable[[Tensor, Tensor], Tensor]:
-    """The networks, their optimizers, and one training step on a batch; it returns a loss."""
-    torch.manual_seed(0)
+Step = Callable[[Tensor, Tensor], Tensor]
+"""One training step on a batch of images and labels; returns a loss."""
+
+
+def make_step(recipe: str, image_shape: tuple[int, int, int], seed: int = 0) -> tuple[Step, nn.Module]:
+    """The step, with its networks and optimizers, and the network that it is all about: of a GAN the generator."""
+    torch.manual_seed(seed)
     if recipe == "lenet":
-        return _classifier_step(LeNet(image_shape, 10))
+        network = LeNet(image_shape, 10)
+        return _classifier_step(network), network
     if recipe in ("vae", "cvae"):
-        return _vae_step(VAE(image_shape, 2, 10 if recipe == "cvae" else None), conditional=recipe == "cvae")
+        network = VAE(image_shape, 2, 10 if recipe == "cvae" else None)
+        return _vae_step(network, conditional=recipe == "cvae"), network
     if recipe == "dcgan":
-        return _gan_step(ConvDiscriminator(image_shape), ConvGenerator(NOISE_DIM, image_shape), least_squares=False)
-    return _gan_step(Discriminator(image_shape), Generator(NOISE_DIM, image_shape), least_squares=recipe == "lsgan")
+        generator = ConvGenerator(NOISE_DIM, image_shape)
+        return _gan_step(ConvDiscriminator(image_shape), generator, least_squares=False), generator
+    generator = Generator(NOISE_DIM, image_shape)
+    return _gan_step(Discriminator(image_shape), generator, least_squares=recipe == "lsgan"), generator
 
 
-def _classifier_step(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
+def _classifier_step(network: nn.Module) -> Step:
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3, momentum=0.9)
     criterion = nn.CrossEntropyLoss()
 
@@ -77,7 +85,7 @@ def _classifier_step(network: nn.Module) -> Callable[[Tensor, Tensor], Tensor]:
     return step
 
 
-def _vae_step(network: VAE, *, conditional: bool) -> Callable[[Tensor, Tensor], Tensor]:
+def _vae_step(network: VAE, *, conditional: bool) -> Step:
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
 
     def step(images: Tensor, labels: Tensor) -> Tensor:
@@ -93,9 +101,7 @@ def _vae_step(network: VAE, *, conditional: bool) -> Callable[[Tensor, Tensor], 
     return step
 
 
-def _gan_step(
-    discriminator: nn.Module, generator: nn.Module, *, least_squares: bool
-) -> Callable[[Tensor, Tensor], Tensor]:
+def _gan_step(discriminator: nn.Module, generator: nn.Module, *, least_squares: bool) -> Step:
     settings = {"lr": 1e-3, "betas": (0.5, 0.999)}
     discriminator_optimizer = torch.optim.Adam(discriminator.parameters(), **settings)
     generator_optimizer = torch.optim.Adam(generator.parameters(), **settings)

@@ -111,7 +111,7 @@ def run_plain(case: Case, watch: Stopwatch) -> dict[str, Any]:
 
     dataset = etude.data.load(case.data)
     normalise = case.recipe not in ("vae", "cvae")
-    step = make_step(case.recipe, dataset.image_shape)
+    step, _ = make_step(case.recipe, dataset.image_shape)
 
     def batches(workers: int) -> Any:
         return loader(dataset.train, batch_size=case.batch_size, normalise=normalise, workers=workers)

@@ -82,8 +82,8 @@ def test_what_was_chosen_is_said() -> None:
 def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def compiled(network: str, num_steps: int, **how: str) -> bool:
-        return choose_execution(network, num_steps=num_steps, device="cpu", precision="fp32", **how).compiled
+    def compiled(network: str, num_steps: int, compile: str = "auto") -> bool:
+        return choose_execution(network, num_steps=num_steps, device="cpu", precision="fp32", compile=compile).compiled
 
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     (tmp_path / "Python.h").touch()
