@@ -129,7 +129,7 @@ def test_sample_writes_a_picture_or_an_array(folder: Path, capsys: pytest.Captur
 def test_recipes_are_listed_printed_and_saved(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "lenet", "gan", "lsgan", "dcgan", "wgan-gp", "vae", "beta-vae", "cvae",
+        "lenet", "cifar-fast", "gan", "lsgan", "dcgan", "wgan-gp", "vae", "beta-vae", "cvae",
     ]  # fmt: skip
     assert main(["recipes", "vae"]) == 0
     printed = capsys.readouterr().out
@@ -157,8 +157,8 @@ def test_figures_of_a_run_are_listed_and_drawn(folder: Path, capsys: pytest.Capt
 ALLOWED = "lists what is allowed."
 MISTAKES = {
     "trian": "unknown command 'trian': did you mean 'train'? Choose from",
-    "train lenett": "unknown recipe 'lenett': did you mean 'lenet'? Choose from beta-vae, cvae, dcgan, gan, lenet, "
-    "lsgan, vae, wgan-gp; `etude recipes` describes them.",
+    "train lenett": "unknown recipe 'lenett': did you mean 'lenet'? Choose from beta-vae, cifar-fast, cvae, dcgan, gan, "
+    "lenet, lsgan, vae, wgan-gp; `etude recipes` describes them.",
     "train --epochs 3": "the recipe comes first: `etude train RECIPE --epochs …`; `etude recipes` lists them.",
     "train vae --epoch 3": "unknown flag or word: --epoch, 3; did you mean --epochs? `etude train vae --help` "
     f"{ALLOWED}",

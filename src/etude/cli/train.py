@@ -53,7 +53,7 @@ class TrainOptions(TrainingOptions):
 def train(arguments: Sequence[str]) -> None:
     """Train a recipe on real images."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        lines = [f"  {name:<10}{recipe.about}" for name, recipe in recipes.RECIPES.items()]
+        lines = [f"  {name:<12}{recipe.about}" for name, recipe in recipes.RECIPES.items()]
         print(USAGE.format(recipes="\n".join(lines)))
         return
     start = start_recipe(arguments[0])
