@@ -43,8 +43,8 @@ CASES = {
     "gan": Case("gan", "mnist", 128, 250),
     "lsgan": Case("lsgan", "mnist", 128, 250),
     "dcgan": Case("dcgan", "mnist", 128, 60),
-    "vae": Case("vae", "mnist", 32, 700),
-    "cvae": Case("cvae", "mnist", 32, 700),
+    "vae": Case("vae", "mnist", 32, 700, compile="on"),
+    "cvae": Case("cvae", "mnist", 32, 700, compile="on"),
     "lenet-4": Case("lenet", "cifar10", 4, 3000, compile="on"),
     "lenet-16": Case("lenet", "cifar10", 16, 1500, compile="on"),
 }
