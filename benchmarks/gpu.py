@@ -95,7 +95,7 @@ def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
 def check_step(how: dict[str, Any]) -> float:
     """How far the weights of lenet are from those of PyTorch's own operations after some steps."""
     dataset, recipe = load("digits"), recipes.change(recipes.get("lenet"), data="digits", batch_size=12)
-    execution = choose_execution("lenet", num_steps=0, **how)
+    execution = choose_execution("lenet", num_steps=0, images_per_step=recipe.batch_size, **how)
     weights = []
     for make in (make_step, lambda learners, train, _: eager_step(learners[0], train)):
         learner = create_learner(recipe, dataset, execution)
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     how = {"device": arguments.device, "threads": None, "precision": "fp32", "compile": arguments.compile}
-    execution = choose_execution("lenet", num_steps=0, **how)
+    execution = choose_execution("lenet", num_steps=0, images_per_step=4, **how)
     gpu = torch.cuda.get_device_name() if execution.device == "cuda" else "no GPU"
     print(f"{gpu}; {platform.machine()}; torch {torch.__version__}; {execution}\n")
     row("what", "measured", "wanted on an H100", "learned")

@@ -148,7 +148,7 @@ def floor_ms(case: Case) -> dict[str, float]:
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
-    execution = choose_execution(network_name(recipe), num_steps=0, compile="off")
+    execution = choose_execution(network_name(recipe), num_steps=0, images_per_step=1024, compile="off")  # every core
     learner = create_learner(recipe, dataset, execution)
     step = eager_step(learner, dataset.train)
     rows = torch.arange(case.batch_size)[None]

@@ -64,12 +64,30 @@ def test_gains_are_positive_ratios() -> None:
 def test_auto(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, 4.0, 2.0)
     chosen = {
-        network: choose_execution(network, num_steps=10, device="cpu").precision
+        network: choose_execution(network, num_steps=10, images_per_step=128, device="cpu").precision
         for network in (*FASTER_IN_BF16, "lenet")
     }
     assert chosen == dict.fromkeys(FASTER_IN_BF16, "bf16") | {"lenet": "fp32"}
-    assert choose_execution("gan", num_steps=10, device="cpu", precision="fp32").precision == "fp32"
-    assert choose_execution("lenet", num_steps=10, device="cpu", precision="bf16").precision == "bf16"
+    assert (
+        choose_execution("gan", num_steps=10, images_per_step=128, device="cpu", precision="fp32").precision == "fp32"
+    )
+    assert (
+        choose_execution("lenet", num_steps=10, images_per_step=128, device="cpu", precision="bf16").precision == "bf16"
+    )
+
+
+def test_a_small_step_takes_one_thread() -> None:
+    def threads(network: str, images_per_step: int, asked: int | None = None) -> int:
+        how: dict[str, Any] = {"num_steps": 10, "device": "cpu", "precision": "fp32"}
+        return choose_execution(network, images_per_step=images_per_step, threads=asked, **how).threads
+
+    every = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert (threads("lenet", 4), threads("lenet", 5), threads("gan", 4)) == (1, 2, 2)
+        assert threads("lenet", 4, asked=2) == 2
+    finally:
+        torch.set_num_threads(every)
 
 
 def test_what_was_chosen_is_said() -> None:
@@ -83,7 +101,8 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def compiled(network: str, num_steps: int, compile: str = "auto") -> bool:
-        return choose_execution(network, num_steps=num_steps, device="cpu", precision="fp32", compile=compile).compiled
+        how: dict[str, Any] = {"images_per_step": 4, "device": "cpu", "precision": "fp32"}
+        return choose_execution(network, num_steps=num_steps, compile=compile, **how).compiled
 
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     (tmp_path / "Python.h").touch()
@@ -105,7 +124,7 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
 def test_an_unknown_precision() -> None:
     text = "unknown precision 'fp16': did you mean 'bf16'? Choose from auto, bf16, fp32."
     with pytest.raises(UsageError, match=re.escape(text)):
-        choose_execution("gan", num_steps=10, precision="fp16")
+        choose_execution("gan", num_steps=10, images_per_step=128, precision="fp16")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -43,7 +43,7 @@ class TrainOptions(TrainingOptions):
     seeds: int | None = None
     """Train this many runs, with seeds from --seed on, as `etude sweep` does."""
     threads: int | None = None
-    """Processor threads; all cores when not given."""
+    """Processor threads; when not given all cores, or one where a step is too small for more."""
     no_figures: bool = False
     """Draw no figures at the end; `etude figure RUN --all` draws them later."""
     print_losses: bool = False

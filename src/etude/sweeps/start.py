@@ -60,7 +60,13 @@ def sweep(
     _check_jobs(num_jobs)
     data_dir = Path(data_dir) if data_dir else None
     execution = choose_execution(  # each run chooses for itself: here a mistake is said before anything starts
-        network_name(recipe), num_steps=0, device=device, threads=threads, precision=precision, compile=compile
+        network_name(recipe),
+        num_steps=0,
+        images_per_step=recipe.images_per_step,
+        device=device,
+        threads=threads,
+        precision=precision,
+        compile=compile,
     )
     _check_data(make_cells(recipe, grid or {}), data_dir)
     prepared = prepare(

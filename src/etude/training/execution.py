@@ -29,6 +29,9 @@ FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 60_000, "vae": 18_000, "cvae": 18_000}
 """Steps after which a compiled step has saved the 10 to 60 s that compiling takes; other networks gain too little."""
 
+LARGEST_BATCH_FOR_ONE_THREAD = {"lenet": 4}
+"""Steps so small that further threads gain less than they cost in waiting for each other."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Execution:
@@ -84,6 +87,7 @@ def choose_execution(
     network: str,
     *,
     num_steps: int,
+    images_per_step: int,
     device: str = "auto",
     threads: int | None = None,
     precision: str = "auto",
@@ -114,9 +118,12 @@ def choose_execution(
         compile = "on" if pays and not missing_for_compiling() else "off"
     elif compile == "on" and (missing := missing_for_compiling()):
         raise UsageError(f"--compile on needs {missing}, not found here: install it, or leave the flag out.")
+    if threads is None:
+        alone = images_per_step <= LARGEST_BATCH_FOR_ONE_THREAD.get(network, 0)
+        threads = 1 if alone else torch.get_num_threads()
     return Execution(
         device=device,
-        threads=threads or torch.get_num_threads(),
+        threads=threads,
         precision=precision,
         compiled=compile == "on",
     )

@@ -79,6 +79,7 @@ def train_together(
     execution = choose_execution(
         network_name(first),
         num_steps=first.epochs * (len(rows.train) // first.images_per_step),
+        images_per_step=first.images_per_step,
         device=device,
         threads=threads,
         precision=precision,
@@ -142,6 +143,7 @@ def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Disp
     execution = choose_execution(
         network_name(run.recipe),
         num_steps=0,
+        images_per_step=run.recipe.images_per_step,
         device=recorded["device"],
         threads=recorded["threads"],
         precision=recorded["precision"],
