@@ -16,6 +16,7 @@ import torch
 
 from etude.errors import UsageError, unknown
 from etude.training.bf16 import bf16_is_fast
+from etude.training.memory import freed_memory_kept
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -75,7 +76,8 @@ class Execution:
         torch.backends.cudnn.allow_tf32 = False  # fp32 means it: convolutions round as matrix products do
         deterministic_module.fill_uninitialized_memory = False  # a debugging aid that costs a tenth of a step
         try:
-            yield
+            with freed_memory_kept():
+                yield
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(deterministic)

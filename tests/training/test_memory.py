@@ -1,0 +1,39 @@
+"""Memory kept from step to step."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import resource
+import torch
+from etude.training.memory import freed_memory_kept
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        tensors = [torch.ones(2**20) for _ in range(16)]  # 4 MiB each, 1,024 pages
+        del tensors
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+plain = faults()
+with freed_memory_kept():
+    faults()
+    kept, inside = faults(), resident()
+print(plain, kept, inside - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's own behaviour")
+def test_freed_memory_is_kept_for_the_next_step_and_given_back_in_the_end() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    plain, kept, given_back = map(int, done.stdout.split())
+    assert plain > 100_000
+    assert kept < plain / 100
+    assert given_back > 0.9 * 16 * 2**22
