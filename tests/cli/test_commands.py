@@ -57,6 +57,19 @@ def test_the_page_of_a_recipe_has_all_its_flags_and_defaults(capsys: pytest.Capt
     assert "(default: least_squares)" in " ".join(out.replace("│", " ").split())
 
 
+def test_a_recipes_switch_is_listed_both_ways_and_taken_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "cifar-fast", "--help"])
+    out = capsys.readouterr().out
+    assert "--alternate-flips, --no-alternate-flips" in out
+    assert "--no-quiet" not in out
+    small = ["--data", "digits", "--train-images", "20", "--batch-size", "20", "--epochs", "1", "--quiet", "--json"]
+    for words, flips in (([], True), (["--alternate-flips"], True), (["--no-alternate-flips"], False)):
+        assert main(["train", "cifar-fast", "--width", "4", *small, "--no-figures", *words]) == 0
+        run = Path(json.loads(capsys.readouterr().out)["run"])
+        assert json.loads((run / "recipe.json").read_text())["recipe"]["alternate_flips"] is flips
+
+
 def test_train_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "vae", *QUICK[:-1], "--json", "--latent-dim", "3", "--optimizer.learning-rate", "2e-3"]) == 0
     result = json.loads(capsys.readouterr().out)
@@ -162,6 +175,8 @@ MISTAKES = {
     "train --epochs 3": "the recipe comes first: `etude train RECIPE --epochs …`; `etude recipes` lists them.",
     "train vae --epoch 3": "unknown flag or word: --epoch, 3; did you mean --epochs? `etude train vae --help` "
     f"{ALLOWED}",
+    "train lenet --no-test-flip": "unknown flag or word: --no-test-flip; did you mean --test-flips, --no-test-flips? "
+    f"`etude train lenet --help` {ALLOWED}",
     "train vae --epochs three": "Error parsing --epochs: invalid literal for int() with base 10: 'three'; "
     f"`etude train vae --help` {ALLOWED}",
     "train vae --epochs": "Missing value for argument '--epochs'. Expected 1 values; `etude train vae --help` "

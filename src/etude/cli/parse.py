@@ -12,7 +12,6 @@ import tyro
 from etude.errors import UsageError
 
 CONFIG = (
-    tyro.conf.FlagCreatePairsOff,
     tyro.conf.DisallowNone,
     tyro.conf.HelptextFromCommentsOff,
     tyro.conf.PositionalMetavarFromFieldName,
@@ -35,7 +34,7 @@ def parse_call(command: Callable[..., object], *, prog: str, arguments: Sequence
     def bind(*args: Any, **kwargs: Any) -> Callable[[], object]:
         return functools.partial(command, *args, **kwargs)
 
-    return parse(bind, prog=prog, arguments=arguments)
+    return parse(tyro.conf.FlagCreatePairsOff[bind], prog=prog, arguments=arguments)
 
 
 def parse(target: Any, *, prog: str, arguments: Sequence[str], **options: Any) -> Any:
@@ -55,7 +54,7 @@ def _one_line(box: str, prog: str) -> str:
     rows = [row.strip("│ ") for row in box.splitlines()[1:]]
     parts = [" ".join(part.split()) for part in re.split(r"^[─╰╯-]{4,}$", "\n".join(rows), flags=re.MULTILINE)]
     problem, *rest = filter(None, parts)
-    near = re.search(r"Perhaps you meant: (--\S+)", " ".join(rest))
+    near = re.search(r"Perhaps you meant: (--[^\s,]+(?:, --[^\s,]+)*)", " ".join(rest))
     suggestion = f"; did you mean {near[1]}?" if near else ";"
     problem = problem.replace("Unrecognized options: ", "unknown flag or word: ").rstrip(".")
     return f"{problem}{suggestion} `{prog} --help` lists what is allowed."

@@ -56,7 +56,7 @@ def sweep(arguments: Sequence[str]) -> None:
 
     start, flat = start_recipe(arguments[0], command="sweep"), tyro.conf.arg(name="")
     recipe, options = parse(
-        tuple[Annotated[type(start), flat], Annotated[SweepOptions, flat]],
+        tuple[Annotated[type(start), flat], tyro.conf.FlagCreatePairsOff[Annotated[SweepOptions, flat]]],
         prog=f"etude sweep {arguments[0]}",
         arguments=arguments[1:],
         default=(start, SweepOptions()),

@@ -59,7 +59,7 @@ def train(arguments: Sequence[str]) -> None:
     start = start_recipe(arguments[0])
     flat = tyro.conf.arg(name="")
     recipe, options = parse(
-        tuple[Annotated[type(start), flat], Annotated[TrainOptions, flat]],
+        tuple[Annotated[type(start), flat], tyro.conf.FlagCreatePairsOff[Annotated[TrainOptions, flat]]],
         prog=f"etude train {arguments[0]}",
         arguments=arguments[1:],
         default=(start, TrainOptions()),
