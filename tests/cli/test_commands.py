@@ -38,7 +38,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert line in out
 
 
-@pytest.mark.parametrize("words", [["train", "vae"], ["show"], ["figure"], ["sample"], ["resume"], ["data", "show"]])
+@pytest.mark.parametrize(
+    "words", [["train", "vae"], ["show"], ["figure"], ["sample"], ["resume"], ["measure"], ["data", "show"]]
+)
 def test_every_command_has_a_page(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*words, "--help"])
@@ -46,6 +48,8 @@ def test_every_command_has_a_page(words: list[str], capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert f"usage: etude {' '.join(words)}" in out
     assert "--help" in out
+    assert "None" not in out
+    assert "(default: )" not in out
 
 
 def test_the_page_of_a_recipe_has_all_its_flags_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,6 +196,10 @@ MISTAKES = {
     f"'cpu', 'cuda', 'mps'); `etude train vae --help` {ALLOWED}",
     "train vae --data digits --threads 0": "--threads 0 (allowed: 1 to 1024; this machine has "
     f"{os.cpu_count()} cores).",
+    "measure RUNS/cvae --binarize foo": "invalid choice 'foo' for argument '--binarize'. Expected one of ('none', "
+    f"'static', 'dynamic', 'threshold'); `etude measure --help` {ALLOWED}",
+    "train vae --image-size None": "Error parsing --image-size: invalid literal for int() with base 10: 'None'; "
+    f"`etude train vae --help` {ALLOWED}",
     "train mine.toml": "cannot read recipe mine.toml: no such file or directory.",
     "show": "Missing from etude show: RUN The run's or the sweep's name or folder. (required); "
     f"`etude show --help` {ALLOWED}",

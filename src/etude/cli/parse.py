@@ -1,21 +1,40 @@
 """From words on a command line to a call, by tyro; a mistake in them becomes étude's own one-line error."""
 
 import contextlib
+import dataclasses
 import functools
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from etude.errors import UsageError
 
 CONFIG = (
-    tyro.conf.DisallowNone,
     tyro.conf.HelptextFromCommentsOff,
     tyro.conf.PositionalMetavarFromFieldName,
 )
+
+REGISTRY = ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """`T | None` is read as T: None is a flag that was not given, nothing that a person types or chooses from."""
+    others = [each for each in get_args(info.type) if each is not NoneType]
+    if NoneType not in get_args(info.type) or len(others) != 1:
+        return None
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(others[0], info.markers))
+    assert isinstance(spec, PrimitiveConstructorSpec), spec
+    return dataclasses.replace(
+        spec,
+        is_instance=lambda value: value is None or spec.is_instance(value),
+        str_from_instance=lambda value: ["unset"] if value is None else spec.str_from_instance(value),
+    )
 
 
 Values = tyro.conf.UseAppendAction[list[list[str]]]
@@ -42,7 +61,7 @@ def parse(target: Any, *, prog: str, arguments: Sequence[str], **options: Any) -
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return tyro.cli(target, prog=prog, args=arguments, config=CONFIG, **options)
+            return tyro.cli(target, prog=prog, args=arguments, config=CONFIG, registry=REGISTRY, **options)
     except SystemExit as stop:
         if not stop.code:  # --help
             raise
