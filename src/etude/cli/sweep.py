@@ -86,11 +86,11 @@ def run(recipe: Recipe, options: SweepOptions) -> None:
     report(results, json=options.json)
 
 
-def go_on(path: Path, *, quiet: bool, json: bool) -> None:
+def go_on(path: Path, *, jobs: int | None, quiet: bool, json: bool) -> None:
     """`etude resume` of a sweep."""
     from etude import sweeps
 
-    report(sweeps.resume(path, quiet=quiet), json=json)
+    report(sweeps.resume(path, num_jobs=jobs, quiet=quiet), json=json)
 
 
 def show(path: Path, *, json: bool) -> None:
