@@ -38,7 +38,9 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert line in out
 
 
-@pytest.mark.parametrize("words", [["train", "vae"], ["show"], ["figure"], ["sample"], ["resume"], ["data", "show"]])
+@pytest.mark.parametrize(
+    "words", [["train", "vae"], ["show"], ["figure"], ["sample"], ["resume"], ["measure"], ["data", "show"]]
+)
 def test_every_command_has_a_page(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*words, "--help"])
@@ -46,6 +48,8 @@ def test_every_command_has_a_page(words: list[str], capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     assert f"usage: etude {' '.join(words)}" in out
     assert "--help" in out
+    assert "None" not in out
+    assert "(default: )" not in out
 
 
 def test_the_page_of_a_recipe_has_all_its_flags_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,6 +59,19 @@ def test_the_page_of_a_recipe_has_all_its_flags_and_defaults(capsys: pytest.Capt
     for flag in ("--noise-dim INT", "--optimizer.learning-rate FLOAT", "--data STR", "--name STR", "--json"):
         assert flag in out
     assert "(default: least_squares)" in " ".join(out.replace("│", " ").split())
+
+
+def test_a_recipes_switch_is_listed_both_ways_and_taken_both_ways(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "cifar-fast", "--help"])
+    out = capsys.readouterr().out
+    assert "--alternate-flips, --no-alternate-flips" in out
+    assert "--no-quiet" not in out
+    small = ["--data", "digits", "--train-images", "20", "--batch-size", "20", "--epochs", "1", "--quiet", "--json"]
+    for words, flips in (([], True), (["--alternate-flips"], True), (["--no-alternate-flips"], False)):
+        assert main(["train", "cifar-fast", "--width", "4", *small, "--no-figures", *words]) == 0
+        run = Path(json.loads(capsys.readouterr().out)["run"])
+        assert json.loads((run / "recipe.json").read_text())["recipe"]["alternate_flips"] is flips
 
 
 def test_train_json_is_one_object_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,6 +179,8 @@ MISTAKES = {
     "train --epochs 3": "the recipe comes first: `etude train RECIPE --epochs …`; `etude recipes` lists them.",
     "train vae --epoch 3": "unknown flag or word: --epoch, 3; did you mean --epochs? `etude train vae --help` "
     f"{ALLOWED}",
+    "train lenet --no-test-flip": "unknown flag or word: --no-test-flip; did you mean --test-flips, --no-test-flips? "
+    f"`etude train lenet --help` {ALLOWED}",
     "train vae --epochs three": "Error parsing --epochs: invalid literal for int() with base 10: 'three'; "
     f"`etude train vae --help` {ALLOWED}",
     "train vae --epochs": "Missing value for argument '--epochs'. Expected 1 values; `etude train vae --help` "
@@ -177,6 +196,10 @@ MISTAKES = {
     f"'cpu', 'cuda', 'mps'); `etude train vae --help` {ALLOWED}",
     "train vae --data digits --threads 0": "--threads 0 (allowed: 1 to 1024; this machine has "
     f"{os.cpu_count()} cores).",
+    "measure RUNS/cvae --binarize foo": "invalid choice 'foo' for argument '--binarize'. Expected one of ('none', "
+    f"'static', 'dynamic', 'threshold'); `etude measure --help` {ALLOWED}",
+    "train vae --image-size None": "Error parsing --image-size: invalid literal for int() with base 10: 'None'; "
+    f"`etude train vae --help` {ALLOWED}",
     "train mine.toml": "cannot read recipe mine.toml: no such file or directory.",
     "show": "Missing from etude show: RUN The run's or the sweep's name or folder. (required); "
     f"`etude show --help` {ALLOWED}",

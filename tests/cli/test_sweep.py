@@ -1,6 +1,7 @@
 """`etude sweep`, `etude train --seeds`, `etude compare` as a person uses them; and the other commands on a sweep."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,11 @@ def test_seeds_share_the_machine_as_they_are_told_to(tmp_path: Path, capsys: pyt
         assert main([command, "lenet", *words, "--seeds", "2", "--jobs", "1", "--name", f"by-{command}"]) == 0
         first = capsys.readouterr().err.splitlines()[0]
         assert first == f"by-{command}: 2 runs on cpu, one after another in 1 process"
+    for member in Path("runs/by-train").glob("*-seed-*"):
+        shutil.rmtree(member)
+    assert main(["resume", "by-train", "--jobs", "1"]) == 0
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first == "by-train: 2 runs on cpu, one after another in 1 process"
 
 
 def test_each_command_has_a_page(capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,6 +134,9 @@ MISTAKES = {
     "train lenet --data digits --jobs 2": "--jobs 2 is for several runs: give --seeds too, or leave it out.",
     "train lenet --data digits --seeds 0": "--seeds 0 (allowed: 1 to 10,000).",
     "resume RUNS/seeds --print-losses": "--print-losses is for one run, and RUNS/seeds is a sweep: leave it out.",
+    "resume RUNS/seeds --jobs 0": "--jobs 0 (allowed: at least 1).",
+    "resume RUNS/grid/batch_size-4-seed-1 --jobs 2": "--jobs 2 is for a sweep, and RUNS/grid/batch_size-4-seed-1 is "
+    "none: leave it out.",
     "figure RUNS/seeds losses": "RUNS/seeds is a sweep: name one of the runs in it, RUNS/seeds/CELL-seed-NUMBER.",
     "compare RUNS/seeds RUNS/grid": "sweep grid has 2 cells: compare one of grid:batch_size-4, grid:batch_size-10.",
     "compare RUNS/seeds RUNS/grid:batch_size=5": "sweep RUNS/grid has no cell batch_size=5: did you mean "

@@ -14,6 +14,7 @@ from etude.data import load
 from etude.errors import UsageError
 from etude.recipes import Classifier, Optimizer
 from etude.runs import Run
+from etude.runs.inputs import scaled
 from etude.training import Display
 from etude.training.classify import ClassifierLearner
 from etude.training.descent import EagerDescent
@@ -51,7 +52,7 @@ def test_every_image_is_seen_in_both_orientations_in_two_epochs(tmp_path: Path) 
         for each in rows:
             batch = learner.batch(images.used.images, images.used.labels, each, {})
             for row, image, label in zip(each % 40, batch["images"], batch["labels"], strict=True):
-                original = learner.as_input(images.used.images[row])
+                original = scaled(learner.recipe, images.used.images[row])
                 mirrored = torch.equal(image, original.flip(-1))
                 assert mirrored or torch.equal(image, original)
                 assert label == images.used.labels[row]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def measure(
-    run: tyro.conf.Positional[list[str]],
+    run: tyro.conf.Positional[Annotated[list[str], tyro.conf.arg(help_behavior_hint="(required)")]],
     *,
     metrics: str | None = None,
     split: Literal["test", "validation"] = "test",

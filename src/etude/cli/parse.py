@@ -1,22 +1,40 @@
 """From words on a command line to a call, by tyro; a mistake in them becomes étude's own one-line error."""
 
 import contextlib
+import dataclasses
 import functools
 import io
 import re
 from collections.abc import Callable, Sequence
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from etude.errors import UsageError
 
 CONFIG = (
-    tyro.conf.FlagCreatePairsOff,
-    tyro.conf.DisallowNone,
     tyro.conf.HelptextFromCommentsOff,
     tyro.conf.PositionalMetavarFromFieldName,
 )
+
+REGISTRY = ConstructorRegistry()
+
+
+@REGISTRY.primitive_rule
+def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """`T | None` is read as T: None is a flag that was not given, nothing that a person types or chooses from."""
+    others = [each for each in get_args(info.type) if each is not NoneType]
+    if NoneType not in get_args(info.type) or len(others) != 1:
+        return None
+    spec = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(others[0], info.markers))
+    assert isinstance(spec, PrimitiveConstructorSpec), spec
+    return dataclasses.replace(
+        spec,
+        is_instance=lambda value: value is None or spec.is_instance(value),
+        str_from_instance=lambda value: ["unset"] if value is None else spec.str_from_instance(value),
+    )
 
 
 Values = tyro.conf.UseAppendAction[list[list[str]]]
@@ -35,7 +53,7 @@ def parse_call(command: Callable[..., object], *, prog: str, arguments: Sequence
     def bind(*args: Any, **kwargs: Any) -> Callable[[], object]:
         return functools.partial(command, *args, **kwargs)
 
-    return parse(bind, prog=prog, arguments=arguments)
+    return parse(tyro.conf.FlagCreatePairsOff[bind], prog=prog, arguments=arguments)
 
 
 def parse(target: Any, *, prog: str, arguments: Sequence[str], **options: Any) -> Any:
@@ -43,7 +61,7 @@ def parse(target: Any, *, prog: str, arguments: Sequence[str], **options: Any) -
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return tyro.cli(target, prog=prog, args=arguments, config=CONFIG, **options)
+            return tyro.cli(target, prog=prog, args=arguments, config=CONFIG, registry=REGISTRY, **options)
     except SystemExit as stop:
         if not stop.code:  # --help
             raise
@@ -55,7 +73,7 @@ def _one_line(box: str, prog: str) -> str:
     rows = [row.strip("│ ") for row in box.splitlines()[1:]]
     parts = [" ".join(part.split()) for part in re.split(r"^[─╰╯-]{4,}$", "\n".join(rows), flags=re.MULTILINE)]
     problem, *rest = filter(None, parts)
-    near = re.search(r"Perhaps you meant: (--\S+)", " ".join(rest))
+    near = re.search(r"Perhaps you meant: (--[^\s,]+(?:, --[^\s,]+)*)", " ".join(rest))
     suggestion = f"; did you mean {near[1]}?" if near else ";"
     problem = problem.replace("Unrecognized options: ", "unknown flag or word: ").rstrip(".")
     return f"{problem}{suggestion} `{prog} --help` lists what is allowed."

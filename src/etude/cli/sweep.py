@@ -56,7 +56,7 @@ def sweep(arguments: Sequence[str]) -> None:
 
     start, flat = start_recipe(arguments[0], command="sweep"), tyro.conf.arg(name="")
     recipe, options = parse(
-        tuple[Annotated[type(start), flat], Annotated[SweepOptions, flat]],
+        tuple[Annotated[type(start), flat], tyro.conf.FlagCreatePairsOff[Annotated[SweepOptions, flat]]],
         prog=f"etude sweep {arguments[0]}",
         arguments=arguments[1:],
         default=(start, SweepOptions()),
@@ -86,11 +86,11 @@ def run(recipe: Recipe, options: SweepOptions) -> None:
     report(results, json=options.json)
 
 
-def go_on(path: Path, *, quiet: bool, json: bool) -> None:
+def go_on(path: Path, *, jobs: int | None, quiet: bool, json: bool) -> None:
     """`etude resume` of a sweep."""
     from etude import sweeps
 
-    report(sweeps.resume(path, quiet=quiet), json=json)
+    report(sweeps.resume(path, num_jobs=jobs, quiet=quiet), json=json)
 
 
 def show(path: Path, *, json: bool) -> None:

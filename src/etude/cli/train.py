@@ -59,7 +59,7 @@ def train(arguments: Sequence[str]) -> None:
     start = start_recipe(arguments[0])
     flat = tyro.conf.arg(name="")
     recipe, options = parse(
-        tuple[Annotated[type(start), flat], Annotated[TrainOptions, flat]],
+        tuple[Annotated[type(start), flat], tyro.conf.FlagCreatePairsOff[Annotated[TrainOptions, flat]]],
         prog=f"etude train {arguments[0]}",
         arguments=arguments[1:],
         default=(start, TrainOptions()),
@@ -94,6 +94,7 @@ def resume(
     data_dir: Path | None = None,
     no_figures: bool = False,
     print_losses: bool = False,
+    jobs: int | None = None,
     quiet: bool = False,
     json: bool = False,
 ) -> None:
@@ -107,6 +108,7 @@ def resume(
         data_dir: Where data is looked for first.
         no_figures: Draw no figures at the end; `etude figure RUN --all` draws them later.
         print_losses: Print the running losses at every report, as the course does.
+        jobs: Processes for a sweep, as in `etude sweep`.
         quiet: Show no progress.
         json: Print one JSON object on stdout at the end, and nothing else there.
     """
@@ -119,8 +121,10 @@ def resume(
         given = {"--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": no_figures}
         if flags := [flag for flag, value in given.items() if value]:
             raise UsageError(f"{flags[0]} is for one run, and {path} is a sweep: leave it out.")
-        sweep.go_on(path, quiet=quiet, json=json)
+        sweep.go_on(path, jobs=jobs, quiet=quiet, json=json)
         return
+    if jobs is not None:
+        raise UsageError(f"--jobs {jobs} is for a sweep, and {run} is none: leave it out.")
     display = training.Display(quiet=quiet, print_losses=print_losses)
     resumed = training.resume(load(run, runs_dir=runs_dir), data_dir=data_dir, display=display)
     _finish(resumed, display, draw_figures=not no_figures, data_dir=data_dir, json=json)

@@ -1,6 +1,5 @@
 """The networks that a recipe names, for the shape of its images."""
 
-import torch
 from torch import Tensor, nn
 
 from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
@@ -32,11 +31,13 @@ def build_networks(recipe: Recipe, *, image_shape: tuple[int, int, int], num_cla
 
 
 def classify(recipe: Classifier, network: nn.Module, images: Tensor) -> Tensor:
-    """A classifier's scores (N, classes) of images (N, C, H, W) as the recipe says to predict: in every evaluation."""
-    parts = images.split(IMAGES_AT_ONCE)
+    """A classifier's scores (N, classes) of images (N, C, H, W) as the recipe says to predict: in every evaluation.
+
+    The network is given all of them at once: the caller takes a part of `IMAGES_AT_ONCE` at a time.
+    """
     if recipe.test_flips:
-        return torch.cat([(network(part) + network(part.flip(-1))) / 2 for part in parts])
-    return torch.cat([network(part) for part in parts])
+        return (network(images) + network(images.flip(-1))) / 2
+    return network(images)
 
 
 def count_parameters(networks: dict[str, nn.Module]) -> dict[str, int]:

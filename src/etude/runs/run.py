@@ -204,7 +204,8 @@ class Run:
         """A classifier's scores before the softmax, (N, number of classes)."""
         if not isinstance(self.recipe, Classifier):
             raise self._cannot("classify", "a classifier")
-        return classify(self.recipe, self.model, self.inputs(images))
+        parts = self.inputs(images).split(IMAGES_AT_ONCE)
+        return torch.cat([classify(self.recipe, self.model, part) for part in parts])
 
     def measure(self, *, data_dir: str | Path | None = None, **settings: Any) -> dict[str, Any]:
         """Every metric that fits the run, by name, as `etude.measure.measure`; `settings` are its `Settings`."""

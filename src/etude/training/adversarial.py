@@ -16,10 +16,9 @@ from etude.training.learner import Batch, Learner, make_optimizer
 NUM_PREVIEW_IMAGES = 64
 
 
-class AdversarialLearner(Learner):
+class AdversarialLearner(Learner[recipes.Adversarial]):
     """Alternating training of a discriminator and a generator (Goodfellow et al. 2014, algorithm 1); final."""
 
-    signed_pixels = True
     loss_names = ("discriminator_loss", "generator_loss")
     preview_each = "report"
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from etude import recipes
 from etude.data import Split
 from etude.losses import cross_entropy
+from etude.runs.inputs import scaled
 from etude.runs.networks import IMAGES_AT_ONCE, classify
 from etude.runs.streams import stream
 from etude.training.descent import Descent, Losses, Networks
@@ -13,10 +14,9 @@ from etude.training.execution import Execution
 from etude.training.learner import Batch, Learner, make_optimizer
 
 
-class ClassifierLearner(Learner):
+class ClassifierLearner(Learner[recipes.Classifier]):
     """Cross-entropy training of one network; final."""
 
-    signed_pixels = True
     loss_names = ("loss",)
     best_by = "validation/accuracy"
 
@@ -45,7 +45,7 @@ class ClassifierLearner(Learner):
         columns_from = torch.where(mirrored[:, None], columns_from.flip(1), columns_from)
         # One gather for all of it; indices around the channels put these last, as the convolutions like them.
         moved = images[rows[:, None, None], :, rows_from[:, :, None], columns_from[:, None, :]]  # (batch, H, W, C)
-        return {"images": self.as_input(moved.permute(0, 3, 1, 2)), "labels": labels[rows]}
+        return {"images": scaled(self.recipe, moved.permute(0, 3, 1, 2)), "labels": labels[rows]}
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the cross-entropy of a batch."""
@@ -80,7 +80,7 @@ class ClassifierLearner(Learner):
         """Mean cross-entropy (without label smoothing), and whether each image is classified rightly, (N,)."""
         self.network.eval()
         parts = split.images.split(IMAGES_AT_ONCE)
-        logits = torch.cat([classify(self.recipe, self.network, self.as_input(part)) for part in parts])
+        logits = torch.cat([classify(self.recipe, self.network, scaled(self.recipe, part)) for part in parts])
         self.network.train()
         return cross_entropy(logits, split.labels).item(), logits.argmax(dim=1) == split.labels
 

@@ -6,6 +6,7 @@ from etude.data import Dataset
 from etude.errors import UsageError
 from etude.models import VAE, CifarFast
 from etude.recipes import Adversarial, Classifier, Recipe, Variational
+from etude.runs.inputs import scaled
 from etude.runs.networks import build_networks
 from etude.runs.splits import make_rows
 from etude.runs.streams import global_stream
@@ -45,7 +46,7 @@ def create_learner(recipe: Recipe, dataset: Dataset, execution: Execution) -> Le
     for network in networks.values():
         if isinstance(network, CifarFast):
             images = dataset.train.images[make_rows(recipe, dataset).train[:WHITENING_IMAGES]]
-            network.whiten(images / 127.5 - 1)
+            network.whiten(scaled(recipe, images))
     layout = torch.channels_last if network_name(recipe) in FASTER_IN_CHANNELS_LAST else torch.contiguous_format
     for network in networks.values():
         network.to(execution.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]  (missing in its stubs)

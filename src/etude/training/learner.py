@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,10 @@ from torch.optim import SGD, Adam, AdamW
 
 from etude import recipes
 from etude.data import Split
+from etude.runs.inputs import scaled
 from etude.training.descent import Descent, Losses
+
+FamilyRecipe = TypeVar("FamilyRecipe", bound=recipes.Recipe)
 
 Batch = dict[str, Tensor]
 """What a step takes: "images" (batch, C, H, W), "labels" (batch,), and the learner's random draws by name."""
@@ -23,11 +26,9 @@ detached.
 """
 
 
-class Learner(ABC):
+class Learner(ABC, Generic[FamilyRecipe]):
     """One family's way to train; abstract. Nothing outside a family's file knows how that family learns."""
 
-    signed_pixels: ClassVar[bool]
-    """Whether the networks take images scaled to [-1, 1]; else to [0, 1]."""
     loss_names: ClassVar[tuple[str, ...]]
     """The names of the losses that `step` returns."""
     best_by: ClassVar[str | None] = None
@@ -35,6 +36,7 @@ class Learner(ABC):
     preview_each: ClassVar[str] = "epoch"
     """Whether `preview` is drawn at each "epoch" or each "report"."""
 
+    recipe: FamilyRecipe
     settings: recipes.Optimizer
     networks: dict[str, nn.Module]
     optimizers: dict[str, torch.optim.Optimizer]
@@ -50,7 +52,7 @@ class Learner(ABC):
 
     def batch(self, images: Tensor, labels: Tensor, rows: Tensor, draws: Batch) -> Batch:
         """What `step` takes: of all images, uint8 (N, C, H, W), and labels (N,) these rows, and the draws."""
-        return {"images": self.as_input(images[rows]), "labels": labels[rows], **draws}
+        return {"images": scaled(self.recipe, images[rows]), "labels": labels[rows], **draws}
 
     @abstractmethod
     def step(self, batch: Batch, descend: Descent) -> Losses:
@@ -67,11 +69,6 @@ class Learner(ABC):
     def preview(self) -> Tensor | None:
         """A picture of progress: 64 images in [0, 1] to lay out in 8 columns; None for families without one."""
         return None
-
-    def as_input(self, images: Tensor) -> Tensor:
-        """Images, uint8 (N, C, H, W), as the networks take them: float32 in [0, 1], or [-1, 1] where signed."""
-        scaled = images.float() / 255
-        return scaled * 2 - 1 if self.signed_pixels else scaled
 
     def stacked(self, losses: Losses) -> Tensor:
         """The losses of a step as one tensor (losses,), in the order of `loss_names`."""

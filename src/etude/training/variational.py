@@ -18,10 +18,9 @@ from etude.training.learner import Batch, Learner, make_optimizer
 NUM_PREVIEW_RECONSTRUCTIONS, NUM_PREVIEW_SAMPLES = 16, 32
 
 
-class VariationalLearner(Learner):
+class VariationalLearner(Learner[recipes.Variational]):
     """Training of a VAE, conditional or not (Kingma and Welling 2014, equation 10 with one sample); final."""
 
-    signed_pixels = False
     loss_names = ("loss_nats", "reconstruction_nats", "kl_nats")
     best_by = "validation/loss_nats"
 
@@ -93,7 +92,7 @@ class VariationalLearner(Learner):
         generator = stream(self.recipe.seed, "evaluation", device=self.execution.device)  # the same draws each time
         totals = torch.zeros(len(self.loss_names))
         for images, labels in zip(split.images.split(IMAGES_AT_ONCE), split.labels.split(IMAGES_AT_ONCE), strict=True):
-            images = network_inputs(self.recipe, self.as_input(images), generator=generator)
+            images = network_inputs(self.recipe, images, generator=generator)
             noise = self._noise(len(images), generator)
             outputs = self.network(images, labels if self.conditional else None, noise=noise)
             terms = self._terms(images, *outputs, beta=self.beta)
@@ -105,7 +104,7 @@ class VariationalLearner(Learner):
         """Four rows of samples from the prior, then two rows of test images, each above its reconstructions."""
         generator = stream(self.recipe.seed, "preview", device=self.execution.device)  # the same draws each time
         z = self._noise(NUM_PREVIEW_SAMPLES, generator)
-        images = network_inputs(self.recipe, self.as_input(self.preview_split.images), generator=generator)
+        images = network_inputs(self.recipe, self.preview_split.images, generator=generator)
         labels = self.preview_split.labels if self.conditional else None
         classes = self.network.num_classes
         samples = self.network.decode(
