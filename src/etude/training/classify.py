@@ -63,17 +63,17 @@ class ClassifierLearner(Learner[recipes.Classifier]):
         if not len(validation):
             return {}
         loss, correct = self._predict(validation)
-        return {"validation/loss": loss, "validation/accuracy": correct.float().mean().item()}
+        return {"validation/loss": loss, "validation/accuracy": share(correct)}
 
     def evaluate_end(self, test: Split, class_names: tuple[str, ...]) -> dict[str, float]:
         """Loss and accuracy on the test split, and the accuracy of each class."""
         loss, correct = self._predict(test)
         each = {
-            f"test/accuracy/{name}": correct[test.labels == label].float().mean().item()
+            f"test/accuracy/{name}": share(correct[test.labels == label])
             for label, name in enumerate(class_names)
             if (test.labels == label).any()
         }
-        return {"test/loss": loss, "test/accuracy": correct.float().mean().item(), **each}
+        return {"test/loss": loss, "test/accuracy": share(correct), **each}
 
     @torch.no_grad()
     def _predict(self, split: Split) -> tuple[float, Tensor]:
@@ -83,6 +83,11 @@ class ClassifierLearner(Learner[recipes.Classifier]):
         logits = torch.cat([classify(self.recipe, self.network, scaled(self.recipe, part)) for part in parts])
         self.network.train()
         return cross_entropy(logits, split.labels).item(), logits.argmax(dim=1) == split.labels
+
+
+def share(correct: Tensor) -> float:
+    """Of the entries of a boolean tensor that are true; in float64, so that 0.875 stays so in files."""
+    return correct.sum().item() / len(correct)
 
 
 def source_pixels(side: int, shift: Tensor) -> Tensor:
