@@ -1,7 +1,7 @@
 # Everything from a clean clone, with nothing but Python (3.11 or newer) and pip:
 #   make demo   train a VAE and a GAN on real digits and see their pictures
 #   make test   all checks: formatting, lint, types, tests
-#   make bench  étude beside plain PyTorch loops; half an hour, on a machine that does nothing else
+#   make bench  étude beside plain PyTorch loops; 21 minutes, on a machine that does nothing else
 
 PYTHON ?= python3
 BIN = .venv/bin
