@@ -110,6 +110,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--target", type=float, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if unknown := [name for name in arguments.cases if name not in CASES]:
+        parser.error(f"unknown case {unknown[0]!r}: choose from {', '.join(CASES)}.")
     if arguments.seed is not None:
         case, seed = CASES[arguments.cases[0]], arguments.seed
         target = arguments.target

@@ -122,6 +122,15 @@ def test_a_step_in_bf16_compiles_where_two_biases_have_one_gradient(make: Make) 
     torch.testing.assert_close(losses[0], losses[1], rtol=0.02, atol=0)
 
 
+def test_one_process_compiles_many_programs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    compile = torch.compile  # by the tracer alone, which is what counts programs
+    monkeypatch.setattr(torch, "compile", lambda whole, *, options, **how: compile(whole, backend="eager", **how))
+    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 8)  # PyTorch's own, put back afterwards
+    for size in range(1, 11):
+        learner, train, execution = make("lenet", compiled=True, batch_size=size)
+        run(make_step([learner], train, execution), train, num_steps=1, images_per_step=size)
+
+
 def test_the_schedule_scales_the_learning_rate_of_each_step(make: Make) -> None:
     learner, train, _ = make("lenet", batch_size=16)
     step = functional(learner, train)

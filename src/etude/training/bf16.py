@@ -19,16 +19,17 @@ _ROUNDS = 7
 def bf16_is_fast() -> bool:
     """Whether both matrix products and convolutions are clearly faster in bf16 than in float32, measured in 0.2 s.
 
-    The answer is kept in the user's cache, one for each version of PyTorch and processor: a run must not depend on how
-    busy the machine was when it began.
+    The answer is kept in the user's cache, one for each version of PyTorch and set of instructions: a run must not
+    depend on how busy the machine was when it began.
     """
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
     machine = f"torch {torch.__version__}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
     file = cache_folder() / "bf16.json"
     try:
-        known = json.loads(file.read_text())
-        return bool(known[machine]["fast"])
+        known = dict(json.loads(file.read_text()))
+        if machine in known:
+            return bool(known[machine]["fast"])
     except (OSError, ValueError, KeyError, TypeError):
         known = {}
     gains = measure_gains()
