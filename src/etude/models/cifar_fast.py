@@ -23,7 +23,7 @@ class CifarFast(nn.Module):
     their opposites; `whiten` computes it from images, and only its bias is trained (Page, "How to train your ResNet",
     2018, part 8). Then three blocks of two 3×3 convolutions with batch-norm, max-pooling after the first; the strongest
     response of each channel decides. Source: Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", 2024, sections
-    3.1 to 3.3; ReLU in place of GELU, which costs twice as much on a processor. `width` 64 is the paper's. Works
+    3.1 to 3.3; ReLU in place of GELU, which costs a fifth more on a processor. `width` 64 is the paper's. Works
     from 16×16 pixels up; smaller images are a `UsageError`.
     """
 

@@ -23,12 +23,12 @@ Precision = Literal["auto", "fp32", "bf16"]
 Compile = Literal["auto", "on", "off"]
 
 FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae", "cifar-fast")
-"""Networks that gain by bf16 where it is fast, no loss of quality seen (docs/performance.md); `lenet` is too small."""
+"""Networks that gain by bf16 where it is fast (quality: docs/performance.md); `lenet` is too small."""
 FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 """Networks that a GPU computes in bf16 unless asked otherwise: most of their work is in large convolutions."""
 
 STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 56_000, "vae": 18_000, "cvae": 18_000}
-"""Steps after which a compiled step has saved the 10 to 60 s that compiling takes; other networks gain too little."""
+"""Steps after which a compiled step has saved the 20 to 30 s that compiling takes; other networks gain too little."""
 
 LARGEST_BATCH_FOR_ONE_THREAD = {"lenet": 4}
 """Steps so small that further threads gain less than they cost in waiting for each other."""
