@@ -234,8 +234,8 @@ def row(name: str, pairs: list[dict[str, dict[str, Any]]], floor: dict[str, floa
 
 
 HEADER = """\
-| case | plain, ms a step (cpu) | étude, ms a step (cpu) | plain / étude, warm | plain: first step, s | étude: first step, s |\
- plain: MiB | étude: MiB | floor, ms | étude's share | how |
+| case | plain, ms a step (cpu) | étude, ms a step (cpu) | plain / étude, warm | plain: first step, s |\
+ étude: first step, s | plain: MiB | étude: MiB | floor, ms | étude's share | how |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 
 
