@@ -64,7 +64,9 @@ def plain(case: Case, seed: int, workers: int) -> dict[str, Any]:
         for images, labels in loader(splits.train, batch_size=case.batch_size, normalise=normalise, workers=workers):
             step(images, labels)
     seconds = time.perf_counter() - started
-    execution = choose_execution(case.recipe, num_steps=0, images_per_step=64, precision="fp32", compile="off")
+    execution = choose_execution(
+        case.recipe, num_steps=0, images_per_step=case.batch_size, precision="fp32", compile="off"
+    )
     learner = create_learner(recipe, dataset, execution)
     learner.networks[case.recipe].load_state_dict(network.state_dict())
     value = learner.evaluate_epoch(splits.validation, splits.test)[case.metric]

@@ -150,7 +150,9 @@ def floor_ms(case: Case) -> dict[str, float]:
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
-    execution = choose_execution(network_name(recipe), num_steps=0, images_per_step=1024, compile="off")  # every core
+    execution = choose_execution(
+        network_name(recipe), num_steps=0, images_per_step=case.batch_size, threads=os.cpu_count(), compile="off"
+    )
     learner = create_learner(recipe, dataset, execution)
     step = eager_step(learner, dataset.train)
     rows = torch.arange(case.batch_size)[None]
@@ -255,7 +257,8 @@ def main() -> None:
         return
     import torch
 
-    about = f"{platform.machine()}, {os.cpu_count()} cores, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}"
+    processor = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
+    about = f"{processor}, {os.cpu_count()} cores, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}"
     lines = [f"{about}; {arguments.pairs} pairs", "", HEADER]
     results: dict[str, Any] = {}
     if not arguments.json:

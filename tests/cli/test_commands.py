@@ -38,6 +38,13 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert line in out
 
 
+@pytest.mark.parametrize("code", ["from etude.cli import main; main(['--help'])", "import etude"])
+def test_help_and_the_package_load_no_large_library(code: str) -> None:
+    code += "; import sys; print([name for name in ('torch', 'numpy', 'matplotlib', 'scipy') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize(
     "words", [["train", "vae"], ["show"], ["figure"], ["sample"], ["resume"], ["measure"], ["data", "show"]]
 )

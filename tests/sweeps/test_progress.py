@@ -54,6 +54,7 @@ def test_without_a_terminal_each_run_is_a_line(sweep: Sweep, capsys: pytest.Capt
         display.ended(members["epochs-4-seed-2"], "the disk is full.")
         display.ended(members["epochs-4-seed-3"], None)  # stopped before it began: nothing to say
     assert capsys.readouterr().err.splitlines() == [
+        "epochs=2  computed on cpu, 1 thread, fp32",
         "epochs=2 seed 0  finished, 2 epochs in 1.5 s  (2 of 8 runs finished, 1 failed, about 7 s left)",
         "epochs=2 seed 2  interrupted, 1 epochs in 1.5 s  (2 of 8 runs finished, 1 failed, about 7 s left)",
         "epochs=4 seed 2  failed: the disk is full.  (2 of 8 runs finished, 2 failed, about 5 s left)",

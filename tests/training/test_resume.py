@@ -82,10 +82,13 @@ def test_stopped_and_resumed_equals_uninterrupted(recipe: str, precision: str, t
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
-def test_a_compiled_run_stopped_and_resumed_equals_an_uninterrupted_one(tmp_path: Path) -> None:
-    whole = train("lenet", tmp_path / "whole", compile="on")
+@pytest.mark.parametrize(("recipe", "precision"), [("lenet", "fp32"), ("vae", "bf16")])
+def test_a_compiled_run_stopped_and_resumed_equals_an_uninterrupted_one(
+    recipe: str, precision: str, tmp_path: Path
+) -> None:
+    whole = train(recipe, tmp_path / "whole", compile="on", precision=precision)
     with pytest.raises(Interrupted):
-        train("lenet", tmp_path / "stopped", StopAfter(3), compile="on")
+        train(recipe, tmp_path / "stopped", StopAfter(3), compile="on", precision=precision)
     resumed = etude.resume(etude.load(tmp_path / "stopped" / "run"), display=Display(quiet=True))
     assert resumed.configuration["execution"]["compiled"] is True
     assert contents(resumed) == contents(whole)

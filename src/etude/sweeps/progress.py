@@ -1,6 +1,7 @@
 """What a person sees while a sweep trains: one table of cells and seeds on stderr; a line a run if no terminal."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -10,8 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from etude.runs import State
+from etude.errors import EtudeError
+from etude.runs import Run, State
 from etude.sweeps.folder import Member, Sweep
+from etude.training.execution import Execution
 
 
 class SweepDisplay:
@@ -23,6 +26,7 @@ class SweepDisplay:
         live = (self._console.is_terminal or self._console.is_jupyter) and not quiet
         self._members = list(sweep.members())
         self._states: dict[str, State] = {member.label: member.state for member in self._members}
+        self._cells_told = set[str]()
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.table) if live else None
 
     def note(self, text: str) -> None:
@@ -34,12 +38,14 @@ class SweepDisplay:
         for member in running:
             state = member.state
             self._states[member.label] = state if state.status == "running" else State(status="starting")
+            self._tell_how(member)
         if self._live:
             self._live.refresh()
 
     def ended(self, member: Member, error: str | None) -> None:
         """A run finished, failed or was saved."""
         self._states[member.label] = state = State(status="failed", error=error) if error else member.state
+        self._tell_how(member)
         if self._live:
             if error:
                 self._live.console.print(f"[red]{escape(member.label)} failed:[/red] {escape(error)}", soft_wrap=True)
@@ -48,6 +54,15 @@ class SweepDisplay:
             return
         text = f"failed: {error}" if error else f"{state.status}, {state.epoch} epochs in {state.seconds:.1f} s"
         self._console.print(f"{member.label}  {text}  ({self.summary()})", markup=False, soft_wrap=True)
+
+    def _tell_how(self, member: Member) -> None:
+        """A line a cell: what its runs are computed on, as chosen by the first of them."""
+        if member.cell.name in self._cells_told or not (member.path / "recipe.json").is_file():
+            return
+        self._cells_told.add(member.cell.name)
+        with suppress(EtudeError):  # a damaged run is reported as failed
+            execution = Execution(**Run(member.path).configuration["execution"])
+            self.note(f"{member.cell.label}  computed on {execution}")
 
     def summary(self) -> str:
         """How many runs are done, and how long the others will take."""
