@@ -14,8 +14,8 @@ from etude.cli.printing import stdout_console
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
-    from etude.measure.latent_study import Measured
     from etude.sweeps import Sweep
+    from etude.sweeps.latent_study import Measured
 
 
 def latents(
@@ -50,7 +50,7 @@ def latents(
         json: Print one JSON object on stdout.
     """
     from etude.cli.train import start_recipe
-    from etude.measure.latent_study import study_latents
+    from etude.sweeps.latent_study import study_latents
 
     try:
         latent_dims = [int(word) for word in dims.split(",")]

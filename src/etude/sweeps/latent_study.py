@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
-from etude.measure.measuring import measure
-from etude.measure.settings import Settings
+from etude.measure import Settings, measure
 from etude.recipes import Recipe, Variational
 from etude.runs import Run
-from etude.sweeps import Results, sweep
+from etude.sweeps.results import Results
+from etude.sweeps.start import sweep
 
 METRICS = ("negative_elbo_nats", "active_latents", "linear_probe", "fid")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from etude.cli import main
-from etude.measure import Settings, measure
-from etude.measure.latent_study import METRICS
+from etude.measure import Settings, measure, reference_classifier
 from etude.metrics.likelihood import GREY_NOTE
 from etude.runs import Run
+from etude.sweeps.latent_study import METRICS
 
 QUICK = ["--data", "digits", "--epochs", "1", "--jobs", "1", "--quiet"]
 
@@ -17,6 +17,12 @@ QUICK = ["--data", "digits", "--epochs", "1", "--jobs", "1", "--quiet"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("study")
+
+
+@pytest.fixture(autouse=True)
+def _quick_classifier(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_classifier, "IMAGES_SEEN", 6_000)
+    monkeypatch.setattr(reference_classifier, "cache_folder", lambda: folder / "cache")
 
 
 def test_each_number_of_latents_is_trained_once_and_measured(
