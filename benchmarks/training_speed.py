@@ -150,9 +150,8 @@ def floor_ms(case: Case) -> dict[str, float]:
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
-    execution = choose_execution(
-        network_name(recipe), num_steps=0, images_per_step=case.batch_size, threads=os.cpu_count(), compile="off"
-    )
+    execution = choose_execution(network_name(recipe), num_steps=0, images_per_step=case.batch_size, compile="off")
+    torch.set_num_threads(os.cpu_count() or 1)  # the machine's floor, however many of its cores étude takes
     learner = create_learner(recipe, dataset, execution)
     step = eager_step(learner, dataset.train)
     rows = torch.arange(case.batch_size)[None]
@@ -194,15 +193,21 @@ def measure(kind: str, case: Case) -> None:
     started = time.perf_counter()
     watch = Stopwatch(case.steps)
     how = {"etude": run_etude, "plain": run_plain}[kind](case, watch)
-    # Of this process alone: a child counts what it shared with its parent before it became another program.
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     result = {
         "wall_ms": watch.wall_ms,
         "processor_ms": watch.processor_ms,
         "first_step_s": watch.first_step_at - started - how.pop("trials_s", 0),
-        "peak_mib": peak,
+        "peak_mib": peak_mib(),
     }
     print(json.dumps({**result, **how}))
+
+
+def peak_mib() -> float:
+    """The most memory that this program held; getrusage would count its parent's too, from which it was forked."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
+    return next(int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM"))
 
 
 def pair(name: str) -> dict[str, dict[str, Any]]:

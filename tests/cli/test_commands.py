@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from etude.cli import main
+from etude.cli import COMMANDS, main
 
 QUICK = ["--data", "digits", "--epochs", "1", "--threads", "1", "--quiet"]
 
@@ -45,9 +45,18 @@ def test_help_and_the_package_load_no_large_library(code: str) -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize(
-    "words", [["train", "vae"], ["show"], ["figure"], ["sample"], ["resume"], ["measure"], ["data", "show"]]
-)
+def commands() -> list[list[str]]:
+    """Every command's words; train and sweep with a recipe of each family."""
+    words: list[list[str]] = []
+    for name, command in (each for group in COMMANDS.values() for each in group.items()):
+        if name in ("train", "sweep"):
+            words += [[name, recipe] for recipe in ("lenet", "gan", "vae")]
+        else:
+            words += [[name, *verb.split()] for verb in (command if isinstance(command, dict) else [""])]
+    return words
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_every_command_has_a_page(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main([*words, "--help"])

@@ -136,7 +136,7 @@ def test_a_resnet_of_25_million_parameters_is_quick() -> None:
     assert found.parameters == 25_557_032
     assert found.cost.macs == 4_089_184_256
     assert found.uncounted == []
-    assert seconds < 5
+    assert seconds < 15  # 3 on the machine of docs/log.md
 
 
 FILE = """

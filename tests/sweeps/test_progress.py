@@ -1,6 +1,7 @@
 """What a person sees while a sweep trains: the live table, the lines where there is no terminal, the time left."""
 
 import io
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -54,7 +55,7 @@ def test_without_a_terminal_each_run_is_a_line(sweep: Sweep, capsys: pytest.Capt
         display.ended(members["epochs-4-seed-2"], "the disk is full.")
         display.ended(members["epochs-4-seed-3"], None)  # stopped before it began: nothing to say
     assert capsys.readouterr().err.splitlines() == [
-        "epochs=2  computed on cpu, 1 thread, fp32",
+        f"{sweep.name}: computed on cpu, 1 thread, fp32",
         "epochs=2 seed 0  finished, 2 epochs in 1.5 s  (2 of 8 runs finished, 1 failed, about 7 s left)",
         "epochs=2 seed 2  interrupted, 1 epochs in 1.5 s  (2 of 8 runs finished, 1 failed, about 7 s left)",
         "epochs=4 seed 2  failed: the disk is full.  (2 of 8 runs finished, 2 failed, about 5 s left)",
@@ -62,6 +63,24 @@ def test_without_a_terminal_each_run_is_a_line(sweep: Sweep, capsys: pytest.Capt
     with SweepDisplay(sweep, num_jobs=2, quiet=True) as display:
         display.ended(members["epochs-2-seed-0"], None)
     assert capsys.readouterr().err == ""
+
+
+def test_a_cell_that_is_computed_otherwise_is_said_once(sweep: Sweep, capsys: pytest.CaptureFixture[str]) -> None:
+    members = {member.path.name: member for member in sweep.members()}
+    for name in ("epochs-4-seed-0", "epochs-4-seed-1"):
+        file = members[name].path / "recipe.json"
+        content = json.loads(file.read_text())
+        content["execution"]["compiled"] = True
+        file.write_text(json.dumps(content))
+    (members["epochs-2-seed-0"].path / "recipe.json").write_text("{")  # damaged: reported as failed, and not said
+    with SweepDisplay(sweep, num_jobs=2) as display:
+        for name in ("epochs-2-seed-0", "epochs-2-seed-2", "epochs-4-seed-0", "epochs-4-seed-1"):
+            display.ended(members[name], None)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "computed" in line]
+    assert lines == [
+        f"{sweep.name}: computed on cpu, 1 thread, fp32",
+        "epochs=4: computed on cpu, 1 thread, fp32, compiled",
+    ]
 
 
 def test_time_left_is_that_of_the_epochs_to_come(make_sweep: MakeSweep) -> None:

@@ -38,6 +38,6 @@ def test_freed_memory_is_kept_for_the_next_step_and_given_back_in_the_end() -> N
     words = [sys.executable, "-c", SCRIPT]
     done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
     plain, kept, given_back = map(int, done.stdout.split())
-    assert plain > 100_000
-    assert kept < plain / 100
+    assert plain > 500  # of 20 × 64 MiB: with huge pages there are few
+    assert kept < plain / 10
     assert given_back > 0.9 * 16 * 2**22

@@ -1,9 +1,11 @@
 """bf16 where it pays: chosen by a measurement, learns the same, and leaves weights and losses in float32."""
 
+import fcntl
 import json
 import re
 import shutil
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,25 @@ def test_verdicts_of_other_machines_are_kept(cache: Path, monkeypatch: pytest.Mo
     cache.write_text(json.dumps({"torch 1.0, elsewhere": {"fast": False}}))
     measured(monkeypatch, 4.0, 2.0)
     assert bf16.bf16_is_fast()
-    assert len(json.loads(cache.read_text())) == 2
+    verdicts = json.loads(cache.read_text())
+    assert verdicts.pop("torch 1.0, elsewhere") == {"fast": False}
+    assert [each["fast"] for each in verdicts.values()] == [True]
+
+
+def test_of_runs_that_begin_together_one_measures(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    measured(monkeypatch, 1.0, 1.0)
+    assert not bf16.bf16_is_fast()
+    verdict = cache.read_text()
+    cache.unlink()
+    measured(monkeypatch, 4.0, 2.0)
+    with ThreadPoolExecutor() as pool, cache.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # as another run does that measures
+        late = pool.submit(bf16.bf16_is_fast)
+        with pytest.raises(TimeoutError):
+            late.result(timeout=0.2)
+        cache.write_text(verdict)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        assert late.result(timeout=60) is False
 
 
 def test_without_the_instructions_nothing_is_measured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ class TrainingOptions:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Processor or graphics card; auto takes the fastest at hand."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """Arithmetic of the networks while training; auto takes bf16 where it is faster, and no loss was seen."""
+    """Arithmetic of the networks while training; auto takes bf16 where it is faster (quality: docs/performance.md)."""
     compile: Literal["auto", "on", "off"] = "auto"
     """Compile the whole training step; auto does where the run is long enough to gain by it."""
     quiet: bool = False

@@ -34,7 +34,7 @@ def recipes(name: tyro.conf.Positional[str | None] = None, *, out: Path | None =
         if json:
             print(json_format.dumps({name: recipe_book.to_dict(each) for name, each in recipe_book.RECIPES.items()}))
         else:
-            print("\n".join(f"{name:<12}{recipe.about}" for name, recipe in recipe_book.RECIPES.items()))
+            print(recipe_book.described())
         return
     recipe = recipe_book.get(name)
     if out is not None:

@@ -2,6 +2,7 @@
 
 import json as json_format
 import sys
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -43,7 +44,7 @@ class TrainOptions(TrainingOptions):
     seeds: int | None = None
     """Train this many runs, with seeds from --seed on, as `etude sweep` does."""
     threads: int | None = None
-    """Processor threads; when not given all cores, or one where a step is too small for more."""
+    """Processor threads; when not given all cores, or one where a step is too small for more or --seeds is given."""
     no_figures: bool = False
     """Draw no figures at the end; `etude figure RUN --all` draws them later."""
     print_losses: bool = False
@@ -53,8 +54,7 @@ class TrainOptions(TrainingOptions):
 def train(arguments: Sequence[str]) -> None:
     """Train a recipe on real images."""
     if not arguments or arguments[0] in ("-h", "--help"):
-        lines = [f"  {name:<12}{recipe.about}" for name, recipe in recipes.RECIPES.items()]
-        print(USAGE.format(recipes="\n".join(lines)))
+        print(USAGE.format(recipes=textwrap.indent(recipes.described(), "  ")))
         return
     start = start_recipe(arguments[0])
     flat = tyro.conf.arg(name="")

@@ -17,9 +17,9 @@ from etude.measure import reference_classifier
 from etude.metrics.arguments import evaluating, feature_matrix
 from etude.models import LeNet
 from etude.recipes import Recipe
+from etude.runs.inputs import IMAGES_AT_ONCE
 from etude.runs.streams import global_stream
 
-IMAGES_AT_ONCE = 500
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 
 

@@ -19,10 +19,10 @@ from etude.metrics.prdc import DensityCoverage, PrecisionRecall
 from etude.models import VAE
 from etude.recipes import Variational
 from etude.runs import Run
+from etude.runs.inputs import IMAGES_AT_ONCE
 from etude.runs.splits import Splits, make_splits
 from etude.runs.streams import stream, stream_seed
 
-IMAGES_AT_ONCE = 500
 GAUSSIAN_NOTE = (
     "Gaussian decoder of variance 1: nats of a density over pixel values, "
     "not to be compared with those of a Bernoulli decoder."

@@ -46,8 +46,7 @@ class Optimizer:
     learning_rate: float
     """Step size, above 0."""
     schedule: Schedule = "constant"
-    """How the learning rate moves over the run: constant; cosine, half a one from its value to 0; triangular, straight
-    up from a fifth of its value in the first fifth of the steps, then straight down to 0 (Smith 2017)."""
+    """The learning rate: constant; cosine, half a wave down to 0; triangular, up from a fifth of it, then down to 0."""
     momentum: float = 0.0
     """Heavy-ball momentum of sgd, in [0, 1)."""
     nesterov: bool = False
@@ -76,7 +75,10 @@ class Optimizer:
         )
 
     def schedule_at(self, progress: float) -> float:
-        """What of the learning rate is left once the fraction `progress` in [0, 1] of the run's steps is done."""
+        """What of the learning rate is left once the fraction `progress` in [0, 1] of the run's steps is done.
+
+        Triangular rises in the first fifth of the steps (Smith 2017).
+        """
         match self.schedule:
             case "constant":
                 return 1.0
@@ -103,7 +105,7 @@ class Recipe:
     train_images: int | None = None
     """Train on at most this many images, the first ones; all that are not held out when not given."""
     validation_images: int | None = None
-    """Images held out of the training split to validate on; 5,000, or a tenth of a smaller split, when not given."""
+    """Images held out of the training split to validate on; when unset 5,000, or a tenth of a smaller split."""
     epochs: int
     """Passes over the training images."""
     batch_size: int
@@ -307,6 +309,12 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe for recipe in (_LENET, _CIFAR_FAST, _GAN, _LSGAN, _DCGAN, _WGAN_GP, _VAE, _BETA_VAE, _CVAE)
 }
 FAMILIES: dict[str, type[Recipe]] = {cls.family: cls for cls in (Classifier, Adversarial, Variational)}
+
+
+def described() -> str:
+    """The recipes, a line each."""
+    width = max(map(len, RECIPES)) + 2
+    return "\n".join(f"{name:<{width}}{recipe.about}" for name, recipe in RECIPES.items())
 
 
 def get(name: str) -> Recipe:

@@ -6,6 +6,9 @@ from torch import Tensor
 from etude.metrics.likelihood import binarize
 from etude.recipes import Recipe, Variational
 
+IMAGES_AT_ONCE = 500
+"""How many images a network is given at once where nothing is learned: enough to be quick, few enough for memory."""
+
 
 def scaled(recipe: Recipe, images: Tensor) -> Tensor:
     """Images, uint8 or float32 in [0, 1], of any shape, in the range of the recipe's networks, float32.

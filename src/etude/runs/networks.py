@@ -5,9 +5,6 @@ from torch import Tensor, nn
 from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 from etude.recipes import Adversarial, Classifier, Recipe, Variational
 
-IMAGES_AT_ONCE = 500
-"""How many images a network is given at once where nothing is learned: enough to be quick, few enough for memory."""
-
 
 def build_networks(recipe: Recipe, *, image_shape: tuple[int, int, int], num_classes: int) -> dict[str, nn.Module]:
     """Networks by name, with initial weights from PyTorch's global generator; images are (channels, height, width)."""

@@ -29,9 +29,9 @@ from etude.recipes import Adversarial, Classifier, Recipe, Variational
 from etude.runs import checkpoint
 from etude.runs.configuration import read_configuration
 from etude.runs.events import Table, read_events
-from etude.runs.inputs import network_inputs
+from etude.runs.inputs import IMAGES_AT_ONCE, network_inputs
 from etude.runs.lock import is_training
-from etude.runs.networks import IMAGES_AT_ONCE, build_networks, classify
+from etude.runs.networks import build_networks, classify
 from etude.runs.notebook import run_html
 from etude.runs.streams import stream
 

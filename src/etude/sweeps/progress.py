@@ -26,7 +26,7 @@ class SweepDisplay:
         live = (self._console.is_terminal or self._console.is_jupyter) and not quiet
         self._members = list(sweep.members())
         self._states: dict[str, State] = {member.label: member.state for member in self._members}
-        self._cells_told = set[str]()
+        self._how, self._cells_told = "", set[str]()
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.table) if live else None
 
     def note(self, text: str) -> None:
@@ -56,13 +56,15 @@ class SweepDisplay:
         self._console.print(f"{member.label}  {text}  ({self.summary()})", markup=False, soft_wrap=True)
 
     def _tell_how(self, member: Member) -> None:
-        """A line a cell: what its runs are computed on, as chosen by the first of them."""
+        """What the sweep is computed on, as the first run chose, and a line for each cell that chose otherwise."""
         if member.cell.name in self._cells_told or not (member.path / "recipe.json").is_file():
             return
-        self._cells_told.add(member.cell.name)
         with suppress(EtudeError):  # a damaged run is reported as failed
-            execution = Execution(**Run(member.path).configuration["execution"])
-            self.note(f"{member.cell.label}  computed on {execution}")
+            how = str(Execution(**Run(member.path).configuration["execution"]))
+            if how != self._how:
+                self.note(f"{member.cell.label if self._how else self._sweep.name}: computed on {how}")
+            self._how = self._how or how
+            self._cells_told.add(member.cell.name)
 
     def summary(self) -> str:
         """How many runs are done, and how long the others will take."""

@@ -1,9 +1,13 @@
 """Whether bfloat16 pays on this processor: some lack the instructions, and some builds of PyTorch have slow kernels."""
 
+import fcntl
 import json
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn.functional import conv2d
@@ -26,20 +30,33 @@ def bf16_is_fast() -> bool:
         return False
     machine = f"torch {torch.__version__}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
     file = cache_folder() / "bf16.json"
+    verdicts = _read(file)
+    if machine not in verdicts:
+        with suppress(OSError, DiskError):  # where nothing can be kept, every run measures for itself
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.with_suffix(".lock").open("a") as lock:
+                fcntl.flock(
+                    lock, fcntl.LOCK_EX
+                )  # of runs that begin together one measures, and the others take its word
+                verdicts = _read(file)
+                if machine not in verdicts:
+                    verdicts[machine] = _verdict()
+                    write_atomically(file, json.dumps(verdicts, indent=1))
+    return (verdicts.get(machine) or _verdict())["fast"]
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The verdicts by machine; without those that are damaged."""
     try:
-        known = dict(json.loads(file.read_text()))
-        if machine in known:
-            return bool(known[machine]["fast"])
-    except (OSError, ValueError, KeyError, TypeError):
-        known = {}
+        verdicts = dict(json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return {}
+    return {name: each for name, each in verdicts.items() if isinstance(each, dict) and "fast" in each}
+
+
+def _verdict() -> dict[str, Any]:
     gains = measure_gains()
-    verdict = {machine: {"fast": min(gains.values()) >= _NEEDED_GAIN, "gains": gains}}
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, json.dumps({**known, **verdict}, indent=1))
-    except (OSError, DiskError):
-        pass  # measured anew next time
-    return verdict[machine]["fast"]
+    return {"fast": min(gains.values()) >= _NEEDED_GAIN, "gains": gains}
 
 
 def measure_gains() -> dict[str, float]:

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from etude import recipes
 from etude.data import Split
 from etude.losses import cross_entropy
-from etude.runs.inputs import scaled
-from etude.runs.networks import IMAGES_AT_ONCE, classify
+from etude.runs.inputs import IMAGES_AT_ONCE, scaled
+from etude.runs.networks import classify
 from etude.runs.streams import stream
 from etude.training.descent import Descent, Losses, Networks
 from etude.training.execution import Execution

@@ -28,7 +28,7 @@ FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 """Networks that a GPU computes in bf16 unless asked otherwise: most of their work is in large convolutions."""
 
 STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 56_000, "vae": 18_000, "cvae": 18_000}
-"""Steps after which a compiled step has saved the 20 to 30 s that compiling takes; other networks gain too little."""
+"""Steps that, compiled, save about the 20 s that a first compilation costs; other networks gain too little."""
 
 LARGEST_BATCH_FOR_ONE_THREAD = {"lenet": 4}
 """Steps so small that further threads gain less than they cost in waiting for each other."""

@@ -16,7 +16,7 @@ def freed_memory_kept() -> Iterator[None]:
 
     By itself glibc gives the top of its heap back to the system as soon as a few large tensors are free, and is handed
     it back page by page when they are needed again: 1,800 page faults a step of `gan`, a tenth of its time. Afterwards
-    what is free is given back, and the threshold is as large as glibc's own rule would make it.
+    what is free is given back, and the thresholds stay at the largest that glibc's own rule comes to in time.
     """
     if platform.libc_ver()[0] != "glibc":
         yield

@@ -30,10 +30,11 @@ def make_step(learners: Sequence[Learner], train: Split, execution: Execution) -
 def faster(whole: Whole, execution: Execution) -> Whole:
     """The same function compiled, if so wanted; on a GPU as one graph."""
     if execution.compiled:
-        from torch._dynamo import config as dynamo  # here, since it takes long to import
+        from torch._dynamo import config  # here, since it takes long to import
 
-        # A sweep's process may train many programs, each a version of one function; by default the ninth fails.
-        dynamo.recompile_limit = dynamo.accumulated_recompile_limit
+        # A sweep's process may train many programs, each a version of one function; by default the ninth fails,
+        # thus the 257th.
+        config.recompile_limit = config.accumulated_recompile_limit
         options: dict[str, Any] = {}
         if execution.device == "cpu":
             # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.

@@ -8,8 +8,7 @@ from etude import recipes
 from etude.data import Split
 from etude.losses import bernoulli_from_logits, gaussian, kl_to_standard_normal, negative_elbo
 from etude.models import VAE
-from etude.runs.inputs import network_inputs
-from etude.runs.networks import IMAGES_AT_ONCE
+from etude.runs.inputs import IMAGES_AT_ONCE, network_inputs
 from etude.runs.streams import stream
 from etude.training.descent import Descent, Losses, Networks
 from etude.training.execution import Execution
