@@ -35,9 +35,7 @@ def bf16_is_fast() -> bool:
         with suppress(OSError, DiskError):  # where nothing can be kept, every run measures for itself
             file.parent.mkdir(parents=True, exist_ok=True)
             with file.with_suffix(".lock").open("a") as lock:
-                fcntl.flock(
-                    lock, fcntl.LOCK_EX
-                )  # of runs that begin together one measures, and the others take its word
+                fcntl.flock(lock, fcntl.LOCK_EX)  # of runs that begin together one measures, and all take its word
                 verdicts = _read(file)
                 if machine not in verdicts:
                     verdicts[machine] = _verdict()
