@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from etude.models.gan import NEGATIVE_SLOPE
 from etude.models.sizes import ImageShape, after_two_convolutions_and_pools, check_count, check_image_shape
+from etude.models.transposed import ConvTranspose2d
 
 
 class ConvDiscriminator(nn.Module):
@@ -96,10 +97,8 @@ class ConvGenerator(nn.Module):
         return self.upsample(features.unflatten(1, self.map_shape))  # (N, 128, 7, 7) to (N, 1, 28, 28)
 
 
-def _doubling(in_channels: int, out_channels: int, *, output_padding: tuple[int, int]) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(
-        in_channels, out_channels, kernel_size=4, stride=2, padding=1, output_padding=output_padding
-    )
+def _doubling(in_channels: int, out_channels: int, *, output_padding: tuple[int, int]) -> ConvTranspose2d:
+    return ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1, output_padding=output_padding)
 
 
 def _start_from_xavier(module: nn.Module) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from etude.errors import UsageError
 from etude.models.sizes import ImageShape, check_count, check_image_shape
+from etude.models.transposed import ConvTranspose2d
 
 
 class VAE(nn.Module):
@@ -155,9 +156,7 @@ def _half(side: int) -> int:
     return (side + 1) // 2
 
 
-def _doubling(in_channels: int, out_channels: int, *, to: tuple[int, int]) -> nn.ConvTranspose2d:
+def _doubling(in_channels: int, out_channels: int, *, to: tuple[int, int]) -> ConvTranspose2d:
     """The transposed convolution that undoes `_half`: n pixels to 2n, or to 2n - 1 where `to` is odd."""
     output_padding = (1 - to[0] % 2, 1 - to[1] % 2)
-    return nn.ConvTranspose2d(
-        in_channels, out_channels, kernel_size=3, stride=2, padding=1, output_padding=output_padding
-    )
+    return ConvTranspose2d(in_channels, out_channels, kernel_size=3, stride=2, padding=1, output_padding=output_padding)
