@@ -11,11 +11,12 @@ from torch import Tensor
 from etude import recipes
 from etude.data import Split, load
 from etude.runs.splits import make_splits
+from etude.training import compiler
 from etude.training.execution import Execution
 from etude.training.families import create_learner
-from etude.training.learner import Learner, Step
+from etude.training.learner import Batch, Learner, Step
 from etude.training.steps import eager_step, make_step
-from etude.training.whole_step import whole_step
+from etude.training.whole_step import State, whole_step
 
 Made = tuple[Learner, Split, Execution]
 Make = Callable[..., Made]
@@ -122,13 +123,43 @@ def test_a_step_in_bf16_compiles_where_two_biases_have_one_gradient(make: Make) 
     torch.testing.assert_close(losses[0], losses[1], rtol=0.02, atol=0)
 
 
-def test_one_process_compiles_many_programs(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    compile = torch.compile  # by the tracer alone, which is what counts programs
-    monkeypatch.setattr(torch, "compile", lambda whole, *, options, **how: compile(whole, backend="eager", **how))
-    monkeypatch.setattr(torch._dynamo.config, "recompile_limit", 8)  # PyTorch's own, put back afterwards
-    for size in range(1, 11):
-        learner, train, execution = make("lenet", compiled=True, batch_size=size)
-        run(make_step([learner], train, execution), train, num_steps=1, images_per_step=size)
+class _StraightThrough(torch.autograd.Function):
+    """The sign of numbers, with a gradient as if it were the numbers (Bengio, Léonard and Courville 2013)."""
+
+    @staticmethod
+    def forward(numbers: Tensor) -> Tensor:
+        return numbers.sign()
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+def test_gradients_written_by_hand_are_kept_when_compiled() -> None:
+    def whole(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
+        weights = state["network"]["parameters"]["weight"]
+        gradient, loss = torch.func.grad_and_value(lambda w: (_StraightThrough.apply(w) * train[0][rows]).sum())(
+            weights
+        )
+        weights.sub_(learning_rate * gradient)
+        return loss[None]
+
+    results = []
+    for step in (whole, compiler.compiled(whole, Execution(device="cpu", threads=1, precision="fp32", compiled=True))):
+        weights, images = torch.tensor([-2.0, 0.5, 3.0]), torch.tensor([1.0, 10.0, 100.0, 1000.0])
+        state: State = {"network": {"parameters": {"weight": weights}, "buffers": {}, "moments": {}}}
+        for rows in (torch.tensor([0, 1, 2]), torch.tensor([3, 2, 1])):
+            losses = step(state, (images, images), rows, {}, torch.tensor(0.5))
+        results.append((weights, losses))
+    assert torch.equal(results[0][0], torch.tensor([-2.0 - 500.5, 0.5 - 55, 3.0 - 55]))
+    assert torch.equal(results[0][0], results[1][0])
+    assert torch.equal(results[0][1], results[1][1])
 
 
 def test_the_schedule_scales_the_learning_rate_of_each_step(make: Make) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from etude.data import Split
+from etude.training.compiler import compiled
 from etude.training.cuda_graph import captured
 from etude.training.descent import EagerDescent
 from etude.training.execution import Execution
@@ -30,19 +29,7 @@ def make_step(learners: Sequence[Learner], train: Split, execution: Execution) -
 def faster(whole: Whole, execution: Execution) -> Whole:
     """The same function compiled, if so wanted; on a GPU as one graph."""
     if execution.compiled:
-        from torch._dynamo import config  # here, since it takes long to import
-
-        # A sweep's process may train many programs, each a version of one function; by default the ninth fails,
-        # thus the 257th.
-        config.recompile_limit = config.accumulated_recompile_limit
-        options: dict[str, Any] = {}
-        if execution.device == "cpu":
-            # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
-            options = {"cpp_wrapper": True, "compile_threads": 1}
-        if execution.precision == "bf16":
-            # Else a sum that two tensors take, as the gradient of two biases of cvae, becomes C++ with one name twice.
-            options["cpp.max_horizontal_fusion_size"] = 1
-        whole = torch.compile(whole, fullgraph=True, dynamic=False, options=options)
+        whole = compiled(whole, execution)
     return captured(whole) if execution.device == "cuda" else whole
 
 

@@ -1,0 +1,62 @@
+"""A whole training step, compiled by Inductor.
+
+The step is traced by running it once on tensors without numbers (`make_fx`), not by Dynamo: that takes a tenth of a
+second in place of several, leaves no guards to check at every step, and keeps gradients that a layer writes by hand,
+which Dynamo drops under `torch.func` (pytorch/pytorch#193279).
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from etude.training.execution import Execution
+from etude.training.learner import Batch
+from etude.training.whole_step import State, Whole
+
+
+def compiled(whole: Whole, execution: Execution) -> Whole:
+    """The function compiled, when it is first called, for the shapes that it is then given.
+
+    Only the state that it was first called with can be trained.
+    """
+    program: Callable[..., Any] | None = None
+    kept: list[Tensor] = []
+
+    def step(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
+        nonlocal program
+        changing = [rows, learning_rate, *draws.values()]
+        if program is None:
+            program, kept[:] = _compile(whole, execution, (state, train), (rows, learning_rate, draws))
+        (losses,) = program(*kept, *changing)
+        return losses
+
+    return step
+
+
+def _compile(
+    whole: Whole, execution: Execution, kept: tuple[Any, ...], changing: tuple[Any, ...]
+) -> tuple[Callable[..., Any], list[Tensor]]:
+    """The function of a flat list of tensors, those that stay first, compiled; and those that stay."""
+    from torch._inductor import compile  # here, since these take long to import
+    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+    tensors, structure = tree_flatten((kept, changing))
+
+    def flat(*tensors: Tensor) -> tuple[Tensor]:
+        (state, train), (rows, learning_rate, draws) = tree_unflatten(list(tensors), structure)
+        return (whole(state, train, rows, draws, learning_rate),)
+
+    options: dict[str, Any] = {}
+    if execution.device == "cpu":
+        # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
+        options = {"cpp_wrapper": True, "compile_threads": 1}
+    if execution.precision == "bf16":
+        # Else a sum that two tensors take, as the gradient of two biases of cvae, becomes C++ with one name twice.
+        options["cpp.max_horizontal_fusion_size"] = 1
+    with torch.no_grad():
+        graph = make_fx(flat, tracing_mode="fake")(*tensors)
+        program: Any = compile(graph, tensors, options)
+        return program, tree_leaves(kept)
