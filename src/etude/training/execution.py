@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from etude.errors import UsageError, unknown
+from etude.models import layers
 from etude.training.bf16 import bf16_is_fast
 from etude.training.memory import freed_memory_kept
 
@@ -27,8 +28,8 @@ FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae", "cifar-fast")
 FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 """Networks that a GPU computes in bf16 unless asked otherwise: most of their work is in large convolutions."""
 
-STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 56_000, "vae": 18_000, "cvae": 18_000}
-"""Steps that, compiled, save about the 20 s that a first compilation costs; other networks gain too little."""
+STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 12_000, "vae": 18_000, "cvae": 18_000}
+"""Steps that, compiled, save about what a first compilation costs; other networks gain too little."""
 
 LARGEST_BATCH_FOR_ONE_THREAD = {"lenet": 4}
 """Steps so small that further threads gain less than they cost in waiting for each other."""
@@ -137,6 +138,10 @@ def missing_for_compiling() -> str | None:
         return "the C++ compiler g++"
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         return "the header Python.h (package python3-dev or the like)"
+    try:
+        layers.load()
+    except OSError as error:
+        return f"a C++ compiler that étude's layers pass ({error})"
     return None
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from torch import Tensor
 
 from etude.data import Split
+from etude.models.layers import use_own
 from etude.training.compiler import compiled
 from etude.training.cuda_graph import captured
 from etude.training.descent import EagerDescent
@@ -23,6 +24,9 @@ def make_step(learners: Sequence[Learner], train: Split, execution: Execution) -
     transform = partial(faster, execution=execution)
     if len(learners) > 1:
         return replicas_step(learners, train, transform)
+    if execution.compiled and (execution.device, execution.precision) == ("cpu", "fp32"):
+        for network in learners[0].networks.values():
+            use_own(network)
     return whole_step(learners[0], train, transform)
 
 
