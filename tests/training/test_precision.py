@@ -14,9 +14,9 @@ import torch
 
 import etude
 from etude.errors import UsageError
+from etude.models import layers
 from etude.runs import Run
 from etude.runs.checkpoint import load_model
-from etude.models import layers
 from etude.training import Display, bf16
 from etude.training.execution import FASTER_IN_BF16, Execution, choose_execution
 
