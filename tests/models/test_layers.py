@@ -1,7 +1,8 @@
-"""étude's own convolution and max-pooling: PyTorch's numbers, in float64, for every shape; and only where they fit."""
+"""étude's own layers: PyTorch's numbers, in float64, for every shape; and only where they fit."""
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from etude.models import LeNet, layers
-from etude.models.layers import Conv2d, MaxPool2d, use_own
+from etude.models import VAE, LeNet, layers, native
+from etude.models.layers import Conv2d, MaxPool2d, Own, use_own
+from etude.models.transposed import ConvTranspose2d
+
+Pair = tuple[int, int]
 
 needs_a_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
 
@@ -42,7 +46,7 @@ def numbers(layer: Callable[..., Tensor], *inputs: Tensor) -> list[Tensor]:
 def test_convolutions_of_every_shape_are_exact(
     n: int, channels: int, maps: int, kernel: tuple[int, int], size: tuple[int, int]
 ) -> None:
-    layers.load()
+    native.load()
     height, width = size[0] + kernel[0] - 1, size[1] + kernel[1] - 1
     inputs = whole_numbers(n, channels, height, width), whole_numbers(maps, channels, *kernel), whole_numbers(maps)
     for mine, theirs in zip(numbers(layers._Convolution.apply, *inputs), numbers(F.conv2d, *inputs), strict=True):
@@ -51,7 +55,7 @@ def test_convolutions_of_every_shape_are_exact(
 
 @needs_a_compiler
 def test_a_convolution_rounds_as_float32_must() -> None:
-    layers.load()
+    native.load()
     generator = torch.Generator().manual_seed(0)
     inputs = [torch.randn(shape, generator=generator) for shape in ((8, 6, 14, 14), (16, 6, 5, 5), (16,))]
     exact = numbers(F.conv2d, *(each.double() for each in inputs))
@@ -63,7 +67,7 @@ def test_a_convolution_rounds_as_float32_must() -> None:
 @settings(max_examples=60, deadline=None)
 @given(n=st.integers(1, 5), channels=st.integers(1, 7), height=st.integers(2, 23), width=st.integers(2, 40))
 def test_pooling_of_every_size_is_pytorchs(n: int, channels: int, height: int, width: int) -> None:
-    layers.load()
+    native.load()
     images = whole_numbers(n, channels, height, width, most=1)  # most pixels have equals beside them
     mine = numbers(lambda x: layers._Pooling.apply(x)[0], images)
     for each, expected in zip(mine, numbers(lambda x: F.max_pool2d(x, 2), images), strict=True):
@@ -73,7 +77,7 @@ def test_pooling_of_every_size_is_pytorchs(n: int, channels: int, height: int, w
 @needs_a_compiler
 @pytest.mark.parametrize("special", [torch.nan, torch.inf, -torch.inf])
 def test_pooling_of_what_is_no_number(special: float) -> None:
-    layers.load()
+    native.load()
     for place in range(4):
         images = torch.tensor([1.0, 2.0, 3.0, 4.0])
         images[place] = special
@@ -83,31 +87,102 @@ def test_pooling_of_what_is_no_number(special: float) -> None:
             torch.testing.assert_close(each, expected, rtol=0, atol=0, equal_nan=True)
 
 
+def to_grey(maps: Tensor, kernels: Tensor, stride: Pair, padding: Pair, size: Pair) -> Tensor:
+    """What `layers.ToGrey` computes, by PyTorch: what of the images is beyond the last kernel stays zero."""
+    images = F.conv_transpose2d(maps, kernels, stride=stride)
+    wanted = [side + 2 * pad for side, pad in zip(size, padding, strict=True)]
+    missing = [max(0, side - made) for side, made in zip(wanted, images.shape[2:], strict=True)]
+    images = F.pad(images, (0, missing[1], 0, missing[0]))
+    return images[:, :, padding[0] : padding[0] + size[0], padding[1] : padding[1] + size[1]]
+
+
+@needs_a_compiler
+@settings(max_examples=100, deadline=None)
+@given(
+    n=st.integers(1, 5),
+    maps=st.sampled_from([16, 32, 48]),
+    kernel=st.tuples(st.integers(1, 6), st.integers(1, 7)),
+    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 4)),
+    size=st.tuples(st.integers(1, 20), st.integers(1, 31)),
+)
+def test_grey_convolutions_of_every_shape_are_exact(
+    n: int, maps: int, kernel: Pair, stride: Pair, padding: Pair, size: Pair
+) -> None:
+    native.load()
+    height, width = (max(side, k - 2 * pad) for side, k, pad in zip(size, kernel, padding, strict=True))
+    images, kernels, bias = whole_numbers(n, 1, height, width), whole_numbers(maps, 1, *kernel), whole_numbers(maps)
+    mine = numbers(lambda *x: layers._OfGrey.apply(*x, stride, padding, torch.float32), images, kernels, bias)
+    expected = numbers(lambda *x: F.conv2d(*x, stride=stride, padding=padding), images, kernels, bias)
+    for each, wanted in zip(mine, expected, strict=True):
+        assert torch.equal(each, wanted)
+    seen = whole_numbers(*mine[0].shape)
+    back = numbers(lambda *x: layers.ToGrey.apply(*x, stride, padding, (height, width)), seen, kernels)
+    expected = numbers(lambda maps, weights: to_grey(maps, weights, stride, padding, (height, width)), seen, kernels)
+    for each, wanted in zip(back, expected, strict=True):
+        assert torch.equal(each, wanted)
+
+
+@needs_a_compiler
+def test_maps_of_grey_images_round_to_bf16_as_pytorch_does() -> None:
+    native.load()
+    values = torch.randn(4096, generator=torch.Generator().manual_seed(0)) * torch.logspace(-38, 38, 4096)
+    halves = (torch.arange(4096, dtype=torch.int32) << 16 | 0x8000).view(
+        torch.float32
+    )  # as near to one as to the other
+    special = torch.tensor([torch.nan, torch.inf, -torch.inf, 0.0, -0.0, 3.4e38, -3.4e38, 1e-40])
+    images = torch.cat([values, halves, special])[None, None, None]
+    one, nothing = torch.ones(16, 1, 1, 1), torch.zeros(16)
+    made = layers._OfGrey.apply(images, one, nothing, (1, 1), (0, 0), torch.bfloat16)
+    expected = images.bfloat16().expand(1, 16, 1, -1) + 0.0  # the sum starts at the bias, 0: -0 becomes 0
+    torch.testing.assert_close(made, expected, rtol=0, atol=0, equal_nan=True)
+
+
 @needs_a_compiler
 @pytest.mark.parametrize("threads", [1, 2])
-def test_a_network_of_own_layers_is_the_same_network(threads: int) -> None:
-    network = LeNet((3, 32, 32), 10).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    images = torch.randn(16, 3, 32, 32, generator=torch.Generator().manual_seed(0))
-    before = _logits_and_gradients(network, images)
-    use_own(network)
-    own = {name for name, layer in network.named_modules() if isinstance(layer, Conv2d | MaxPool2d) and layer.own}
-    assert own == {"features.conv1", "features.conv2", "features.pool1", "features.pool2"}
+@pytest.mark.parametrize("kind", ["lenet", "vae", "cvae"])
+def test_a_network_of_own_layers_is_the_same_network(kind: str, threads: int) -> None:
+    network, inputs, names = _network(kind)
+    before = _outputs_and_gradients(network, inputs)
+    use_own(network, torch.float32)
+    assert {name for name, layer in network.named_modules() if isinstance(layer, Own) and layer.own} == names
     set_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        for mine, expected in zip(_logits_and_gradients(network, images), before, strict=True):
-            torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-5)
+        for mine, expected in zip(_outputs_and_gradients(network, inputs), before, strict=True):
+            assert (mine - expected).norm() / expected.norm() < 1e-5
     finally:
         torch.set_num_threads(set_before)
 
 
-def _logits_and_gradients(network: nn.Module, images: Tensor) -> list[Tensor]:
-    logits = network(images)
-    return [logits.detach(), *torch.autograd.grad(logits.square().sum(), list(network.parameters()))]
+def _network(kind: str) -> tuple[nn.Module, list[Tensor], set[str]]:
+    """A network, what to give it, and its layers that have a way of their own in float32."""
+    torch.manual_seed(0)
+    if kind == "lenet":
+        names = {"features.conv1", "features.conv2", "features.pool1", "features.pool2"}
+        network, inputs = LeNet((3, 32, 32), 10), [torch.randn(16, 3, 32, 32)]
+    else:
+        names = {"encoder.conv1", "encoder.linear", "decoder.linear", "decoder.conv2"}
+        network, inputs = VAE((1, 28, 28), 16), [torch.rand(16, 1, 28, 28)]
+        noise = torch.randn(16, 16)
+        if kind == "cvae":
+            names |= {"encoder.label", "decoder.label"}
+            network, inputs = VAE((1, 28, 28), 16, 10), [*inputs, torch.arange(16) % 10]
+        network.forward = partial(network.forward, noise=noise)
+    return network.to(memory_format=torch.channels_last), inputs, names  # pyright: ignore[reportCallIssue]
+
+
+def _outputs_and_gradients(network: nn.Module, inputs: list[Tensor]) -> list[Tensor]:
+    outputs = network(*inputs)
+    outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+    loss = sum((output.square().sum() for output in outputs), torch.zeros(()))
+    return [each.detach() for each in outputs] + list(torch.autograd.grad(loss, list(network.parameters())))
 
 
 def test_what_they_do_not_compute_is_left_to_pytorch() -> None:
-    assert Conv2d(4, 8, 3).has_own()
+    fp32, bf16 = torch.float32, torch.bfloat16
+    assert Conv2d(4, 8, 3).has_own(fp32)
+    assert not Conv2d(4, 8, 3).has_own(bf16)
     for layer in (
         Conv2d(4, 8, 3, stride=2),
         Conv2d(4, 8, 3, padding=1),
@@ -116,19 +191,26 @@ def test_what_they_do_not_compute_is_left_to_pytorch() -> None:
         Conv2d(4, 8, 3, groups=2),
         Conv2d(4, 8, 3, bias=False),
     ):
-        assert not layer.has_own()
-    assert MaxPool2d(2).has_own()
-    assert not MaxPool2d(2, ceil_mode=True).has_own()
+        assert not layer.has_own(fp32)
+    assert MaxPool2d(2).has_own(fp32)
+    assert not MaxPool2d(2).has_own(bf16)
+    assert not MaxPool2d(2, ceil_mode=True).has_own(fp32)
     for other in (MaxPool2d(3), MaxPool2d(2, stride=1), MaxPool2d(2, padding=1), MaxPool2d(2, dilation=2)):
-        assert not other.has_own()
+        assert not other.has_own(fp32)
+    for dtype in (fp32, bf16):
+        assert Conv2d(1, 32, 3, stride=2, padding=1).has_own(dtype)
+        assert not Conv2d(1, 24, 3, stride=2).has_own(dtype)
+        assert ConvTranspose2d(32, 1, 3, stride=2).has_own(dtype)
+        assert not ConvTranspose2d(24, 1, 3).has_own(dtype)
+        assert not ConvTranspose2d(32, 3, 3).has_own(dtype)
+        assert not ConvTranspose2d(32, 1, 3, dilation=2).has_own(dtype)
 
 
 @needs_a_compiler
 def test_a_failure_to_compile_names_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = tmp_path / "layers.cpp"
-    broken.write_text("this is no program")
-    monkeypatch.setattr(layers, "SOURCE", broken)
-    monkeypatch.setattr(layers, "cache_folder", lambda: tmp_path / "cache")
-    with pytest.raises(OSError, match=r"^g\+\+ could not compile layers\.cpp: .*error"):
-        layers._library()
+    (tmp_path / "broken.cpp").write_text("this is no program")
+    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    monkeypatch.setattr(native, "cache_folder", lambda: tmp_path / "cache")
+    with pytest.raises(OSError, match=r"^g\+\+: .*broken\.cpp.*error"):
+        native._library()
     assert list((tmp_path / "cache").iterdir()) == []

@@ -14,7 +14,7 @@ import torch
 
 import etude
 from etude.errors import UsageError
-from etude.models import layers
+from etude.models import native
 from etude.runs import Run
 from etude.runs.checkpoint import load_model
 from etude.training import Display, bf16
@@ -135,7 +135,7 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     (tmp_path / "Python.h").touch()
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
-    monkeypatch.setattr(layers, "load", lambda: None)
+    monkeypatch.setattr(native, "load", lambda: None)
     assert [compiled("lenet", steps) for steps in (11_999, 12_000)] == [False, True]
     assert [compiled(network, 18_750) for network in ("vae", "cvae", "gan")] == [True, True, False]
     assert compiled("gan", 1, compile="on")
@@ -145,7 +145,7 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
         raise OSError("g++ could not compile layers.cpp: unknown option")
 
     with monkeypatch.context() as patch:
-        patch.setattr(layers, "load", fail)
+        patch.setattr(native, "load", fail)
         assert not compiled("lenet", 56_000)
         with pytest.raises(UsageError, match=r"needs a C\+\+ compiler that étude's layers pass \(g\+\+ could not"):
             compiled("lenet", 56_000, compile="on")

@@ -135,9 +135,9 @@ def test_adam_vectorises() -> None:
     ]
     before = weights.clone()
     for _ in range(5):
-        vmap(partial(update, settings), out_dims=None)(weights, gradients, moments, rates)
+        vmap(partial(update, settings), out_dims=None)({"w": weights}, {"w": gradients}, {"w": moments}, rates)
         for index, (own, weight) in enumerate(ones):
-            update(settings, weight, gradients[index], own, rates[index])
+            update(settings, {"w": weight}, {"w": gradients[index]}, {"w": own}, rates[index])
     for index, (own, weight) in enumerate(ones):
         torch.testing.assert_close(weights[index], weight, rtol=1e-6, atol=1e-7)
         for key, value in own.items():

@@ -95,9 +95,10 @@ class Trace:
 
 
 def is_library(module: nn.Module) -> bool:
-    """Whether the module's forward pass is PyTorch's own."""
+    """Whether the module's forward pass is PyTorch's own, or that of one of étude's layers that compute the same."""
     forward = getattr(type(module), "forward", None)  # a scripted module has none
-    return getattr(forward, "__module__", "").startswith("torch.nn.modules")
+    libraries = ("torch.nn.modules", "etude.models.layers", "etude.models.transposed")
+    return getattr(forward, "__module__", "").startswith(libraries)
 
 
 def depends_on_input(arguments: Any) -> bool:

@@ -1,65 +1,118 @@
-"""A convolution and a max-pooling that take a processor less time than PyTorch's own do on small images and batches.
+"""Layers that take a processor less time than PyTorch's own do on small images and batches.
 
-They are `nn.Conv2d` and `nn.MaxPool2d` until `use_own` has them computed by layers.cpp, which is compiled for the
-machine at hand when it is first needed and kept in the user's cache.
+They are those of `nn` until `use_own` has them computed by the C++ of `native`.
 """
 
-import hashlib
-import subprocess
-import tempfile
-from functools import cache
-from pathlib import Path
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from etude.data.places import cache_folder
+from etude.models import native
 
-SOURCE = Path(__file__).with_name("layers.cpp")
+Pair = tuple[int, ...]
+"""Of rows, of columns."""
+LANES = 16
+"""Maps of a grey image come by so many."""
 
 
-class Conv2d(nn.Conv2d):
-    """`nn.Conv2d`: the same weights and, but for rounding, the same numbers."""
+class Own:
+    """A layer of `nn` with a way of its own: the same weights and, but for rounding, the same numbers."""
 
-    own: bool = False
+    own: torch.dtype | None = None
+    """The type of the maps, once `use_own` chose its own way."""
 
-    def has_own(self) -> bool:
-        """Whether layers.cpp computes such a convolution: without strides, padding, dilation or groups."""
-        plain = self.stride == self.dilation == (1, 1) and self.padding == (0, 0) and self.groups == 1
-        return plain and self.bias is not None
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """Whether it has one for maps of that type, as it is set up."""
+        raise NotImplementedError
+
+
+class Conv2d(Own, nn.Conv2d):
+    """`nn.Conv2d`, computed by `native`."""
+
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """Of grey images, or in float32 without strides and padding."""
+        if self.bias is None or self.groups > 1 or self.dilation != (1, 1) or isinstance(self.padding, str):
+            return False
+        return self._of_grey() or (dtype == torch.float32 and self.stride == (1, 1) and self.padding == (0, 0))
+
+    def _of_grey(self) -> bool:
+        return self.in_channels == 1 and self.out_channels % LANES == 0
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps images (N, C, H, W) to maps (N, maps, h, w)."""
-        return _Convolution.apply(input, self.weight, self.bias) if self.own else super().forward(input)
+        if self.own is None:
+            return super().forward(input)
+        if self._of_grey():
+            return _OfGrey.apply(input, self.weight, self.bias, self.stride, self.padding, self.own)
+        return _Convolution.apply(input, self.weight, self.bias)
 
 
-class MaxPool2d(nn.MaxPool2d):
-    """`nn.MaxPool2d`, the same numbers."""
+class MaxPool2d(Own, nn.MaxPool2d):
+    """`nn.MaxPool2d`, computed by `native`."""
 
-    own: bool = False
-
-    def has_own(self) -> bool:
-        """Whether layers.cpp computes such a pooling: of 2×2 pixels, side by side."""
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """Of 2×2 pixels side by side, in float32."""
         sizes = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return sizes == (2, 2, 0, 1) and not self.ceil_mode and not self.return_indices
+        return sizes == (2, 2, 0, 1) and not self.ceil_mode and not self.return_indices and dtype == torch.float32
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2)."""
-        largest: Any = _Pooling.apply(input)[0] if self.own else super().forward(input)
+        largest: Any = super().forward(input) if self.own is None else _Pooling.apply(input)[0]
         return largest
 
 
-def use_own(network: nn.Module) -> None:
-    """From now on these layers of the network are étude's own: for contiguous float32 tensors of a processor.
+class LinearFromMaps(Own, nn.Linear):
+    """`nn.Linear` of all numbers of maps (N, *shape), in the order in which `flatten(1)` gives them."""
+
+    def __init__(self, shape: tuple[int, int, int], out_features: int) -> None:
+        super().__init__(math.prod(shape), out_features)
+        self.shape = shape
+
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """Always: it puts the weights in another order, not the maps."""
+        return True
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps maps (N, *shape) to numbers (N, out_features)."""
+        if self.own is None:
+            return super().forward(input.flatten(1))
+        # Maps in channels-last need not be copied if the weights are put into their order.
+        weight = self.weight.unflatten(1, self.shape).permute(0, 2, 3, 1).flatten(1)
+        return nn.functional.linear(input.permute(0, 2, 3, 1).flatten(1), weight, self.bias)
+
+
+class LinearToMaps(Own, nn.Linear):
+    """`nn.Linear` whose numbers are those of maps (N, *shape), in the order of `unflatten(1, shape)`."""
+
+    def __init__(self, in_features: int, shape: tuple[int, int, int]) -> None:
+        super().__init__(in_features, math.prod(shape))
+        self.shape = shape
+
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """Always: it puts the weights in another order, not the maps."""
+        return True
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps numbers (N, in_features) to maps (N, *shape)."""
+        if self.own is None:
+            return super().forward(input).unflatten(1, self.shape)
+        weight = self.weight.unflatten(0, self.shape).permute(1, 2, 0, 3).flatten(0, 2)
+        bias = self.bias.unflatten(0, self.shape).permute(1, 2, 0).flatten()
+        channels, height, width = self.shape
+        return nn.functional.linear(input, weight, bias).unflatten(1, (height, width, channels)).permute(0, 3, 1, 2)
+
+
+def use_own(network: nn.Module, dtype: torch.dtype) -> None:
+    """From now on layers of the network are étude's own, where it has them, for maps of that type on a processor.
 
     Raises `OSError` where they cannot be compiled.
     """
-    layers = [layer for layer in network.modules() if isinstance(layer, Conv2d | MaxPool2d) and layer.has_own()]
-    if layers:
-        load()
-    for layer in layers:
-        layer.own = True
+    for layer in network.modules():
+        if isinstance(layer, Own) and layer.has_own(dtype):
+            native.load()
+            layer.own = dtype
 
 
 class _Convolution(torch.autograd.Function):
@@ -104,62 +157,76 @@ class _Pooling(torch.autograd.Function):
         return torch.ops.etude.max_pool_gradient(gradients[0].contiguous(), which, *ctx.size)
 
 
-@cache
-def load() -> None:
-    """Make the operations of layers.cpp known to PyTorch, with the shapes of what they return, for tracing.
+class _OfGrey(torch.autograd.Function):
+    """Grey images (N, 1, H, W), kernels (maps, 1, kh, kw), bias (maps,) to maps (N, maps, h, w) of a given type."""
 
-    Raises `OSError` where they cannot be compiled.
-    """
-    torch.ops.load_library(_library())
-    register = torch.library.register_fake
+    @staticmethod
+    def forward(
+        images: Tensor, kernels: Tensor, bias: Tensor, stride: Pair, padding: Pair, dtype: torch.dtype
+    ) -> Tensor:
+        h, w = (
+            (side + 2 * pad - kernel) // step + 1
+            for side, pad, kernel, step in zip(images.shape[2:], padding, kernels.shape[2:], stride, strict=True)
+        )
+        where = (*stride, *padding, dtype == torch.bfloat16)
+        maps = torch.ops.etude.grey_to_maps(_grey(images), _maps_last(kernels), bias, h, w, *where)
+        return maps.permute(0, 3, 1, 2)
 
-    @register("etude::convolve")
-    def _(images: Tensor, kernels: Tensor, bias: Tensor) -> Tensor:
-        (n, _, height, width), (maps, _, kh, kw) = images.shape, kernels.shape
-        return images.new_empty(n, maps, height - kh + 1, width - kw + 1)
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        images, kernels, _, ctx.stride, ctx.padding, _ = inputs
+        ctx.save_for_backward(images, kernels)
 
-    @register("etude::gradient_of_images")
-    def _(gradient: Tensor, kernels: Tensor) -> Tensor:
-        (n, _, h, w), (_, channels, kh, kw) = gradient.shape, kernels.shape
-        return gradient.new_empty(n, channels, h + kh - 1, w + kw - 1)
-
-    @register("etude::gradient_of_kernels")
-    def _(images: Tensor, gradient: Tensor) -> Tensor:
-        (_, channels, height, width), (_, maps, h, w) = images.shape, gradient.shape
-        return images.new_empty(maps, channels, height - h + 1, width - w + 1)
-
-    @register("etude::max_pool")
-    def _(images: Tensor) -> tuple[Tensor, Tensor]:
-        n, channels, height, width = images.shape
-        largest = images.new_empty(n, channels, height // 2, width // 2)
-        return largest, torch.empty_like(largest, dtype=torch.int32)
-
-    @register("etude::max_pool_gradient")
-    def _(gradient: Tensor, which: Tensor, height: int, width: int) -> Tensor:
-        return gradient.new_empty(*gradient.shape[:2], height, width)
-
-
-def _library() -> str:
-    """The path of layers.cpp compiled, in about seven seconds, for this machine and this PyTorch."""
-    folder = Path(torch.__file__).parent
-    # The stable interface of PyTorch 2.10, which later ones keep.
-    flags = ["-std=c++20", "-O3", "-march=native", "-fPIC", "-shared", "-DTORCH_TARGET_VERSION=0x020a000000000000"]
-    flags += [f"-I{folder}/include", f"-I{folder}/include/torch/csrc/api/include"]
-    libraries = [f"-L{folder}/lib", "-ltorch", "-ltorch_cpu", "-lc10"]
-    key = hashlib.sha256(f"{SOURCE.read_text()} {flags} {torch.__version__} {_processor()}".encode()).hexdigest()
-    library = cache_folder() / f"layers-{key[:16]}.so"
-    if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as place:
-            words = ["g++", *flags, str(SOURCE), "-o", f"{place}/layers.so", *libraries]
-            done = subprocess.run(words, capture_output=True, text=True)
-            if done.returncode:
-                raise OSError(f"g++ could not compile {SOURCE.name}: {(done.stderr.splitlines() or ['no reason'])[0]}")
-            Path(place, "layers.so").replace(library)  # whole or not at all, whoever else compiles it meanwhile
-    return str(library)
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (images, kernels), gradient = ctx.saved_tensors, gradients[0].permute(0, 2, 3, 1).contiguous()
+        for_images, for_kernels, for_bias = ctx.needs_input_grad[:3]
+        of_images = of_kernels = None
+        where = (*ctx.stride, *ctx.padding)
+        if for_images:
+            of_images = torch.ops.etude.maps_to_grey(gradient, _maps_last(kernels), *images.shape[2:], *where)[:, None]
+        if for_kernels:
+            of_kernels = torch.ops.etude.grey_kernels(_grey(images), gradient, *kernels.shape[2:], *where)
+            of_kernels = of_kernels.permute(2, 0, 1)[:, None]
+        of_bias = gradient.float().sum(dim=(0, 1, 2)) if for_bias else None
+        return of_images, of_kernels, of_bias, None, None, None
 
 
-def _processor() -> str:
-    """What g++ compiles for: a home folder may be shared by several machines."""
-    words = ["g++", "-march=native", "-Q", "--help=target"]
-    return subprocess.run(words, capture_output=True, text=True).stdout
+class ToGrey(torch.autograd.Function):
+    """Maps (N, maps, h, w), kernels (maps, 1, kh, kw) to grey images (N, 1, *size), float32: `_OfGrey`'s adjoint."""
+
+    @staticmethod
+    def forward(maps: Tensor, kernels: Tensor, stride: Pair, padding: Pair, size: Pair) -> Tensor:
+        maps = maps.permute(0, 2, 3, 1).contiguous()
+        return torch.ops.etude.maps_to_grey(maps, _maps_last(kernels), *size, *stride, *padding)[:, None]
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        maps, kernels, ctx.stride, ctx.padding, _ = inputs
+        ctx.save_for_backward(maps, kernels)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (maps, kernels), gradient = ctx.saved_tensors, _grey(gradients[0])
+        of_maps = of_kernels = None
+        where = (*ctx.stride, *ctx.padding)
+        if ctx.needs_input_grad[0]:
+            no_bias, (h, w) = kernels.new_zeros(len(kernels)), maps.shape[2:]
+            in_bf16 = maps.dtype == torch.bfloat16
+            of_maps = torch.ops.etude.grey_to_maps(gradient, _maps_last(kernels), no_bias, h, w, *where, in_bf16)
+            of_maps = of_maps.permute(0, 3, 1, 2)
+        if ctx.needs_input_grad[1]:
+            maps = maps.permute(0, 2, 3, 1).contiguous()
+            of_kernels = torch.ops.etude.grey_kernels(gradient, maps, *kernels.shape[2:], *where)
+            of_kernels = of_kernels.permute(2, 0, 1)[:, None]
+        return of_maps, of_kernels, None, None, None
+
+
+def _grey(images: Tensor) -> Tensor:
+    """Images (N, 1, H, W) as (N, H, W)."""
+    return images[:, 0].float().contiguous()
+
+
+def _maps_last(kernels: Tensor) -> Tensor:
+    """Kernels (maps, 1, kh, kw) as (kh, kw, maps)."""
+    return kernels[:, 0].permute(1, 2, 0).contiguous()

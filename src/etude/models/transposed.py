@@ -11,17 +11,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Pair = tuple[int, ...]
-"""Of rows, of columns."""
+from etude.models.layers import LANES, Own, Pair, ToGrey
 
 
-class ConvTranspose2d(nn.ConvTranspose2d):
+class ConvTranspose2d(Own, nn.ConvTranspose2d):
     """`nn.ConvTranspose2d`: the same weights and, but for rounding, the same numbers (see docs/performance.md)."""
+
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """To grey images."""
+        to_grey = self.out_channels == 1 and self.in_channels % LANES == 0
+        return to_grey and self.groups == 1 and self.dilation == (1, 1)
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Maps (N, maps, h, w) to images (N, C, H, W)."""
         in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         plain = output_size is None and self.groups == 1 and self.dilation == (1, 1)
+        if self.own is not None and plain:
+            size = _size(input, self.weight, self.stride, self.padding, self.output_padding)
+            images = ToGrey.apply(input.to(self.own), self.weight, self.stride, self.padding, size)
+            return (images if self.bias is None else images + self.bias).to(self.own)
         if not (in_bf16 and plain and input.device.type == "cpu"):
             return super().forward(input, output_size)
         kernels, bias = self.weight.bfloat16(), None if self.bias is None else self.bias.bfloat16()
@@ -39,12 +47,7 @@ class _ByProducts(torch.autograd.Function):
     ) -> Tensor:
         if kernels.shape[1] > 1:  # grey images are faster by products, too
             return F.conv_transpose2d(maps, kernels, bias, stride, padding, output_padding)
-        size = tuple(
-            (positions - 1) * step - 2 * pad + kernel + extra
-            for positions, step, pad, kernel, extra in zip(
-                maps.shape[2:], stride, padding, kernels.shape[2:], output_padding, strict=True
-            )
-        )
+        size = _size(maps, kernels, stride, padding, output_padding)
         products = (_rows(maps) @ kernels.flatten(1)).unflatten(0, (len(maps), -1))  # (N, h · w, C · kh · kw)
         images = F.fold(products.mT, size, kernels.shape[2:], padding=padding, stride=stride)
         return images if bias is None else images + bias[:, None, None]
@@ -69,6 +72,16 @@ class _ByProducts(torch.autograd.Function):
         if for_kernels:
             of_kernels = (_rows(maps).T @ seen).unflatten(1, (kh, kw, -1)).permute(0, 3, 1, 2)
         return of_maps, of_kernels, gradient.sum(dim=(0, 2, 3)) if for_bias else None, None, None, None
+
+
+def _size(maps: Tensor, kernels: Tensor, stride: Pair, padding: Any, output_padding: Pair) -> Pair:
+    """Rows and columns of the images."""
+    return tuple(
+        (positions - 1) * step - 2 * pad + kernel + extra
+        for positions, step, pad, kernel, extra in zip(
+            maps.shape[2:], stride, padding, kernels.shape[2:], output_padding, strict=True
+        )
+    )
 
 
 def _rows(maps: Tensor) -> Tensor:

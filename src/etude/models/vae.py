@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.errors import UsageError
+from etude.models.layers import Conv2d, LinearFromMaps, LinearToMaps
 from etude.models.sizes import ImageShape, check_count, check_image_shape
 from etude.models.transposed import ConvTranspose2d
 
@@ -99,12 +100,11 @@ class _Encoder(nn.Module):
     def __init__(self, image_shape: ImageShape, latent_dim: int, num_classes: int | None) -> None:
         super().__init__()
         channels, height, width = image_shape
-        self.half_shape = (32, _half(height), _half(width))
-        num_features = 64 * _half(_half(height)) * _half(_half(width))
-        self.conv1 = nn.Conv2d(channels, 32, kernel_size=3, stride=2, padding=1)
-        self.label = nn.Linear(num_classes, 32 * _half(height) * _half(width)) if num_classes else None
+        half, quarter = (_half(height), _half(width)), (_half(_half(height)), _half(_half(width)))
+        self.conv1 = Conv2d(channels, 32, kernel_size=3, stride=2, padding=1)
+        self.label = LinearToMaps(num_classes, (32, *half)) if num_classes else None
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3, stride=2, padding=1)
-        self.linear = nn.Linear(num_features, 16)
+        self.linear = LinearFromMaps((64, *quarter), 16)
         self.mean = nn.Linear(16, latent_dim)
         self.logvar = nn.Linear(16, latent_dim)
 
@@ -112,9 +112,9 @@ class _Encoder(nn.Module):
         # The shapes in the comments are those of 1×28×28 images.
         hidden = self.conv1(images)  # (N, 32, 14, 14)
         if self.label is not None:
-            hidden = hidden + self.label(one_hot).unflatten(1, self.half_shape)
+            hidden = hidden + self.label(one_hot)
         hidden = F.relu(self.conv2(F.relu(hidden)))  # (N, 64, 7, 7)
-        hidden = F.relu(self.linear(hidden.flatten(1)))  # (N, 3136) to (N, 16)
+        hidden = F.relu(self.linear(hidden))  # (N, 16)
         return self.mean(hidden), self.logvar(hidden)  # (N, latent_dim) each
 
 
@@ -122,20 +122,18 @@ class _Decoder(nn.Module):
     def __init__(self, image_shape: ImageShape, latent_dim: int, num_classes: int | None) -> None:
         super().__init__()
         channels, height, width = image_shape
-        self.map_shape = (64, _half(_half(height)), _half(_half(width)))
-        num_features = 64 * _half(_half(height)) * _half(_half(width))
-        self.linear = nn.Linear(latent_dim, num_features)
-        self.label = nn.Linear(num_classes, num_features) if num_classes else None
+        maps = (64, _half(_half(height)), _half(_half(width)))
+        self.linear = LinearToMaps(latent_dim, maps)
+        self.label = LinearToMaps(num_classes, maps) if num_classes else None
         self.conv1 = _doubling(64, 32, to=(_half(height), _half(width)))
         self.conv2 = _doubling(32, channels, to=(height, width))
 
     def forward(self, latents: Tensor, one_hot: Tensor | None) -> Tensor:
         # The shapes in the comments are those of 1×28×28 images.
-        hidden = self.linear(latents)  # (N, 3136)
+        hidden = self.linear(latents)  # (N, 64, 7, 7)
         if self.label is not None:
             hidden = hidden + self.label(one_hot)
-        hidden = F.relu(hidden).unflatten(1, self.map_shape)  # (N, 64, 7, 7)
-        hidden = F.relu(self.conv1(hidden))  # (N, 32, 14, 14)
+        hidden = F.relu(self.conv1(F.relu(hidden)))  # (N, 32, 14, 14)
         return self.conv2(hidden)  # (N, 1, 28, 28)
 
 

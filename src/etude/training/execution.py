@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from etude.errors import UsageError, unknown
-from etude.models import layers
+from etude.models import native
 from etude.training.bf16 import bf16_is_fast
 from etude.training.memory import freed_memory_kept
 
@@ -139,7 +139,7 @@ def missing_for_compiling() -> str | None:
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         return "the header Python.h (package python3-dev or the like)"
     try:
-        layers.load()
+        native.load()
     except OSError as error:
         return f"a C++ compiler that étude's layers pass ({error})"
     return None

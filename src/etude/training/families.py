@@ -16,7 +16,7 @@ from etude.training.execution import Execution
 from etude.training.learner import Learner
 from etude.training.variational import VariationalLearner
 
-FASTER_IN_CHANNELS_LAST = ("lenet", "cifar-fast", "dcgan", "vae")
+FASTER_IN_CHANNELS_LAST = ("lenet", "cifar-fast", "dcgan", "vae", "cvae")
 """Networks whose convolutions gain when the channels of a pixel lie side by side (docs/performance.md)."""
 
 WHITENING_IMAGES = 5_000

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 
+import torch
 from torch import Tensor
 
 from etude.data import Split
@@ -24,9 +25,9 @@ def make_step(learners: Sequence[Learner], train: Split, execution: Execution) -
     transform = partial(faster, execution=execution)
     if len(learners) > 1:
         return replicas_step(learners, train, transform)
-    if execution.compiled and (execution.device, execution.precision) == ("cpu", "fp32"):
+    if execution.compiled and execution.device == "cpu":
         for network in learners[0].networks.values():
-            use_own(network)
+            use_own(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32)
     return whole_step(learners[0], train, transform)
 
 

@@ -4,6 +4,7 @@ They move the very tensors that PyTorch's optimizers keep, so that a checkpoint 
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -22,30 +23,36 @@ def initial_moments(settings: recipes.Optimizer, parameter: Tensor) -> Moments:
 
 
 def update(
-    settings: recipes.Optimizer, parameter: Tensor, gradient: Tensor, moments: Moments, learning_rate: Tensor
+    settings: recipes.Optimizer,
+    parameters: Mapping[str, Tensor],
+    gradients: Mapping[str, Tensor],
+    moments: Mapping[str, Moments],
+    learning_rate: Tensor,
 ) -> None:
-    """Move a parameter and its moments in place by one step; `learning_rate` is a scalar tensor.
+    """Move a network's parameters and their moments in place by one step; `learning_rate` is a scalar tensor.
 
     As `torch.optim.SGD` without dampening (with Nesterov's momentum as Sutskever et al. 2013), `Adam` (Kingma and Ba
     2015, algorithm 1) and `AdamW` (Loshchilov and Hutter 2019, algorithm 2).
     """
-    if settings.name == "adamw":
-        parameter.mul_(1 - learning_rate * settings.weight_decay)
-    elif settings.weight_decay:
-        gradient = gradient + settings.weight_decay * parameter
-    if settings.name == "sgd":
-        if settings.momentum:
-            velocity = moments["momentum_buffer"].mul_(settings.momentum).add_(gradient)
-            gradient = gradient + settings.momentum * velocity if settings.nesterov else velocity
-        parameter.sub_(learning_rate * gradient)
-        return
-    count = moments["step"].add_(1)
-    # vmap has no rule for lerp_ and addcmul_.
-    mean = moments["exp_avg"].mul_(settings.beta1).add_(gradient, alpha=1 - settings.beta1)
-    square = moments["exp_avg_sq"].mul_(settings.beta2).add_(gradient.square(), alpha=1 - settings.beta2)
-    # 1 − βᵗ loses its digits in float32 where β is near 1; expm1 keeps them.
-    seen_mean, seen_square = (_seen(beta, count) for beta in (settings.beta1, settings.beta2))
-    parameter.sub_(learning_rate / seen_mean * mean / ((square / seen_square).sqrt() + EPSILON))
+    counts = [each["step"].add_(1) for each in moments.values() if "step" in each]
+    # All have taken as many steps: computed once, what follows from their number is not computed again in each loop.
+    seen = [_seen(beta, counts[0]) for beta in (settings.beta1, settings.beta2)] if counts else []
+    for name, parameter in parameters.items():
+        gradient, own = gradients[name], moments[name]
+        if settings.name == "adamw":
+            parameter.mul_(1 - learning_rate * settings.weight_decay)
+        elif settings.weight_decay:
+            gradient = gradient + settings.weight_decay * parameter
+        if settings.name == "sgd":
+            if settings.momentum:
+                velocity = own["momentum_buffer"].mul_(settings.momentum).add_(gradient)
+                gradient = gradient + settings.momentum * velocity if settings.nesterov else velocity
+            parameter.sub_(learning_rate * gradient)
+        else:
+            # vmap has no rule for lerp_ and addcmul_.
+            mean = own["exp_avg"].mul_(settings.beta1).add_(gradient, alpha=1 - settings.beta1)
+            square = own["exp_avg_sq"].mul_(settings.beta2).add_(gradient.square(), alpha=1 - settings.beta2)
+            parameter.sub_(learning_rate / seen[0] * mean / ((square / seen[1]).sqrt() + EPSILON))
 
 
 EPSILON = 1e-8
@@ -53,5 +60,13 @@ EPSILON = 1e-8
 
 
 def _seen(beta: float, count: Tensor) -> Tensor:
-    """1 − βᵗ: the share of a running mean that is not its start of zero."""
-    return -torch.expm1(count * math.log(beta)) if beta else torch.ones_like(count)
+    """1 − βᵗ: the share of a running mean that is not its start of zero.
+
+    1 − exp(x) loses its digits in float32 where x is near 0; as −tanh(x / 2) · (1 + exp(x)) it keeps them. With expm1
+    Inductor would compute it again for every row of the weights: of a number that several loops take, it keeps one that
+    an exponential went into (docs/log.md, 2026-11-27).
+    """
+    if not beta:
+        return torch.ones_like(count)
+    exponent = count * math.log(beta)
+    return -torch.tanh(exponent / 2) * (1 + torch.exp(exponent))

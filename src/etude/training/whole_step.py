@@ -69,8 +69,7 @@ class FunctionalDescent:
 
         mine = self.state[name]
         gradients, (_, (values, buffers)) = grad_and_value(objective, has_aux=True)(mine["parameters"], kept)
-        for key, parameter in mine["parameters"].items():
-            update(self.settings, parameter, gradients[key], mine["moments"][key], self.learning_rate)
+        update(self.settings, mine["parameters"], gradients, mine["moments"], self.learning_rate)
         for network, each in kept.items():
             for key, buffer in each.items():
                 buffer.copy_(buffers[network][key])

@@ -13,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "parts.h"
+
 namespace {
 
 using torch::stable::Tensor;
@@ -36,25 +38,6 @@ Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); 
 int64_t up_to(int64_t multiple, int64_t number) { return (number + multiple - 1) / multiple * multiple; }
 
 int64_t grain(int64_t work) { return std::max<int64_t>(1, 100000 / std::max<int64_t>(1, work)); }
-
-// Calls f with the number as a constant, 1 to most.
-template <int most, typename F>
-void with_constant(int64_t number, F f) {
-  if constexpr (most > 1) {
-    if (number < most) return with_constant<most - 1>(number, f);
-  }
-  f(std::integral_constant<int, most>());
-}
-
-// Calls f(first, how many) for parts of about equal size, each at most `most`.
-template <int most, typename F>
-void in_parts(int64_t count, F f) {
-  const int64_t parts = (count + most - 1) / most;
-  for (int64_t part = 0; part < parts; ++part) {
-    const int64_t first = part * count / parts, next = (part + 1) * count / parts;
-    with_constant<most>(next - first, [&](auto size) { f(first, size); });
-  }
-}
 
 template <int shift, int... lane>
 Vector shifted_by(Vector here, Vector next, std::integer_sequence<int, lane...>) {
