@@ -155,6 +155,15 @@ def test_a_network_of_own_layers_is_the_same_network(kind: str, threads: int) ->
         torch.set_num_threads(set_before)
 
 
+@needs_a_compiler
+def test_own_layers_compute_in_the_type_that_autocasting_asks_for() -> None:
+    network, inputs, _ = _network("vae")
+    use_own(network, torch.bfloat16)
+    assert network(*inputs)[0].dtype == torch.float32  # evaluation
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network(*inputs)[0].dtype == torch.bfloat16
+
+
 def _network(kind: str) -> tuple[nn.Module, list[Tensor], set[str]]:
     """A network, what to give it, and its layers that have a way of their own in float32."""
     torch.manual_seed(0)

@@ -20,8 +20,8 @@ LANES = 16
 class Own:
     """A layer of `nn` with a way of its own: the same weights and, but for rounding, the same numbers."""
 
-    own: torch.dtype | None = None
-    """The type of the maps, once `use_own` chose its own way."""
+    own = False
+    """Whether it goes that way; `use_own` chooses."""
 
     def has_own(self, dtype: torch.dtype) -> bool:
         """Whether it has one for maps of that type, as it is set up."""
@@ -42,10 +42,10 @@ class Conv2d(Own, nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps images (N, C, H, W) to maps (N, maps, h, w)."""
-        if self.own is None:
+        if not self.own:
             return super().forward(input)
         if self._of_grey():
-            return _OfGrey.apply(input, self.weight, self.bias, self.stride, self.padding, self.own)
+            return _OfGrey.apply(input, self.weight, self.bias, self.stride, self.padding, maps_type())
         return _Convolution.apply(input, self.weight, self.bias)
 
 
@@ -59,7 +59,7 @@ class MaxPool2d(Own, nn.MaxPool2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2)."""
-        largest: Any = super().forward(input) if self.own is None else _Pooling.apply(input)[0]
+        largest: Any = super().forward(input) if not self.own else _Pooling.apply(input)[0]
         return largest
 
 
@@ -76,7 +76,7 @@ class LinearFromMaps(Own, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps maps (N, *shape) to numbers (N, out_features)."""
-        if self.own is None:
+        if not self.own:
             return super().forward(input.flatten(1))
         # Maps in channels-last need not be copied if the weights are put into their order.
         weight = self.weight.unflatten(1, self.shape).permute(0, 2, 3, 1).flatten(1)
@@ -96,7 +96,7 @@ class LinearToMaps(Own, nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps numbers (N, in_features) to maps (N, *shape)."""
-        if self.own is None:
+        if not self.own:
             return super().forward(input).unflatten(1, self.shape)
         weight = self.weight.unflatten(0, self.shape).permute(1, 2, 0, 3).flatten(0, 2)
         bias = self.bias.unflatten(0, self.shape).permute(1, 2, 0).flatten()
@@ -112,7 +112,12 @@ def use_own(network: nn.Module, dtype: torch.dtype) -> None:
     for layer in network.modules():
         if isinstance(layer, Own) and layer.has_own(dtype):
             native.load()
-            layer.own = dtype
+            layer.own = True
+
+
+def maps_type() -> torch.dtype:
+    """What networks compute maps in here: float32, or what autocasting asks for."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
 
 
 class _Convolution(torch.autograd.Function):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from etude.models.layers import LANES, Own, Pair, ToGrey
+from etude.models.layers import LANES, Own, Pair, ToGrey, maps_type
 
 
 class ConvTranspose2d(Own, nn.ConvTranspose2d):
@@ -24,13 +24,12 @@ class ConvTranspose2d(Own, nn.ConvTranspose2d):
 
     def forward(self, input: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Maps (N, maps, h, w) to images (N, C, H, W)."""
-        in_bf16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
         plain = output_size is None and self.groups == 1 and self.dilation == (1, 1)
-        if self.own is not None and plain:
+        if self.own and plain:
             size = _size(input, self.weight, self.stride, self.padding, self.output_padding)
-            images = ToGrey.apply(input.to(self.own), self.weight, self.stride, self.padding, size)
-            return (images if self.bias is None else images + self.bias).to(self.own)
-        if not (in_bf16 and plain and input.device.type == "cpu"):
+            images = ToGrey.apply(input.to(maps_type()), self.weight, self.stride, self.padding, size)
+            return (images if self.bias is None else images + self.bias).to(maps_type())
+        if not (maps_type() == torch.bfloat16 and plain and input.device.type == "cpu"):
             return super().forward(input, output_size)
         kernels, bias = self.weight.bfloat16(), None if self.bias is None else self.bias.bfloat16()
         return _ByProducts.apply(input.bfloat16(), kernels, bias, self.stride, self.padding, self.output_padding)
