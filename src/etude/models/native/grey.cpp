@@ -16,15 +16,12 @@
 namespace {
 
 using torch::headeronly::ScalarType;
+using ::load;
 using torch::stable::Tensor;
 
-constexpr int64_t kLanes = 16;
-constexpr int kPositions = 8, kTaps = 16;  // most of them whose sums a loop keeps in registers
-typedef float Vector __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint32_t Bits __attribute__((vector_size(64), aligned(4), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(32), aligned(2), may_alias));
-
-Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
+constexpr int kPositions = 8, kTaps = kWidth == 16 ? 16 : 9;  // most of them whose sums a loop keeps in registers
+typedef uint32_t Bits __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
+typedef uint16_t Halves __attribute__((vector_size(2 * kWidth), aligned(2), may_alias));
 
 // A bfloat16 is the upper half of a float32.
 Vector load(const uint16_t* from) {
@@ -90,7 +87,7 @@ Tensor grey_to_maps(const Tensor& images, const Tensor& kernels, const Tensor& b
           in_parts<kPositions>(w, [&](int64_t x, auto size) {
             constexpr int count = decltype(size)::value;
             const float* seen = padded.data() + y * stride_y * s.columns() + x * stride_x;
-            for (int64_t m = 0; m < s.maps; m += kLanes) {
+            for (int64_t m = 0; m < s.maps; m += kWidth) {
               Vector sums[count];
               for (int p = 0; p < count; ++p) sums[p] = load(start + m);
               for (int64_t tap = 0; tap < s.taps(); ++tap) {
@@ -115,11 +112,11 @@ Tensor maps_to_grey(const Tensor& maps, const Tensor& kernels, int64_t height, i
   float* images = out.mutable_data_ptr<float>();
   const std::vector<int64_t> offsets = s.offsets();
   // The weights of a map side by side: a vector holds sums for up to 16 taps.
-  const int64_t vectors = (s.taps() + kLanes - 1) / kLanes;
-  std::vector<float> weights(vectors * s.maps * kLanes);
+  const int64_t vectors = (s.taps() + kWidth - 1) / kWidth;
+  std::vector<float> weights(vectors * s.maps * kWidth);
   for (int64_t tap = 0; tap < s.taps(); ++tap)
     for (int64_t m = 0; m < s.maps; ++m)
-      weights[(tap / kLanes * s.maps + m) * kLanes + tap % kLanes] = kernel[tap * s.maps + m];
+      weights[(tap / kWidth * s.maps + m) * kWidth + tap % kWidth] = kernel[tap * s.maps + m];
   with_type(maps, [&](const auto* from) {
     torch::stable::parallel_for(0, s.n, 1, [&](int64_t begin, int64_t end) {
       std::vector<float> padded(s.rows() * s.columns()), seen(s.w * s.maps);
@@ -127,19 +124,19 @@ Tensor maps_to_grey(const Tensor& maps, const Tensor& kernels, int64_t height, i
         std::fill(padded.begin(), padded.end(), 0.0f);
         for (int64_t y = 0; y < s.h; ++y) {
           const auto* row = from + (i * s.h + y) * s.w * s.maps;
-          for (int64_t k = 0; k < s.w * s.maps; k += kLanes) store(seen.data() + k, load(row + k));
+          for (int64_t k = 0; k < s.w * s.maps; k += kWidth) store(seen.data() + k, load(row + k));
           for (int64_t v = 0; v < vectors; ++v)
             in_parts<kPositions>(s.w, [&](int64_t x, auto size) {
               constexpr int count = decltype(size)::value;
               Vector sums[count] = {};
               for (int64_t m = 0; m < s.maps; ++m) {
-                const Vector weight = load(weights.data() + (v * s.maps + m) * kLanes);
+                const Vector weight = load(weights.data() + (v * s.maps + m) * kWidth);
                 for (int p = 0; p < count; ++p) sums[p] += weight * seen[(x + p) * s.maps + m];
               }
               for (int p = 0; p < count; ++p) {
                 float* to = padded.data() + y * stride_y * s.columns() + (x + p) * stride_x;
-                for (int64_t tap = v * kLanes; tap < std::min(s.taps(), (v + 1) * kLanes); ++tap)
-                  to[offsets[tap]] += sums[p][tap % kLanes];
+                for (int64_t tap = v * kWidth; tap < std::min(s.taps(), (v + 1) * kWidth); ++tap)
+                  to[offsets[tap]] += sums[p][tap % kWidth];
               }
             });
         }
@@ -167,7 +164,7 @@ Tensor grey_kernels(const Tensor& images, const Tensor& maps, int64_t kh, int64_
       std::vector<float> padded(s.rows() * s.columns());
       for (int64_t i = begin; i < end; ++i) {
         surround(s, image + i * s.height * s.width, padded.data());
-        for (int64_t m = 0; m < s.maps; m += kLanes)
+        for (int64_t m = 0; m < s.maps; m += kWidth)
           in_parts<kTaps>(s.taps(), [&](int64_t tap, auto taps) {
             constexpr int count = decltype(taps)::value;
             Vector sums[count] = {};

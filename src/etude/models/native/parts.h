@@ -1,9 +1,21 @@
-// Loops over parts whose size the compiler knows, so that it can keep what they sum up in registers.
+// Vectors as wide as the processor's registers (GCC takes wider ones apart in memory), and loops over parts whose size
+// the compiler knows, so that it can keep what they sum up in registers.
 
 #pragma once
 
 #include <cstdint>
 #include <type_traits>
+
+#if defined(__AVX512F__)
+constexpr int64_t kWidth = 16;
+#elif defined(__AVX__)
+constexpr int64_t kWidth = 8;
+#else
+constexpr int64_t kWidth = 4;
+#endif
+typedef float Vector __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
+
+inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 
 // Calls f with the number as a constant, 1 to most.
 template <int most, typename F>

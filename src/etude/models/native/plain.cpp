@@ -19,21 +19,10 @@ namespace {
 
 using torch::stable::Tensor;
 
-#if defined(__AVX512F__)
-constexpr int64_t kWidth = 16;
-#elif defined(__AVX__)
-constexpr int64_t kWidth = 8;
-#else
-constexpr int64_t kWidth = 4;
-#endif
-typedef float Vector __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
-
 constexpr int64_t kVectors = 3;             // of positions that a tile of `correlate` holds for each of its maps
 constexpr int kMaps = kWidth == 16 ? 8 : 4;  // most maps of a tile, as the registers allow
 constexpr int kGradientMaps = kWidth == 16 ? 5 : 2;
 constexpr int kColumns = 5;  // most columns of a kernel in a tile of `gradient_of_kernels`
-
-Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 
 int64_t up_to(int64_t multiple, int64_t number) { return (number + multiple - 1) / multiple * multiple; }
 
