@@ -14,7 +14,7 @@ from etude.models import native
 Pair = tuple[int, ...]
 """Of rows, of columns."""
 LANES = 16
-"""Maps of a grey image come by so many."""
+"""Maps of a grey image come by so many: the numbers that the widest vector of `native` holds."""
 
 
 class Own:

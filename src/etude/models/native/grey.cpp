@@ -15,11 +15,12 @@
 
 namespace {
 
+using ::load;  // one name for numbers of both types
 using torch::headeronly::ScalarType;
-using ::load;
 using torch::stable::Tensor;
 
-constexpr int kPositions = 8, kTaps = kWidth == 16 ? 16 : 9;  // most of them whose sums a loop keeps in registers
+// Most of them whose sums a loop keeps in registers: 32 where these hold 16 numbers, else 16, so that a 3x3 kernel fits.
+constexpr int kPositions = 8, kTaps = kWidth == 16 ? 16 : 9;
 typedef uint32_t Bits __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
 typedef uint16_t Halves __attribute__((vector_size(2 * kWidth), aligned(2), may_alias));
 
@@ -111,7 +112,7 @@ Tensor maps_to_grey(const Tensor& maps, const Tensor& kernels, int64_t height, i
   const float* kernel = kernels.const_data_ptr<float>();
   float* images = out.mutable_data_ptr<float>();
   const std::vector<int64_t> offsets = s.offsets();
-  // The weights of a map side by side: a vector holds sums for up to 16 taps.
+  // The weights of a map side by side: a vector holds sums for up to kWidth taps.
   const int64_t vectors = (s.taps() + kWidth - 1) / kWidth;
   std::vector<float> weights(vectors * s.maps * kWidth);
   for (int64_t tap = 0; tap < s.taps(); ++tap)
