@@ -40,8 +40,8 @@ class Case:
 
 
 CASES = {
-    "gan": Case("gan", "mnist", 128, 250),
-    "lsgan": Case("lsgan", "mnist", 128, 250),
+    "gan": Case("gan", "mnist", 128, 250, compile="on"),
+    "lsgan": Case("lsgan", "mnist", 128, 250, compile="on"),
     "dcgan": Case("dcgan", "mnist", 128, 60),
     "vae": Case("vae", "mnist", 32, 700, compile="on"),
     "cvae": Case("cvae", "mnist", 32, 700, compile="on"),

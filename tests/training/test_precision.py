@@ -137,7 +137,8 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr(native, "load", lambda: None)
     assert [compiled("lenet", steps) for steps in (11_999, 12_000)] == [False, True]
-    assert [compiled(network, 18_750) for network in ("vae", "cvae", "gan")] == [True, True, False]
+    assert [compiled(network, 18_750) for network in ("vae", "cvae", "gan", "dcgan")] == [True, True, True, False]
+    assert [compiled("gan", steps) for steps in (4_499, 4_500)] == [False, True]
     assert compiled("gan", 1, compile="on")
     assert not compiled("lenet", 56_000, compile="off")
 

@@ -17,6 +17,7 @@ import torch
 from etude.errors import UsageError, unknown
 from etude.models import native
 from etude.training.bf16 import bf16_is_fast
+from etude.training.denormals import denormals_flushed
 from etude.training.memory import freed_memory_kept
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
@@ -28,7 +29,7 @@ FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae", "cifar-fast")
 FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 """Networks that a GPU computes in bf16 unless asked otherwise: most of their work is in large convolutions."""
 
-STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 12_000, "vae": 9_000, "cvae": 9_000}
+STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 12_000, "gan": 4_500, "vae": 9_000, "cvae": 9_000}
 """Steps that, compiled, save about what a first compilation costs; other networks gain too little."""
 
 LARGEST_BATCH_FOR_ONE_THREAD = {"lenet": 4}
@@ -77,7 +78,7 @@ class Execution:
         torch.backends.cudnn.allow_tf32 = False  # fp32 means it: convolutions round as matrix products do
         deterministic_module.fill_uninitialized_memory = False  # a debugging aid that costs a tenth of a step
         try:
-            with freed_memory_kept():
+            with freed_memory_kept(), denormals_flushed():
                 yield
         finally:
             torch.set_num_threads(threads)

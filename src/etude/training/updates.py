@@ -36,7 +36,10 @@ def update(
     """
     counts = [each["step"].add_(1) for each in moments.values() if "step" in each]
     # All have taken as many steps: computed once, what follows from their number is not computed again in each loop.
-    seen = [_seen(beta, counts[0]) for beta in (settings.beta1, settings.beta2)] if counts else []
+    if counts:
+        # m / s₁ / (√(v / s₂) + ε) as √s₂ / s₁ · m / (√v + ε √s₂): a division less for each weight.
+        root = _seen(settings.beta2, counts[0]).sqrt()
+        rate = learning_rate * root / _seen(settings.beta1, counts[0])
     for name, parameter in parameters.items():
         gradient, own = gradients[name], moments[name]
         if settings.name == "adamw":
@@ -52,7 +55,7 @@ def update(
             # vmap has no rule for lerp_ and addcmul_.
             mean = own["exp_avg"].mul_(settings.beta1).add_(gradient, alpha=1 - settings.beta1)
             square = own["exp_avg_sq"].mul_(settings.beta2).add_(gradient.square(), alpha=1 - settings.beta2)
-            parameter.sub_(learning_rate / seen[0] * mean / ((square / seen[1]).sqrt() + EPSILON))
+            parameter.sub_(rate * mean / (square.sqrt() + EPSILON * root))
 
 
 EPSILON = 1e-8
