@@ -128,9 +128,12 @@ Tensor gradient_of_kernels(const Tensor& images, const Tensor& gradient) {
   const int64_t positions = up_to(kWidth, h * width);
   std::vector<float> spread(n * maps * positions), source(n * channels * plane + 2 * kWidth + kw);
   const float* from = gradient.const_data_ptr<float>();
-  for (int64_t i = 0; i < n * maps; ++i)
-    for (int64_t y = 0; y < h; ++y) std::copy_n(from + (i * h + y) * w, w, spread.data() + i * positions + y * width);
-  std::copy_n(images.const_data_ptr<float>(), n * channels * plane, source.data());
+  torch::stable::parallel_for(0, n, grain(10 * maps * h * w), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin * maps; i < end * maps; ++i)
+      for (int64_t y = 0; y < h; ++y) std::copy_n(from + (i * h + y) * w, w, spread.data() + i * positions + y * width);
+    std::copy_n(images.const_data_ptr<float>() + begin * channels * plane, (end - begin) * channels * plane,
+                source.data() + begin * channels * plane);
+  });
   torch::stable::parallel_for(0, channels * kh, grain(n * positions * maps * kw / 10), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t c = row / kh, ky = row % kh;
@@ -175,7 +178,7 @@ std::tuple<Tensor, Tensor> max_pool(const Tensor& images) {
   const float* from = images.const_data_ptr<float>();
   float* value = largest.mutable_data_ptr<float>();
   int32_t* place = which.mutable_data_ptr<int32_t>();
-  torch::stable::parallel_for(0, n * channels, grain(h * w), [&](int64_t begin, int64_t end) {
+  torch::stable::parallel_for(0, n * channels, grain(20 * h * w), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin * h; row < end * h; ++row) {
       const float* above = from + (row / h * height + row % h * 2) * width;
       const float* below = above + width;
@@ -205,7 +208,7 @@ Tensor max_pool_gradient(const Tensor& gradient, const Tensor& which, int64_t he
   const float* slope = gradient.const_data_ptr<float>();
   const int32_t* place = which.const_data_ptr<int32_t>();
   float* to = out.mutable_data_ptr<float>();
-  torch::stable::parallel_for(0, n * channels, grain(h * w), [&](int64_t begin, int64_t end) {
+  torch::stable::parallel_for(0, n * channels, grain(20 * h * w), [&](int64_t begin, int64_t end) {
     if (height % 2 || width % 2) std::fill(to + begin * height * width, to + end * height * width, 0.0f);
     for (int64_t row = begin * h; row < end * h; ++row) {
       float* above = to + (row / h * height + row % h * 2) * width;
