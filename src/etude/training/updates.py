@@ -35,11 +35,12 @@ def update(
     2015, algorithm 1) and `AdamW` (Loshchilov and Hutter 2019, algorithm 2).
     """
     counts = [each["step"].add_(1) for each in moments.values() if "step" in each]
-    # All have taken as many steps: computed once, what follows from their number is not computed again in each loop.
+    rate, epsilon = learning_rate, EPSILON
     if counts:
-        # m / s₁ / (√(v / s₂) + ε) as √s₂ / s₁ · m / (√v + ε √s₂): a division less for each weight.
+        # m / s₁ / (√(v / s₂) + ε) as √s₂ / s₁ · m / (√v + ε √s₂): a division less for each weight. All have taken as
+        # many steps: computed once, what follows from their number is not computed again in each loop.
         root = _seen(settings.beta2, counts[0]).sqrt()
-        rate = learning_rate * root / _seen(settings.beta1, counts[0])
+        rate, epsilon = learning_rate * root / _seen(settings.beta1, counts[0]), EPSILON * root
     for name, parameter in parameters.items():
         gradient, own = gradients[name], moments[name]
         if settings.name == "adamw":
@@ -50,12 +51,12 @@ def update(
             if settings.momentum:
                 velocity = own["momentum_buffer"].mul_(settings.momentum).add_(gradient)
                 gradient = gradient + settings.momentum * velocity if settings.nesterov else velocity
-            parameter.sub_(learning_rate * gradient)
+            parameter.sub_(rate * gradient)
         else:
             # vmap has no rule for lerp_ and addcmul_.
             mean = own["exp_avg"].mul_(settings.beta1).add_(gradient, alpha=1 - settings.beta1)
             square = own["exp_avg_sq"].mul_(settings.beta2).add_(gradient.square(), alpha=1 - settings.beta2)
-            parameter.sub_(rate * mean / (square.sqrt() + EPSILON * root))
+            parameter.sub_(rate * mean / (square.sqrt() + epsilon))
 
 
 EPSILON = 1e-8
