@@ -75,16 +75,47 @@ def test_pooling_of_every_size_is_pytorchs(n: int, channels: int, height: int, w
 
 
 @needs_a_compiler
+@settings(max_examples=60, deadline=None)
+@given(
+    n=st.integers(1, 5),
+    channels=st.sampled_from([16, 48]),
+    height=st.integers(2, 13),
+    width=st.integers(2, 13),
+    dtype=st.sampled_from([torch.float32, torch.bfloat16]),
+)
+def test_pooling_of_maps_of_every_size_is_pytorchs(
+    n: int, channels: int, height: int, width: int, dtype: torch.dtype
+) -> None:
+    pool = own_pooling()
+    maps = whole_numbers(n, height, width, channels, most=1).to(dtype).permute(0, 3, 1, 2)
+    for each, expected in zip(numbers(pool, maps), numbers(lambda x: F.max_pool2d(x, 2), maps), strict=True):
+        assert torch.equal(each, expected)
+        assert each.dtype == dtype
+
+
+@needs_a_compiler
 @pytest.mark.parametrize("special", [torch.nan, torch.inf, -torch.inf])
-def test_pooling_of_what_is_no_number(special: float) -> None:
-    native.load()
-    for place in range(4):
-        images = torch.tensor([1.0, 2.0, 3.0, 4.0])
-        images[place] = special
-        mine = numbers(lambda x: layers._Pooling.apply(x)[0], images.view(1, 1, 2, 2))
-        theirs = numbers(lambda x: F.max_pool2d(x, 2), images.view(1, 1, 2, 2))
-        for each, expected in zip(mine, theirs, strict=True):
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_pooling_of_what_is_no_number(special: float, layout: torch.memory_format) -> None:
+    pool = own_pooling()
+    for place in range(4):  # one vector of planes holds a whole row here, the last row goes number by number
+        images = torch.arange(16 * 16 * 64).view(1, 16, 16, 64) % 7.0
+        images.view(1, 16, 8, 2, 32, 2)[:, :, :, place // 2, :, place % 2] = special
+        images = images.contiguous(memory_format=layout)
+        for each, expected in zip(numbers(pool, images), numbers(lambda x: F.max_pool2d(x, 2), images), strict=True):
             torch.testing.assert_close(each, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def own_pooling() -> MaxPool2d:
+    pool = MaxPool2d(2)
+    use_own(pool, torch.float32)
+    return pool
+
+
+@needs_a_compiler
+def test_pooling_leaves_what_it_does_not_compute_to_pytorch() -> None:
+    images = whole_numbers(2, 3, 6, 6).bfloat16()
+    assert torch.equal(own_pooling()(images), F.max_pool2d(images, 2))
 
 
 def to_grey(maps: Tensor, kernels: Tensor, stride: Pair, padding: Pair, size: Pair) -> Tensor:
@@ -202,7 +233,7 @@ def test_what_they_do_not_compute_is_left_to_pytorch() -> None:
     ):
         assert not layer.has_own(fp32)
     assert MaxPool2d(2).has_own(fp32)
-    assert not MaxPool2d(2).has_own(bf16)
+    assert MaxPool2d(2).has_own(bf16)
     assert not MaxPool2d(2, ceil_mode=True).has_own(fp32)
     for other in (MaxPool2d(3), MaxPool2d(2, stride=1), MaxPool2d(2, padding=1), MaxPool2d(2, dilation=2)):
         assert not other.has_own(fp32)

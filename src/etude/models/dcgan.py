@@ -11,6 +11,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from etude.models.gan import NEGATIVE_SLOPE
+from etude.models.layers import MaxPool2d
 from etude.models.sizes import ImageShape, after_two_convolutions_and_pools, check_count, check_image_shape
 from etude.models.transposed import ConvTranspose2d
 
@@ -31,10 +32,10 @@ class ConvDiscriminator(nn.Module):
             OrderedDict(
                 conv1=nn.Conv2d(channels, 32, kernel_size=5),  # (N, 32, 24, 24)
                 relu1=nn.LeakyReLU(NEGATIVE_SLOPE),
-                pool1=nn.MaxPool2d(2),  # (N, 32, 12, 12)
+                pool1=MaxPool2d(2),  # (N, 32, 12, 12)
                 conv2=nn.Conv2d(32, 64, kernel_size=5),  # (N, 64, 8, 8)
                 relu2=nn.LeakyReLU(NEGATIVE_SLOPE),
-                pool2=nn.MaxPool2d(2),  # (N, 64, 4, 4)
+                pool2=MaxPool2d(2),  # (N, 64, 4, 4)
             )
         )
         self.critic = nn.Sequential(

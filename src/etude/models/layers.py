@@ -53,14 +53,19 @@ class MaxPool2d(Own, nn.MaxPool2d):
     """`nn.MaxPool2d`, computed by `native`."""
 
     def has_own(self, dtype: torch.dtype) -> bool:
-        """Of 2×2 pixels side by side, in float32."""
+        """Of 2×2 pixels side by side."""
         sizes = (self.kernel_size, self.stride, self.padding, self.dilation)
-        return sizes == (2, 2, 0, 1) and not self.ceil_mode and not self.return_indices and dtype == torch.float32
+        return sizes == (2, 2, 0, 1) and not self.ceil_mode and not self.return_indices
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2)."""
-        largest: Any = super().forward(input) if not self.own else _Pooling.apply(input)[0]
-        return largest
+        if self.own and input.shape[1] % LANES == 0 and input.is_contiguous(memory_format=torch.channels_last):
+            largest: Any = _PoolingOfMaps.apply(input.permute(0, 2, 3, 1))
+            return largest[0].permute(0, 3, 1, 2)
+        if self.own and input.dtype == torch.float32:
+            largest = _Pooling.apply(input)
+            return largest[0]
+        return super().forward(input)
 
 
 class LinearFromMaps(Own, nn.Linear):
@@ -160,6 +165,25 @@ class _Pooling(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (which,) = ctx.saved_tensors
         return torch.ops.etude.max_pool_gradient(gradients[0].contiguous(), which, *ctx.size)
+
+
+class _PoolingOfMaps(torch.autograd.Function):
+    """`_Pooling` of maps (N, H, W, C) that lie so in memory; which it was, uint8."""
+
+    @staticmethod
+    def forward(maps: Tensor) -> tuple[Tensor, Tensor]:
+        return torch.ops.etude.max_pool_of_maps(maps.contiguous())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        ctx.size = inputs[0].shape[1:3]
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(output[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (which,) = ctx.saved_tensors
+        return torch.ops.etude.max_pool_of_maps_gradient(gradients[0].contiguous(), which, *ctx.size)
 
 
 class _OfGrey(torch.autograd.Function):

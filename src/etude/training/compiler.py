@@ -39,7 +39,9 @@ def _compile(
     whole: Whole, execution: Execution, kept: tuple[Any, ...], changing: tuple[Any, ...]
 ) -> tuple[Callable[..., Any], list[Tensor]]:
     """The function of a flat list of tensors, those that stay first, compiled; and those that stay."""
-    from torch._inductor import compile  # here, since these take long to import
+    from torch._functorch.compile_utils import fx_graph_cse  # here, since these take long to import
+    from torch._inductor import compile
+    from torch.func import functionalize
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
@@ -58,5 +60,9 @@ def _compile(
         options["cpp.max_horizontal_fusion_size"] = 1
     with torch.no_grad():
         graph = make_fx(flat, tracing_mode="fake")(*tensors)
+        # A GAN casts its generator's weights for the discriminator's step and again for the generator's: what is computed
+        # twice of the same tensors is computed once. Which are the same shows only once nothing is changed in place.
+        graph = make_fx(functionalize(graph), tracing_mode="fake")(*tensors)
+        graph.graph = fx_graph_cse(graph.graph)
         program: Any = compile(graph, tensors, options)
         return program, tree_leaves(kept)

@@ -51,6 +51,16 @@ def load() -> None:
     def _(gradient: Tensor, which: Tensor, height: int, width: int) -> Tensor:
         return gradient.new_empty(*gradient.shape[:2], height, width)
 
+    @register("etude::max_pool_of_maps")
+    def _(maps: Tensor) -> tuple[Tensor, Tensor]:
+        n, height, width, channels = maps.shape
+        largest = maps.new_empty(n, height // 2, width // 2, channels)
+        return largest, torch.empty_like(largest, dtype=torch.uint8)
+
+    @register("etude::max_pool_of_maps_gradient")
+    def _(gradient: Tensor, which: Tensor, height: int, width: int) -> Tensor:
+        return gradient.new_empty(len(gradient), height, width, gradient.shape[3])
+
     @register("etude::grey_to_maps")
     def _(images: Tensor, kernels: Tensor, bias: Tensor, h: int, w: int, *where: int) -> Tensor:
         dtype = torch.bfloat16 if where[-1] else torch.float32

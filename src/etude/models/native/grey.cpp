@@ -15,29 +15,11 @@
 
 namespace {
 
-using ::load;  // one name for numbers of both types
 using torch::headeronly::ScalarType;
 using torch::stable::Tensor;
 
 // Most of them whose sums a loop keeps in registers: 32 where these hold 16 numbers, else 16, so that a 3x3 kernel fits.
 constexpr int kPositions = 8, kTaps = kWidth == 16 ? 16 : 9;
-typedef uint32_t Bits __attribute__((vector_size(4 * kWidth), aligned(4), may_alias));
-typedef uint16_t Halves __attribute__((vector_size(2 * kWidth), aligned(2), may_alias));
-
-// A bfloat16 is the upper half of a float32.
-Vector load(const uint16_t* from) {
-  return (Vector)(__builtin_convertvector(*reinterpret_cast<const Halves*>(from), Bits) << 16);  // the same bits
-}
-
-void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
-
-// Rounds to the nearest, of two the even one; a NaN stays one.
-void store(uint16_t* to, Vector value) {
-  const Bits bits = (Bits)value;
-  const Bits rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-  const Bits nan = (Bits)(value != value);
-  *reinterpret_cast<Halves*>(to) = __builtin_convertvector((nan & 0x7fc0) | (~nan & rounded), Halves);
-}
 
 struct Shape {
   int64_t n, height, width, h, w, maps, kh, kw, stride_y, stride_x, pad_y, pad_x;
@@ -59,16 +41,6 @@ struct Shape {
 void surround(const Shape& s, const float* image, float* padded) {
   for (int64_t y = 0; y < s.height; ++y)
     std::copy_n(image + y * s.width, s.width, padded + s.inside() + y * s.columns());
-}
-
-// Calls f with a pointer to the type of the maps.
-template <typename F>
-void with_type(const Tensor& maps, F f) {
-  if (maps.scalar_type() == ScalarType::BFloat16) {
-    f(static_cast<uint16_t*>(maps.data_ptr()));
-  } else {
-    f(static_cast<float*>(maps.data_ptr()));
-  }
 }
 
 Tensor grey_to_maps(const Tensor& images, const Tensor& kernels, const Tensor& bias, int64_t h, int64_t w,
