@@ -42,7 +42,7 @@ class Case:
 CASES = {
     "gan": Case("gan", "mnist", 128, 250, compile="on"),
     "lsgan": Case("lsgan", "mnist", 128, 250, compile="on"),
-    "dcgan": Case("dcgan", "mnist", 128, 60),
+    "dcgan": Case("dcgan", "mnist", 128, 60, compile="on"),
     "vae": Case("vae", "mnist", 32, 700, compile="on"),
     "cvae": Case("cvae", "mnist", 32, 700, compile="on"),
     "lenet-4": Case("lenet", "cifar10", 4, 3000, compile="on"),

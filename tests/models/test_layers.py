@@ -1,9 +1,12 @@
 """étude's own layers: PyTorch's numbers, in float64, for every shape; and only where they fit."""
 
+import math
 import shutil
 from collections.abc import Callable
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from etude.models import VAE, LeNet, layers, native
-from etude.models.layers import Conv2d, MaxPool2d, Own, use_own
+from etude.models import VAE, ConvDiscriminator, ConvGenerator, LeNet, layers, native
+from etude.models.layers import BatchNorm1d, BatchNorm2d, BatchNormOfPixels, Conv2d, MaxPool2d, Own, use_own
 from etude.models.transposed import ConvTranspose2d
 
 Pair = tuple[int, int]
@@ -118,6 +121,54 @@ def test_pooling_leaves_what_it_does_not_compute_to_pytorch() -> None:
     assert torch.equal(own_pooling()(images), F.max_pool2d(images, 2))
 
 
+class _Kept(nn.Module):
+    """A layer of flattened maps as one of maps."""
+
+    def __init__(self, layer: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.layer, self.shape = layer, shape
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.layer(maps.flatten(1)).unflatten(1, self.shape)
+
+
+@needs_a_compiler
+@pytest.mark.parametrize("shape", [(7,), (5, 3, 4), (16, 2, 2)])
+@pytest.mark.parametrize("of_pixels", [False, True])
+def test_batch_norms_are_pytorchs(shape: Any, of_pixels: bool) -> None:
+    if of_pixels and len(shape) == 1:
+        pytest.skip("numbers have no pixels")
+    generator = torch.Generator().manual_seed(0)
+    batches = [3 + 2 * torch.randn(6, *shape, generator=generator) for _ in range(3)]
+    mine: nn.Module
+    if of_pixels:
+        mine, theirs = BatchNormOfPixels(shape), _Kept(nn.BatchNorm1d(math.prod(shape)), shape)
+    elif len(shape) == 1:
+        mine, theirs = BatchNorm1d(shape[0]), nn.BatchNorm1d(shape[0])
+    else:
+        mine, theirs = BatchNorm2d(shape[0]), nn.BatchNorm2d(shape[0])
+    for weight in (*mine.parameters(), *mine.buffers()):
+        if weight.is_floating_point():
+            weight.data = torch.rand(weight.shape, generator=generator) + 0.5
+    for to, value in zip(theirs.state_dict().values(), mine.state_dict().values(), strict=True):
+        to.copy_(value)
+    theirs.double()
+    use_own(mine, torch.float32)
+    assert isinstance(mine, Own) and mine.own
+    for batch in batches:
+        pairs = []
+        for norm, x in ((mine, batch), (theirs, batch.double())):
+            x = x.clone().requires_grad_()
+            made = norm(x)
+            loss = (made * torch.arange(made.numel()).view(made.shape).sin()).sum()
+            pairs.append([made, *torch.autograd.grad(loss, [x, *norm.parameters()]), *norm.buffers()])
+        for each, expected in zip(*pairs, strict=True):
+            torch.testing.assert_close(each.double(), expected.double(), rtol=2e-5, atol=2e-5)
+    mine.eval()
+    theirs.eval()
+    torch.testing.assert_close(mine(batches[0]).double(), theirs(batches[0].double()), rtol=1e-5, atol=1e-5)
+
+
 def to_grey(maps: Tensor, kernels: Tensor, stride: Pair, padding: Pair, size: Pair) -> Tensor:
     """What `layers.ToGrey` computes, by PyTorch: what of the images is beyond the last kernel stays zero."""
     images = F.conv_transpose2d(maps, kernels, stride=stride)
@@ -171,16 +222,16 @@ def test_maps_of_grey_images_round_to_bf16_as_pytorch_does() -> None:
 
 @needs_a_compiler
 @pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("kind", ["lenet", "vae", "cvae"])
+@pytest.mark.parametrize("kind", ["lenet", "vae", "cvae", "discriminator", "generator"])
 def test_a_network_of_own_layers_is_the_same_network(kind: str, threads: int) -> None:
     network, inputs, names = _network(kind)
-    before = _outputs_and_gradients(network, inputs)
+    exact = _outputs_and_gradients(deepcopy(network).double(), [_double(each) for each in inputs])
     use_own(network, torch.float32)
     assert {name for name, layer in network.named_modules() if isinstance(layer, Own) and layer.own} == names
     set_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        for mine, expected in zip(_outputs_and_gradients(network, inputs), before, strict=True):
+        for mine, expected in zip(_outputs_and_gradients(network, inputs), exact, strict=True):
             assert (mine - expected).norm() / expected.norm() < 1e-5
     finally:
         torch.set_num_threads(set_before)
@@ -201,6 +252,12 @@ def _network(kind: str) -> tuple[nn.Module, list[Tensor], set[str]]:
     if kind == "lenet":
         names = {"features.conv1", "features.conv2", "features.pool1", "features.pool2"}
         network, inputs = LeNet((3, 32, 32), 10), [torch.randn(16, 3, 32, 32)]
+    elif kind == "discriminator":
+        names = {"features.conv1", "features.pool1", "features.pool2"}
+        network, inputs = ConvDiscriminator((1, 28, 28)), [torch.randn(16, 1, 28, 28)]
+    elif kind == "generator":
+        names = {"project.norm1", "project.linear2", "project.norm2", "upsample.norm1", "upsample.conv2"}
+        network, inputs = ConvGenerator(96, (1, 28, 28)), [torch.rand(16, 96)]
     else:
         names = {"encoder.conv1", "encoder.linear", "decoder.linear", "decoder.conv2"}
         network, inputs = VAE((1, 28, 28), 16), [torch.rand(16, 1, 28, 28)]
@@ -210,6 +267,10 @@ def _network(kind: str) -> tuple[nn.Module, list[Tensor], set[str]]:
             network, inputs = VAE((1, 28, 28), 16, 10), [*inputs, torch.arange(16) % 10]
         network.forward = partial(network.forward, noise=noise)
     return network.to(memory_format=torch.channels_last), inputs, names  # pyright: ignore[reportCallIssue]
+
+
+def _double(numbers: Tensor) -> Tensor:
+    return numbers.double() if numbers.is_floating_point() else numbers
 
 
 def _outputs_and_gradients(network: nn.Module, inputs: list[Tensor]) -> list[Tensor]:

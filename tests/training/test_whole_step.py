@@ -10,6 +10,7 @@ from torch import Tensor
 
 from etude import recipes
 from etude.data import Split, load
+from etude.models.layers import Own
 from etude.runs.splits import make_splits
 from etude.training import compiler
 from etude.training.execution import Execution
@@ -121,6 +122,15 @@ def test_a_step_in_bf16_compiles_where_two_biases_have_one_gradient(make: Make) 
         learner, train, execution = make("cvae", compiled=compiled, precision="bf16")
         losses.append(run(make_step([learner], train, execution), train, num_steps=10, images_per_step=32))
     torch.testing.assert_close(losses[0], losses[1], rtol=0.02, atol=0)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+@pytest.mark.parametrize("gradient_penalty", [0.0, 10.0])
+def test_own_layers_are_not_where_gradients_are_differentiated(gradient_penalty: float, make: Make) -> None:
+    learner, train, execution = make("dcgan", compiled=True, gradient_penalty=gradient_penalty)
+    make_step([learner], train, execution)
+    layers = [layer for network in learner.networks.values() for layer in network.modules() if isinstance(layer, Own)]
+    assert any(layer.own for layer in layers) == (gradient_penalty == 0)
 
 
 class _StraightThrough(torch.autograd.Function):

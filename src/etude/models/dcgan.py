@@ -11,7 +11,7 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from etude.models.gan import NEGATIVE_SLOPE
-from etude.models.layers import MaxPool2d
+from etude.models.layers import BatchNorm1d, BatchNorm2d, BatchNormOfPixels, Conv2d, LinearToMaps, MaxPool2d
 from etude.models.sizes import ImageShape, after_two_convolutions_and_pools, check_count, check_image_shape
 from etude.models.transposed import ConvTranspose2d
 
@@ -30,7 +30,7 @@ class ConvDiscriminator(nn.Module):
         # The shapes in the comments are those of 1×28×28 images.
         self.features = nn.Sequential(
             OrderedDict(
-                conv1=nn.Conv2d(channels, 32, kernel_size=5),  # (N, 32, 24, 24)
+                conv1=Conv2d(channels, 32, kernel_size=5),  # (N, 32, 24, 24)
                 relu1=nn.LeakyReLU(NEGATIVE_SLOPE),
                 pool1=MaxPool2d(2),  # (N, 32, 12, 12)
                 conv2=nn.Conv2d(32, 64, kernel_size=5),  # (N, 64, 8, 8)
@@ -69,23 +69,22 @@ class ConvGenerator(nn.Module):
         self.map_shape = (128, height // 4, width // 4)
         padding1 = (height // 2 % 2, width // 2 % 2)
         padding2 = (height % 2, width % 2)
-        num_features = 128 * (height // 4) * (width // 4)
         # The shapes in the comments are those of 1×28×28 images.
         self.project = nn.Sequential(
             OrderedDict(
                 linear1=nn.Linear(noise_dim, 1024),
                 relu1=nn.ReLU(),
-                norm1=nn.BatchNorm1d(1024),
-                linear2=nn.Linear(1024, num_features),
+                norm1=BatchNorm1d(1024),
+                linear2=LinearToMaps(1024, self.map_shape),  # (N, 128, 7, 7)
                 relu2=nn.ReLU(),
-                norm2=nn.BatchNorm1d(num_features),
+                norm2=BatchNormOfPixels(self.map_shape),
             )
         )
         self.upsample = nn.Sequential(
             OrderedDict(
                 conv1=_doubling(128, 64, output_padding=padding1),  # (N, 64, 14, 14)
                 relu1=nn.ReLU(),
-                norm1=nn.BatchNorm2d(64),
+                norm1=BatchNorm2d(64),
                 conv2=_doubling(64, channels, output_padding=padding2),  # (N, 1, 28, 28)
                 tanh=nn.Tanh(),
             )
@@ -94,8 +93,7 @@ class ConvGenerator(nn.Module):
 
     def forward(self, noise: Tensor) -> Tensor:
         """Noise (N, noise_dim), uniform in [-1, 1] (see `uniform_noise`), to images (N, C, H, W)."""
-        features = self.project(noise)  # (N, 6272)
-        return self.upsample(features.unflatten(1, self.map_shape))  # (N, 128, 7, 7) to (N, 1, 28, 28)
+        return self.upsample(self.project(noise))  # (N, 128, 7, 7) to (N, 1, 28, 28)
 
 
 def _doubling(in_channels: int, out_channels: int, *, output_padding: tuple[int, int]) -> ConvTranspose2d:

@@ -1,6 +1,7 @@
 """Layers that take a processor less time than PyTorch's own do on small images and batches.
 
-They are those of `nn` until `use_own` has them computed by the C++ of `native`.
+They are those of `nn` until `use_own` has them computed by the C++ of `native`, or by formulas that suit a compiler.
+Their gradients have no gradients of their own.
 """
 
 import math
@@ -60,12 +61,56 @@ class MaxPool2d(Own, nn.MaxPool2d):
     def forward(self, input: Tensor) -> Tensor:
         """Maps images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2)."""
         if self.own and input.shape[1] % LANES == 0 and input.is_contiguous(memory_format=torch.channels_last):
-            largest: Any = _PoolingOfMaps.apply(input.permute(0, 2, 3, 1))
-            return largest[0].permute(0, 3, 1, 2)
+            return _PoolingOfMaps.apply(input.permute(0, 2, 3, 1))[0].permute(0, 3, 1, 2)
         if self.own and input.dtype == torch.float32:
-            largest = _Pooling.apply(input)
-            return largest[0]
-        return super().forward(input)
+            return _Pooling.apply(input)[0]
+        largest: Any = super().forward(input)
+        return largest
+
+
+class BatchNorm1d(Own, nn.BatchNorm1d):
+    """`nn.BatchNorm1d`, its statistics as plain sums."""
+
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """With weights, running statistics and a momentum."""
+        return _is_usual(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps numbers (N, C) to numbers of mean 0 and variance 1 along N, scaled and moved."""
+        return _normalised(self, input) if self.own and self.training else super().forward(input)
+
+
+class BatchNorm2d(Own, nn.BatchNorm2d):
+    """`nn.BatchNorm2d`, its statistics as plain sums."""
+
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """With weights, running statistics and a momentum."""
+        return _is_usual(self)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps maps (N, C, h, w) to maps of mean 0 and variance 1 along N, h and w, scaled and moved."""
+        return _normalised(self, input) if self.own and self.training else super().forward(input)
+
+
+class BatchNormOfPixels(BatchNorm1d):
+    """`nn.BatchNorm1d` of all numbers of maps (N, *shape), in the order in which `flatten(1)` gives them."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        super().__init__(math.prod(shape))
+        self.shape = shape
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps maps (N, *shape) to maps of mean 0 and variance 1 along N, scaled and moved."""
+        if not (self.own and self.training):
+            return super().forward(input.flatten(1)).unflatten(1, self.shape)
+        # Maps in channels-last need not be copied if weights and statistics are put into their order.
+        channels, height, width = self.shape
+        weight, bias = (each.unflatten(0, self.shape).permute(1, 2, 0).flatten() for each in (self.weight, self.bias))
+        numbers = input.permute(0, 2, 3, 1).flatten(1)
+        made, *statistics, _ = _Normalisation.apply(numbers, weight, bias, self.eps)
+        back = (each.unflatten(0, (height, width, channels)).permute(2, 0, 1).flatten() for each in statistics)
+        _move_statistics(self, *back, size=len(input))
+        return made.unflatten(1, (height, width, channels)).permute(0, 3, 1, 2)
 
 
 class LinearFromMaps(Own, nn.Linear):
@@ -123,6 +168,71 @@ def use_own(network: nn.Module, dtype: torch.dtype) -> None:
 def maps_type() -> torch.dtype:
     """What networks compute maps in here: float32, or what autocasting asks for."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+
+
+def _is_usual(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> bool:
+    return norm.affine and norm.track_running_stats and norm.momentum is not None
+
+
+def _normalised(norm: nn.BatchNorm1d | nn.BatchNorm2d, input: Tensor) -> Tensor:
+    """What the layer makes of a batch; its running statistics move."""
+    made, mean, variance, _ = _Normalisation.apply(input, norm.weight, norm.bias, norm.eps)
+    _move_statistics(norm, mean, variance, size=input.numel() // input.shape[1])
+    return made
+
+
+def _move_statistics(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, *, size: int) -> None:
+    """Take the statistics of a batch, of so many numbers each, into the running ones."""
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.num_batches_tracked is not None
+    assert norm.momentum is not None
+    norm.running_mean.mul_(1 - norm.momentum).add_(norm.momentum * mean)
+    norm.running_var.mul_(1 - norm.momentum).add_(norm.momentum * size / (size - 1) * variance)
+    norm.num_batches_tracked.add_(1)
+
+
+class _Normalisation(torch.autograd.Function):
+    """Numbers (N, C, ...), weights (C,), biases (C,) to normalised ones; and to mean, variance v, 1 / √(v + ε), (C,).
+
+    Ioffe and Szegedy, "Batch normalization", 2015, algorithm 1. PyTorch's own is taken apart by Inductor into a running
+    variance with a division for each number; and a root, into every loop that needs it: 1 / √v as exp(−log(v) / 2) it
+    keeps in memory.
+    """
+
+    @staticmethod
+    def forward(input: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        numbers, others, share = input.float(), _others(input), input.shape[1] / input.numel()
+        mean = numbers.sum(others) * share
+        centred = numbers - _along(mean, input)
+        variance = centred.square().sum(others) * share
+        rate = torch.exp(-0.5 * torch.log(variance + epsilon))
+        made = centred * _along(weight * rate, input) + _along(bias, input)
+        return made.to(input.dtype), mean, variance, rate
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.mark_non_differentiable(*output[1:])
+        ctx.save_for_backward(inputs[0], inputs[1], output[1], output[3])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        input, weight, mean, rate = ctx.saved_tensors
+        slopes, others, share = gradients[0].float(), _others(input), input.shape[1] / input.numel()
+        normal = (input.float() - _along(mean, input)) * _along(rate, input)
+        of_bias, of_weight = slopes.sum(others), (slopes * normal).sum(others)
+        of_input = slopes - _along(of_bias * share, input) - normal * _along(of_weight * share, input)
+        return (of_input * _along(weight * rate, input)).to(input.dtype), of_weight, of_bias, None
+
+
+def _others(input: Tensor) -> tuple[int, ...]:
+    """All dimensions but that of channels."""
+    return (0, *range(2, input.dim()))
+
+
+def _along(channels: Tensor, input: Tensor) -> Tensor:
+    """Numbers (C,) of channels to be taken with (N, C, ...)."""
+    return channels.view(-1, *(1,) * (input.dim() - 2))
 
 
 class _Convolution(torch.autograd.Function):

@@ -60,8 +60,8 @@ def _compile(
         options["cpp.max_horizontal_fusion_size"] = 1
     with torch.no_grad():
         graph = make_fx(flat, tracing_mode="fake")(*tensors)
-        # A GAN casts its generator's weights for the discriminator's step and again for the generator's: what is computed
-        # twice of the same tensors is computed once. Which are the same shows only once nothing is changed in place.
+        # A GAN casts its generator's weights for the discriminator's step and again for the generator's: what is
+        # computed twice of the same tensors is computed once. They are the same for sure once none is changed in place.
         graph = make_fx(functionalize(graph), tracing_mode="fake")(*tensors)
         graph.graph = fx_graph_cse(graph.graph)
         program: Any = compile(graph, tensors, options)
