@@ -64,8 +64,7 @@ class MaxPool2d(Own, nn.MaxPool2d):
             return _PoolingOfMaps.apply(input.permute(0, 2, 3, 1))[0].permute(0, 3, 1, 2)
         if self.own and input.dtype == torch.float32:
             return _Pooling.apply(input)[0]
-        largest: Any = super().forward(input)
-        return largest
+        return super().forward(input)  # pyright: ignore[reportReturnType]  (its stubs know `return_indices`)
 
 
 class BatchNorm1d(Own, nn.BatchNorm1d):
