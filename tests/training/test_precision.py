@@ -128,16 +128,17 @@ def test_what_was_chosen_is_said() -> None:
 def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def compiled(network: str, num_steps: int, compile: str = "auto") -> bool:
+    def compiled(network: str, num_steps: int, compile: str = "auto", **more: Any) -> bool:
         how: dict[str, Any] = {"images_per_step": 4, "device": "cpu", "precision": "fp32"}
-        return choose_execution(network, num_steps=num_steps, compile=compile, **how).compiled
+        return choose_execution(network, num_steps=num_steps, compile=compile, **how, **more).compiled
 
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     (tmp_path / "Python.h").touch()
     monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
     monkeypatch.setattr(native, "load", lambda: None)
     assert [compiled("lenet", steps) for steps in (11_999, 12_000)] == [False, True]
-    assert [compiled(network, 18_750) for network in ("vae", "cvae", "gan", "dcgan")] == [True, True, True, False]
+    assert [compiled(network, 18_750) for network in ("vae", "cvae", "gan", "cifar-fast")] == [True, True, True, False]
+    assert [compiled("dcgan", 1_950, differentiates_twice=penalised) for penalised in (False, True)] == [True, False]
     assert [compiled("gan", steps) for steps in (4_499, 4_500)] == [False, True]
     assert compiled("gan", 1, compile="on")
     assert not compiled("lenet", 56_000, compile="off")

@@ -138,6 +138,11 @@ class Recipe:
         """Images that one step of the training loop takes."""
         return self.batch_size
 
+    @property
+    def differentiates_twice(self) -> bool:
+        """Whether a step takes gradients of gradients: étude's own layers have none."""
+        return False
+
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         raise NotImplementedError
 
@@ -193,6 +198,11 @@ class Adversarial(Recipe):
     def images_per_step(self) -> int:
         """Images of the discriminator's batches between two generator steps."""
         return self.batch_size * self.discriminator_steps
+
+    @property
+    def differentiates_twice(self) -> bool:
+        """With a gradient penalty."""
+        return self.gradient_penalty > 0
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         yield 1 <= self.noise_dim <= MOST_DIMENSIONS, "noise-dim", self.noise_dim, f"1 to {MOST_DIMENSIONS}"

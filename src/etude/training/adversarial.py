@@ -27,7 +27,7 @@ class AdversarialLearner(Learner[recipes.Adversarial]):
         self.execution, device = execution, execution.device
         self.discriminator, self.generator = networks["discriminator"], networks["generator"]
         self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
-        self.loss, self.differentiates_twice = ADVERSARIAL[recipe.loss], recipe.gradient_penalty > 0
+        self.loss = ADVERSARIAL[recipe.loss]
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in ("noise", "penalty")}
         self.preview_noise = self._noise(NUM_PREVIEW_IMAGES, stream(recipe.seed, "preview", device=device))
 

@@ -31,6 +31,8 @@ FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 
 STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 12_000, "gan": 4_500, "dcgan": 1_500, "vae": 9_000, "cvae": 9_000}
 """Steps that, compiled, save about what a first compilation costs; other networks gain too little."""
+SLOWER_COMPILED_WITHOUT_OWN_LAYERS = ("dcgan",)
+"""Networks that gain by compiling only where their own layers are taken: Inductor pools one number at a time."""
 
 LARGEST_BATCH_FOR_ONE_THREAD = {"lenet": 4}
 """Steps so small that further threads gain less than they cost in waiting for each other."""
@@ -92,6 +94,7 @@ def choose_execution(
     *,
     num_steps: int,
     images_per_step: int,
+    differentiates_twice: bool = False,
     device: str = "auto",
     threads: int | None = None,
     precision: str = "auto",
@@ -119,6 +122,7 @@ def choose_execution(
         raise unknown("choice for --compile", compile, get_args(Compile))
     if compile == "auto":
         pays = device == "cpu" and num_steps >= STEPS_THAT_PAY_FOR_COMPILING.get(network, math.inf)
+        pays = pays and not (differentiates_twice and network in SLOWER_COMPILED_WITHOUT_OWN_LAYERS)
         compile = "on" if pays and not missing_for_compiling() else "off"
     elif compile == "on" and (missing := missing_for_compiling()):
         raise UsageError(f"--compile on needs {missing}, not found here: install it, or leave the flag out.")

@@ -36,8 +36,6 @@ class Learner(ABC, Generic[FamilyRecipe]):
     preview_each: ClassVar[str] = "epoch"
     """Whether `preview` is drawn at each "epoch" or each "report"."""
 
-    differentiates_twice: bool = False
-    """Whether a step takes gradients of gradients: étude's own layers have none."""
     recipe: FamilyRecipe
     settings: recipes.Optimizer
     networks: dict[str, nn.Module]

@@ -80,6 +80,7 @@ def train_together(
         network_name(first),
         num_steps=first.epochs * (len(rows.train) // first.images_per_step),
         images_per_step=first.images_per_step,
+        differentiates_twice=first.differentiates_twice,
         device=device,
         threads=threads,
         precision=precision,

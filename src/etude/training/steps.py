@@ -25,7 +25,7 @@ def make_step(learners: Sequence[Learner], train: Split, execution: Execution) -
     transform = partial(faster, execution=execution)
     if len(learners) > 1:
         return replicas_step(learners, train, transform)
-    if execution.compiled and execution.device == "cpu" and not learners[0].differentiates_twice:
+    if execution.compiled and execution.device == "cpu" and not learners[0].recipe.differentiates_twice:
         for network in learners[0].networks.values():
             use_own(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32)
     return whole_step(learners[0], train, transform)
