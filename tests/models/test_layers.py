@@ -101,9 +101,9 @@ def test_pooling_of_maps_of_every_size_is_pytorchs(
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_pooling_of_what_is_no_number(special: float, layout: torch.memory_format) -> None:
     pool = own_pooling()
-    for place in range(4):  # one vector of planes holds a whole row here, the last row goes number by number
-        images = torch.arange(16 * 16 * 64).view(1, 16, 16, 64) % 7.0
-        images.view(1, 16, 8, 2, 32, 2)[:, :, :, place // 2, :, place % 2] = special
+    for place in range(4):  # the end of the last row of planes goes number by number
+        images = torch.arange(16 * 16 * 60).view(1, 16, 16, 60) % 7.0
+        images.view(1, 16, 8, 2, 30, 2)[:, :, :, place // 2, :, place % 2] = special
         images = images.contiguous(memory_format=layout)
         for each, expected in zip(numbers(pool, images), numbers(lambda x: F.max_pool2d(x, 2), images), strict=True):
             torch.testing.assert_close(each, expected, rtol=0, atol=0, equal_nan=True)

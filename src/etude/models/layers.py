@@ -1,7 +1,7 @@
 """Layers that take a processor less time than PyTorch's own do on small images and batches.
 
 They are those of `nn` until `use_own` has them computed by the C++ of `native`, or by formulas that suit a compiler.
-Their gradients have no gradients of their own.
+The gradients of their gradients would be wrong: a step that takes such must leave them alone.
 """
 
 import math
@@ -60,7 +60,8 @@ class MaxPool2d(Own, nn.MaxPool2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Maps images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2)."""
-        if self.own and input.shape[1] % LANES == 0 and input.is_contiguous(memory_format=torch.channels_last):
+        last = input.is_contiguous(memory_format=torch.channels_last) and input.shape[1] % LANES == 0
+        if self.own and last and input.dtype in (torch.float32, torch.bfloat16):
             return _PoolingOfMaps.apply(input.permute(0, 2, 3, 1))[0].permute(0, 3, 1, 2)
         if self.own and input.dtype == torch.float32:
             return _Pooling.apply(input)[0]

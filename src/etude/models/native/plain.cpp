@@ -125,7 +125,7 @@ Tensor gradient_of_kernels(const Tensor& images, const Tensor& gradient) {
   const float *image = images.const_data_ptr<float>(), *slopes = gradient.const_data_ptr<float>();
   const int64_t positions = up_to(kWidth, h * width), size = maps * channels * kh * kw;
   // A sum for each group of images, then their sum in order: the same however many threads there are.
-  const int64_t groups = (n + kGroup - 1) / kGroup;
+  const int64_t groups = std::max<int64_t>(1, (n + kGroup - 1) / kGroup);
   std::vector<float> of_groups(groups * size);
   torch::stable::parallel_for(0, groups, grain(n * positions * size / groups / 10), [&](int64_t begin, int64_t end) {
     // The gradient in rows as long as the images', zero where a kernel would stick out.

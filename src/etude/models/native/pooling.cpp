@@ -1,4 +1,5 @@
-// Pooling of 2x2 pixels side by side on a processor: the largest, the first of equals, NaN before all.
+// Pooling of 2x2 pixels side by side on a processor: the largest, the first of equals, NaN before all;
+// and which of the four it was, 0 to 3, row by row.
 //
 // Of planes, (n, channels, height, width) in float32, a vector holds pixels of a row; of maps, (n, height, width,
 // channels) in float32 or bfloat16 with a multiple of 16 channels, those of a pixel. Tensors are contiguous.
