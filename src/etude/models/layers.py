@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import batchnorm
 
 from etude.models import native
 
@@ -62,34 +63,44 @@ class MaxPool2d(Own, nn.MaxPool2d):
         """Maps images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2)."""
         last = input.is_contiguous(memory_format=torch.channels_last) and input.shape[1] % LANES == 0
         if self.own and last and input.dtype in (torch.float32, torch.bfloat16):
-            return _PoolingOfMaps.apply(input.permute(0, 2, 3, 1))[0].permute(0, 3, 1, 2)
+            return _Pooling.apply(input.permute(0, 2, 3, 1), True)[0].permute(0, 3, 1, 2)
         if self.own and input.dtype == torch.float32:
-            return _Pooling.apply(input)[0]
+            return _Pooling.apply(input, False)[0]
         return super().forward(input)  # pyright: ignore[reportReturnType]  (its stubs know `return_indices`)
 
 
-class BatchNorm1d(Own, nn.BatchNorm1d):
+class _BatchNorm(Own, batchnorm._BatchNorm):
+    """What both batch-norms share: the statistics of a batch as plain sums."""
+
+    def has_own(self, dtype: torch.dtype) -> bool:
+        """With weights, running statistics and a momentum."""
+        return self.affine and self.track_running_stats and self.momentum is not None
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Maps numbers (N, C, ...) to numbers of mean 0 and variance 1 for each channel, scaled and moved."""
+        if not (self.own and self.training):
+            return super().forward(input)
+        made, mean, variance, _ = _Normalisation.apply(input, self.weight, self.bias, self.eps)
+        self._move_statistics(mean, variance, size=input.numel() // input.shape[1])
+        return made
+
+    def _move_statistics(self, mean: Tensor, variance: Tensor, *, size: int) -> None:
+        """Take the statistics of a batch, of so many numbers each, into the running ones."""
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.running_mean.mul_(1 - self.momentum).add_(self.momentum * mean)
+        self.running_var.mul_(1 - self.momentum).add_(self.momentum * size / (size - 1) * variance)
+        self.num_batches_tracked.add_(1)
+
+
+class BatchNorm1d(_BatchNorm, nn.BatchNorm1d):
     """`nn.BatchNorm1d`, its statistics as plain sums."""
 
-    def has_own(self, dtype: torch.dtype) -> bool:
-        """With weights, running statistics and a momentum."""
-        return _is_usual(self)
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Maps numbers (N, C) to numbers of mean 0 and variance 1 along N, scaled and moved."""
-        return _normalised(self, input) if self.own and self.training else super().forward(input)
-
-
-class BatchNorm2d(Own, nn.BatchNorm2d):
+class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
     """`nn.BatchNorm2d`, its statistics as plain sums."""
-
-    def has_own(self, dtype: torch.dtype) -> bool:
-        """With weights, running statistics and a momentum."""
-        return _is_usual(self)
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Maps maps (N, C, h, w) to maps of mean 0 and variance 1 along N, h and w, scaled and moved."""
-        return _normalised(self, input) if self.own and self.training else super().forward(input)
 
 
 class BatchNormOfPixels(BatchNorm1d):
@@ -109,7 +120,7 @@ class BatchNormOfPixels(BatchNorm1d):
         numbers = input.permute(0, 2, 3, 1).flatten(1)
         made, *statistics, _ = _Normalisation.apply(numbers, weight, bias, self.eps)
         back = (each.unflatten(0, (height, width, channels)).permute(2, 0, 1).flatten() for each in statistics)
-        _move_statistics(self, *back, size=len(input))
+        self._move_statistics(*back, size=len(input))
         return made.unflatten(1, (height, width, channels)).permute(0, 3, 1, 2)
 
 
@@ -168,28 +179,6 @@ def use_own(network: nn.Module, dtype: torch.dtype) -> None:
 def maps_type() -> torch.dtype:
     """What networks compute maps in here: float32, or what autocasting asks for."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
-
-
-def _is_usual(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> bool:
-    return norm.affine and norm.track_running_stats and norm.momentum is not None
-
-
-def _normalised(norm: nn.BatchNorm1d | nn.BatchNorm2d, input: Tensor) -> Tensor:
-    """What the layer makes of a batch; its running statistics move."""
-    made, mean, variance, _ = _Normalisation.apply(input, norm.weight, norm.bias, norm.eps)
-    _move_statistics(norm, mean, variance, size=input.numel() // input.shape[1])
-    return made
-
-
-def _move_statistics(norm: nn.BatchNorm1d | nn.BatchNorm2d, mean: Tensor, variance: Tensor, *, size: int) -> None:
-    """Take the statistics of a batch, of so many numbers each, into the running ones."""
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    assert norm.num_batches_tracked is not None
-    assert norm.momentum is not None
-    norm.running_mean.mul_(1 - norm.momentum).add_(norm.momentum * mean)
-    norm.running_var.mul_(1 - norm.momentum).add_(norm.momentum * size / (size - 1) * variance)
-    norm.num_batches_tracked.add_(1)
 
 
 class _Normalisation(torch.autograd.Function):
@@ -259,41 +248,28 @@ class _Convolution(torch.autograd.Function):
 
 
 class _Pooling(torch.autograd.Function):
-    """Images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2), and which it was, int32."""
+    """Images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2), and which it was.
+
+    Of `maps` to and from (N, H, W, C).
+    """
 
     @staticmethod
-    def forward(images: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.ops.etude.max_pool(images.contiguous())
+    def forward(images: Tensor, maps: bool) -> tuple[Tensor, Tensor]:
+        pool = torch.ops.etude.max_pool_of_maps if maps else torch.ops.etude.max_pool
+        return pool(images.contiguous())
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
-        ctx.size = inputs[0].shape[2:]
+    def setup_context(ctx: Any, inputs: tuple[Tensor, bool], output: tuple[Tensor, Tensor]) -> None:
+        images, ctx.maps = inputs
+        ctx.size = images.shape[1:3] if ctx.maps else images.shape[2:]
         ctx.mark_non_differentiable(output[1])
         ctx.save_for_backward(output[1])
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (which,) = ctx.saved_tensors
-        return torch.ops.etude.max_pool_gradient(gradients[0].contiguous(), which, *ctx.size)
-
-
-class _PoolingOfMaps(torch.autograd.Function):
-    """`_Pooling` of maps (N, H, W, C) that lie so in memory; which it was, uint8."""
-
-    @staticmethod
-    def forward(maps: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.ops.etude.max_pool_of_maps(maps.contiguous())
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
-        ctx.size = inputs[0].shape[1:3]
-        ctx.mark_non_differentiable(output[1])
-        ctx.save_for_backward(output[1])
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        (which,) = ctx.saved_tensors
-        return torch.ops.etude.max_pool_of_maps_gradient(gradients[0].contiguous(), which, *ctx.size)
+        back = torch.ops.etude.max_pool_of_maps_gradient if ctx.maps else torch.ops.etude.max_pool_gradient
+        return back(gradients[0].contiguous(), which, *ctx.size), None
 
 
 class _OfGrey(torch.autograd.Function):

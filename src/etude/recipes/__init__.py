@@ -140,7 +140,7 @@ class Recipe:
 
     @property
     def differentiates_twice(self) -> bool:
-        """Whether a step takes gradients of gradients: étude's own layers have none."""
+        """Whether a step takes gradients of gradients: those of étude's own layers would be wrong."""
         return False
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:

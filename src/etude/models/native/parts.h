@@ -1,5 +1,6 @@
-// Vectors as wide as the processor's registers (GCC takes wider ones apart in memory), loops over parts whose size the
-// compiler knows, so that it can keep what they sum up in registers, and shares of work worth a thread.
+// Vectors as wide as the processor's registers (GCC takes wider ones apart in memory), of float32 and read from and
+// written to bfloat16; loops over parts whose size the compiler knows, so that it can keep what they sum up in
+// registers; and shares of work worth a thread.
 
 #pragma once
 
@@ -37,7 +38,7 @@ inline void store(uint16_t* to, Vector value) {
   *reinterpret_cast<Halves*>(to) = __builtin_convertvector((nan & 0x7fc0) | (~nan & rounded), Halves);
 }
 
-// Calls f with a pointer to the type of the maps.
+// Calls f with a pointer to the maps: bfloat16, else float32.
 template <typename F>
 void with_type(const torch::stable::Tensor& maps, F f) {
   if (maps.scalar_type() == torch::headeronly::ScalarType::BFloat16) {

@@ -59,9 +59,9 @@ void correlate(const float* source, const std::vector<int64_t>& offsets, const f
   });
 }
 
-// Images (n, channels, height, width) with zeros around them, `pad_y` rows and `pad_x` columns on each side, and
-// weights [channel, ky, kx][map] to maps (n, maps, h, w). The columns at the end of a row are those before the next:
-// `pad_x` is 0 or kw - 1, so that a row of maps is no longer than that.
+// Images (n, channels, height, width) with zeros around them, `pad_y` rows above and below and `pad_x` columns left and
+// right, and weights [channel, ky, kx][map] to maps (n, maps, h, w). The zeros right of a row are those left of the next:
+// `pad_x` is 0 or kw - 1, so that w is at most `padded_width`.
 void convolve_into(float* out, const float* images, const std::vector<float>& weights, const std::vector<float>& start,
                    int64_t n, int64_t channels, int64_t height, int64_t width, int64_t pad_y, int64_t pad_x,
                    int64_t maps, int64_t kh, int64_t kw) {

@@ -57,19 +57,13 @@ std::tuple<Tensor, Tensor> max_pool(const Tensor& images) {
       int64_t x = 0;
       // What a vector writes beyond its row is written again by the next ones.
       for (; x < w && out + x + kWidth <= end * h * w && below + 2 * (x + kWidth) <= pixels; x += kWidth) {
-        Vector best{};
+        const float *upper = from + above + 2 * x, *lower = from + below + 2 * x;
+        const Vector a = load(upper), b = load(upper + kWidth), c = load(lower), d = load(lower + kWidth);
+        Vector best = every_second<0>(a, b, kLanes);
         Ints at{};
-        for (int there = 0; there < 4; ++there) {
-          const float* pair = from + (there < 2 ? above : below) + 2 * x;
-          const Vector first = load(pair), second = load(pair + kWidth);
-          const Vector other =
-              there % 2 ? every_second<1>(first, second, kLanes) : every_second<0>(first, second, kLanes);
-          if (there == 0) {
-            best = other;
-          } else {
-            meet(other, there, best, at);
-          }
-        }
+        meet(every_second<1>(a, b, kLanes), 1, best, at);
+        meet(every_second<0>(c, d, kLanes), 2, best, at);
+        meet(every_second<1>(c, d, kLanes), 3, best, at);
         store(values + out + x, best);
         *reinterpret_cast<Ints*>(places + out + x) = at;
       }
