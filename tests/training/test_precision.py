@@ -13,12 +13,24 @@ import pytest
 import torch
 
 import etude
+from etude import recipes
 from etude.errors import UsageError
-from etude.models import native
+from etude.models import (
+    VAE,
+    CifarFast,
+    ConvDiscriminator,
+    ConvGenerator,
+    Discriminator,
+    Generator,
+    LeNet,
+    native,
+)
+from etude.models.layers import Own
 from etude.runs import Run
 from etude.runs.checkpoint import load_model
-from etude.training import Display, bf16
+from etude.training import Display, bf16, execution
 from etude.training.execution import FASTER_IN_BF16, Execution, choose_execution
+from etude.training.families import network_name
 
 RECIPES = {"lenet": "running/loss", "gan": "running/discriminator_loss", "vae": "running/loss_nats"}
 
@@ -125,6 +137,54 @@ def test_what_was_chosen_is_said() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "num_images", "change", "expected"),
+    [
+        ("gan", 50_000, {}, True),
+        ("lsgan", 50_000, {}, True),
+        ("dcgan", 50_000, {}, True),
+        ("wgan-gp", 50_000, {}, False),
+        ("vae", 60_000, {}, True),
+        ("cvae", 60_000, {}, True),
+        ("lenet", 45_000, {}, True),
+        ("lenet", 45_000, {"batch_size": 16}, False),
+        ("lenet", 45_000, {"batch_size": 16, "epochs": 20}, True),
+        ("cifar-fast", 50_000, {}, False),
+    ],
+)
+def test_which_of_the_courses_runs_are_compiled(
+    name: str, num_images: int, change: dict[str, Any], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execution, "missing_for_compiling", lambda network, device: None)
+    recipe = recipes.change(recipes.get(name), **change)
+    steps = recipe.epochs * (num_images // recipe.images_per_step)
+    chosen = choose_execution(
+        network_name(recipe),
+        num_steps=steps,
+        images_per_step=recipe.images_per_step,
+        differentiates_twice=recipe.differentiates_twice,
+        device="cpu",
+    )
+    assert chosen.compiled == expected
+
+
+def test_the_networks_with_own_layers_are_those_named() -> None:
+    networks = {
+        "lenet": [LeNet((1, 28, 28), 10)],
+        "gan": [Discriminator((1, 28, 28)), Generator(96, (1, 28, 28))],
+        "dcgan": [ConvDiscriminator((1, 28, 28)), ConvGenerator(96, (1, 28, 28))],
+        "vae": [VAE((1, 28, 28), 2)],
+        "cvae": [VAE((1, 28, 28), 2, 10)],
+        "cifar-fast": [CifarFast((3, 32, 32), 10, width=16)],
+    }
+    have = {
+        name
+        for name, each in networks.items()
+        if any(isinstance(m, Own) for network in each for m in network.modules())
+    }
+    assert have == set(execution.WITH_OWN_LAYERS)
+
+
 def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -139,7 +199,6 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     assert [compiled("lenet", steps) for steps in (11_999, 12_000)] == [False, True]
     assert [compiled(network, 18_750) for network in ("vae", "cvae", "gan", "cifar-fast")] == [True, True, True, False]
     assert [compiled("dcgan", 1_950, differentiates_twice=penalised) for penalised in (False, True)] == [True, False]
-    assert [compiled("gan", steps) for steps in (4_499, 4_500)] == [False, True]
     assert compiled("gan", 1, compile="on")
     assert not compiled("lenet", 56_000, compile="off")
 
@@ -149,6 +208,7 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     with monkeypatch.context() as patch:
         patch.setattr(native, "load", fail)
         assert not compiled("lenet", 56_000)
+        assert compiled("gan", 56_000)  # takes none of them
         with pytest.raises(UsageError, match=r"needs a C\+\+ compiler that étude's layers pass \(g\+\+ could not"):
             compiled("lenet", 56_000, compile="on")
     (tmp_path / "Python.h").unlink()

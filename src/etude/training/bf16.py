@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import platform
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from torch.nn.functional import conv2d
 from etude.data.places import cache_folder
 from etude.errors import DiskError
 from etude.files import write_atomically
+from etude.training.processor import processor_name
 
 _NEEDED_GAIN = 1.5
 _ROUNDS = 7
@@ -23,12 +23,12 @@ _ROUNDS = 7
 def bf16_is_fast() -> bool:
     """Whether both matrix products and convolutions are clearly faster in bf16 than in float32, measured in 0.2 s.
 
-    The answer is kept in the user's cache, one for each version of PyTorch and set of instructions: a run must not
-    depend on how busy the machine was when it began.
+    The answer is kept in the user's cache, one for each version of PyTorch and processor: a run must not depend on how
+    busy the machine was when it began.
     """
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
-    machine = f"torch {torch.__version__}, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+    machine = f"torch {torch.__version__}, {processor_name()}, {torch.backends.cpu.get_cpu_capability()}"
     file = cache_folder() / "bf16.json"
     verdicts = _read(file)
     if machine not in verdicts:

@@ -19,6 +19,7 @@ from etude.models import native
 from etude.training.bf16 import bf16_is_fast
 from etude.training.denormals import denormals_flushed
 from etude.training.memory import freed_memory_kept
+from etude.training.processor import processor_name
 
 Device = Literal["auto", "cpu", "cuda", "mps"]
 Precision = Literal["auto", "fp32", "bf16"]
@@ -29,8 +30,10 @@ FASTER_IN_BF16 = ("gan", "dcgan", "vae", "cvae", "cifar-fast")
 FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 """Networks that a GPU computes in bf16 unless asked otherwise: most of their work is in large convolutions."""
 
-STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 12_000, "gan": 4_500, "dcgan": 1_500, "vae": 9_000, "cvae": 9_000}
-"""Steps that, compiled, save about what a first compilation costs; other networks gain too little."""
+STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 12_000, "gan": 3_500, "dcgan": 1_500, "vae": 9_000, "cvae": 9_000}
+"""Steps that, compiled, save by the second run what compiling costs in both; other networks gain too little."""
+WITH_OWN_LAYERS = ("lenet", "dcgan", "vae", "cvae")
+"""Networks of which `models.layers` computes some layers in compiled steps on a processor."""
 SLOWER_COMPILED_WITHOUT_OWN_LAYERS = ("dcgan",)
 """Networks that gain by compiling only where their own layers are taken: Inductor pools one number at a time."""
 
@@ -123,9 +126,9 @@ def choose_execution(
     if compile == "auto":
         pays = device == "cpu" and num_steps >= STEPS_THAT_PAY_FOR_COMPILING.get(network, math.inf)
         pays = pays and not (differentiates_twice and network in SLOWER_COMPILED_WITHOUT_OWN_LAYERS)
-        compile = "on" if pays and not missing_for_compiling() else "off"
-    elif compile == "on" and (missing := missing_for_compiling()):
-        raise UsageError(f"--compile on needs {missing}, not found here: install it, or leave the flag out.")
+        compile = "on" if pays and not missing_for_compiling(network, device) else "off"
+    elif compile == "on" and (missing := missing_for_compiling(network, device)):
+        raise UsageError(f"--compile on needs {missing}, not found here: install it, or train with --compile off.")
     if threads is None:
         alone = images_per_step <= LARGEST_BATCH_FOR_ONE_THREAD.get(network, 0)
         threads = 1 if alone else torch.get_num_threads()
@@ -137,16 +140,17 @@ def choose_execution(
     )
 
 
-def missing_for_compiling() -> str | None:
-    """What PyTorch's compiler needs and does not find."""
+def missing_for_compiling(network: str, device: str) -> str | None:
+    """What compiling needs and does not find."""
     if not shutil.which("g++"):
         return "the C++ compiler g++"
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         return "the header Python.h (package python3-dev or the like)"
-    try:
-        native.load()
-    except OSError as error:
-        return f"a C++ compiler that étude's layers pass ({error})"
+    if device == "cpu" and network in WITH_OWN_LAYERS:
+        try:
+            native.load()
+        except OSError as error:
+            return f"a C++ compiler that étude's layers pass ({error})"
     return None
 
 
@@ -158,6 +162,7 @@ def describe_machine() -> dict[str, Any]:
         "machine": {
             "system": platform.system(),
             "architecture": platform.machine(),
+            "processor": processor_name(),
             "instructions": torch.backends.cpu.get_cpu_capability(),
             "cores": os.cpu_count(),
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
