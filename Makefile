@@ -20,7 +20,7 @@ test: .venv/installed-dev
 	$(BIN)/pytest -n auto
 
 bench: .venv/installed-dev
-	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/training_speed.py $(BENCH)
 
 # The constraints hold every version; PIP_CONSTRAINT reaches the build's own environment too.
 .venv/installed: pyproject.toml constraints.txt

@@ -4,12 +4,16 @@
     python benchmarks/training_speed.py gan lenet-4 --pairs 7 --out table.md
 
 Prints for each case milliseconds per warm step (wall and processor time), the ratio plain / étude over the pairs
-(median, minimum, maximum), the start (import, data, compiling, first step), peak memory, and the floor: the step's
-counted floating-point operations at the measured rate of large matrix products, plus the bytes that the optimizer must
-move at the measured rate of a copy. Nothing else should run meanwhile; the load at the start is printed.
+(median, minimum, maximum), the start, peak memory, and the floor: the step's counted floating-point operations at the
+measured rate of large matrix products, plus the bytes that the optimizer must move at the measured rate of a copy,
+measured with every pair. Nothing else should run meanwhile; the load at the start is printed.
+
+A start is import + data + first step, and for étude once more with the caches of étude and of the compiler empty: what
+a new machine waits for.
 """
 
 import argparse
+import datetime
 import json
 import os
 import platform
@@ -17,6 +21,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -54,14 +59,20 @@ class Stopwatch:
     """Wall and processor time between the end of the warm-up and the last step; called after each step."""
 
     def __init__(self, steps: int) -> None:
-        self.done, self.last = 0, WARM_UP_STEPS + steps
-        self.steps, self.first_step_at = steps, 0.0
+        self.done, self.last, self.steps = 0, WARM_UP_STEPS + steps, steps
+        self.seconds: dict[str, float] = {}
+        self.lap_began = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Keep the seconds since the last lap under a name."""
+        self.seconds[name] = time.perf_counter() - self.lap_began
+        self.lap_began = time.perf_counter()
 
     def step(self) -> None:
         """Count a step."""
         self.done += 1
-        if self.done == 1:
-            self.first_step_at = time.perf_counter()
+        if "first_step" not in self.seconds:
+            self.lap("first_step")
         if self.done == WARM_UP_STEPS:
             self.started = time.perf_counter(), _processor_seconds()
         if self.done == self.last:
@@ -76,13 +87,17 @@ def _processor_seconds() -> float:
 
 def run_etude(case: Case, watch: Stopwatch) -> dict[str, Any]:
     """Train with étude, through its public function."""
-    import tempfile
-
     import etude
     from etude.training import Display
     from etude.training.execution import Execution
 
+    watch.lap("import")
+
     class Watch(Display):
+        def start(self, title: str, *, total_steps: int, done_steps: int) -> None:
+            watch.lap("data")  # and all else that comes before a step
+            super().start(title, total_steps=total_steps, done_steps=done_steps)
+
         def step(self, step: int, losses: Callable[[], dict[str, float]]) -> None:
             watch.step()
             super().step(step, losses)
@@ -105,13 +120,16 @@ def run_etude(case: Case, watch: Stopwatch) -> dict[str, Any]:
 
 def run_plain(case: Case, watch: Stopwatch) -> dict[str, Any]:
     """Train as the course does; the loader has two workers where a short trial finds them faster than none."""
+    import torch
     from plain_loops import loader, make_step
 
     import etude
 
+    watch.lap("import")
     dataset = etude.data.load(case.data)
     normalise = case.recipe not in ("vae", "cvae")
     step, _ = make_step(case.recipe, dataset.image_shape)
+    watch.lap("data")
 
     def batches(workers: int) -> Any:
         return loader(dataset.train, batch_size=case.batch_size, normalise=normalise, workers=workers)
@@ -120,12 +138,12 @@ def run_plain(case: Case, watch: Stopwatch) -> dict[str, Any]:
         times = []
         for images, labels in islice(batches(workers), 40):
             step(images, labels)
+            if not times and not workers:
+                watch.lap("first_step")
             times.append(time.perf_counter())
         return times[-1] - times[10]
 
-    started = time.perf_counter()
     workers = min((0, 2), key=trial)
-    trials_s = time.perf_counter() - started
     running = 0.0
     endless = (batch for each in cycle([workers]) for batch in batches(each))
     for number, (images, labels) in enumerate(islice(endless, watch.last), start=1):
@@ -134,7 +152,7 @@ def run_plain(case: Case, watch: Stopwatch) -> dict[str, Any]:
             running = loss.item()
         watch.step()
     assert running == running, "the plain loop diverged"
-    return {"how": f"{workers} workers", "trials_s": trials_s}
+    return {"how": f"{workers} workers, {torch.get_num_threads()} threads"}
 
 
 def floor_ms(case: Case) -> dict[str, float]:
@@ -190,13 +208,12 @@ def measure(kind: str, case: Case) -> None:
     if kind == "floor":
         print(json.dumps(floor_ms(case)))
         return
-    started = time.perf_counter()
     watch = Stopwatch(case.steps)
     how = {"etude": run_etude, "plain": run_plain}[kind](case, watch)
     result = {
         "wall_ms": watch.wall_ms,
         "processor_ms": watch.processor_ms,
-        "first_step_s": watch.first_step_at - started - how.pop("trials_s", 0),
+        "start_s": watch.seconds,
         "peak_mib": peak_mib(),
     }
     print(json.dumps({**result, **how}))
@@ -211,39 +228,73 @@ def peak_mib() -> float:
 
 
 def pair(name: str) -> dict[str, dict[str, Any]]:
-    """One measurement of each, one after the other."""
-    return {kind: in_a_process(kind, name) for kind in ("plain", "etude")}
+    """One measurement of each, one after the other, and of the floor."""
+    return {kind: in_a_process(kind, name) for kind in ("plain", "etude", "floor")}
 
 
-def in_a_process(kind: str, name: str) -> dict[str, Any]:
+def cold(name: str) -> dict[str, Any]:
+    """étude's measurement with empty caches."""
+    from etude.data.places import cache_folder
+
+    with tempfile.TemporaryDirectory() as folder:
+        data = os.pathsep.join([*filter(None, [os.environ.get("ETUDE_DATA")]), str(cache_folder())])
+        caches = {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/compiler", "XDG_CACHE_HOME": folder, "ETUDE_DATA": data}
+        return in_a_process("etude", name, caches)
+
+
+def in_a_process(kind: str, name: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
     """One measurement in a process of its own."""
     words = [sys.executable, __file__, "--measure", kind, name]
-    done = subprocess.run(words, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        words, stdout=subprocess.PIPE, text=True, check=True, env={**os.environ, **(environment or {})}
+    )
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def row(name: str, pairs: list[dict[str, dict[str, Any]]], floor: dict[str, float]) -> str:
+def row(name: str, pairs: list[dict[str, dict[str, Any]]], from_cold: dict[str, Any]) -> str:
     """A case as a line of the table: medians, and the ratio's median, minimum and maximum."""
     ratios = sorted(each["plain"]["wall_ms"] / each["etude"]["wall_ms"] for each in pairs)
 
     def median(kind: str, key: str) -> float:
         return statistics.median(each[kind][key] for each in pairs)
 
+    def start(measured: list[dict[str, Any]]) -> str:
+        parts = [
+            statistics.median(each["start_s"][part] for each in measured) for part in ("import", "data", "first_step")
+        ]
+        return " + ".join(f"{part:.1f}" for part in parts)
+
+    share = statistics.median(each["floor"]["floor_ms"] / each["etude"]["wall_ms"] for each in pairs)
     cells = [f"`{name}`"]
     for kind in ("plain", "etude"):
         cells.append(f"{median(kind, 'wall_ms'):.2f} ({median(kind, 'processor_ms'):.2f})")
     cells.append(f"**{statistics.median(ratios):.2f}** ({ratios[0]:.2f} to {ratios[-1]:.2f})")
-    cells += [f"{median(kind, 'first_step_s'):.1f}" for kind in ("plain", "etude")]
+    cells += [start([each[kind] for each in pairs]) for kind in ("plain", "etude")] + [start([from_cold])]
     cells += [f"{median(kind, 'peak_mib'):.0f}" for kind in ("plain", "etude")]
-    cells += [f"{floor['floor_ms']:.2f}", f"{floor['floor_ms'] / median('etude', 'wall_ms'):.0%}"]
+    cells += [f"{median('floor', key):.{digits}f}" for key, digits in (("gflop", 2), ("gflop_s", 0), ("gb_s", 0))]
+    cells += [f"{median('floor', 'floor_ms'):.2f}", f"{share:.0%}"]
     cells.append("; ".join(" or ".join(sorted({each[kind]["how"] for each in pairs})) for kind in ("plain", "etude")))
     return "| " + " | ".join(cells) + " |"
 
 
 HEADER = """\
-| case | plain, ms a step (cpu) | étude, ms a step (cpu) | plain / étude, warm | plain: first step, s |\
- étude: first step, s | plain: MiB | étude: MiB | floor, ms | étude's share | how |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
+| case | plain, ms a step (cpu) | étude, ms a step (cpu) | plain / étude, warm | plain: start, s |\
+ étude: start, s | étude: start with empty caches, s | plain: MiB | étude: MiB | GFLOP a step | products, GFLOP/s |\
+ copies, GB/s | floor, ms | étude's share | how |
+|"""
+HEADER += " --- |" * 15
+
+
+def about() -> str:
+    """The machine, the versions, the day."""
+    from importlib.metadata import version
+
+    from etude.training.processor import processor_name
+
+    versions = ", ".join(f"{name} {version(name)}" for name in ("etude", "torch", "numpy"))
+    load, today = os.getloadavg()[0], datetime.date.today()
+    python = platform.python_version()
+    return f"{processor_name()}, {os.cpu_count()} cores, load {load:.1f}; Python {python}, {versions}; {today}"
 
 
 def main() -> None:
@@ -260,22 +311,19 @@ def main() -> None:
     if arguments.measure:
         measure(arguments.measure, CASES[arguments.cases[0]])
         return
-    import torch
-
-    processor = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
-    about = f"{processor}, {os.cpu_count()} cores, torch {torch.__version__}, load {os.getloadavg()[0]:.1f}"
-    lines = [f"{about}; {arguments.pairs} pairs", "", HEADER]
+    machine = about()
+    lines = [f"{machine}; {arguments.pairs} pairs", "", HEADER]
     results: dict[str, Any] = {}
     if not arguments.json:
         print("\n".join(lines), flush=True)
     for name in arguments.cases:
-        pairs, floor = [pair(name) for _ in range(arguments.pairs)], in_a_process("floor", name)
-        results[name] = {"pairs": pairs, "floor": floor}
-        lines.append(row(name, pairs, floor))
+        from_cold, pairs = cold(name), [pair(name) for _ in range(arguments.pairs)]
+        results[name] = {"pairs": pairs, "cold": from_cold}
+        lines.append(row(name, pairs, from_cold))
         if not arguments.json:
             print(lines[-1], flush=True)
     if arguments.json:
-        print(json.dumps({"machine": about, "cases": results}))
+        print(json.dumps({"machine": machine, "cases": results}))
     if arguments.out:
         arguments.out.write_text("\n".join(lines) + "\n")
 
