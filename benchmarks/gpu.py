@@ -57,8 +57,9 @@ RACES, RACE_SECONDS = 10, 10
 """Runs of cifar-fast, one after the other, and the seconds that one may take."""
 CHECKED_STEPS, CHECKED_BATCH = 100, 12
 # Recipe, precision, learning rate, and how far losses and weights may lie apart after those steps. Adam's first steps
-# have the size of the learning rate whatever the gradient, so that at dcgan's own rounding would grow to 1 and more.
-CHECKS = [("lenet", "fp32", 1e-3, 1e-5), ("dcgan", "fp32", 1e-5, 1e-3), ("dcgan", "bf16", 1e-5, 1e-2)]
+# have the size of the learning rate whatever the gradient, so that at dcgan's own rounding would grow to 1 and more; at
+# this one 6e-4 and 2e-3 were seen on a CPU, and 0.08 of a rate that is 5 % too large.
+CHECKS = [("lenet", "fp32", 1e-3, 1e-5), ("dcgan", "fp32", 1e-5, 5e-3), ("dcgan", "bf16", 1e-5, 1e-2)]
 
 
 class Watch(Display):
