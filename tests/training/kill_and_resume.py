@@ -2,6 +2,7 @@
 
     python tests/training/kill_and_resume.py                     # 20 kills of each family
     python tests/training/kill_and_resume.py --kills 2 --recipes vae
+    python tests/training/kill_and_resume.py --threads 2 --precision bf16 --compile on
 
 Weights, optimizer moments, metrics file and sample grids must come out the same, bit for bit. Exits with 1 otherwise.
 """
@@ -31,13 +32,12 @@ def etude(*words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "etude", *words], stdout=subprocess.DEVNULL)
 
 
-def train_words(recipe: str, folder: Path) -> list[str]:
-    """The command that trains the short run of a recipe."""
+def train_words(recipe: str, folder: Path, mode: list[str]) -> list[str]:
+    """The command that trains the short run of a recipe, computed as the options of `mode` say."""
     options = [
+        *mode,
         "--data",
         "digits",
-        "--threads",
-        "1",
         "--quiet",
         "--no-figures",
         "--runs-dir",
@@ -48,13 +48,13 @@ def train_words(recipe: str, folder: Path) -> list[str]:
     return ["train", *COMMANDS[recipe], *options]
 
 
-def finish(folder: Path, recipe: str) -> None:
+def finish(folder: Path, recipe: str, mode: list[str]) -> None:
     """Resume the run to its end, or train it where the kill came before there was a run."""
     run = folder / "run"
     if (run / "state.json").exists() and '"finished"' in (run / "state.json").read_text():
         return
     resume = ["resume", str(run), "--quiet", "--no-figures"]
-    again = resume if (run / "recipe.json").exists() else train_words(recipe, folder)
+    again = resume if (run / "recipe.json").exists() else train_words(recipe, folder, mode)
     assert etude(*again).wait() == 0, again
 
 
@@ -74,20 +74,24 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=20, help="kills of each recipe")
     parser.add_argument("--recipes", nargs="+", default=list(COMMANDS), choices=list(COMMANDS))
     parser.add_argument("--seed", type=int, default=0, help="determines the moments")
+    ways = {"threads": "1", "precision": "auto", "compile": "auto"}
+    for way, default in ways.items():
+        parser.add_argument(f"--{way}", default=default, help=f"of all runs, as of `etude train` (default: {default})")
     arguments = parser.parse_args()
+    mode = [word for way in ways for word in (f"--{way}", getattr(arguments, way))]
     moments = random.Random(arguments.seed)
     failures = 0
     for recipe in arguments.recipes:
         with tempfile.TemporaryDirectory() as temporary:
             whole = Path(temporary) / "whole"
-            assert etude(*train_words(recipe, whole)).wait() == 0
+            assert etude(*train_words(recipe, whole, mode)).wait() == 0
             last_step = max(steps_saved(whole))
             expected = contents(whole / "run")
             reached: list[int] = []
             in_time = 0
             for kill in range(arguments.kills):
                 folder = Path(temporary) / str(kill)
-                process = etude(*train_words(recipe, folder))
+                process = etude(*train_words(recipe, folder, mode))
                 # Not at a time but after a checkpoint, for a busy machine is slow; then anywhere in the epoch after it.
                 seen = moments.uniform(0, 0.9) * last_step
                 while process.poll() is None and max(steps_saved(folder), default=-1) < seen:
@@ -96,7 +100,7 @@ def main() -> int:
                 process.send_signal(signal.SIGKILL)
                 in_time += process.wait() == -signal.SIGKILL
                 reached.append(max(steps_saved(folder), default=0))
-                finish(folder, recipe)
+                finish(folder, recipe, mode)
                 same = contents(folder / "run") == expected
                 failures += not same
                 if not same:

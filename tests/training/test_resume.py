@@ -2,6 +2,8 @@
 
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,10 @@ SHORT = {
     "cvae": {"epochs": 2, "report_every": 20, "validation_images": 100},
 }
 
-# Without the instructions for it, products in bf16 take fifty times as long.
+# Without the instructions for it, products in bf16 take fifty times as long; two threads wait for each other at each.
 FEW_IMAGES = {
-    "gan": {"batch_size": 16, "train_images": 160},
+    "lenet": {"train_images": 300, "report_every": 4},
+    "gan": {"batch_size": 16, "train_images": 64},
     "dcgan": {"batch_size": 16, "train_images": 64},
     "vae": {"train_images": 320, "report_every": 4},
     "cifar-fast": {"batch_size": 20, "train_images": 120, "report_every": 2},
@@ -46,10 +49,11 @@ class StopAfter(Display):
 
 
 def train(recipe: str, folder: Path, display: Display | None = None, **changes: Any) -> Run:
-    few = FEW_IMAGES[recipe] if changes.get("precision") == "bf16" else {}
-    changes = {key: value for key, value in {**SHORT[recipe], **few, **changes}.items() if value is not None}
+    few = FEW_IMAGES.get(recipe, {}) if changes.keys() & {"precision", "threads", "compile"} else {}
+    changes = {"threads": 1, "precision": "fp32", **SHORT[recipe], **few, **changes}
+    changes = {key: value for key, value in changes.items() if value is not None}
     return etude.train(
-        recipe, data="digits", name="run", runs_dir=folder, threads=1, display=display or Display(quiet=True), **changes
+        recipe, data="digits", name="run", runs_dir=folder, display=display or Display(quiet=True), **changes
     )
 
 
@@ -61,18 +65,32 @@ def contents(run: Run) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
 
 
-PRECISIONS = [*((recipe, "fp32") for recipe in SHORT), *((recipe, "bf16") for recipe in FEW_IMAGES)]
+COMPILES = (
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the compiler's own
+    pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler"),
+)
+MODES: list[tuple[str, dict[str, Any]]] = [
+    *((recipe, {}) for recipe in SHORT),
+    *((recipe, {"precision": "bf16"}) for recipe in FEW_IMAGES),
+    *((recipe, {"threads": 2}) for recipe in FEW_IMAGES),
+]
+COMPILED: list[tuple[str, dict[str, Any]]] = [
+    ("lenet", {}),
+    ("gan", {"threads": 2}),
+    ("dcgan", {"precision": "bf16", "threads": 2}),
+    ("vae", {"precision": "bf16"}),
+]
 
 
-@pytest.mark.parametrize(("recipe", "precision"), PRECISIONS)
-def test_stopped_and_resumed_equals_uninterrupted(recipe: str, precision: str, tmp_path: Path) -> None:
-    whole = train(recipe, tmp_path / "whole", precision=precision)
+@pytest.mark.parametrize(("recipe", "mode"), MODES)
+def test_stopped_and_resumed_equals_uninterrupted(recipe: str, mode: dict[str, Any], tmp_path: Path) -> None:
+    whole = train(recipe, tmp_path / "whole", **mode)
     total = whole.state.step
     # In the first epoch, at an epoch's last step, and between two reports of a later epoch.
     for stops in {(1,), (whole.steps_per_epoch,), (2, total - 1)}:
         folder = tmp_path / "-".join(map(str, stops))
         with pytest.raises(Interrupted):
-            train(recipe, folder, StopAfter(*stops), precision=precision)
+            train(recipe, folder, StopAfter(*stops), **mode)
         run = etude.load(folder / "run")
         assert run.state.status == "interrupted"
         for stop in stops[1:]:
@@ -83,23 +101,50 @@ def test_stopped_and_resumed_equals_uninterrupted(recipe: str, precision: str, t
         assert contents(resumed) == contents(whole), stops
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
-@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
-@pytest.mark.parametrize(("recipe", "precision"), [("lenet", "fp32"), ("vae", "bf16")])
+@pytest.mark.parametrize(
+    ("recipe", "mode"), [pytest.param(recipe, {"compile": "on", **mode}, marks=COMPILES) for recipe, mode in COMPILED]
+)
 def test_a_compiled_run_stopped_and_resumed_equals_an_uninterrupted_one(
-    recipe: str, precision: str, tmp_path: Path
+    recipe: str, mode: dict[str, Any], tmp_path: Path
 ) -> None:
-    whole = train(recipe, tmp_path / "whole", compile="on", precision=precision)
+    whole = train(recipe, tmp_path / "whole", **mode)
     with pytest.raises(Interrupted):
-        train(recipe, tmp_path / "stopped", StopAfter(3), compile="on", precision=precision)
+        train(recipe, tmp_path / "stopped", StopAfter(3), **mode)
     resumed = etude.resume(etude.load(tmp_path / "stopped" / "run"), display=Display(quiet=True))
     assert resumed.configuration["execution"]["compiled"] is True
     assert contents(resumed) == contents(whole)
 
 
-def test_same_seed_same_bits_and_another_seed_other_bits(tmp_path: Path) -> None:
-    first, second = (contents(train("gan", tmp_path / name)) for name in "ab")
-    other = contents(train("gan", tmp_path / "c", seed=1))
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
+@pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
+@pytest.mark.parametrize("cache", ["kept", "lost"])
+def test_a_compiled_run_resumed_by_another_process_equals_an_uninterrupted_one(
+    cache: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mode = {"compile": "on", "threads": 2}
+    whole = train("gan", tmp_path / "whole", **mode)
+    with pytest.raises(Interrupted):
+        train("gan", tmp_path / "stopped", StopAfter(3), **mode)
+    run = etude.load(tmp_path / "stopped" / "run")
+    if cache == "lost":  # as after a restart of the machine
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    words = ["resume", str(run.path), "--quiet", "--no-figures"]
+    subprocess.run([sys.executable, "-m", "etude", *words], check=True, stdout=subprocess.DEVNULL)
+    assert contents(run) == contents(whole)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "mode"),
+    [
+        ("gan", {}),
+        ("gan", {"threads": 2}),
+        ("gan", {"precision": "bf16"}),
+        *(pytest.param(recipe, {"compile": "on", **mode}, marks=COMPILES) for recipe, mode in COMPILED),
+    ],
+)
+def test_same_seed_same_bits_and_another_seed_other_bits(recipe: str, mode: dict[str, Any], tmp_path: Path) -> None:
+    first, second = (contents(train(recipe, tmp_path / name, epochs=1, **mode)) for name in "ab")
+    other = contents(train(recipe, tmp_path / "c", epochs=1, seed=1, **mode))
     assert first == second
     assert first["model.safetensors"] != other["model.safetensors"]
 

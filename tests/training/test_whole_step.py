@@ -17,7 +17,7 @@ from etude.training.execution import Execution
 from etude.training.families import create_learner
 from etude.training.learner import Batch, Learner, Step
 from etude.training.steps import eager_step, make_step
-from etude.training.whole_step import State, whole_step
+from etude.training.whole_step import State, state_of, whole_step
 
 Made = tuple[Learner, Split, Execution]
 Make = Callable[..., Made]
@@ -170,6 +170,20 @@ def test_gradients_written_by_hand_are_kept_when_compiled() -> None:
     assert torch.equal(results[0][0], torch.tensor([-2.0 - 500.5, 0.5 - 55, 3.0 - 55]))
     assert torch.equal(results[0][0], results[1][0])
     assert torch.equal(results[0][1], results[1][1])
+
+
+def test_moments_come_in_one_order_whatever_that_of_a_checkpoint(make: Make) -> None:
+    # A compiler makes another program of another order, and safetensors gives them back in a new one at each load.
+    learner, _, _ = make("gan")
+
+    def order() -> list[tuple[str, list[str]]]:
+        return [(key, list(each)) for state in state_of(learner).values() for key, each in state["moments"].items()]
+
+    first = order()
+    for optimizer in learner.optimizers.values():
+        for parameter, moments in optimizer.state.items():
+            optimizer.state[parameter] = dict(reversed(moments.items()))
+    assert order() == first
 
 
 def test_the_schedule_scales_the_learning_rate_of_each_step(make: Make) -> None:

@@ -32,9 +32,9 @@ def _state(learner: Learner, name: str) -> dict[str, Any]:
     network, optimizer = learner.networks[name], learner.optimizers[name]
     moments: dict[str, Moments] = {}
     for key, parameter in network.named_parameters():
-        if not optimizer.state[parameter]:
-            optimizer.state[parameter] = initial_moments(learner.settings, parameter.detach())
-        moments[key] = optimizer.state[parameter]
+        # In one order, whatever a checkpoint's: of another a compiler makes another program, whose bits may differ.
+        initial = initial_moments(learner.settings, parameter.detach())
+        moments[key] = optimizer.state[parameter] = {**initial, **optimizer.state[parameter]}
     return {
         "parameters": {key: parameter.detach() for key, parameter in network.named_parameters()},
         "buffers": dict(network.named_buffers()),
