@@ -80,7 +80,8 @@ def plain(case: Case, seed: int, workers: int) -> dict[str, Any]:
     if case.metric == FID:
         with torch.no_grad():
             noise = uniform_noise(10_000, NOISE_DIM, generator=torch.Generator().manual_seed(seed))
-            value = fid(case, (network.eval()(noise) + 1) / 2)
+            images = (network.eval()(noise) + 1) / 2
+        value = fid(case, images)
     else:
         execution = choose_execution(
             case.recipe, num_steps=0, images_per_step=case.batch_size, precision="fp32", compile="off"
