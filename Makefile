@@ -17,7 +17,7 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(BIN)/pytest -n auto
+	$(BIN)/pytest -n auto --dist worksteal
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/training_speed.py $(BENCH)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from etude.training.execution import Execution
 from etude.training.learner import Batch
+from etude.training.memory import give_back
 from etude.training.whole_step import State, Whole
 
 
@@ -45,6 +46,7 @@ def _compile(
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
+    give_back()
     tensors, structure = tree_flatten((kept, changing))
 
     def flat(*tensors: Tensor) -> tuple[Tensor]:

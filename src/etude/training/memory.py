@@ -18,14 +18,23 @@ def freed_memory_kept() -> Iterator[None]:
     it back page by page when they are needed again: 1,800 page faults a step of `gan`, a tenth of its time. Afterwards
     what is free is given back, and the thresholds stay at the largest that glibc's own rule comes to in time.
     """
-    if platform.libc_ver()[0] != "glibc":
+    if not (libc := _glibc()):
         yield
         return
-    libc = ctypes.CDLL(None)
     libc.mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
     libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
     try:
         yield
     finally:
         libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_MMAP_THRESHOLD)
+        give_back()
+
+
+def give_back() -> None:
+    """Give freed memory back to the system once: before a compiler needs some beside us."""
+    if libc := _glibc():
         libc.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
