@@ -23,7 +23,7 @@ from glob import glob
 from importlib.metadata import version
 from pathlib import Path
 
-from training_speed import peak_mib
+from training_speed import empty_caches, peak_mib
 
 from etude import recipes
 
@@ -95,7 +95,7 @@ def tree_mib(pid: int) -> float:
 
 def child(*words: str, caches: str = "") -> subprocess.Popen[str]:
     """This script again, to do one thing; with caches of the compiler and of étude in a folder of its own, if given."""
-    own = {"TORCHINDUCTOR_CACHE_DIR": f"{caches}/inductor", "XDG_CACHE_HOME": f"{caches}/cache"} if caches else {}
+    own = empty_caches(caches) if caches else {}
     command = [sys.executable, __file__, "--child", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | own)
 

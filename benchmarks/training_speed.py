@@ -232,14 +232,18 @@ def pair(name: str) -> dict[str, dict[str, Any]]:
     return {kind: in_a_process(kind, name) for kind in ("plain", "etude", "floor")}
 
 
+def empty_caches(folder: str) -> dict[str, str]:
+    """The environment in which étude and the compiler find nothing that they once kept."""
+    return {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/compiler", "XDG_CACHE_HOME": f"{folder}/cache"}
+
+
 def cold(name: str) -> dict[str, Any]:
-    """étude's measurement with empty caches."""
+    """étude's measurement with empty caches; the data may lie in the cache that it then does not see."""
     from etude.data.places import cache_folder
 
+    data = os.pathsep.join([*filter(None, [os.environ.get("ETUDE_DATA")]), str(cache_folder())])
     with tempfile.TemporaryDirectory() as folder:
-        data = os.pathsep.join([*filter(None, [os.environ.get("ETUDE_DATA")]), str(cache_folder())])
-        caches = {"TORCHINDUCTOR_CACHE_DIR": f"{folder}/compiler", "XDG_CACHE_HOME": folder, "ETUDE_DATA": data}
-        return in_a_process("etude", name, caches)
+        return in_a_process("etude", name, {**empty_caches(folder), "ETUDE_DATA": data})
 
 
 def in_a_process(kind: str, name: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
