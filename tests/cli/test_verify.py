@@ -82,7 +82,10 @@ def test_a_report_shows_every_status_and_scores_points():
         "wrong     d: sign",
         "          m.",
         "          e.g. x = 0: 1, right 0",
+        "gan: 1 of 4 checks pass, score 0.33",
     ]
+    assert repr(report) == str(report)
+    assert '<td style="text-align: left">sign; m.</td>' in report._repr_html_()
 
 
 def test_the_list_names_contracts_and_calls(capsys: pytest.CaptureFixture[str]):

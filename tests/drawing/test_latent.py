@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from PIL import Image
 
-from etude.drawing.latent import latent_plane, latent_scatter, plane_points
+from etude.drawing.latent import apart, latent_plane, latent_scatter, plane_points
 from etude.drawing.style import render
 
 
@@ -106,3 +106,22 @@ def test_scatter_of_many_points_and_classes_is_a_small_svg() -> None:
     assert legend is not None
     assert len(legend.get_texts()) == 21
     assert len(render(figure, "svg")) < 1_000_000
+
+
+def test_names_of_clusters_do_not_lie_on_each_other() -> None:
+    rng = np.random.default_rng(0)
+    names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
+    labels = rng.integers(0, 10, 2000)
+    points = rng.normal(0, 0.2, (10, 2))[labels] + rng.normal(0, 0.3, (2000, 2))  # all in one place
+    figure = latent_scatter(points, labels, class_names=names, title="", axis_names=("first", "second"))
+    render(figure, "png")
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text() in names]
+    assert len(boxes) == 10
+    assert not any(one.overlaps(other) for index, one in enumerate(boxes) for other in boxes[:index])
+
+
+def test_boxes_with_room_stay_where_they_are() -> None:
+    centres = np.array([[0.0, 0.0], [10.0, 0.0], [10.0, 3.0]])
+    places = apart(centres, np.full((3, 2), 4.0))
+    np.testing.assert_array_equal(places[0], centres[0])
+    np.testing.assert_allclose(places[1:], [[10, -0.5], [10, 3.5]])  # pushed apart by what overlapped, half each

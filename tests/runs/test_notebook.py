@@ -20,7 +20,7 @@ def test_a_run_shows_curves_numbers_and_samples(recipe: str, pictures: int, tmp_
     run = etude.train(recipe, data="digits", epochs=1, runs_dir=tmp_path, threads=1, display=Display(quiet=True))
     html = run._repr_html_()
     assert f"{recipe} on digits: finished, epoch 1 of 1" in html
-    assert "<th>latest value</th>" in html
+    assert ">latest value</th>" in html
     embedded = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
     assert len(embedded) == pictures
     for text in embedded:

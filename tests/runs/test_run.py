@@ -254,7 +254,22 @@ def test_models(runs: dict[str, Run]) -> None:
     for name, run in runs.items():
         assert not run.model.training, name
     assert set(runs["gan"].networks) == {"discriminator", "generator"}
-    assert runs["gan"].model.get_submodule("generator") is runs["gan"].networks["generator"]
+    assert runs["gan"].model is runs["gan"].networks["generator"]
+
+
+def test_a_model_is_called_with_what_it_was_trained_on(runs: dict[str, Run]) -> None:
+    for name, run in runs.items():
+        images = run.inputs(run.dataset().test.images[:3])
+        with torch.no_grad():
+            if name in ("gan", "dcgan"):
+                assert run.model(torch.zeros(3, run.recipe.noise_dim)).shape == images.shape  # type: ignore[attr-defined]
+            elif name in ("vae", "cvae"):
+                labels = [torch.tensor([0, 1, 2])] if name == "cvae" else []
+                logits, mean, _ = run.model(images, *labels)
+                assert logits.shape == images.shape
+                assert torch.equal(logits.sigmoid(), run.decode(mean, *labels))
+            else:
+                assert run.model(images).shape == (3, 10), name
 
 
 @pytest.mark.parametrize("name", ["gan", "dcgan", "vae", "cvae"])

@@ -192,7 +192,7 @@ def test_check_takes_a_function_by_its_own_name():
 
     report = check("gan", generator_loss)
     assert report
-    assert str(report) == "pass      generator_loss"
+    assert str(report) == "pass      generator_loss\ngan: 1 of 1 checks pass, score 1.00"
     assert report.to_dict() == {
         "contract": "gan",
         "passed": True,

@@ -10,7 +10,7 @@ from tyro.conf import Positional, arg
 from etude.cli.printing import stdout_console
 
 if TYPE_CHECKING:
-    from etude.data.dataset import Dataset
+    pass
 
 Name = Positional[Annotated[str, arg(metavar="NAME")]]
 
@@ -78,12 +78,13 @@ def show(
         json: Print one JSON object on stdout.
     """
     from etude.data import load
+    from etude.data.summary import count
     from etude.drawing.class_samples import class_samples
     from etude.drawing.style import render
     from etude.files import write_atomically
 
     dataset = load(name, data_dir=data_dir)
-    counts = _count(dataset)
+    counts = count(dataset)
     picture = out or Path(f"{_short(name)}-samples.png")
     title = f"{_short(name)}: first training images of each class"
     figure = class_samples(dataset.train.images, dataset.train.labels, dataset.class_names, title=title)
@@ -100,7 +101,8 @@ def show(
             }
         )
     else:
-        _print_counts(dataset, counts, picture)
+        print(dataset)
+        print(f"\nSamples of each class: {picture}")
 
 
 def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
@@ -126,32 +128,6 @@ def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
         "licence": entry.licence,
         "source": entry.source,
     }
-
-
-def _count(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """Images of each class, by split."""
-    num_classes = len(dataset.class_names)
-    return {
-        split: dict(zip(dataset.class_names, labels.bincount(minlength=num_classes).tolist(), strict=True))
-        for split, labels in (("train", dataset.train.labels), ("test", dataset.test.labels))
-    }
-
-
-def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: Path) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, header_style="bold", pad_edge=False, show_footer=True, footer_style="bold")
-    table.add_column("class", "all")
-    table.add_column("train", f"{len(dataset.train):,}", justify="right")
-    table.add_column("test", f"{len(dataset.test):,}", justify="right")
-    for name in dataset.class_names:
-        table.add_row(escape(name), f"{counts['train'][name]:,}", f"{counts['test'][name]:,}")
-    shape = "×".join(map(str, dataset.image_shape))
-    console = stdout_console()
-    console.print(f"{dataset.name}: images of {shape}, licence: {dataset.licence}\n{dataset.source}\n", markup=False)
-    console.print(table)
-    console.print(f"\nSamples of each class: {picture}", markup=False)
 
 
 def _short(name: str) -> str:

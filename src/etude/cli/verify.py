@@ -37,8 +37,7 @@ def verify(
 
     if list:
         for each in (find(contract),) if contract else CONTRACTS.values():
-            print(f"{each.name}: {each.about}")
-            print("\n".join(f"  {check.name:32}{check.call}" for check in each.checks))
+            print(each)
         return
     if not contract or file is None:
         raise UsageError("give a contract and a file: `etude verify gan my_gan.py`; `etude verify --list` lists them.")
@@ -48,7 +47,6 @@ def verify(
     if json:
         print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:
-        passed = sum(check.status == "pass" for check in report.checks)
-        print(f"{report}\n{report.contract}: {passed} of {len(report.checks)} checks pass, score {report.score:.2f}")
+        print(report)
     if not report.passed:
         raise SystemExit(1)

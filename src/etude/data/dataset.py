@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from etude.data import summary
 from etude.errors import UsageError
 
 DEFAULT_VALIDATION_IMAGES = 5_000
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Split:
     """Labelled images: all of them, in the order of their source."""
 
@@ -31,10 +32,13 @@ class Split:
         """The same on a device."""
         return Split(images=self.images.to(device), labels=self.labels.to(device))
 
+    def __repr__(self) -> str:
+        return f"<Split of {len(self):,} images of {'×'.join(map(str, self.images.shape[1:]))}>"
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Dataset:
-    """A named data set with its official training and test split."""
+    """A named data set with its official training and test split; it shows itself as `etude data show` prints it."""
 
     name: str
     class_names: tuple[str, ...]
@@ -49,6 +53,12 @@ class Dataset:
         """(C, H, W) of every image."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+    def __repr__(self) -> str:
+        return summary.text(self)
+
+    def _repr_html_(self) -> str:
+        return summary.html(self)
 
     def digest(self) -> str:
         """A checksum of every image and label, by which a run knows its data again."""

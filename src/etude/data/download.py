@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 from urllib.parse import urlsplit
 
-import pooch
 import requests
 import urllib3
 from rich.console import Console
@@ -67,7 +65,7 @@ def fetch_files(name: str, downloads: Sequence[Download], folder: Path) -> None:
 
     Raises `DataError` when no mirror gives a file as it should be, `DiskError` when it cannot be written.
     """
-    console = Console(stderr=True)
+    console = Console(stderr=True, force_jupyter=False)  # rich's bar in a notebook needs ipywidgets, and does not stay
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,19 +120,15 @@ def _fetch_one(name: str, download: Download, folder: Path, progress: Progress) 
 
 def _retrieve(url: str, archive: Path, part: Path, download: Download, progress: Progress) -> None:
     """Bring the file at `url` to `archive`, unless it is there already."""
-
-    def downloader(url: str, output_file: str, _pooch: None) -> None:
-        task = progress.add_task(download.file, total=None)
-        try:
-            _receive(url, part, download.most_bytes, progress, task)
-        except BaseException:
-            progress.remove_task(task)
-            raise
-        part.replace(output_file)
-
-    pooch.get_logger().setLevel("WARNING")  # else it tells every user to note down a hash
-    # pooch annotates its downloaders with the signature of its processors.
-    pooch.retrieve(url, None, fname=archive.name, path=archive.parent, downloader=cast(Any, downloader))
+    if archive.exists():
+        return
+    task = progress.add_task(download.file, total=None)
+    try:
+        _receive(url, part, download.most_bytes, progress, task)
+    except BaseException:
+        progress.remove_task(task)
+        raise
+    part.replace(archive)
 
 
 def _receive(url: str, part: Path, most_bytes: int, progress: Progress, task: TaskID) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pooch
+import platformdirs
 
 from etude.errors import UsageError
 
@@ -13,7 +13,7 @@ SYSTEM_FOLDER = Path("/usr/share/datasets")  # Debian's
 
 def cache_folder() -> Path:
     """The user's cache, where downloads go: `~/.cache/etude` on Linux, its like elsewhere."""
-    return Path(pooch.os_cache("etude"))
+    return Path(platformdirs.user_cache_dir("etude"))
 
 
 def search_folders(data_dir: Path | None) -> list[Path]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
@@ -21,6 +22,8 @@ PLANE_POINTS = 31
 PLANE_EXTENT = 2.0
 _MAX_PLANE_DOTS = 1000
 _MAX_LEGEND_CLASSES = 20
+_NAME_GAP = 4
+"""Dots between the names of two clusters."""
 
 
 def plane_points(*, points: int = PLANE_POINTS, extent: float = PLANE_EXTENT) -> np.ndarray:
@@ -62,6 +65,49 @@ def latent_plane(
     ratio = min(1.0, _MAX_PLANE_DOTS / max(pixels.shape[:2]))
     fit_around(figure, axes, width_dots=round(pixels.shape[1] * ratio), height_dots=round(pixels.shape[0] * ratio))
     return figure
+
+
+def _name_clusters(axes: Axes, medians: np.ndarray, names: Sequence[str]) -> None:
+    """Write each name at its median (N, 2), moved aside where names would lie on each other."""
+    halo = [Stroke(linewidth=2.5, foreground="white"), Normal()]
+    figure = axes.get_figure(root=True)
+    assert isinstance(figure, Figure)
+    figure.draw_without_rendering()  # places the axes: boxes of text are in dots
+    texts = [
+        axes.text(x, y, name, ha="center", va="center", weight="bold")
+        for (x, y), name in zip(medians, names, strict=True)
+    ]
+    sizes = np.array([[box.width, box.height] for box in (text.get_window_extent() for text in texts)]) + _NAME_GAP
+    centres = axes.transData.transform(medians)
+    places = apart(centres, sizes)
+    for text, size, centre, place in zip(texts, sizes, centres, places, strict=True):
+        text.set(position=axes.transData.inverted().transform(place), path_effects=halo)
+        if (np.abs(place - centre) > size / 2).any():  # no longer on its own place
+            ends = axes.transData.inverted().transform([centre, place])
+            axes.plot(*ends.T, color="black", linewidth=0.8, path_effects=halo)
+
+
+def apart(centres: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Centres (N, 2) of boxes of `sizes` (N, 2), moved as little as it takes that none lie on each other.
+
+    Each pair that overlaps is pushed apart along the axis where the overlap is smaller, by half of it each, until none
+    is left (or after 500 rounds, for names that have no room).
+    """
+    places = centres.astype(float)
+    for _ in range(500):
+        moved = False
+        for i in range(len(places)):
+            for j in range(i):
+                between = places[i] - places[j]
+                overlap = (sizes[i] + sizes[j]) / 2 - np.abs(between)
+                if (overlap > 1e-6).all():
+                    axis = int(overlap.argmin())
+                    push = np.zeros(2)
+                    push[axis] = overlap[axis] / 2 * (1 if between[axis] >= 0 else -1)
+                    places[i], places[j], moved = places[i] + push, places[j] - push, True
+        if not moved:
+            break
+    return places
 
 
 @style()
@@ -115,10 +161,8 @@ def latent_scatter(
     axes.set_title(title)
 
     if name_clusters and 1 < len(present) <= _MAX_LEGEND_CLASSES:
-        halo = [Stroke(linewidth=2.5, foreground="white"), Normal()]
-        for index in present.tolist():
-            x, y = np.median(points[classes == index], axis=0)
-            axes.text(x, y, class_names[int(index)], ha="center", va="center", weight="bold", path_effects=halo)
+        medians = np.stack([np.median(points[classes == index], axis=0) for index in present])
+        _name_clusters(axes, medians, [class_names[int(index)] for index in present])
 
     shown = present[np.linspace(0, len(present) - 1, min(len(present), _MAX_LEGEND_CLASSES)).round().astype(int)]
     handles = [

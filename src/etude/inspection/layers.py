@@ -60,9 +60,9 @@ class Layer:
     no_field_because: str = ""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
-    """All that one trace tells about a network."""
+    """All that one trace tells about a network; it shows itself as `etude inspect` prints it."""
 
     name: str
     layers: list[Layer]
@@ -102,10 +102,15 @@ class Inspection:
         """Operations without a known cost, forward and backward."""
         return sorted({name for layer in self.layers for name in layer.uncounted})
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         from etude.inspection.table import text
 
         return text(self)
+
+    def _repr_html_(self) -> str:
+        from etude.inspection.table import html
+
+        return html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints."""

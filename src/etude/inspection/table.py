@@ -1,6 +1,6 @@
 """An inspection as a table in the terminal."""
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -8,6 +8,7 @@ from rich.text import Text
 from etude.inspection.flops import CONVENTION, Cost
 from etude.inspection.layers import Inspection, Layer
 from etude.inspection.record import shape_text
+from etude.notebook import paragraph_html, plain_text, table_html
 
 _LEFT = ("layer", "operation", "output")
 COLUMNS = (*_LEFT, "parameters", "MACs", "FLOPs", "backward", "saved", "field", "stride", "offset")
@@ -15,23 +16,31 @@ COLUMNS = (*_LEFT, "parameters", "MACs", "FLOPs", "backward", "saved", "field", 
 
 def render(inspection: Inspection) -> list[RenderableType]:
     """Heading, table, totals and findings, to print one after the other."""
-    shapes = ", ".join(shape_text(value.shape) for value in inspection.trace.inputs)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name != "layer", overflow="fold")
     for layer in inspection.layers:
         table.add_row(*(escape(cell) for cell in row(layer)))
-    lines = [Text(f"{inspection.name} on {shapes}, eval mode; {CONVENTION}.\n"), table, Text("\n" + totals(inspection))]
+    lines = [Text(f"{heading(inspection)}\n"), table, Text("\n" + totals(inspection))]
     return [*lines, *(Text(f"! {text}") for text in inspection.findings)]
+
+
+def heading(inspection: Inspection) -> str:
+    """What was inspected, and how costs are counted."""
+    shapes = ", ".join(shape_text(value.shape) for value in inspection.trace.inputs)
+    return f"{inspection.name} on {shapes}, eval mode; {CONVENTION}."
+
+
+def html(inspection: Inspection) -> str:
+    """The same for a notebook."""
+    table = table_html(COLUMNS, map(row, inspection.layers), left=len(_LEFT))
+    findings = [f"! {text}" for text in inspection.findings]
+    return paragraph_html(heading(inspection)) + table + "".join(map(paragraph_html, [totals(inspection), *findings]))
 
 
 def text(inspection: Inspection, width: int = 160) -> str:
     """The same as plain text."""
-    console = Console(width=width, no_color=True, highlight=False)
-    with console.capture() as captured:
-        for part in render(inspection):
-            console.print(part, soft_wrap=isinstance(part, Text))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+    return plain_text(*render(inspection), width=width)
 
 
 def row(layer: Layer) -> tuple[str, ...]:

@@ -34,13 +34,15 @@ class VAE(nn.Module):
             if name.split(".")[-1] in ("conv1", "conv2", "linear"):
                 _start_from_he(layer)
 
-    def forward(self, images: Tensor, labels: Tensor | None = None, *, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, images: Tensor, labels: Tensor | None = None, *, noise: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Images (N, C, H, W) in [0, 1] to logits (N, C, H, W), mean and logvar (N, latent_dim), all a loss needs.
 
-        `noise` (N, latent_dim) is standard normal.
+        `noise` (N, latent_dim) is standard normal; without it the mean is decoded.
         """
         mean, logvar = self.encode(images, labels)
-        latents = reparameterise(mean, logvar, noise)
+        latents = mean if noise is None else reparameterise(mean, logvar, noise)
         return self.decode_logits(latents, labels), mean, logvar
 
     def encode(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -9,12 +9,21 @@ from matplotlib.figure import Figure
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
 from etude.files import cannot_write, write_atomically
+from etude.notebook import picture_html
 from etude.recipes import Adversarial, Classifier, Variational
 from etude.report import latents, learning
 from etude.report.material import Material
 from etude.runs import Run
 
 FORMATS: tuple[Format, ...] = ("png", "svg")
+
+
+class Pictures(list[Path]):
+    """The files of figures; in a notebook they show themselves. Final."""
+
+    def _repr_html_(self) -> str:
+        pictures = [path for path in self if path.suffix == ".png"]
+        return "".join(picture_html(path.read_bytes(), path.stem) for path in pictures) or repr(list(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +120,8 @@ def draw(
     formats: Sequence[Format] = FORMATS,
     label: int | str | None = None,
     data_dir: Path | None = None,
-) -> list[Path]:
-    """Draw one figure of a run into its `figures` folder; returns the files.
+) -> Pictures:
+    """Draw one figure of a run into its `figures` folder; returns the files, which show themselves in a notebook.
 
     A conditional autoencoder draws some figures for one class: `label`, its name or index. Raises `UsageError` for a
     figure or a label that does not exist or does not fit, `DataError` where the data set is missing, `RunError` where
@@ -130,13 +139,13 @@ def draw(
     return _draw(Material(run, data_dir=data_dir, label=label), name, formats)
 
 
-def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | None = None) -> list[Path]:
+def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | None = None) -> Pictures:
     """Draw every figure that fits the run; of a conditional autoencoder, latent figures of two classes besides.
 
     These are the classes 4 and 8, or the first and the last where there are fewer. Raises as `draw` does.
     """
     material = Material(run, data_dir=data_dir)
-    paths = [path for name in available(run) for path in _draw(material, name, formats)]
+    paths = Pictures(path for name in available(run) for path in _draw(material, name, formats))
     if material.conditional:
         num_classes = len(run.class_names)
         for label in sorted({4, 8} if num_classes > 8 else {0, num_classes - 1}):
@@ -146,7 +155,7 @@ def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | 
     return paths
 
 
-def _draw(material: Material, name: str, formats: Sequence[Format]) -> list[Path]:
+def _draw(material: Material, name: str, formats: Sequence[Format]) -> Pictures:
     figure = FIGURES[name].draw(material)
     folder = material.run.path / "figures"
     try:
@@ -154,7 +163,7 @@ def _draw(material: Material, name: str, formats: Sequence[Format]) -> list[Path
     except OSError as error:
         raise cannot_write(folder, error) from error
     suffix = "" if material.label is None else f"-label-{_file_part(material)}"
-    paths = [folder / f"{name}{suffix}.{format}" for format in formats]
+    paths = Pictures(folder / f"{name}{suffix}.{format}" for format in formats)
     for path, format in zip(paths, formats, strict=True):
         write_atomically(path, render(figure, format))
     return paths

@@ -6,7 +6,6 @@ resumed run's file equals, byte for byte, the file of a run that was never inter
 
 import json
 import os
-from html import escape
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +13,7 @@ import numpy as np
 
 from etude.errors import RunError
 from etude.files import cannot_write
+from etude.notebook import table_html
 
 
 class EventWriter:
@@ -83,9 +83,12 @@ class Table:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self) -> str:
+        return f"<Table of {len(self.rows)} events: {', '.join(self.columns)}>"
+
     def _repr_html_(self) -> str:
-        cells = "".join(f"<tr><td>{escape(name)}</td><td>{value:.6g}</td></tr>" for name, value in self.last().items())
-        return f"<table><tr><th>metric</th><th>latest value</th></tr>{cells}</table>"
+        rows = [[name, f"{value:.6g}"] for name, value in self.last().items()]
+        return table_html(["metric", "latest value"], rows)
 
 
 def read_events(path: Path, *, size_bytes: int | None = None) -> list[dict[str, Any]]:

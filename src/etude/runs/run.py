@@ -123,9 +123,14 @@ class Run:
 
     @property
     def model(self) -> nn.Module:
-        """The trained network; of a GAN both, as a `ModuleDict` with `discriminator` and `generator`."""
+        """The trained network, to be called as `run.model(x)`; of a GAN the generator (`networks` has both).
+
+        A classifier takes `inputs(images)` and gives logits (N, classes). A VAE takes `inputs(images)`, a conditional
+        one labels (N,) as well, and gives logits of the pixels, mean and log-variance (N, latent_dim). A generator
+        takes noise (N, noise_dim) in [-1, 1] and gives images in [-1, 1].
+        """
         networks = self.networks
-        return next(iter(networks.values())) if len(networks) == 1 else nn.ModuleDict(networks).eval()
+        return networks["generator"] if "generator" in networks else next(iter(networks.values()))
 
     def checkpoint_path(self) -> Path:
         """The folder of the checkpoint in use."""

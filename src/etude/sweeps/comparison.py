@@ -61,9 +61,7 @@ class Comparison:
         return {"metric": self.metric, "split": measure.split, **sides, **asdict(self.paired)}
 
     def __repr__(self) -> str:
-        return f"<Comparison of {self.paired.sentence}>"
-
-    def __str__(self) -> str:
+        """As `etude compare` prints it."""
         measure, seeds = self.baseline.measure, ", ".join(map(str, sorted(self.baseline.values)))
         direction = measure.note or f"{'Higher' if measure.better == 'higher' else 'Lower'} is better."
         where = f"Paired by seed ({seeds}). Compared: {self.metric}, of the {measure.split} split. {direction}"

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep trains: one table of cells and seeds on stderr; a line a run if no terminal."""
+"""What a person sees while a sweep trains: a table of cells and seeds; where stderr is a file, a line per run."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from etude.errors import EtudeError
+from etude.notebook import ChangingText, in_notebook, plain_text
 from etude.runs import Run, State
 from etude.sweeps.folder import Member, Sweep
 from etude.training.execution import Execution
@@ -22,8 +23,10 @@ class SweepDisplay:
 
     def __init__(self, sweep: Sweep, *, num_jobs: int, quiet: bool = False) -> None:
         self._sweep, self._num_jobs = sweep, num_jobs
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
-        live = (self._console.is_terminal or self._console.is_jupyter) and not quiet
+        notebook = in_notebook() and not quiet
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, force_jupyter=False)
+        live = self._console.is_terminal and not notebook and not quiet
+        self._text = ChangingText() if notebook else None
         self._members = list(sweep.members())
         self._states: dict[str, State] = {member.label: member.state for member in self._members}
         self._how, self._cells_told = "", set[str]()
@@ -41,6 +44,7 @@ class SweepDisplay:
             self._tell_how(member)
         if self._live:
             self._live.refresh()
+        self._show_text()
 
     def ended(self, member: Member, error: str | None) -> None:
         """A run finished, failed or was saved."""
@@ -50,10 +54,17 @@ class SweepDisplay:
             if error:
                 self._live.console.print(f"[red]{escape(member.label)} failed:[/red] {escape(error)}", soft_wrap=True)
             return
+        if self._text and not error:
+            return
         if state.status == "waiting":  # stopped before it began
             return
         text = f"failed: {error}" if error else f"{state.status}, {state.epoch} epochs in {state.seconds:.1f} s"
         self._console.print(f"{member.label}  {text}  ({self.summary()})", markup=False, soft_wrap=True)
+
+    def _show_text(self) -> None:
+        """In a notebook, the table as text in place of the one before."""
+        if self._text:
+            self._text.show(plain_text(self.table()))
 
     def _tell_how(self, member: Member) -> None:
         """What the sweep is computed on, as the first run chose, and a line for each cell that chose otherwise."""
@@ -98,6 +109,7 @@ class SweepDisplay:
     ) -> None:
         if self._live:
             self._live.stop()
+        self._show_text()
 
 
 def mark(state: State, epochs: int) -> Text:

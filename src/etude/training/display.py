@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a bar with rate, estimate and losses on stderr; in a notebook too."""
+"""What a person sees while a run trains: a bar with rate, estimate and losses on stderr, or a line in a notebook."""
 
 import time
 from collections.abc import Callable
@@ -9,20 +9,29 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from etude.notebook import ChangingText, in_notebook
+
 REFRESH_SECONDS = 0.25
 
 
 class Display:
-    """Progress of one run; final. Where stderr is no terminal and no notebook, a line an epoch instead of a bar."""
+    """Progress of one run; final.
+
+    A bar in a terminal. In a notebook one line that changes; its last form says what was done, and stays. Elsewhere a
+    line per epoch on stderr.
+    """
 
     def __init__(self, *, quiet: bool = False, print_losses: bool = False) -> None:
         """`quiet` shows nothing; `print_losses` prints the running losses at every report, as the course does."""
-        self._console = Console(stderr=True, quiet=quiet, highlight=False)
+        notebook = in_notebook() and not quiet
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, force_jupyter=False)
         self._print_losses = print_losses
-        self._live = (self._console.is_terminal or self._console.is_jupyter) and not quiet
+        self._bar = self._console.is_terminal and not notebook and not quiet
+        self._line = ChangingText() if notebook else None
         self._next_refresh = 0.0
         self._started_at = time.monotonic()
-        self._done_before = 0
+        self._title, self._total_steps, self._done_before, self._done = "", 0, 0, 0
+        self._values: dict[str, float] = {}
         columns = (
             TextColumn("{task.description}"),
             BarColumn(),
@@ -31,20 +40,23 @@ class Display:
             TimeRemainingColumn(),
             TextColumn("{task.fields[losses]}"),
         )
-        self._progress = Progress(*columns, console=self._console, disable=not self._live)
+        self._progress = Progress(*columns, console=self._console, disable=not self._bar)
         self._task = self._progress.add_task("", total=None, losses="")
 
     def start(self, title: str, *, total_steps: int, done_steps: int) -> None:
         """Begin, or go on after `done_steps` steps."""
-        self._title, self._total_steps, self._done_before = title, total_steps, done_steps
+        self._title, self._total_steps, self._done_before, self._done = title, total_steps, done_steps, done_steps
         self._started_at = time.monotonic()
         self._progress.reset(self._task, description=title, total=total_steps, completed=done_steps)
 
     def step(self, step: int, losses: Callable[[], dict[str, float]]) -> None:
-        """After each step; `losses` (which may wait for a GPU) is called only when the bar is redrawn."""
-        if self._live and time.monotonic() >= self._next_refresh:
+        """After each step; `losses` (which may wait for a GPU) is called only when the progress is redrawn."""
+        self._done = step
+        if (self._bar or self._line) and time.monotonic() >= self._next_refresh:
             text = "  ".join(f"{_short(name)} {value:.4g}" for name, value in losses().items())
             self._progress.update(self._task, completed=step, losses=text)
+            if self._line:
+                self._line.show(f"{self._title}  step {step:,} of {self._total_steps:,}  {self._pace(step)}  {text}")
             self._next_refresh = time.monotonic() + REFRESH_SECONDS
 
     def report(self, *, epoch: int, batch: int, losses: dict[str, float]) -> None:
@@ -56,16 +68,18 @@ class Display:
     def epoch(self, *, epoch: int, epochs: int, step: int, values: dict[str, float]) -> None:
         """At the end of an epoch."""
         self._progress.update(self._task, completed=step)
-        if not self._live:
-            seconds = time.monotonic() - self._started_at
-            rate = (step - self._done_before) / max(seconds, 1e-9)
-            left = (self._total_steps - step) / max(rate, 1e-9)
-            text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        self._values = values
+        if not self._bar and not self._line:
             self._console.print(
-                f"{self._title}  epoch {epoch}/{epochs}  {rate:.0f} steps/s  {left:.0f} s left  {text}",
+                f"{self._title}  epoch {epoch}/{epochs}  {self._pace(step)}  {_texts(values)}",
                 markup=False,
                 soft_wrap=True,
             )
+
+    def _pace(self, step: int) -> str:
+        """Steps per second so far, and how long the rest will take."""
+        rate = (step - self._done_before) / max(time.monotonic() - self._started_at, 1e-9)
+        return f"{rate:.0f} steps/s  {(self._total_steps - step) / max(rate, 1e-9):.0f} s left"
 
     def note(self, text: str) -> None:
         """A line of its own."""
@@ -79,11 +93,21 @@ class Display:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._progress.stop()
+        if self._line and self._title:
+            seconds = time.monotonic() - self._started_at
+            end = "" if self._done == self._total_steps else f" of {self._total_steps:,}"
+            self._line.show(
+                f"{self._title}  {self._done:,}{end} steps, {seconds:.1f} s  {_texts(self._values)}".rstrip()
+            )
 
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed:.0f} steps/s" if task.speed else "", style="progress.data.speed")
+
+
+def _texts(values: dict[str, float]) -> str:
+    return "  ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def _short(name: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from hypothesis.strategies import SearchStrategy
 
+from etude.notebook import paragraph_html, table_html
 from etude.verify.observation import Observation, call_function
 
 Status = Literal["pass", "wrong", "missing", "undecided"]
@@ -92,9 +93,9 @@ class Check:
         return partial(self.right, **{key: value for each in mistakes for key, value in each.changes.items()})
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Contract:
-    """The checks of one exercise."""
+    """The checks of one exercise; it shows itself as `etude verify --list` prints it."""
 
     name: str
     about: str
@@ -105,6 +106,9 @@ class Contract:
         """The names that it looks for, methods as `VAE.encode`: those an adapter may map."""
         methods = {f"{check.looks_for}.{check.method}" for check in self.checks if check.method}
         return methods | {check.looks_for for check in self.checks}
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.name}: {self.about}", *(f"  {each.name:32}{each.call}" for each in self.checks)])
 
     def only(self, names: set[str]) -> "Contract":
         """The same contract with the checks of these names, in its own order."""
@@ -127,9 +131,9 @@ class CheckResult:
     """Points earned: the check's points if it passed, else 0."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """The verdict on one file or function."""
+    """The verdict on one file or function; it shows itself as `etude verify` prints it."""
 
     contract: str
     checks: tuple[CheckResult, ...]
@@ -149,8 +153,22 @@ class Report:
     def __bool__(self) -> bool:
         return self.passed
 
-    def __str__(self) -> str:
-        return "\n".join(shown(check) for check in self.checks)
+    @property
+    def total(self) -> str:
+        """How many checks pass, and the score, in a line."""
+        passed = sum(check.status == "pass" for check in self.checks)
+        return f"{self.contract}: {passed} of {len(self.checks)} checks pass, score {self.score:.2f}"
+
+    def __repr__(self) -> str:
+        return "\n".join([*map(shown, self.checks), self.total])
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [each.status, each.name, "; ".join(filter(None, (each.mistake, each.message))), each.counterexample or ""]
+            for each in self.checks
+        ]
+        headings = ["verdict", "check", "what is wrong", "for example"]
+        return table_html(headings, rows, left=len(headings)) + paragraph_html(self.total)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for `--json`."""

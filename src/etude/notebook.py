@@ -1,0 +1,76 @@
+"""How objects show themselves, as text and in notebooks; and a text in a notebook that changes while work goes on."""
+
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from html import escape
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+
+def plain_text(*parts: RenderableType, width: int = 120) -> str:
+    """Tables and texts of rich as plain text, `width` characters wide; texts are not broken."""
+    console = Console(width=width, no_color=True, highlight=False, force_jupyter=False, force_terminal=False)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part, soft_wrap=isinstance(part, Text))
+    return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def heading_html(text: str) -> str:
+    """A small heading."""
+    return f"<h4>{escape(text)}</h4>"
+
+
+def paragraph_html(text: str) -> str:
+    """A line of text."""
+    return f"<p>{escape(text)}</p>"
+
+
+def text_html(text: str) -> str:
+    """Text as a terminal shows it: spaces and line breaks kept."""
+    return f"<pre>{escape(text)}</pre>"
+
+
+def table_html(headings: Sequence[str], rows: Iterable[Sequence[str]], *, left: int = 1) -> str:
+    """A table of texts; the first `left` columns to the left, the others, numbers, to the right."""
+
+    def line(tag: str, cells: Sequence[str]) -> str:
+        sides = ["left" if column < left else "right" for column in range(len(cells))]
+        return "".join(
+            f'<{tag} style="text-align: {side}">{escape(cell)}</{tag}>' for side, cell in zip(sides, cells, strict=True)
+        )
+
+    body = "".join(f"<tr>{line('td', row)}</tr>" for row in rows)
+    return f"<table><tr>{line('th', headings)}</tr>{body}</table>"
+
+
+def picture_html(png: bytes, text: str) -> str:
+    """A PNG picture inside the page; `text` says what it shows, for those who cannot see it."""
+    return f'<img alt="{escape(text)}" style="max-width: 100%" src="data:image/png;base64,{b64encode(png).decode()}">'
+
+
+def in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    return Console().is_jupyter
+
+
+class ChangingText:
+    """A text in a notebook's output: replaced as it changes, its last form stays in the saved file; final.
+
+    It needs IPython alone, which every Jupyter kernel has, and no ipywidgets.
+    """
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, text: str) -> None:
+        """Show the text in place of the one before."""
+        from IPython.display import display  # there in a notebook, and only there
+
+        content = {"text/plain": text}
+        if self._handle is None:
+            self._handle = display(content, raw=True, display_id=True)
+        else:
+            self._handle.update(content, raw=True)
