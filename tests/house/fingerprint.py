@@ -1,0 +1,65 @@
+"""What every recipe learns, as checksums: equal before and after a refactor, or the refactor changed something.
+
+    python tests/house/fingerprint.py > before.json
+    python tests/house/fingerprint.py --against before.json     # exit code 1 and the names, where anything differs
+
+Each recipe trains for a few dozen steps on the digits, eager and compiled, in float32 and bfloat16, on one thread. Its
+checksum is of all weights by name and of metrics.jsonl. Checksums of one machine and one PyTorch are comparable.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import tempfile
+from itertools import product
+from pathlib import Path
+
+import etude
+from etude.recipes import RECIPES
+from etude.training import Display
+
+EPOCHS = 3
+
+
+def fingerprint(recipe: str, *, precision: str, compile: str, runs_dir: Path) -> str:
+    """The checksum of a run of `recipe`."""
+    batch_size = min(etude.recipes.get(recipe).batch_size, 64)
+    run = etude.train(
+        recipe, data="digits", epochs=EPOCHS, batch_size=max(batch_size, 16), report_every=10,
+        threads=1, precision=precision, compile=compile, runs_dir=runs_dir, display=Display(quiet=True),
+    )  # fmt: skip
+    digest = hashlib.blake2b((run.path / "metrics.jsonl").read_bytes(), digest_size=16)
+    for network, module in sorted(run.networks.items()):
+        for name, tensor in sorted(module.state_dict().items()):
+            digest.update(f"{network}.{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--against", type=Path, help="a file of an earlier call")
+    parser.add_argument("--recipes", default=",".join(RECIPES), help="some of the recipes, separated by commas")
+    parser.add_argument("--compile", default="off,on", help="off, on or both")
+    parser.add_argument("--precision", default="fp32,bf16", help="fp32, bf16 or both")
+    given = parser.parse_args()
+    found: dict[str, str] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for compile, precision, recipe in product(
+            *(x.split(",") for x in (given.compile, given.precision, given.recipes))
+        ):
+            name = f"{recipe} {precision} {'compiled' if compile == 'on' else 'eager'}"
+            found[name] = fingerprint(recipe, precision=precision, compile=compile, runs_dir=Path(folder))
+            print(name, found[name], file=sys.stderr)
+    print(json.dumps(found, indent=1))
+    if not given.against:
+        return 0
+    before = json.loads(given.against.read_text())
+    different = [name for name in found if before.get(name) != found[name]]
+    print(f"{len(found) - len(different)} of {len(found)} equal", *different, sep="\n  ", file=sys.stderr)
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
