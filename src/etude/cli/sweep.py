@@ -13,7 +13,7 @@ import tyro
 from etude.cli.options import TrainingOptions
 from etude.cli.parse import parse
 from etude.cli.printing import stdout_console
-from etude.errors import EtudeError, UsageError
+from etude.errors import EtudeError
 from etude.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -133,7 +133,8 @@ def report(results: Results, *, json: bool) -> None:
 
 def compare(
     a: Where,
-    b: tyro.conf.Positional[Annotated[list[str], tyro.conf.arg(help_behavior_hint="(required)")]],
+    b: Where,
+    more: tyro.conf.Positional[tuple[str, ...]] = (),
     *,
     metric: str | None = None,
     test: Literal["mean", "median"] = "mean",
@@ -145,8 +146,8 @@ def compare(
 
     Args:
         a: The baseline: a sweep of one cell, SWEEP:CELL as in course:batch_size=4,epochs=5, or RUN,RUN,….
-        b: The candidate, likewise, with the same seeds; or several, each compared with A. Their verdicts are then
-            corrected for the number of comparisons (Holm).
+        b: The candidate, likewise, with the same seeds.
+        more: More candidates, each compared with A. Verdicts are then corrected for the number of comparisons (Holm).
         metric: A metric of `etude measure`, such as fid; what training recorded (accuracy, bound) when not given.
         test: Of the mean (sign flips, for symmetric differences), or of the median (signs alone, for any).
         runs_dir: Where runs and sweeps are kept.
@@ -155,9 +156,7 @@ def compare(
     """
     from etude import sweeps
 
-    if not b:
-        raise UsageError(f"name what to compare with {a}: `etude compare A B`.")
-    comparison = sweeps.compare(a, *b, metric=metric, test=test, runs_dir=runs_dir, data_dir=data_dir)
+    comparison = sweeps.compare(a, b, *more, metric=metric, test=test, runs_dir=runs_dir, data_dir=data_dir)
     if json:
         print(json_format.dumps(comparison.to_dict()))
         return

@@ -72,10 +72,10 @@ class PairedComparison:
         """What speaks against the test; empty where nothing is known to."""
         if self.test == "median" or not self.num_apart or self.interval is None:
             return ""
-        lie = "difference lies" if self.num_apart == 1 else "differences lie"
+        lie = "lies" if self.num_apart == 1 else "lie"
         return (
-            f"{self.num_apart} of {self.num_pairs} {lie} more than {APART} median absolute deviations from the "
-            "median. The test of the mean needs symmetric differences: where seeds collapse on one side only, more "
+            f"{self.num_apart} of {self.num_pairs} differences {lie} more than {APART} median absolute deviations from "
+            "the median. The test of the mean needs symmetric differences: where seeds collapse on one side only, more "
             "than 5 % of its findings without an effect are false. `--test median` needs no symmetry."
         )
 
