@@ -115,7 +115,7 @@ def test_two_sweeps_and_lists_of_runs_are_sides_too(make_sweep: MakeSweep) -> No
     theirs = make_sweep({}, {"lenet": [0.7, 0.7]}, name="theirs", label_smoothing=0.1)
     assert compare(ours, theirs).paired.sentence.startswith("test/accuracy: theirs less ours is +0.15 on average")
     runs = [",".join(str(member.path) for member in sweep.members()) for sweep in (ours, theirs)]
-    comparison = compare(*runs)
+    comparison = compare(runs[0], runs[1])
     assert comparison.paired.sentence.startswith("test/accuracy: B less A is +0.15 on average")
     assert comparison.baseline.values == {0: 0.5, 1: 0.6}
     # Paired by seed, in whatever order they are named.

@@ -34,6 +34,7 @@ def test_the_bootstrap_t_is_an_option_and_follows_the_skew(make_sweep: MakeSweep
     (cell,) = results.cells
     assert cell.summary
     interval = cell.summary.interval
+    assert interval
     assert interval == bootstrap_t_interval(np.array(SPREAD))
     # The outlier is below.
     assert cell.summary.mean - interval.low > 1.5 * (interval.high - cell.summary.mean)

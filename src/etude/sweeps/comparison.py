@@ -121,7 +121,6 @@ def _letters(number: int) -> list[str]:
 def compare(
     baseline: str | Sweep,
     candidate: str | Sweep,
-    /,
     *,
     metric: str | None = None,
     test: Test = "mean",
@@ -135,7 +134,6 @@ def compare(
 def compare(
     baseline: str | Sweep,
     candidate: str | Sweep,
-    /,
     *more: str | Sweep,
     metric: str | None = None,
     test: Test = "mean",
@@ -148,7 +146,6 @@ def compare(
 def compare(
     baseline: str | Sweep,
     candidate: str | Sweep,
-    /,
     *more: str | Sweep,
     metric: str | None = None,
     test: Test = "mean",
