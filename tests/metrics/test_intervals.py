@@ -154,6 +154,10 @@ FEWER = "values: 1 of 2 values are NaN or infinite, the first at [1]; look for a
             "num_resamples is 1,000.0; allowed: whole numbers, 100 to 10,000,000.",
         ),
         (
+            lambda: bootstrap_interval(np.arange(3), "median"),  # pyright: ignore
+            "statistic is a str; allowed: a function, such as np.median.",
+        ),
+        (
             lambda: bootstrap_t_interval(np.arange(9), num_resamples="many\nlines"),  # pyright: ignore
             "num_resamples is 'many\\nlines'; allowed: whole numbers, 100 to 10,000,000.",
         ),

@@ -1,9 +1,9 @@
 """What the metrics accept: arrays or tensors, checked once, with errors that say what to mend."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from numbers import Integral, Real
+from numbers import Integral
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ from etude.errors import UsageError
 
 Array: TypeAlias = np.ndarray | Tensor
 Seed: TypeAlias = int | torch.Generator
+NUMBERS = (int, float, np.integer, np.floating)
 LARGEST = 1e150
 """The size up to which the squares of values stay finite."""
 
@@ -58,7 +59,7 @@ def check_values(name: str, values: Array) -> np.ndarray:
 
 
 def check_confidence(confidence: float) -> None:
-    if not isinstance(confidence, Real) or not 0 < confidence < 1:
+    if not isinstance(confidence, NUMBERS) or not 0 < confidence < 1:
         raise UsageError(f"confidence is {_shown(confidence)}; allowed: between 0 and 1, usually 0.95.")
 
 
@@ -122,7 +123,7 @@ def class_labels(labels: Array, num_samples: int, num_classes: int) -> Tensor:
 
 def require_range(name: str, given: float, low: float, high: float, what: str) -> None:
     """Raise a `UsageError` unless `given` is a number and low <= given <= high; `what` is that range in words."""
-    if not isinstance(given, Real) or not low <= given <= high:
+    if not isinstance(given, NUMBERS) or not low <= given <= high:
         raise UsageError(f"{name} is {_shown(given)}; allowed: {what}.")
 
 
@@ -131,6 +132,12 @@ def require_count(name: str, given: int, low: float, high: float, what: str) -> 
     if isinstance(given, bool) or not isinstance(given, Integral):
         raise UsageError(f"{name} is {_shown(given)}; allowed: whole numbers, {what}.")
     require_range(name, given, low, high, what)
+
+
+def require_choice(name: str, given: str, allowed: Collection[str]) -> None:
+    """Raise a `UsageError` unless `given` is one of the allowed words."""
+    if not isinstance(given, str) or given not in allowed:
+        raise UsageError(f"{name} is {_shown(given)}; allowed: {', '.join(allowed)}.")
 
 
 def _shown(given: object) -> str:

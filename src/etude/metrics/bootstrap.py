@@ -87,12 +87,13 @@ def bca_limits(
     num_below = weights[resampled < observed - tie].sum() + weights[resampled <= observed + tie].sum()
     bias = ndtri(np.clip(num_below / 2, 0.5, total - 0.5) / total)
     spread = jackknife.mean() - jackknife
-    acceleration = 0.0
-    if np.abs(spread).max() > ROUNDING * np.abs(jackknife).max():
+    acceleration, largest = 0.0, np.abs(spread).max()
+    if largest > ROUNDING * np.abs(jackknife).max():
+        spread /= largest  # so that no cube overflows
         acceleration = (spread**3).sum() / (6 * (spread**2).sum() ** 1.5)
     shares = []
-    for tail in ((1 - confidence) / 2, (1 + confidence) / 2):
-        shifted = bias + ndtri(tail)
+    tail = ndtri((1 - confidence) / 2)
+    for shifted in (bias + tail, bias - tail):
         scale = 1 - acceleration * shifted
         # Past the pole of the correction nothing is left of this side of the distribution.
         shares.append(ndtr(bias + shifted / scale) if scale > 0 else float(shifted > 0))

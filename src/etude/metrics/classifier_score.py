@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, Seed, as_numbers, generator_of, require_finite, require_count
+from etude.metrics.arguments import Array, Seed, as_numbers, generator_of, require_count, require_finite
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import torch
 from scipy.special import bdtr
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, Seed, check_confidence, check_values, generator_of
+from etude.metrics.arguments import Array, Seed, check_confidence, check_values, generator_of, require_choice
 from etude.metrics.intervals import Interval
 
 Test = Literal["mean", "median"]
@@ -158,8 +158,7 @@ def compare_paired(
     """
     baseline, candidate = check_values("baseline", baseline), check_values("candidate", candidate)
     check_confidence(confidence)
-    if test not in ("mean", "median"):
-        raise UsageError(f"test is {test!r}; allowed: mean, median.")
+    require_choice("test", test, ("mean", "median"))
     if len(baseline) != len(candidate):
         raise UsageError(
             f"baseline has {len(baseline)} values, candidate has {len(candidate)}: a paired comparison needs one of "

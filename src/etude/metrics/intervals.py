@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import betaincinv, ndtri, stdtrit
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, Seed, check_confidence, check_values, require_count
+from etude.metrics.arguments import Array, Seed, check_confidence, check_values, require_choice, require_count
 from etude.metrics.bootstrap import Statistic, bca_limits_of, bootstrap_t_limits
 
 IntervalMethod = Literal["t", "bootstrap-t"]
@@ -47,7 +47,7 @@ def share_interval(num_right: int, num_total: int, *, confidence: float = 0.95) 
     num_right, num_total = _check_share(num_right, num_total, confidence)
     tail, num_wrong = (1 - confidence) / 2, num_total - num_right
     low = float(betaincinv(num_right, num_wrong + 1, tail)) if num_right else 0.0
-    high = float(betaincinv(num_right + 1, num_wrong, 1 - tail)) if num_wrong else 1.0
+    high = 1 - float(betaincinv(num_wrong, num_right + 1, tail)) if num_wrong else 1.0
     return Interval(low, high, confidence)
 
 
@@ -57,7 +57,7 @@ def wilson_interval(num_right: int, num_total: int, *, confidence: float = 0.95)
     Narrower than `share_interval`. It covers 95 % on average over shares, but down to 84 % for shares close to 0 or 1.
     """
     num_right, num_total = _check_share(num_right, num_total, confidence)
-    share, z = num_right / num_total, float(ndtri((1 + confidence) / 2))
+    share, z = num_right / num_total, -float(ndtri((1 - confidence) / 2))
     scale = 1 + z * z / num_total
     centre = (share + z * z / (2 * num_total)) / scale
     margin = z / scale * np.sqrt(share * (1 - share) / num_total + z * z / (4 * num_total**2))
@@ -75,8 +75,7 @@ def summarize(
     ones. docs/metrics.md has the measured coverage of both.
     """
     values = check_values("values", values)
-    if method not in FEWEST_VALUES:
-        raise UsageError(f"method is {method!r}; allowed: t, bootstrap-t.")
+    require_choice("method", method, FEWEST_VALUES)
     check_confidence(confidence)
     interval = None
     if len(values) >= FEWEST_VALUES[method]:
@@ -94,7 +93,8 @@ def t_interval(values: Array, *, confidence: float = 0.95) -> Interval:
     _require_values("an interval", values, FEWEST_VALUES["t"])
     check_confidence(confidence)
     mean, num_values = float(values.mean()), len(values)
-    margin = float(stdtrit(num_values - 1, (1 + confidence) / 2) * values.std(ddof=1) / np.sqrt(num_values))
+    quantile = -stdtrit(num_values - 1, (1 - confidence) / 2)  # the lower one: 1 - 1e-17 would be 1
+    margin = float(quantile * values.std(ddof=1) / np.sqrt(num_values))
     return Interval(mean - margin, mean + margin, confidence)
 
 
@@ -134,6 +134,8 @@ def bootstrap_interval(
     """
     values = check_values("values", values)
     _require_values("a bootstrap interval", values, 2)
+    if not callable(statistic):
+        raise UsageError(f"statistic is a {type(statistic).__name__}; allowed: a function, such as np.median.")
     check_confidence(confidence)
     require_count("num_resamples", num_resamples, 100, MOST_RESAMPLES, "100 to 10,000,000")
     return Interval(*bca_limits_of(values, statistic, confidence, num_resamples, seed), confidence)
