@@ -167,6 +167,11 @@ def test_a_median_that_leaving_one_out_never_moves_still_has_a_width() -> None:
     ("statistic", "message"),
     [
         (lambda values: values + 1, "statistic gives shape (5,) for 5 values; allowed: one number."),
+        (
+            lambda values: values[7],
+            "statistic fails for 5 values: IndexError: index 7 is out of bounds for axis 0 with size 5; allowed: any "
+            "function that gives one number.",
+        ),
         (lambda values: "high", "statistic gives str for 5 values; allowed: one number."),
         (
             lambda values: np.log(values[0] - 1) if values[0] > 1 else np.nan,

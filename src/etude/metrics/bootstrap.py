@@ -143,7 +143,15 @@ def _by_rows(statistic: Statistic, values: np.ndarray) -> Callable[[np.ndarray],
     # The number of rows is no number of values: the shape tells which axis was reduced.
     trial = np.tile(values, (4 if len(values) == 3 else 3, 1))
     trial[1, 0], trial[2, -1] = values[-1], values[0]
-    expected = one_by_one(trial.copy())
+    try:
+        expected = one_by_one(trial.copy())
+    except UsageError:
+        raise
+    except Exception as error:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        raise UsageError(
+            f"statistic fails for {len(values)} values: {reason:.100}; allowed: any function that gives one number."
+        ) from error
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
