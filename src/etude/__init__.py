@@ -4,7 +4,7 @@
     run = etude.train("vae", data="digits", epochs=3)
     run = etude.load("runs/vae-digits-1")
     images = run.sample(64)
-    etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16]}, num_seeds=6)
+    etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16]}, num_seeds=8)
 
 Names are imported when first used, so that `import etude` is quick.
 """

@@ -55,7 +55,8 @@ def test_json_is_one_object(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main(["show", "seeds", "--runs-dir", str(folder), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert set(shown) == {
-        "sweep", "recipe", "data", "grid", "seeds", "reported", "selection", "cells", "failed", "unfinished", "files",
+        "sweep", "recipe", "data", "grid", "seeds", "interval_method", "reported", "selection", "cells", "failed",
+        "unfinished", "files",
     }  # fmt: skip
     (cell,) = shown["cells"]
     assert set(cell["values"]) == {"0", "1"}

@@ -4,7 +4,7 @@ from matplotlib.patches import Rectangle
 
 from etude.drawing.calibration import reliability_diagram
 from etude.drawing.style import render
-from etude.metrics import wilson_interval
+from etude.metrics import share_interval
 
 EDGES = np.array([0, 0.25, 0.5, 0.75, 1])
 NAN = float("nan")
@@ -26,7 +26,7 @@ def test_bars_stand_at_the_accuracy_of_their_bin_and_empty_bins_have_none() -> N
     segments = above.containers[-1].lines[2][0].get_segments()  # type: ignore[attr-defined]
     whiskers = [sorted(segment[:, 1].tolist()) for segment in segments]
     for whisker, right, total in zip(whiskers, (3, 21), (10, 30), strict=True):
-        interval = wilson_interval(right, total)
+        interval = share_interval(right, total)
         assert whisker == pytest.approx([interval.low, interval.high])
     assert above.texts[0].get_text() == "expected calibration error 0.175"
     assert render(figure, "png").startswith(b"\x89PNG")

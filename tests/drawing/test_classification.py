@@ -39,8 +39,8 @@ def test_accuracy_bars_with_whiskers_and_the_overall_line() -> None:
     assert [bar.get_width() for bar in axes.patches if isinstance(bar, Rectangle)] == pytest.approx([0.9, 0.75, 0])
     texts = [text.get_text() for text in axes.texts]
     assert texts == ["overall 80.0%", "90.0% of 10", "75.0% of 20", "no images"]
-    assert axes.get_xlabel() == "test accuracy, with 95% Wilson interval"
+    assert axes.get_xlabel() == "test accuracy, with 95% interval"
     (whiskers,) = [each for each in axes.collections if len(each.get_paths()) == 3]
     ends = [np.asarray(path.vertices)[:, 0] for path in whiskers.get_paths()]
-    expected = [binomtest(9, 10).proportion_ci(method="wilson"), binomtest(15, 20).proportion_ci(method="wilson")]
+    expected = [binomtest(9, 10).proportion_ci(method="exact"), binomtest(15, 20).proportion_ci(method="exact")]
     np.testing.assert_allclose(ends[:2], [[each.low, each.high] for each in expected], rtol=1e-9)

@@ -1,10 +1,14 @@
+import itertools
 import re
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from etude import metrics
 from etude.errors import UsageError
 from etude.metrics.arguments import (
     as_numbers,
@@ -13,6 +17,7 @@ from etude.metrics.arguments import (
     feature_matrix,
     feature_pair,
     generator_of,
+    require_count,
 )
 
 
@@ -119,3 +124,56 @@ def test_evaluating_restores_every_mode_even_after_an_error() -> None:
         interrupted()
     assert [module.training for module in model.modules()] == [True, True, False, True]
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        (2.5, "2.5; allowed: whole numbers, 1 to 10"),
+        (1e400, "inf; allowed: whole numbers, 1 to 10"),
+        (True, "True; allowed: whole numbers, 1 to 10"),
+        (None, "None; allowed: whole numbers, 1 to 10"),
+        ("a" * 100, "of type str; allowed: whole numbers, 1 to 10"),
+        (np.arange(100), "of type ndarray; allowed: whole numbers, 1 to 10"),
+        (12_345, "12,345; allowed: 1 to 10"),
+        pytest.param(-(10**5000), "-10^5000; allowed: 1 to 10", id="more digits than Python writes"),
+    ],
+)
+def test_what_is_no_count_is_shown_on_one_short_line(given: Any, shown: str) -> None:
+    with pytest.raises(UsageError, match=exactly(f"k is {shown}.")):
+        require_count("k", given, 1, 10, "1 to 10")
+
+
+NOT_NUMBERS: list[Any] = [
+    None, "a", "", b"x", "a\nb", 1.5, -1, True, 10**5000, 1e400, float("nan"), [], [1], [[1, 2], [3]], {}, {1, 2},
+    object(), iter([1, 2]), float, Fraction(1, 3), [10**400, 1], [1e308] * 4, [1e149, -1e149, 3, 4], [1e-320, 0, 0, 1],
+    np.array([]), np.array(3.0), np.array(["a"]), np.array([1 + 2j]), np.array([None, 1]), torch.tensor([1 + 1j]),
+    torch.tensor([1.0, float("nan")]), torch.ones(3).to_sparse(), [torch.ones(2, requires_grad=True)],
+]  # fmt: skip
+CALLS = {
+    "summarize": ("values", "method", "confidence", "num_resamples", "seed"),
+    "t_interval": ("values", "confidence"),
+    "bootstrap_t_interval": ("values", "confidence", "num_resamples", "seed"),
+    "bootstrap_interval": ("values", "statistic", "confidence", "num_resamples", "seed"),
+    "share_interval": ("num_right", "num_total", "confidence"),
+    "wilson_interval": ("num_right", "num_total", "confidence"),
+    "compare_paired": ("baseline", "candidate", "test", "confidence", "seed"),
+    "holm": ("p_values",),
+}
+GOOD: dict[str, Any] = {
+    "values": np.arange(9.0), "baseline": np.arange(8.0), "candidate": np.arange(8.0) ** 2, "statistic": np.median,
+    "num_right": 3, "num_total": 7, "p_values": np.array([0.1, 0.2]), "num_resamples": 100, "seed": 0,
+    "test": "mean", "method": "bootstrap-t", "confidence": 0.95,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_whatever_is_given_ends_in_a_result_or_in_one_line(name: str) -> None:
+    messages = list[str]()
+    for bad, given in itertools.product(CALLS[name], NOT_NUMBERS):
+        try:
+            getattr(metrics, name)(**{each: GOOD[each] for each in CALLS[name]} | {bad: given})
+        except UsageError as error:
+            messages.append(str(error))
+    assert len(messages) > len(NOT_NUMBERS) / 2
+    assert [each for each in messages if "\n" in each or len(each) > 200] == []

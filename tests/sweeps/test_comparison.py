@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from etude.errors import UsageError
-from etude.sweeps import Sweep, compare
+from etude.sweeps import Comparisons, Sweep, compare
 
 MakeSweep = Callable[..., Sweep]
 GRID = {"epochs": [1, 2], "batch_size": [10]}
@@ -70,12 +70,52 @@ def test_fewer_than_six_pairs_claim_nothing(make_sweep: MakeSweep, num_seeds: in
     assert not comparison.paired.is_significant
 
 
+def test_several_candidates_are_corrected(make_sweep: MakeSweep) -> None:
+    shifts = {"ours": 0.0, "close": 0.001, "far": 0.2}
+    wobble = [0.01, -0.02, 0.0, 0.03, -0.01, 0.02, -0.03, 0.015]
+    ours, close, far = (
+        make_sweep({}, {"lenet": [0.5 + shift + (each if name == "close" else 0) for each in wobble]}, name=name)
+        for name, shift in shifts.items()
+    )
+    found = compare(ours, close, far)
+    assert isinstance(found, Comparisons)
+    assert (len(found), found[1].candidate.name) == (2, "far")
+    alone = [compare(ours, other).paired.p_value for other in (close, far)]
+    assert [each.paired.p_value for each in found] == alone
+    assert [each.paired.corrected_p_value for each in found] == pytest.approx([alone[0], 2 * alone[1]])
+    lines = str(found).splitlines()
+    assert [line.split(";")[0] for line in lines[:2]] == [
+        "test/accuracy: no difference between ours and close is shown",
+        "test/accuracy: far is higher than ours",
+    ]
+    assert [line.split(":")[0] for line in lines[2:5]] == ["  A  ours", "  B  close", "  C  far"]
+    assert lines[5] == (
+        "Paired by seed (0, 1, 2, 3, 4, 5, 6, 7). Compared: test/accuracy, of the test split. Higher is better."
+    )
+    assert lines[-1] == (
+        "Corrected for 2 comparisons by Holm's method: the verdicts hold together, each interval by itself."
+    )
+    assert repr(found) == "<Comparisons with ours: 2, corrected by Holm's method>"
+    written = json.loads(json.dumps(found.to_dict()))
+    assert written["correction"] == "holm"
+    assert [each["num_comparisons"] for each in written["comparisons"]] == [2, 2]
+
+
+def test_a_collapsed_seed_is_noted_and_the_median_is_an_option(make_sweep: MakeSweep) -> None:
+    first, second = [0.5] * 8, [0.61, 0.59, 0.6, 0.62, 0.58, 0.605, 0.1, 0.595]
+    sides = two_cells(make_sweep, first, second)
+    assert str(compare(*sides)).splitlines()[-1].startswith("Note: 1 of 8 differences lies more than 6 median")
+    comparison = compare(*sides, test="median")
+    assert comparison.paired.test == "median"
+    assert "Note" not in str(comparison)
+
+
 def test_two_sweeps_and_lists_of_runs_are_sides_too(make_sweep: MakeSweep) -> None:
     ours = make_sweep({}, {"lenet": [0.5, 0.6]}, name="ours")
     theirs = make_sweep({}, {"lenet": [0.7, 0.7]}, name="theirs", label_smoothing=0.1)
     assert compare(ours, theirs).paired.sentence.startswith("test/accuracy: theirs less ours is +0.15 on average")
     runs = [",".join(str(member.path) for member in sweep.members()) for sweep in (ours, theirs)]
-    comparison = compare(*runs)
+    comparison = compare(runs[0], runs[1])
     assert comparison.paired.sentence.startswith("test/accuracy: B less A is +0.15 on average")
     assert comparison.baseline.values == {0: 0.5, 1: 0.6}
     # Paired by seed, in whatever order they are named.

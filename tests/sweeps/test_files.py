@@ -85,8 +85,8 @@ def test_markdown_is_the_table_with_its_sentences(sweep: Sweep) -> None:
         "Reported: test/accuracy (test split, at the end of training). Best cell, by validation/accuracy alone, of the "
         "cells without failed runs: epochs=2 optimizer.learning_rate=0.1.",
         "",
-        "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are bootstrap "
-        "BCa, too narrow for few seeds.",
+        "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are by "
+        "Student's t.",
         "",
         "Failed: epochs=3 optimizer.learning_rate=0.1 seed 1: the loss is no longer finite.",
     ]
@@ -111,7 +111,22 @@ def test_curves_are_means_over_seeds_with_their_intervals(sweep: Sweep) -> None:
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["epochs=2 optimizer.learning_rate=0.1", "epochs=3 optimizer.learning_rate=0.1"]
     assert figure.legends[0].get_title().get_text() == (
-        "mean over 2 to 3 seeds; band: 95 % bootstrap interval of the mean"
+        "mean over 2 to 3 seeds; band: 95 % interval of the mean, by Student's t"
+    )
+
+
+def test_a_band_is_by_the_method_of_the_table(make_sweep: MakeSweep) -> None:
+    accuracies = [0.4, 0.5, 0.55, 0.1]
+    sweep = make_sweep({}, {"lenet": [classifier([1.0, 2.0], [0.5, each], 0.5) for each in accuracies]})
+    figure = learning_curves(collect(sweep, interval="bootstrap-t"))
+    assert figure
+    band = np.asarray(figure.axes[1].collections[-1].get_paths()[0].vertices)
+    heights = band[band[:, 0] == 2, 1]
+    interval = summarize(np.array(accuracies), method="bootstrap-t").interval
+    assert interval
+    assert (heights.min(), heights.max()) == pytest.approx((interval.low, interval.high))
+    assert (
+        figure.legends[0].get_title().get_text() == "mean over 4 seeds; band: 95 % interval of the mean, by bootstrap-t"
     )
 
 

@@ -115,7 +115,7 @@ def test_one_run_that_cannot_be_measured_fails_alone(folder: Path) -> None:
 
 def test_comparison_by_a_metric(folder: Path) -> None:
     sides = [f"{folder / 'grid'}:noise_dim={size}" for size in (4, 96)]
-    comparison = compare(*sides, metric="fid", settings=QUICK)
+    comparison = compare(sides[0], sides[1], metric="fid", settings=QUICK)
     values = [
         [measure(Run(member.path), QUICK)["fid"]["value"] for member in load(folder / "grid").members(cell)]
         for cell in load(folder / "grid").cells

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from etude.metrics import bootstrap_t_interval
 from etude.sweeps import Sweep, collect
 from etude.sweeps.files import sentences, table_rows, write_files
 
@@ -21,16 +22,36 @@ def test_mean_deviation_and_interval_of_a_cell_agree_with_scipy(make_sweep: Make
     assert cell.summary
     assert cell.summary.mean == pytest.approx(np.mean(SPREAD), rel=1e-12)
     assert cell.summary.standard_deviation == pytest.approx(np.std(SPREAD, ddof=1), rel=1e-12)
-    reference = scipy.stats.bootstrap(
-        (SPREAD,), np.mean, method="BCa", n_resamples=99_999, rng=np.random.default_rng(0)
-    ).confidence_interval
+    reference = scipy.stats.t.interval(0.95, 7, np.mean(SPREAD), scipy.stats.sem(SPREAD))
     interval = cell.summary.interval
     assert interval
     assert interval.confidence == 0.95
-    # Both resample at random: their ends scatter by about a hundredth of the deviation of a run.
-    assert (interval.low, interval.high) == pytest.approx(tuple(reference), abs=0.03 * float(np.std(SPREAD, ddof=1)))
-    # The outlier is below: a symmetric interval would be wrong here.
+    assert (interval.low, interval.high) == pytest.approx(reference, rel=1e-12)
+
+
+def test_the_bootstrap_t_is_an_option_and_follows_the_skew(make_sweep: MakeSweep) -> None:
+    results = collect(make_sweep({}, {"lenet": SPREAD}), interval="bootstrap-t")
+    (cell,) = results.cells
+    assert cell.summary
+    interval = cell.summary.interval
+    assert interval
+    assert interval == bootstrap_t_interval(np.array(SPREAD))
+    # The outlier is below.
     assert cell.summary.mean - interval.low > 1.5 * (interval.high - cell.summary.mean)
+    assert sentences(results)[1] == (
+        "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are by "
+        "bootstrap-t."
+    )
+    assert results.to_dict()["interval_method"] == "bootstrap-t"
+
+
+def test_too_few_seeds_for_the_bootstrap_t_have_no_interval(make_sweep: MakeSweep) -> None:
+    results = collect(make_sweep(GRID, {"epochs-1": SPREAD[:3], "epochs-2": SPREAD[:4]}), interval="bootstrap-t")
+    assert [row[4] == "-" for row in table_rows(results)[1]] == [True, False]
+    assert sentences(results)[1] == (
+        "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are by "
+        "bootstrap-t, from 4 seeds on."
+    )
 
 
 def test_validation_chooses_and_test_reports(make_sweep: MakeSweep) -> None:

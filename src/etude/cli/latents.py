@@ -131,6 +131,6 @@ def _print_table(measured: "list[Measured]") -> None:
     print("on the test images; nats per image" + (", mean ± standard deviation over seeds" if several else ""))
     console.print(table)
     if not several:
-        print("note: one run of each: how much another seed would differ is not known; --seeds 6 shows it.")
+        print("note: one run of each: how much another seed would differ is not known; --seeds 8 shows it.")
     for note in dict.fromkeys(each.note for each in measured if each.note):
         print(f"note: {note}")

@@ -29,6 +29,7 @@ def measure(
     num_importance: int = 1000,
     num_likelihood_images: int = 500,
     checkpoint: str = "last",
+    interval: Literal["t", "bootstrap-t"] = "t",
     out: Path | None = None,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
@@ -52,6 +53,7 @@ def measure(
         num_importance: Latents drawn per image for nll_nats.
         num_likelihood_images: Images for nll_nats, at most.
         checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.
+        interval: For sweeps: how the intervals over seeds are computed; bootstrap-t suits skewed values.
         out: For sweeps: FILE.md, the table in Markdown, or FILE.csv, a row a run.
         runs_dir: Where runs are kept.
         data_dir: Where data is looked for first.
@@ -79,8 +81,10 @@ def measure(
         raise UsageError("name a run or a sweep to measure: `etude runs` lists them.")
     if len(run) > 1 or find(run[0], runs_dir=runs_dir):
         sweeps = [load_sweep(each, runs_dir=runs_dir) for each in run]
-        _measure_sweeps(sweeps, settings, checkpoint=which, data_dir=data_dir, out=out, json=json)
+        _measure_sweeps(sweeps, settings, checkpoint=which, interval=interval, data_dir=data_dir, out=out, json=json)
         return
+    if interval != "t":
+        raise UsageError(f"--interval {interval} is for sweeps, and {run[0]} is a run: leave it out.")
     if out:
         raise UsageError(f"--out {out} is for sweeps, and {run[0]} is a run: leave it out, or take --json.")
     opened = load(run[0], runs_dir=runs_dir, checkpoint=which)
@@ -96,6 +100,7 @@ def _measure_sweeps(
     settings: Settings,
     *,
     checkpoint: int | str,
+    interval: Literal["t", "bootstrap-t"],
     data_dir: Path | None,
     out: Path | None,
     json: bool,
@@ -109,7 +114,9 @@ def _measure_sweeps(
     writers = {".md": to_markdown, ".csv": to_csv}
     if out and out.suffix not in writers:
         raise UsageError(f"--out {out} (allowed: FILE.md, a table, or FILE.csv, a row a run).")
-    measured = [measure_sweep(sweep, settings, checkpoint=checkpoint, data_dir=data_dir) for sweep in sweeps]
+    measured = [
+        measure_sweep(sweep, settings, checkpoint=checkpoint, interval=interval, data_dir=data_dir) for sweep in sweeps
+    ]
     if out:
         write_atomically(out, writers[out.suffix](measured))
     if json:

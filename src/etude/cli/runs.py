@@ -4,7 +4,7 @@ import json as json_format
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -86,11 +86,18 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
         console.print(sweep.describe(folder, each), markup=False, soft_wrap=True)
 
 
-def show(run: tyro.conf.Positional[str], *, runs_dir: Path | None = None, json: bool = False) -> None:
+def show(
+    run: tyro.conf.Positional[str],
+    *,
+    interval: Literal["t", "bootstrap-t"] = "t",
+    runs_dir: Path | None = None,
+    json: bool = False,
+) -> None:
     """Show a run's configuration and results, or a sweep's results.
 
     Args:
         run: The run's or the sweep's name or folder.
+        interval: For sweeps: how the intervals over seeds are computed; bootstrap-t suits skewed values.
         runs_dir: Where runs are kept.
         json: Print one JSON object on stdout.
     """
@@ -102,8 +109,10 @@ def show(run: tyro.conf.Positional[str], *, runs_dir: Path | None = None, json: 
     if path := find(run, runs_dir=runs_dir):
         from etude.cli import sweep
 
-        sweep.show(path, json=json)
+        sweep.show(path, interval=interval, json=json)
         return
+    if interval != "t":
+        raise UsageError(f"--interval {interval} is for sweeps, and {run} is a run: leave it out.")
     loaded = load(run, runs_dir=runs_dir)
     state, metrics = loaded.state, loaded.metrics().last()
     pictures = sorted(str(path) for path in loaded.path.glob("figures/*.png"))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -11,6 +12,8 @@ from etude.drawing.style import SERIES_COLOURS, style
 
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vP*X"
+BAND_ROOM = 0.3
+"""How far the axes may reach beyond the curves to show bands, as a share of the curves' range."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +41,7 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
     """One panel beside the other against the epoch; one legend for all below, and a note on what the bands are.
 
     Curves differ in colour, marker and, from the eighth on, dashes: they are told apart without colour too. Shorter
-    curves lie over longer ones, which they would vanish under where both began alike.
+    curves lie over longer ones, which they would vanish under where both began alike. Very wide bands leave the axes.
     """
     names = list(dict.fromkeys(band.name for panel in panels for band in panel.bands))
     columns = max(1, min(len(names), int(4.6 * len(panels) / (0.5 + 0.075 * max(map(len, names))))))
@@ -61,6 +64,7 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
             )  # fmt: skip
         axes.set(title=panel.title, xlabel="epoch", ylabel=panel.y_label)
         axes.set_xlim(left=0)
+        _keep_curves_readable(axes, panel.bands)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.grid(True)
     figure.legend(
@@ -68,3 +72,12 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
         title_fontsize=8.5,
     )  # fmt: skip
     return figure
+
+
+def _keep_curves_readable(axes: Axes, bands: Sequence[Band]) -> None:
+    """Let bands of two or three runs, far wider than the curves go, run out of the axes instead of flattening them."""
+    means = np.concatenate([band.means for band in bands])
+    most = BAND_ROOM * np.ptp(means)
+    low, high = axes.get_ylim()
+    if most > 0:
+        axes.set_ylim(max(low, means.min() - most), min(high, means.max() + most))

@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from etude.drawing.style import BLUE, GREY, VERMILLION, style
-from etude.metrics.intervals import wilson_interval
+from etude.metrics.intervals import share_interval
 
 
 @style()
@@ -15,7 +15,7 @@ def reliability_diagram(
     """Accuracy against confidence, bin by bin, above how many images each bin holds (Guo et al. 2017, figure 4).
 
     `edges` (bins + 1,) in [0, 1]; `count`, mean `confidence` and `accuracy` (bins,), NaN where a bin is empty; `error`
-    is the expected calibration error. Whiskers are Wilson intervals, for a bin of a few images says little. A bar below
+    is the expected calibration error. Whiskers are 95 % intervals, for a bin of a few images says little. A bar below
     the diagonal is a classifier too sure of itself.
     """
     figure = Figure(figsize=(5.0, 5.6), layout="constrained")
@@ -24,7 +24,7 @@ def reliability_diagram(
     left, width = edges[:-1][filled], np.diff(edges)[filled]
     above.bar(left, accuracy[filled], width, align="edge", color=BLUE, alpha=0.55, edgecolor="white")
     points, shares, totals = confidence[filled], accuracy[filled], count[filled]
-    intervals = [wilson_interval(round(k), int(n)) for k, n in zip(shares * totals, totals, strict=True)]
+    intervals = [share_interval(round(k), int(n)) for k, n in zip(shares * totals, totals, strict=True)]
     low, high = (np.array([getattr(interval, end) for interval in intervals]) for end in ("low", "high"))
     whiskers = np.maximum(0, np.stack([shares - low, high - shares]))  # not below 0 by rounding
     above.errorbar(

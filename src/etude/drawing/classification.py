@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from etude.drawing.style import BLUE, VERMILLION, style
-from etude.metrics.intervals import wilson_interval
+from etude.metrics.intervals import share_interval
 
 _MAX_CLASSES_WITH_NUMBERS = 20
 
@@ -60,13 +60,13 @@ def confusion_matrix(counts: np.ndarray, *, class_names: Sequence[str], title: s
 
 @style()
 def per_class_accuracy(counts: np.ndarray, *, class_names: Sequence[str], title: str) -> Figure:
-    """A bar per class, in class order: the share found, with its 95 % Wilson interval; a line at the overall accuracy.
+    """A bar per class, in class order: the share found, with its 95 % interval; a line at the overall accuracy.
 
     `counts` (classes, classes) as of `metrics.confusion_matrix`.
     """
     trials, found = counts.sum(axis=1), np.diag(counts)
     shares = found / np.maximum(trials, 1)
-    intervals = [wilson_interval(int(k), int(n)) if n else None for k, n in zip(found, trials, strict=True)]
+    intervals = [share_interval(int(k), int(n)) if n else None for k, n in zip(found, trials, strict=True)]
     low = np.array([interval.low if interval else 0.0 for interval in intervals])
     high = np.array([interval.high if interval else 1.0 for interval in intervals])
     overall = found.sum() / max(1, trials.sum())
@@ -89,7 +89,7 @@ def per_class_accuracy(counts: np.ndarray, *, class_names: Sequence[str], title:
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     axes.grid(True, axis="x")
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel("test accuracy, with 95% Wilson interval")
+    axes.set_xlabel("test accuracy, with 95% interval")
     axes.set_ylabel("class")
     axes.set_title(title, pad=18)
     return figure

@@ -9,10 +9,17 @@ from etude.metrics.authenticity import authenticity
 from etude.metrics.bayes import class_log_likelihoods, class_log_posterior
 from etude.metrics.calibration import brier_score, fit_temperature, negative_log_likelihood, reliability
 from etude.metrics.classifier_score import classifier_score
-from etude.metrics.comparison import compare_paired
+from etude.metrics.comparison import compare_paired, corrected, holm
 from etude.metrics.fid import extrapolated_frechet_distance, feature_statistics, frechet_distance
 from etude.metrics.floor import real_floor
-from etude.metrics.intervals import bootstrap_interval, summarize, wilson_interval
+from etude.metrics.intervals import (
+    bootstrap_interval,
+    bootstrap_t_interval,
+    share_interval,
+    summarize,
+    t_interval,
+    wilson_interval,
+)
 from etude.metrics.kid import kernel_distance
 from etude.metrics.latents import active_latents, aggregate_posterior
 from etude.metrics.likelihood import (
@@ -35,6 +42,7 @@ __all__ = [
     "binarize",
     "bits_per_dimension",
     "bootstrap_interval",
+    "bootstrap_t_interval",
     "brier_score",
     "class_accuracy",
     "class_log_likelihoods",
@@ -42,6 +50,7 @@ __all__ = [
     "classifier_score",
     "compare_paired",
     "confusion_matrix",
+    "corrected",
     "density_coverage",
     "elbo_terms",
     "extrapolated_frechet_distance",
@@ -49,6 +58,7 @@ __all__ = [
     "fit_temperature",
     "frechet_distance",
     "grey_note",
+    "holm",
     "importance_weighted_bound",
     "kernel_distance",
     "linear_probe",
@@ -58,7 +68,9 @@ __all__ = [
     "precision_recall",
     "real_floor",
     "reliability",
+    "share_interval",
     "summarize",
+    "t_interval",
     "top_k_accuracy",
     "wilson_interval",
 ]

@@ -1,7 +1,9 @@
 """What the metrics accept: arrays or tensors, checked once, with errors that say what to mend."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from numbers import Integral
 from typing import TypeAlias
 
 import numpy as np
@@ -12,14 +14,22 @@ from etude.errors import UsageError
 
 Array: TypeAlias = np.ndarray | Tensor
 Seed: TypeAlias = int | torch.Generator
+NUMBERS = (int, float, np.integer, np.floating)
+LARGEST = 1e150
+"""The size up to which the squares of values stay finite."""
 
 
 def as_numbers(name: str, values: Array) -> np.ndarray:
     """The values as a NumPy array of numbers, off the accelerator, without gradient; float64 unless whole numbers."""
-    if isinstance(values, Tensor):
-        values = values.detach().cpu()
-        values = (values.double() if values.is_floating_point() else values).numpy()
-    array = np.asarray(values)
+    try:
+        if isinstance(values, Tensor):
+            values = values.detach().cpu()
+            values = (values.double() if values.is_floating_point() else values).numpy()
+        array = np.asarray(values)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # rows of unequal length, a sparse tensor
+        raise UsageError(
+            f"{name} is no array of numbers; allowed: an array, a tensor or lists of equal length."
+        ) from None
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{name} has dtype {array.dtype}; allowed: whole or floating-point numbers.")
     return array.astype(np.float64) if array.dtype.kind == "f" else array
@@ -34,6 +44,23 @@ def require_finite(name: str, values: np.ndarray) -> None:
             f"{name}: {np.count_nonzero(~finite):,} of {values.size:,} values are NaN or infinite, the first at "
             f"[{first}]; look for a diverged network or drop those rows."
         )
+
+
+def check_values(name: str, values: Array) -> np.ndarray:
+    """One number or more, (num_values,), finite, in float64."""
+    values = as_numbers(name, values)
+    if values.ndim != 1 or len(values) == 0:
+        raise UsageError(f"{name} has shape {values.shape}; allowed: a list of one number or more.")
+    require_finite(name, values)
+    values = values.astype(np.float64)
+    if (largest := np.abs(values).max()) > LARGEST:
+        raise UsageError(f"{name} goes up to {largest:.1e} in size; allowed: up to {LARGEST:.0e}.")
+    return values
+
+
+def check_confidence(confidence: float) -> None:
+    if not isinstance(confidence, NUMBERS) or not 0 < confidence < 1:
+        raise UsageError(f"confidence is {_shown(confidence)}; allowed: between 0 and 1, usually 0.95.")
 
 
 def feature_matrix(name: str, values: Array) -> np.ndarray:
@@ -95,17 +122,44 @@ def class_labels(labels: Array, num_samples: int, num_classes: int) -> Tensor:
 
 
 def require_range(name: str, given: float, low: float, high: float, what: str) -> None:
-    """Raise a `UsageError` unless low <= given <= high; `what` is the allowed range in words."""
-    if not low <= given <= high:
-        raise UsageError(f"{name} is {given:,}; allowed: {what}.")
+    """Raise a `UsageError` unless `given` is a number and low <= given <= high; `what` is that range in words."""
+    if not isinstance(given, NUMBERS) or not low <= given <= high:
+        raise UsageError(f"{name} is {_shown(given)}; allowed: {what}.")
+
+
+def require_count(name: str, given: int, low: float, high: float, what: str) -> None:
+    """As `require_range`, of whole numbers only."""
+    if isinstance(given, bool) or not isinstance(given, Integral):
+        raise UsageError(f"{name} is {_shown(given)}; allowed: whole numbers, {what}.")
+    require_range(name, given, low, high, what)
+
+
+def require_choice(name: str, given: str, allowed: Collection[str]) -> None:
+    """Raise a `UsageError` unless `given` is one of the allowed words."""
+    if not isinstance(given, str) or given not in allowed:
+        raise UsageError(f"{name} is {_shown(given)}; allowed: {', '.join(allowed)}.")
+
+
+def _shown(given: object) -> str:
+    """What was given, on one short line: numbers with commas, other things as Python writes them."""
+    if isinstance(given, Integral) and not isinstance(given, bool):
+        size = abs(int(given))  # Python writes no number of more than 4,300 digits
+        return f"{given:,}" if size < 10**30 else f"{'-' if given < 0 else ''}10^{math.log10(size):.0f}"
+    if isinstance(given, float | np.floating):
+        return f"{given:,}"
+    text = repr(given)
+    return text if len(text) <= 40 and text.isprintable() else f"of type {type(given).__name__}"
 
 
 def generator_of(seed: Seed) -> torch.Generator:
     """The generator itself, or a new one from a seed in [0, 2^63)."""
     if isinstance(seed, torch.Generator):
         return seed
-    require_range("seed", seed, 0, 2**63 - 1, "a torch.Generator or a whole number from 0 to 2^63 - 1")
-    return torch.Generator().manual_seed(seed)
+    what = "a torch.Generator or a whole number from 0 to 2^63 - 1"
+    if isinstance(seed, bool) or not isinstance(seed, Integral):
+        raise UsageError(f"seed is {_shown(seed)}; allowed: {what}.")
+    require_range("seed", seed, 0, 2**63 - 1, what)
+    return torch.Generator().manual_seed(int(seed))
 
 
 @contextmanager

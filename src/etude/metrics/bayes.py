@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from etude.errors import UsageError
 from etude.losses import bernoulli_from_logits
-from etude.metrics.arguments import Seed, generator_of, require_range
+from etude.metrics.arguments import Seed, generator_of, require_count
 from etude.metrics.likelihood import MAX_DECODED, Reconstruction, importance_weighted_bound
 
 
@@ -23,7 +23,7 @@ def class_log_likelihoods(
 
     Use binary images: on grey ones the differences between classes are not likelihood ratios.
     """
-    require_range("num_classes", num_classes, 2, float("inf"), "2 or more")
+    require_count("num_classes", num_classes, 2, float("inf"), "2 or more")
     generator = generator_of(seed)
     columns = []
     for label in range(num_classes):

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, Seed, as_numbers, generator_of, require_finite, require_range
+from etude.metrics.arguments import Array, Seed, as_numbers, generator_of, require_count, require_finite
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def classifier_score(logits: Array, *, num_splits: int = 10, seed: Seed = 0) -> 
         raise UsageError(f"logits has shape {logits.shape}; allowed: (samples, classes) with two classes or more.")
     require_finite("logits", logits)
     num_samples = len(logits)
-    require_range("num_splits", num_splits, 1, num_samples, f"1 to the number of samples, {num_samples:,}")
+    require_count("num_splits", num_splits, 1, num_samples, f"1 to the number of samples, {num_samples:,}")
     order = torch.randperm(num_samples, generator=generator_of(seed))
     log_conditional = torch.from_numpy(logits.astype(np.float64))[order].log_softmax(dim=1)
     scores = []

@@ -1,40 +1,143 @@
-"""Whether one recipe beats another: runs paired by seed, the interval of the difference, a test that assumes little.
+"""Whether one recipe beats another: runs paired by seed, the interval of the difference, a test, a correction.
 
-The sign-flip test (Fisher 1935) asks how often random signs on the differences would give a mean as far from 0: exact
-for every n if, without an effect, a difference is as likely above 0 as below. The interval holds the effects that the
-same test would not reject: its ends are order statistics of the means over subsets of the differences (Hartigan 1969,
-"typical values"). So it leaves out 0 exactly when the test is significant, and needs six pairs for 95 %.
+The sign-flip test (Fisher 1935) is of the mean: it asks how often random signs on the differences would give a mean as
+far from 0. It is exact for every n if, without an effect, the differences are distributed symmetrically around 0: each
+then has one sign as often as the other, whatever its size. The interval holds the effects that the same test would not
+reject: its ends are order statistics of the means over subsets of the differences (Hartigan 1969, "typical values").
+
+The sign test (Arbuthnott 1710) is of the median, looks at the signs alone and needs no symmetry. The interval lies
+between two of the sorted differences.
+
+Both intervals leave out 0 exactly when the test is significant, and need six pairs for 95 %.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from scipy.special import bdtr
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, Seed, generator_of
-from etude.metrics.intervals import Interval, check_confidence, check_values
+from etude.metrics.arguments import Array, Seed, check_confidence, check_values, generator_of, require_choice
+from etude.metrics.intervals import Interval
 
+Test = Literal["mean", "median"]
 MOST_EXACT_PAIRS = 16
 NUM_RANDOM_SUBSETS = 2**16 - 1
+APART = 6
+"""How many median absolute deviations from the median a difference lies apart from the others."""
+ROUNDING = 1e-12
+EPSILON = 8 * float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PairedComparison:
-    """Candidate less baseline over pairs of runs.
+    """Candidate less baseline over pairs of runs."""
 
-    `interval` is None where there are too few pairs for one; `effect_size` is the mean over the n - 1 standard
-    deviation of the differences (Cohen's d_z), None for one pair or differences that are all equal.
-    """
-
+    names: tuple[str, str]
+    """Those of baseline and candidate."""
+    quantity: str
+    """What was measured."""
+    test: Test
+    """The sign-flip test of the mean, or the sign test of the median."""
     difference: float
+    """The mean or median of the differences."""
     interval: Interval | None
+    """Of that difference, by itself, whatever else is compared; None where there are too few pairs for one."""
     p_value: float
+    """Two-sided, by itself."""
     effect_size: float | None
+    """Mean over n - 1 standard deviation of the differences (Cohen's d_z); None for one pair or equal differences."""
     num_pairs: int
-    is_significant: bool
-    sentence: str
+    num_higher: int
+    """Pairs in which the candidate's value is higher."""
+    num_apart: int
+    """Differences that lie apart: more than six median absolute deviations from the median."""
+    confidence: float
+    num_comparisons: int = 1
+    """Comparisons that were made at once."""
+    corrected_p_value: float
+    """The p-value after Holm's correction for that number; the same as `p_value` for one comparison."""
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether a difference is shown, after the correction."""
+        return self.interval is not None and self.corrected_p_value <= 1 - self.confidence + ROUNDING
+
+    @property
+    def note(self) -> str:
+        """What speaks against the test; empty where nothing is known to."""
+        if self.test == "median" or not self.num_apart or self.interval is None:
+            return ""
+        lie = "lies" if self.num_apart == 1 else "lie"
+        return (
+            f"{self.num_apart} of {self.num_pairs} differences {lie} more than {APART} median absolute deviations from "
+            "the median. The test of the mean needs symmetric differences: where seeds collapse on one side only, more "
+            "than 5 % of its findings without an effect are false. `--test median` needs no symmetry."
+        )
+
+    @property
+    def sentence(self) -> str:
+        """The result in words."""
+        baseline, candidate = self.names
+        plural = "s" if self.num_pairs > 1 else ""
+        average = f"{candidate} less {baseline} is {self.difference:+.4g} " + (
+            f"on average over {self.num_pairs} pair{plural}"
+            if self.test == "mean"
+            else f"in the median of {self.num_pairs} pair{plural}"
+        )
+        if self.interval is None or self._smallest_p > 1 - self.confidence + ROUNDING:
+            fewest = fewest_pairs(1 - (1 - self.confidence) / self.num_comparisons)
+            among = f" in {self.num_comparisons} comparisons" if self.num_comparisons > 1 else ""
+            corrected = " after Holm's correction" if self.num_comparisons > 1 else ""
+            return (
+                f"{self.quantity}: {average}; no significance can be claimed{among} with fewer than {fewest} pairs "
+                f"(p cannot go below {self._smallest_p:.2g}{corrected})."
+            )
+        evidence = [
+            f"{100 * self.confidence:.3g} % interval {self.interval.low:.4g} to {self.interval.high:.4g}",
+            f"p = {self.p_value:.2g}",
+        ]
+        if self.num_comparisons > 1:
+            evidence.append(f"{self.corrected_p_value:.2g} corrected for {self.num_comparisons} comparisons")
+        if self.test == "median":
+            evidence.append(f"higher in {self.num_higher} of {self.num_pairs}")
+        elif self.effect_size is not None:
+            evidence.append(f"effect size {self.effect_size:.2g}")
+        verdict = (
+            f"{candidate} is {'higher' if self.difference > 0 else 'lower'} than {baseline}"
+            if self.is_significant
+            else f"no difference between {baseline} and {candidate} is shown"
+        )
+        return f"{self.quantity}: {verdict}; {average} ({', '.join(evidence)})."
+
+    @property
+    def _smallest_p(self) -> float:
+        return min(1.0, self.num_comparisons * 2.0 ** (1 - self.num_pairs))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        interval = self.interval
+        return {
+            "test": self.test,
+            "difference": self.difference,
+            "interval": {"low": interval.low, "high": interval.high, "confidence": interval.confidence}
+            if interval
+            else None,
+            "p_value": self.p_value,
+            "num_comparisons": self.num_comparisons,
+            "corrected_p_value": self.corrected_p_value,
+            "effect_size": self.effect_size,
+            "num_pairs": self.num_pairs,
+            "num_higher": self.num_higher,
+            "num_apart": self.num_apart,
+            "is_significant": self.is_significant,
+            "sentence": self.sentence,
+            "note": self.note or None,
+        }
 
 
 def compare_paired(
@@ -43,41 +146,88 @@ def compare_paired(
     *,
     names: tuple[str, str] = ("A", "B"),
     quantity: str = "value",
+    test: Test = "mean",
     confidence: float = 0.95,
     seed: Seed = 0,
 ) -> PairedComparison:
     """Compare runs of two recipes, (num_pairs,) each, the same seed at the same place.
 
-    Two-sided sign-flip test over all 2ⁿ sign patterns up to 16 pairs, 65,535 random ones beyond (the only use of
-    `seed`). `names` are those of baseline and candidate and `quantity` what was measured, for the sentence.
+    `test` is mean, the two-sided sign-flip test over all 2ⁿ sign patterns up to 16 pairs, 65,535 random ones beyond
+    (the only use of `seed`); or median, the two-sided sign test. `names` are those of baseline and candidate and
+    `quantity` what was measured, for the sentence.
     """
     baseline, candidate = check_values("baseline", baseline), check_values("candidate", candidate)
     check_confidence(confidence)
+    require_choice("test", test, ("mean", "median"))
     if len(baseline) != len(candidate):
         raise UsageError(
             f"baseline has {len(baseline)} values, candidate has {len(candidate)}: a paired comparison needs one of "
             "each per seed."
         )
-    differences = candidate - baseline
-    num_pairs, mean = len(differences), float(differences.mean())
-    subset_means = np.sort(_subset_means(differences, seed))
-    p_value = _p_value(mean, subset_means, tie=1e-12 * float(np.abs(differences).max()))
-    level = 1 - confidence
-    # Each gap between sorted subset means is as likely to hold the true effect; 1e-9 forgives the rounding of `level`.
-    num_cut = math.floor(level * (len(subset_means) + 1) / 2 + 1e-9)
-    interval = None
-    if num_cut >= 1:
-        interval = Interval(float(subset_means[num_cut - 1]), float(subset_means[-num_cut]), confidence)
-    effect_size = _effect_size(differences)
-    is_significant = interval is not None and p_value <= level + 1e-12
-    sentence = _sentence(names, quantity, mean, interval, p_value, effect_size, num_pairs, level, is_significant)
-    return PairedComparison(mean, interval, p_value, effect_size, num_pairs, is_significant, sentence)
+    differences = np.sort(candidate - baseline)
+    # 0.3 - 0.2 and 0.2 - 0.1 differ in their last bits; that must decide no tie.
+    largest = max(np.abs(baseline).max(), np.abs(candidate).max())
+    rounding = float(EPSILON * largest + ROUNDING * np.abs(differences).max())
+    differences[np.abs(differences) <= rounding] = 0
+    run = _sign_flips if test == "mean" else _signs
+    p_value, interval = run(differences, confidence, rounding, seed)
+    return PairedComparison(
+        names=names,
+        quantity=quantity,
+        test=test,
+        difference=float(differences.mean() if test == "mean" else np.median(differences)),
+        interval=interval,
+        p_value=p_value,
+        effect_size=_effect_size(differences, rounding),
+        num_pairs=len(differences),
+        num_higher=int(np.count_nonzero(differences > 0)),
+        num_apart=_num_apart(differences, rounding),
+        confidence=confidence,
+        corrected_p_value=p_value,
+    )
+
+
+def corrected(comparisons: Sequence[PairedComparison]) -> list[PairedComparison]:
+    """The comparisons with their p-values and verdicts corrected for their number, by Holm's method."""
+    p_values = holm(np.array([each.p_value for each in comparisons]))
+    return [
+        replace(each, corrected_p_value=float(p_value), num_comparisons=len(comparisons))
+        for each, p_value in zip(comparisons, p_values, strict=True)
+    ]
+
+
+def holm(p_values: Array) -> np.ndarray:
+    """P-values (num_comparisons,) corrected for their number (Holm 1979), in the same order.
+
+    If those of 0.05 and less are called significant, the chance of any false one is at most 5 %, whatever the
+    dependence between them.
+    """
+    p_values = check_values("p_values", p_values)
+    if p_values.min() < 0 or p_values.max() > 1:
+        raise UsageError(f"p_values run from {p_values.min():g} to {p_values.max():g}; allowed: 0 to 1.")
+    order = np.argsort(p_values, kind="stable")
+    found = np.empty_like(p_values)
+    found[order] = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1)).clip(max=1)
+    return found
 
 
 def fewest_pairs(confidence: float = 0.95) -> int:
-    """Pairs with which the sign-flip test can be significant at all: 2 · 2⁻ⁿ ≤ 1 - confidence; 6 for 95 %."""
+    """Pairs with which either test can be significant at all: 2 · 2⁻ⁿ ≤ 1 - confidence; 6 for 95 %."""
     check_confidence(confidence)
     return math.ceil(1 - math.log2(1 - confidence) - 1e-9)
+
+
+def _sign_flips(
+    differences: np.ndarray, confidence: float, rounding: float, seed: Seed
+) -> tuple[float, Interval | None]:
+    """P-value and interval of the mean."""
+    subset_means = np.sort(_subset_means(differences, seed))
+    p_value = _p_value(float(differences.mean()), subset_means, tie=rounding)
+    # Each gap between sorted subset means is as likely to hold the true effect; 1e-9 forgives the rounding of 5 %.
+    num_cut = math.floor((1 - confidence) * (len(subset_means) + 1) / 2 + 1e-9)
+    if num_cut < 1:
+        return p_value, None
+    return p_value, Interval(float(subset_means[num_cut - 1]), float(subset_means[-num_cut]), confidence)
 
 
 def _subset_means(differences: np.ndarray, seed: Seed) -> np.ndarray:
@@ -105,40 +255,29 @@ def _p_value(mean: float, subset_means: np.ndarray, *, tie: float) -> float:
     return min(1.0, 2 * (1 + int(num_as_far)) / (len(subset_means) + 1))
 
 
-def _effect_size(differences: np.ndarray) -> float | None:
-    if len(differences) == 1 or (differences == differences[0]).all():
+def _signs(differences: np.ndarray, confidence: float, rounding: float, seed: Seed) -> tuple[float, Interval | None]:
+    """P-value and interval of the median, from sorted differences.
+
+    A difference of 0 counts for both sides: leaving it out would test whether the signs balance, not the median.
+    """
+    del rounding, seed
+    num_pairs = len(differences)
+    num_against = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
+    p_value = min(1.0, 2 * float(bdtr(num_against, num_pairs, 0.5)))
+    # The largest number of signs against the effect with which the test is significant still.
+    tails = 2 * bdtr(np.arange(num_pairs), num_pairs, 0.5)
+    num_cut = int(np.count_nonzero(tails <= 1 - confidence + ROUNDING))
+    if num_cut < 1:
+        return p_value, None
+    return p_value, Interval(float(differences[num_cut - 1]), float(differences[-num_cut]), confidence)
+
+
+def _effect_size(differences: np.ndarray, rounding: float) -> float | None:
+    if len(differences) == 1 or np.ptp(differences) <= rounding:
         return None
     return float(differences.mean() / differences.std(ddof=1))
 
 
-def _sentence(
-    names: tuple[str, str],
-    quantity: str,
-    mean: float,
-    interval: Interval | None,
-    p_value: float,
-    effect_size: float | None,
-    num_pairs: int,
-    level: float,
-    is_significant: bool,
-) -> str:
-    baseline, candidate = names
-    average = (
-        f"{candidate} less {baseline} is {mean:+.4g} on average over {num_pairs} pair{'s' if num_pairs > 1 else ''}"
-    )
-    if interval is None:
-        return (
-            f"{quantity}: {average}; no significance can be claimed with fewer than {fewest_pairs(1 - level)} pairs "
-            f"(p cannot go below {2.0 ** (1 - num_pairs):.2g})."
-        )
-    evidence = (
-        f"{100 * interval.confidence:.3g} % interval {interval.low:.4g} to {interval.high:.4g}, p = {p_value:.2g}"
-    )
-    if effect_size is not None:
-        evidence += f", effect size {effect_size:.2g}"
-    verdict = (
-        f"{candidate} is {'higher' if mean > 0 else 'lower'} than {baseline}"
-        if is_significant
-        else f"no difference between {baseline} and {candidate} is shown"
-    )
-    return f"{quantity}: {verdict}; {average} ({evidence})."
+def _num_apart(differences: np.ndarray, rounding: float) -> int:
+    distances = np.abs(differences - np.median(differences))
+    return int(np.count_nonzero(distances > APART * np.median(distances) + rounding))

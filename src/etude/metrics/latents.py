@@ -8,6 +8,7 @@ import torch
 
 from etude.errors import UsageError
 from etude.metrics.arguments import Array, Seed, feature_matrix, generator_of, require_range
+from etude.metrics.comparison import holm
 
 
 def active_latents(means: Array, *, threshold: float = 0.01) -> np.ndarray:
@@ -37,11 +38,7 @@ class AggregatePosterior:
 
     def differs(self, level: float = 0.05) -> np.ndarray:
         """Which latents differ from the prior at `level` over all latents together (Holm 1979), (latent_dim,)."""
-        order = np.argsort(self.p_value)
-        steps = self.p_value[order] <= level / np.arange(len(order), 0, -1)
-        differs = np.zeros(len(order), bool)
-        differs[order] = np.logical_and.accumulate(steps)
-        return differs
+        return holm(self.p_value) <= level
 
 
 def aggregate_posterior(means: Array, logvars: Array, *, seed: Seed) -> AggregatePosterior:

@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, as_numbers, class_labels, feature_matrix, require_range
+from etude.metrics.arguments import Array, as_numbers, class_labels, feature_matrix, require_count
 
 
 def linear_probe(train: Array, labels: Array, test: Array, *, num_classes: int) -> np.ndarray:
@@ -46,7 +46,7 @@ def nearest_neighbours_probe(
     from sklearn.neighbors import KNeighborsClassifier
 
     train, indices, test = _check(train, labels, test, num_classes)
-    require_range("nearest_k", nearest_k, 1, len(train), f"1 to the number of training samples, {len(train):,}")
+    require_count("nearest_k", nearest_k, 1, len(train), f"1 to the number of training samples, {len(train):,}")
     probe = KNeighborsClassifier(nearest_k).fit(train, indices)
     scores = np.zeros((len(test), num_classes))
     scores[:, probe.classes_] = probe.predict_proba(test)
@@ -57,5 +57,5 @@ def _check(train: Array, labels: Array, test: Array, num_classes: int) -> tuple[
     train, test = feature_matrix("train", train), feature_matrix("test", test)
     if train.shape[1] != test.shape[1]:
         raise UsageError(f"train has {train.shape[1]} latents, test has {test.shape[1]}: take both from one encoder.")
-    require_range("num_classes", num_classes, 2, float("inf"), "2 or more")
+    require_count("num_classes", num_classes, 2, float("inf"), "2 or more")
     return train, class_labels(as_numbers("labels", labels), len(train), num_classes).numpy(), test

@@ -1,6 +1,6 @@
 """Sweeps: the same recipe with several seeds and settings, on all cores; means with intervals; paired comparisons."""
 
-from etude.sweeps.comparison import Comparison, compare
+from etude.sweeps.comparison import Comparison, Comparisons, compare
 from etude.sweeps.folder import Sweep, load
 from etude.sweeps.grid import Cell, make_cells, parse_grid
 from etude.sweeps.measured import MeasuredSweep, measure_sweep
@@ -11,6 +11,7 @@ __all__ = [
     "Cell",
     "CellResult",
     "Comparison",
+    "Comparisons",
     "MeasuredSweep",
     "Results",
     "Sweep",

@@ -1,16 +1,17 @@
-"""Whether one cell beats another: their runs paired by seed."""
+"""Whether cells beat a baseline: their runs paired by seed."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from string import ascii_uppercase
+from typing import Any, overload
 
 import numpy as np
 
 from etude.errors import UsageError
 from etude.measure import Settings, measure
-from etude.metrics import compare_paired
-from etude.metrics.comparison import PairedComparison
+from etude.metrics import compare_paired, corrected
+from etude.metrics.comparison import PairedComparison, Test
 from etude.runs import Run
 from etude.runs import load as load_run
 from etude.sweeps.folder import Sweep, find
@@ -58,36 +59,116 @@ class Comparison:
             for key, side in (("baseline", self.baseline), ("candidate", self.candidate))
         }
         measure = self.baseline.measure
-        return {"metric": self.metric, "split": measure.split, **sides, **asdict(self.paired)}
+        return {"metric": self.metric, "split": measure.split, **sides, **self.paired.to_dict()}
 
     def __repr__(self) -> str:
         """As `etude compare` prints it."""
-        measure, seeds = self.baseline.measure, ", ".join(map(str, sorted(self.baseline.values)))
-        direction = measure.note or f"{'Higher' if measure.better == 'higher' else 'Lower'} is better."
-        where = f"Paired by seed ({seeds}). Compared: {self.metric}, of the {measure.split} split. {direction}"
-        return "\n".join([self.paired.sentence, self.baseline.line("A"), self.candidate.line("B"), where])
+        return "\n".join(_lines([self]))
 
 
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Comparisons:
+    """Several candidates less one baseline, p-values and verdicts corrected for their number by Holm's method."""
+
+    each: list[Comparison]
+
+    def __iter__(self) -> Iterator[Comparison]:
+        return iter(self.each)
+
+    def __len__(self) -> int:
+        return len(self.each)
+
+    def __getitem__(self, index: int) -> Comparison:
+        return self.each[index]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"correction": "holm", "comparisons": [each.to_dict() for each in self.each]}
+
+    def __repr__(self) -> str:
+        """As `etude compare` prints them."""
+        correction = (
+            f"Corrected for {len(self.each)} comparisons by Holm's method: the verdicts hold together, "
+            "each interval by itself."
+        )
+        return "\n".join([*_lines(self.each), correction])
+
+
+def _lines(comparisons: Sequence[Comparison]) -> list[str]:
+    """Sentences, sides and what was compared, of comparisons with one baseline."""
+    first = comparisons[0]
+    measure, seeds = first.baseline.measure, ", ".join(map(str, sorted(first.baseline.values)))
+    direction = measure.note or f"{'Higher' if measure.better == 'higher' else 'Lower'} is better."
+    where = f"Paired by seed ({seeds}). Compared: {first.metric}, of the {measure.split} split. {direction}"
+    lines = [each.paired.sentence for each in comparisons]
+    sides = [first.baseline, *(each.candidate for each in comparisons)]
+    lines += [side.line(letter) for letter, side in zip(_letters(len(sides)), sides, strict=True)]
+    notes = [(each.candidate, each.paired.note) for each in comparisons if each.paired.note]
+    named = [f"Note: {f'{side.name}: ' if len(comparisons) > 1 else ''}{note}" for side, note in notes]
+    return [*lines, where, *named]
+
+
+def _letters(number: int) -> list[str]:
+    """A, B, C …; numbers where there are more sides than letters."""
+    return list(ascii_uppercase[:number]) if number <= len(ascii_uppercase) else [str(n + 1) for n in range(number)]
+
+
+@overload
 def compare(
     baseline: str | Sweep,
     candidate: str | Sweep,
     *,
     metric: str | None = None,
+    test: Test = "mean",
     settings: Settings | None = None,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
-) -> Comparison:
-    """Compare two sides, B less A, by `etude.metrics.compare_paired`.
+) -> Comparison: ...
+
+
+@overload
+def compare(
+    baseline: str | Sweep,
+    candidate: str | Sweep,
+    *more: str | Sweep,
+    metric: str | None = None,
+    test: Test = "mean",
+    settings: Settings | None = None,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+) -> Comparison | Comparisons: ...
+
+
+def compare(
+    baseline: str | Sweep,
+    candidate: str | Sweep,
+    *more: str | Sweep,
+    metric: str | None = None,
+    test: Test = "mean",
+    settings: Settings | None = None,
+    runs_dir: Path | None = None,
+    data_dir: Path | None = None,
+) -> Comparison | Comparisons:
+    """Compare sides with the first, B less A, by `etude.metrics.compare_paired`.
 
     A side is a sweep of one cell, SWEEP:CELL, or runs divided by commas. Compared is what training recorded, or a
-    `metric` of `etude measure`, measured with `settings` where it has not been yet. `UsageError` where the seeds do not
-    match, or the sides are not of one family and data set.
+    `metric` of `etude measure`, measured with `settings` where it has not been yet. `test` is mean or median. With more
+    than one candidate the verdicts are corrected for their number. `UsageError` where the seeds do not match, or the
+    sides are not of one family and data set.
     """
 
     def choose(run: Run) -> Measure:
         return _measured(metric, run, settings or Settings(), data_dir) if metric else measure_of(run.recipe)
 
-    first, second = (_side(side, runs_dir, choose) for side in (baseline, candidate))
+    first, *others = (_side(side, runs_dir, choose) for side in (baseline, candidate, *more))
+    found = [_compare_sides(first, other, test) for other in others]
+    if len(found) == 1:
+        return found[0]
+    paired = corrected([each.paired for each in found])
+    return Comparisons(each=[replace(each, paired=one) for each, one in zip(found, paired, strict=True)])
+
+
+def _compare_sides(first: Side, second: Side, test: Test) -> Comparison:
     if first.measure != second.measure:
         raise UsageError(
             f"{first.name} reports {_described(first.measure)}, {second.name} {_described(second.measure)}: "
@@ -110,6 +191,7 @@ def compare(
         np.array([second.values[seed] for seed in seeds]),
         names=_short_names(first, second),
         quantity=title,
+        test=test,
     )
     return Comparison(baseline=first, candidate=second, metric=title, paired=paired)
 

@@ -12,6 +12,7 @@ from etude.drawing.bands import Band, BandPanel, band_curves
 from etude.drawing.style import render
 from etude.files import write_atomically
 from etude.metrics import summarize
+from etude.metrics.intervals import FEWEST_VALUES, IntervalMethod
 from etude.runs.events import Table
 from etude.runs.lock import is_training
 
@@ -35,10 +36,8 @@ CURVES: dict[str, tuple[tuple[str, str, str], ...]] = {
 """What is drawn of a family epoch by epoch: metric, title, axis."""
 
 
-INTERVALS = (
-    "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are bootstrap BCa, "
-    "too narrow for few seeds."
-)
+METHODS: dict[IntervalMethod, str] = {"t": "Student's t", "bootstrap-t": "bootstrap-t"}
+"""How the interval of a mean over seeds is computed, as tables and figures name it."""
 FILES = ("results.csv", "results.md", "learning-curves.png", "learning-curves.svg")
 
 
@@ -99,8 +98,18 @@ def sentences(results: "Results") -> list[str]:
     """What stands below the table: splits, intervals, what failed and what is still to come."""
     found = [results.splits_sentence()]
     if any(result.summary and result.summary.interval for result in results.cells):
-        found.append(INTERVALS)
+        found.append(about_intervals(results.interval, [len(result.values) for result in results.cells]))
     return found + what_is_missing(results)
+
+
+def about_intervals(method: IntervalMethod, numbers: Sequence[int]) -> str:
+    """What n, sd and the intervals of a table are, in a sentence; `numbers` are the seeds of each cell."""
+    sentence = (
+        "n is the number of seeds, sd the standard deviation over them (n - 1); "
+        f"intervals of the mean are by {METHODS[method]}"
+    )
+    fewest = FEWEST_VALUES[method]
+    return sentence + (f", from {fewest} seeds on." if any(1 < number < fewest for number in numbers) else ".")
 
 
 def what_is_missing(results: "Results") -> list[str]:
@@ -117,34 +126,34 @@ def learning_curves(results: "Results") -> Figure | None:
     """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
     sweep = results.sweep
     tables = {result.cell.label: list(result.tables.values()) for result in results.cells}
-    panels = [panel for panel in _panels(sweep.recipe.family, tables) if panel.bands]
+    panels = [panel for panel in _panels(sweep.recipe.family, tables, results.interval) if panel.bands]
     if not panels:
         return None
     title = f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}"
     fewest, most = (choose(len(each) for each in tables.values() if each) for choose in (min, max))
     note = "one seed" if most == 1 else f"mean over {most if fewest == most else f'{fewest} to {most}'} seeds"
-    if most > 1:
-        note += "; band: 95 % bootstrap interval of the mean"
+    if most >= FEWEST_VALUES[results.interval]:
+        note += f"; band: 95 % interval of the mean, by {METHODS[results.interval]}"
     return band_curves(panels, title=title, note=note)
 
 
-def _panels(family: str, tables: Mapping[str, Sequence[Table]]) -> Iterator[BandPanel]:
+def _panels(family: str, tables: Mapping[str, Sequence[Table]], method: IntervalMethod) -> Iterator[BandPanel]:
     for metric, title, y_label in CURVES[family]:
-        bands = [band for label, each in tables.items() if (band := _band(label, each, metric))]
+        bands = [band for label, each in tables.items() if (band := _band(label, each, metric, method))]
         yield BandPanel(title=title, y_label=y_label, bands=bands)
 
 
-def _band(name: str, tables: Sequence[Table], metric: str) -> Band | None:
-    """The mean of one metric over runs of equal length, with its interval where there are two runs or more."""
+def _band(name: str, tables: Sequence[Table], metric: str, method: IntervalMethod) -> Band | None:
+    """The mean of one metric over runs of equal length, with its interval where there are enough runs for one."""
     if not tables or metric not in tables[0].columns:
         return None
     steps, _ = tables[0].series(metric)
     # A training loss is a mean over its epoch: drawn in the middle of it, no later than it was.
     epochs = steps / tables[0].steps_per_epoch - (0.5 if metric.startswith("train/") else 0)
     values = np.stack([table.series(metric)[1] for table in tables])  # (runs, epochs)
-    if len(values) < 2:
-        return Band(name=name, epochs=epochs, means=values[0])
-    intervals = [summarize(column).interval for column in values.T]
+    if len(values) < FEWEST_VALUES[method]:
+        return Band(name=name, epochs=epochs, means=values.mean(axis=0))
+    intervals = [summarize(column, method=method).interval for column in values.T]
     low, high = (np.array([getattr(each, end) for each in intervals]) for end in ("low", "high"))
     return Band(name=name, epochs=epochs, means=values.mean(axis=0), low=low, high=high)
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from etude.errors import EtudeError, UsageError
 from etude.measure import Settings, fitting, measure
+from etude.metrics.intervals import IntervalMethod
 from etude.runs import Run
-from etude.sweeps.files import INTERVALS, csv_of, markdown_table, number, row_of, what_is_missing
+from etude.sweeps.files import about_intervals, csv_of, markdown_table, number, row_of, what_is_missing
 from etude.sweeps.folder import Sweep
 from etude.sweeps.measures import measured
 from etude.sweeps.results import CellResult, Results, cell_dict, collect
@@ -50,8 +51,10 @@ class MeasuredSweep:
             accuracy = features["test_accuracy"]
             text += f", features {features['name']}" + ("" if accuracy is None else f" (test accuracy {accuracy:.3f})")
         found = [f"{text}.", *self._pixels()]
-        if any(cell.summary and cell.summary.interval for each in self.results.values() for cell in each.cells):
-            found.append(INTERVALS)
+        results = list(self.results.values())
+        if any(cell.summary and cell.summary.interval for each in results for cell in each.cells):
+            numbers = [len(cell.values) for each in results for cell in each.cells]
+            found.append(about_intervals(results[0].interval, numbers))
         if len(self.sweep.cells) > 1:
             best = {name: each.best for name, each in self.results.items()}
             chosen = [f"{name} {cell.cell.label}" for name, cell in best.items() if cell]
@@ -81,6 +84,7 @@ class MeasuredSweep:
             "recipe": self.sweep.recipe.name,
             "data": self.sweep.recipe.data,
             "seeds": self.sweep.seeds,
+            "interval_method": first.interval,
             "about": next(iter(self.runs.values()))["about"],
             "metrics": {
                 name: {
@@ -104,6 +108,7 @@ def measure_sweep(
     settings: Settings | None = None,
     *,
     checkpoint: int | str = "last",
+    interval: IntervalMethod = "t",
     data_dir: Path | None = None,
     say: Callable[[str], None] = _say,
 ) -> MeasuredSweep:
@@ -111,6 +116,7 @@ def measure_sweep(
 
     Where there are several cells and images were held out, the validation images are measured too: they choose the
     best cell, the test images report. A run that cannot be measured counts as failed; `UsageError` when none can.
+    `interval` is t or bootstrap-t; see `etude.metrics.summarize`.
     """
     settings = settings or Settings()
     if settings.split != "test":
@@ -154,7 +160,7 @@ def measure_sweep(
             return found[name]["value"] if name in found else None
 
         one = next(Run(member.path) for member in finished if name in runs.get(member.label, {}))
-        return collect(sweep, failures, measure=measured(name, one, settings, read))
+        return collect(sweep, failures, measure=measured(name, one, settings, read), interval=interval)
 
     results = {name: results_of(name) for name in names}
     return MeasuredSweep(sweep=sweep, results=results, runs=runs, notes=list(notes))

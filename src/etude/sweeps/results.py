@@ -12,7 +12,7 @@ import numpy as np
 
 from etude.errors import EtudeError
 from etude.metrics import summarize
-from etude.metrics.intervals import Summary
+from etude.metrics.intervals import IntervalMethod, Summary
 from etude.runs import Run
 from etude.runs.events import Table
 from etude.sweeps.folder import Sweep
@@ -51,6 +51,8 @@ class Results:
     """Why runs failed, by cell and seed."""
     unfinished: list[str] = field(default_factory=list)
     """Runs that are still to come or in progress."""
+    interval: IntervalMethod = "t"
+    """How the intervals over the seeds are computed."""
 
     @property
     def metric(self) -> str:
@@ -117,6 +119,7 @@ class Results:
             "data": self.sweep.recipe.data,
             "grid": {name: list(values) for name, values in self.sweep.grid.items()},
             "seeds": self.sweep.seeds,
+            "interval_method": self.interval,
             "reported": {"metric": self.metric, "split": self.measure.split},
             "selection": {
                 "metric": self.selection_metric,
@@ -136,11 +139,17 @@ class Results:
         return results_html(self)
 
 
-def collect(sweep: Sweep, failures: Mapping[str, str] | None = None, *, measure: Measure | None = None) -> Results:
+def collect(
+    sweep: Sweep,
+    failures: Mapping[str, str] | None = None,
+    *,
+    measure: Measure | None = None,
+    interval: IntervalMethod = "t",
+) -> Results:
     """Read the results of a sweep from its folder, whatever of it is finished.
 
-    Reports what training recorded, or `measure`. A run whose folder is damaged, or that cannot be measured, counts as
-    failed.
+    Reports what training recorded, or `measure`. `interval` is t or bootstrap-t; see `etude.metrics.summarize`. A run
+    whose folder is damaged, or that cannot be measured, counts as failed.
     """
     measure = measure or measure_of(sweep.recipe)
     failed, unfinished, cells = dict(failures or {}), list[str](), list[CellResult]()
@@ -163,9 +172,9 @@ def collect(sweep: Sweep, failures: Mapping[str, str] | None = None, *, measure:
                     selection[member.seed] = value
             except EtudeError as error:
                 failed.setdefault(member.label, str(error))
-        summary = summarize(np.array(list(values.values()))) if values else None
+        summary = summarize(np.array(list(values.values())), method=interval) if values else None
         cells.append(CellResult(cell=cell, values=values, summary=summary, selection=selection, tables=tables))
-    return Results(sweep=sweep, measure=measure, cells=cells, failures=failed, unfinished=unfinished)
+    return Results(sweep=sweep, measure=measure, cells=cells, failures=failed, unfinished=unfinished, interval=interval)
 
 
 def cell_dict(result: CellResult) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def sweep(
     recipe: str | Recipe,
     *,
     grid: Grid | None = None,
-    num_seeds: int = 6,
+    num_seeds: int = 8,
     name: str | None = None,
     num_jobs: int | None = None,
     runs_dir: str | Path | None = None,
@@ -46,7 +46,7 @@ def sweep(
 ) -> Results:
     """Train every cell of the grid with every seed and return what came out.
 
-        etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, num_seeds=6)
+        etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, num_seeds=8)
 
     `changes` are fields of the recipe. `num_jobs` processes train side by side, each with `threads` threads;
     `precision` is auto, fp32 or bf16, `compile` auto, on or off. When not given there is a process for each core, with
