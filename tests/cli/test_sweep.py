@@ -2,11 +2,14 @@
 
 import json
 import shutil
+from inspect import signature
 from pathlib import Path
 
 import pytest
 
 from etude.cli import main
+from etude.cli.sweep import SweepOptions
+from etude.sweeps import sweep
 
 SMALL = ["--data", "digits", "--train-images", "200", "--validation-images", "50", "--epochs", "1", "--quiet"]
 
@@ -98,6 +101,40 @@ def test_compare_says_it_in_words_and_in_json(folder: Path, capsys: pytest.Captu
     assert compared["sentence"] == lines[0]
 
 
+def test_compare_takes_several_and_the_median(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "compare",
+        "seeds",
+        "grid:batch_size=4",
+        "grid:batch_size=10",
+        "--runs-dir",
+        str(folder),
+        "--test",
+        "median",
+    ]
+    assert main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].endswith(
+        " in the median of 2 pairs; no significance can be claimed in 2 comparisons with fewer than 7 pairs "
+        "(p cannot go below 1 after Holm's correction)."
+    )
+    assert lines[-1].startswith("Corrected for 2 comparisons by Holm's method")
+    assert main([*words, "--json"]) == 0
+    assert [each["num_pairs"] for each in json.loads(capsys.readouterr().out)["comparisons"]] == [2, 2]
+
+
+def test_the_method_of_the_intervals_is_an_option(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["show", "seeds", "--runs-dir", str(folder)]
+    for option, sentence in (([], "by Student's t."), (["--interval", "bootstrap-t"], None)):
+        assert main([*words, *option]) == 0
+        about = [line for line in capsys.readouterr().out.splitlines() if line.startswith("n is the number of seeds")]
+        assert [line.endswith(f"intervals of the mean are {sentence}") for line in about] == [True] * bool(sentence)
+
+
+def test_a_sweep_has_eight_seeds_unless_told_otherwise() -> None:
+    assert SweepOptions().seeds == signature(sweep).parameters["num_seeds"].default == 8
+
+
 def test_seeds_share_the_machine_as_they_are_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = [word for word in SMALL if word != "--quiet"]
     for command in ("train", "sweep"):
@@ -143,6 +180,12 @@ MISTAKES = {
     "compare RUNS/seeds RUNS/grid:batch_size=5": "sweep RUNS/grid has no cell batch_size=5: did you mean "
     "batch_size-4? Choose from batch_size-4, batch_size-10.",
     "compare RUNS/seeds nothing:epochs=1": "no sweep 'nothing' here or in runs: `etude runs` lists 0.",
+    "compare RUNS/seeds RUNS/seeds RUNS/grid": "sweep grid has 2 cells: compare one of grid:batch_size-4, "
+    "grid:batch_size-10.",
+    "show RUNS/grid/batch_size-4-seed-1 --interval bootstrap-t": "--interval bootstrap-t is for sweeps, and "
+    "RUNS/grid/batch_size-4-seed-1 is a run: leave it out.",
+    "measure RUNS/grid/batch_size-4-seed-1 --interval bootstrap-t": "--interval bootstrap-t is for sweeps, and "
+    "RUNS/grid/batch_size-4-seed-1 is a run: leave it out.",
     "compare RUNS/seeds nothing": "no run 'nothing' here or in runs: `etude runs` lists 0.",
 }
 

@@ -146,7 +146,7 @@ def test_what_is_no_count_is_shown_on_one_short_line(given: Any, shown: str) -> 
 
 NOT_NUMBERS: list[Any] = [
     None, "a", "", b"x", "a\nb", 1.5, -1, True, 10**5000, 1e400, float("nan"), [], [1], [[1, 2], [3]], {}, {1, 2},
-    object(), iter([1, 2]), float, Fraction(1, 3), [10**400, 1], [1e308] * 4, [1e149, -1e149, 3, 4], [1e-320, 0, 0, 1],
+    object(), iter([1, 2]), float, Fraction(1, 3), [10**400, 1], [1e308] * 4, [1e149, -1e149, 3], [1e-320, 0, 2e-320],
     np.array([]), np.array(3.0), np.array(["a"]), np.array([1 + 2j]), np.array([None, 1]), torch.tensor([1 + 1j]),
     torch.tensor([1.0, float("nan")]), torch.ones(3).to_sparse(), [torch.ones(2, requires_grad=True)],
 ]  # fmt: skip

@@ -47,7 +47,7 @@ def require_finite(name: str, values: np.ndarray) -> None:
 
 
 def check_values(name: str, values: Array) -> np.ndarray:
-    """One number or more, (num_values,), finite, in float64."""
+    """One number or more, (num_values,), finite, in float64; below 1e-150 in size they become 0."""
     values = as_numbers(name, values)
     if values.ndim != 1 or len(values) == 0:
         raise UsageError(f"{name} has shape {values.shape}; allowed: a list of one number or more.")
@@ -55,6 +55,7 @@ def check_values(name: str, values: Array) -> np.ndarray:
     values = values.astype(np.float64)
     if (largest := np.abs(values).max()) > LARGEST:
         raise UsageError(f"{name} goes up to {largest:.1e} in size; allowed: up to {LARGEST:.0e}.")
+    values[np.abs(values) < 1 / LARGEST] = 0  # their squares would be 0, and a deviation of them with it
     return values
 
 
