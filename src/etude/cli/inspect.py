@@ -219,16 +219,24 @@ def _modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
 def _simplify(subject: Subject, result: dict[str, Any]) -> list[Any]:
     from dataclasses import asdict
 
+    from etude.inspection.fold_proof import NUM_DRAWS
     from etude.inspection.simplify import simplify
 
     found = simplify(subject.module, *subject.inputs, **subject.keywords)
-    result["simplify"] = {"folds": [asdict(fold) for fold in found.folds], "relative_difference": found.difference}
-    if not found.folds:
-        return ["Nothing folds: no two layers in a row that one could replace."]
+    result["simplify"] = {
+        "folds": [asdict(fold) for fold in found.folds],
+        "relative_difference": found.difference,
+        "refused": found.refused,
+    }
     lines = [f"{'✓' if fold.when == 'always' else '✓ eval'} {fold.message}" for fold in found.folds]
+    refused = [f"✗ does not fold: {why}" for why in found.refused]
+    if not found.folds:
+        return [*refused, "Nothing folds: no two layers in a row that one could replace."]
     return [
         *lines,
-        f"\nproof: the folded network's outputs differ by {found.difference:.1e} of the largest, float64, eval mode.",
+        *refused,
+        f"\nproof: the folded network's outputs differ by at most {found.difference:.1e} of the largest: as given, and "
+        f"with weights, running averages and inputs drawn at random {NUM_DRAWS} times; float64.",
     ]
 
 
