@@ -166,25 +166,41 @@ def _flow(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     result["flow"] = {
         "verdict": flow.verdict, "ratio": flow.ratio, "per_layer": flow.per_layer,
         "layers": [vars(layer) for layer in flow.layers],
+        "time": [
+            {"path": t.path, "op": t.op, "steps": t.steps, "verdict": t.verdict, "ratio": t.ratio,
+             "per_step": t.per_step, "gradients": t.gradients}
+            for t in flow.time
+        ],
+        "unknown": flow.unknown,
         "remedies": [
-            {"name": r.name, "verdict": r.flow and r.flow.verdict, "ratio": r.flow and r.flow.ratio, "cures": r.cures,
-             "why_not": r.why_not}
+            {"name": r.name, "verdict": r.flow and r.flow.verdict, "ratio": r.flow and r.flow.worst_ratio,
+             "cures": r.cures, "why_not": r.why_not}
             for r in remedies
         ],
     }  # fmt: skip
     rows = [
         [layer.path or "·", layer.op, f"{layer.activation_rms:.2e}",
-         "none" if layer.gradient_rms is None else f"{layer.gradient_rms:.2e}", _percent(layer.dead),
+         _gradient(layer.gradient_rms), _percent(layer.dead),
          _percent(layer.saturated)]
         for layer in flow.layers
     ]  # fmt: skip
     lines: list[Any] = [
         plain_table(["layer", "operation", "activation", "gradient", "dead", "saturated"], rows, left=2)
     ]
+    if flow.time:
+        lines.append("\nOver time: the gradient of the last step alone, at each step.")
+        over_time = [
+            [t.path or "·", t.op, str(t.steps), *(_gradient(t.gradients[i]) for i in (0, t.steps // 2, -1)),
+             f"{t.per_step:.2g}", t.verdict]
+            for t in flow.time
+        ]  # fmt: skip
+        headings = ["layer", "operation", "steps", "first", "middle", "last", "per step", "verdict"]
+        lines.append(plain_table(headings, over_time, left=2, last_left=True))
     lines.append(f"\n{flow.message}")
+    lines += [f"! {text}" for text in flow.unknown]
     if remedies:
         tried = [
-            [r.name, f"{r.flow.ratio:.2e}", r.flow.verdict] if r.flow else [r.name, "", f"not tried: {r.why_not}"]
+            [r.name, f"{r.flow.worst_ratio:.2e}", r.flow.verdict] if r.flow else [r.name, "", f"not tried: {r.why_not}"]
             for r in remedies
         ]
         lines.append("\nRemedies, each tried on a copy:")
@@ -285,6 +301,10 @@ def _with_images(subject: Subject, data: str, data_dir: Path | None, seed: int) 
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: len(wanted)]
     batch = images[order].float() / 255
     return type(subject)(subject.name, subject.module, (batch, *subject.inputs[1:]), subject.keywords)
+
+
+def _gradient(size: float | None) -> str:
+    return "none" if size is None else f"{size:.2e}"
 
 
 def _percent(fraction: float | None) -> str:

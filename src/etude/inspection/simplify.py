@@ -41,7 +41,7 @@ class Simplification:
     module: nn.Module
     """A copy in eval mode, folded, in float64 as it was compared."""
     difference: float
-    """The largest difference of any output in float64 over all draws, relative to the largest entry; 0 without folds."""
+    """The largest difference of any output in float64 over all draws, relative to the largest; 0 without folds."""
     refused: list[str]
     """What looks as if it folds and does not, with the reason."""
 
@@ -87,7 +87,7 @@ def simplify(module: nn.Module, *inputs: Any, **keywords: Any) -> Simplification
             verdict = prove(module, [candidate for _, candidate in now], inputs, keywords, awake)
             folds = [now[i] for i in range(len(now)) if i not in verdict.unproved]
             refused += [f"{' and '.join(now[i][0].paths)}: {why}." for i, why in verdict.unproved.items()
-                        if now[i][0].kind != "at rest"]  # fmt: skip
+                        if now[i][0].kind != "at rest" or why.startswith("no proof")]  # fmt: skip
             difference = verdict.difference
             taken = {path for fold, _ in folds for path in _taken(fold)}
             proposed = [proposal for proposal in later if not taken & set(_taken(proposal[0]))]
@@ -125,12 +125,12 @@ class _Seen:
     def pairs(self) -> Iterator[_Pair]:
         """Of leaves that are called once, in the order of the calls."""
         once = [call for call in self.leaves if call.registered and call.path and self.times[id(call.module)] == 1]
-        takes = {}
+        takes: dict[Value, list[Call]] = {}
         for call in once:
             if call.inputs:
                 takes.setdefault(call.inputs[0], []).append(call)
         for first in once:
-            value = first.outputs[0] if first.outputs else None
+            value = first.outputs[0] if first.outputs else Value((), torch.float32, "nothing")
             for second in takes.get(value, []):
                 if second is not first and value not in first.inputs:
                     others = self.users.get(value, set()) - {second} or value in self.record.outputs
@@ -217,12 +217,13 @@ def _norm_after(pair: _Pair, layer: Any, norm: Any, in_training: bool) -> Propos
     transposed = isinstance(layer, _Transposed)
 
     def apply(root: nn.Module) -> None:
-        new, scale, shift = copy.deepcopy(root.get_submodule(pair.first.path)), *_affine(root, pair.second.path)
-        weight: Tensor = new.weight.detach()  # type: ignore[assignment,operator]
+        new: Any = copy.deepcopy(root.get_submodule(pair.first.path))
+        scale, shift = _affine(root, pair.second.path)
+        weight: Tensor = new.weight.detach()
         groups = new.groups if transposed else 1
         factor = scale.view(groups, -1).repeat_interleave(len(weight) // groups, 0) if transposed else scale
         factor = factor.view(*factor.shape, *[1] * (weight.dim() - factor.dim()))
-        bias = 0 if new.bias is None else new.bias.detach()  # type: ignore[operator]
+        bias = 0 if new.bias is None else new.bias.detach()
         new.weight, new.bias = nn.Parameter(weight * factor), nn.Parameter(bias * scale + shift)
         _put(root, pair.first.path, new)
         _put(root, pair.second.path, nn.Identity())
@@ -248,15 +249,16 @@ def _norm_before(pair: _Pair, norm: Any, layer: Any) -> Proposal | str:
         return f"{pair.second.path} pads with zeros, which the norm before it does not shift"
 
     def apply(root: nn.Module) -> None:
-        new, scale, shift = copy.deepcopy(root.get_submodule(pair.second.path)), *_affine(root, pair.first.path)
-        weight: Tensor = new.weight.detach()  # type: ignore[assignment,operator]
+        new: Any = copy.deepcopy(root.get_submodule(pair.second.path))
+        scale, shift = _affine(root, pair.first.path)
+        weight: Tensor = new.weight.detach()
         groups = getattr(new, "groups", 1)
 
         def spread(values: Tensor) -> Tensor:  # (channels in,) -> (channels out, channels in / groups, 1, …)
             rows = values.view(groups, -1).repeat_interleave(len(weight) // groups, 0)
             return rows.view(*rows.shape, *[1] * (weight.dim() - 2))
 
-        bias = 0 if new.bias is None else new.bias.detach()  # type: ignore[operator]
+        bias = 0 if new.bias is None else new.bias.detach()
         new.weight, new.bias = (
             nn.Parameter(weight * spread(scale)),
             nn.Parameter((weight * spread(shift)).flatten(1).sum(1) + bias),
@@ -275,7 +277,7 @@ def norm_name(call: Call) -> str:
 
 
 def _axes_differ(pair: _Pair, layer: Any, between: tuple[int, ...]) -> str:
-    """A batch-norm's channels are axis 1; a linear layer's are the last axis, a convolution's the one after the batch."""
+    """A batch-norm's channels are axis 1, a convolution's too behind a batch; a linear layer's are the last axis."""
     wanted = 2 if isinstance(layer, nn.Linear) else len(layer.kernel_size) + 2
     if len(between) == wanted:
         return ""
@@ -291,11 +293,12 @@ def _affine(root: nn.Module, path: str) -> tuple[Tensor, Tensor]:
 
 def _linear(paths: tuple[str, str], a: nn.Linear, b: nn.Linear) -> Proposal:
     def apply(root: nn.Module) -> None:
-        one, two = root.get_submodule(paths[0]), root.get_submodule(paths[1])
+        one: Any = root.get_submodule(paths[0])
+        two: Any = root.get_submodule(paths[1])
         product = nn.Linear(a.in_features, b.out_features, bias=has_bias, device="meta")
-        product.weight = nn.Parameter(two.weight.detach() @ one.weight.detach())  # type: ignore[operator]
+        product.weight = nn.Parameter(two.weight.detach() @ one.weight.detach())
         if has_bias:
-            bias = 0 if one.bias is None else two.weight.detach() @ one.bias.detach()  # type: ignore[operator]
+            bias = 0 if one.bias is None else two.weight.detach() @ one.bias.detach()
             product.bias = nn.Parameter(bias + (0 if two.bias is None else two.bias.detach()))  # type: ignore[operator]
         _put(root, paths[0], product)
         _put(root, paths[1], nn.Identity())
