@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from etude.cli.parse import Values, flat
-from etude.cli.printing import json_text, plain_table, show_parts
+from etude.cli.printing import json_text, plain_table, progress_line, show_parts
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -143,9 +143,11 @@ def _probe(found: Inspection, subject: Subject, result: dict[str, Any]) -> list[
 def _gradcheck(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     from etude.inspection.gradcheck import gradcheck, shape_of, summary
 
-    checks = gradcheck(subject.module, *subject.inputs, seed=seed, **subject.keywords)
+    show = progress_line("gradients")
+    checks = gradcheck(subject.module, *subject.inputs, seed=seed, progress=show, **subject.keywords)
     result["gradcheck"] = [
-        {"name": c.name, "shape": list(c.shape), "fault": c.fault, "wrong": c.wrong, "message": c.message,
+        {"name": c.name, "shape": list(c.shape), "fault": c.fault, "wrong": c.wrong, "checked": c.checked,
+         "message": c.message,
          "entries": len(c.entries), "worst_relative_difference": c.worst}
         for c in checks
     ]  # fmt: skip
