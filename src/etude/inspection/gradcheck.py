@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
 from etude.inspection.failures import one_line, told
 from etude.inspection.gradient_faults import Entry, agree, diagnose, difference
+from etude.inspection.gradients_by_design import Casts, by_design, hold_power_iterations
 from etude.inspection.outputs import tensors_in
 from etude.inspection.record import shape_text
 from etude.inspection.twin import float64_by_default, precise, precise_twin, undisturbed
@@ -106,28 +106,6 @@ class _NotInDouble(UsageError):
     """The network does not run in float64."""
 
 
-class _Casts(TorchDispatchMode):
-    """Notes whether a network leaves double precision on the way."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.dtype = ""
-
-    @classmethod
-    def _should_skip_dynamo(cls) -> bool:
-        return False  # skipping would import the compiler, two seconds, to switch it off
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        if "_to_copy" in str(func) and args[0].dtype in _DOUBLE and out.dtype in _BELOW:
-            self.dtype = str(out.dtype).removeprefix("torch.")
-        return out
-
-
-_DOUBLE = (torch.float64, torch.complex128)
-_BELOW = (torch.float32, torch.float16, torch.bfloat16, torch.complex64)
-
-
 class _Checker:
     def __init__(self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any], seed: int) -> None:
         self.module, self.seed = module, seed
@@ -140,14 +118,14 @@ class _Checker:
         self.leaves |= {name: p for name, p in module.named_parameters() if p.requires_grad}
         frozen = {name: p for name, p in module.named_parameters() if not p.requires_grad}
         self.state = {name: (t, t.clone()) for name, t in (dict(module.named_buffers()) | frozen).items()}
-        _hold_power_iterations(module)
-        self.skipped, self.by_design = _by_design(module)
+        hold_power_iterations(module)
+        self.skipped, self.by_design = by_design(module)
         self.weights: list[Tensor] | None = None
         self.low_precision = ""
         self.broken = ""
         if not self.leaves:
             raise UsageError("nothing to check: no input holds real numbers, and no parameter is trainable.")
-        with _Casts() as casts:
+        with Casts() as casts:
             loss = self.loss()
         self.low_precision = casts.dtype
         if not self.weights:
@@ -228,8 +206,8 @@ class _Checker:
             return Check(name, shape, "precision", message, found, checked=False)
         return Check(name, shape, fault, message, found, checked=fault != "loss not finite")
 
-    def _corner(self, name: str, entries: list[int]) -> bool:
-        """Whether the slope changes at this very point, as where values tie, and is autograd's beside it."""
+    def _corner(self, name: str, entries: list[int]) -> list[Entry]:
+        """The entries beside this point, where its slope changes as where values tie, and autograd's is right there."""
         leaf, at = _real(self.leaves[name]).detach(), self.at
         start, direction = leaf.clone(), torch.randn(leaf.shape, generator=self.generator, dtype=torch.float64)
 
@@ -240,14 +218,15 @@ class _Checker:
         try:
             left, right = ((float(moved(h).detach()) - at) / h for h in (-STEPS[2], STEPS[2]))
             if abs(left - right) <= 1e-3 * max(abs(left), abs(right)):
-                return False
+                return []
             loss = moved(BESIDE)
             self.at = float(loss.detach())
             (gradient,) = torch.autograd.grad(loss, self.leaves[name], allow_unused=True)
             if gradient is None:
-                return False
+                return []
             beside = [self._entry(leaf, _real(gradient), flat) for flat in entries]
-            return diagnose(beside, leaf, _real(gradient), batch_size=self.batch_size)[0] == "ok"
+            fault, _ = diagnose(beside, leaf, _real(gradient), batch_size=self.batch_size)
+            return beside if fault == "ok" else []
         finally:
             leaf.copy_(start)
             self.at = at
@@ -347,30 +326,6 @@ def _leaf(value: Any) -> Any:
 def _real(tensor: Tensor) -> Tensor:
     """Complex numbers as pairs along a last axis: autograd's gradient of z is ∂L/∂Re z + i ∂L/∂Im z."""
     return torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
-
-
-def _hold_power_iterations(module: nn.Module) -> None:
-    """Spectral norm takes its vectors for constants in the backward pass; in eval mode the forward pass does too."""
-    for part in module.modules():
-        hooks = [type(hook).__name__ for hook in part._forward_pre_hooks.values()]
-        if type(part).__name__ == "_SpectralNorm" or "SpectralNorm" in hooks:
-            part.training = False
-
-
-def _by_design(module: nn.Module) -> tuple[dict[str, int], dict[str, str]]:
-    """Rows of embeddings that get no gradient, and embeddings whose gradient is not the derivative, as documented."""
-    rows: dict[str, int] = {}
-    others: dict[str, str] = {}
-    for name, part in module.named_modules():
-        if isinstance(part, nn.Embedding | nn.EmbeddingBag):
-            weight = f"{name}.weight" if name else "weight"
-            if part.padding_idx is not None:
-                rows[weight] = part.padding_idx
-            if part.max_norm is not None:
-                others[weight] = "not checked: max_norm rescales its rows in every pass, without a gradient."
-            if part.scale_grad_by_freq:
-                others[weight] = "not checked: scale_grad_by_freq divides its gradient by how often a row is used."
-    return rows, others
 
 
 def _fresh(leaf: Any) -> Any:
