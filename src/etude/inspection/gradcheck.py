@@ -188,11 +188,9 @@ class _Checker:
                 found.append(self._entry(leaf, gradient, flat))
                 moved(count)
             fault, message = diagnose(found, leaf.detach(), gradient, batch_size=self.batch_size)
-            if fault not in ("ok", "kink", "jump", "not finite") and self._corner(name, entries):
-                fault, message = (
-                    "kink",
-                    f"kink: several entries tie at this very point; {BESIDE:g} beside it all agree.",
-                )
+            if fault not in ("ok", "kink", "jump", "not finite") and (beside := self._corner(name, entries)):
+                found, fault = beside, "kink"
+                message = f"kink: several entries tie at this very point; {BESIDE:g} beside it all agree."
             moving = self._moving(leaf, gradient) if fault not in ("ok", "kink", "jump") else ""
         except Exception as error:
             return _unchecked(name, "not checked", f"not checked: {one_line(error)}.", shape)
