@@ -217,7 +217,7 @@ def _modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
 
     found = compare_modes(subject.module, *subject.inputs, seed=seed, **subject.keywords)
     result["modes"] = asdict(found)
-    rows = [[m.path, m.op, f"{m.difference:.3g}", f"{m.noise:.3g}", m.what] for m in found.layers]
+    rows = [[m.path, m.op, f"{m.difference:.3g}", _known(m.noise), m.what] for m in found.layers]
     lines: list[Any] = []
     if rows:
         lines.append(
@@ -226,9 +226,15 @@ def _modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     else:
         lines.append("No layer gives another output in training mode than in evaluation.")
     lines.append(
-        f"\noutput: difference {found.difference:.3g}, noise {found.noise:.3g}, relative to its size in evaluation "
-        f"({NUM_DRAWS} passes)."
+        f"\noutput: difference {_known(found.difference)}, noise {_known(found.noise)}, relative to its size in "
+        f"evaluation ({NUM_DRAWS} passes)."
     )
+    mixing = [layer.path for layer in found.layers if layer.from_batch] + (["output"] if found.from_batch else [])
+    if mixing and found.batch_size:
+        lines.append(
+            f"noise of {', '.join(mixing)}: how far one example spreads while the other {found.batch_size - 1} of its "
+            "batch are drawn again for every pass."
+        )
     if found.updated_buffers:
         lines.append(f"training updates {', '.join(found.updated_buffers)}.")
     return [*lines, *(f"! {text}" for text in found.findings)]
@@ -303,6 +309,10 @@ def _with_images(subject: Subject, data: str, data_dir: Path | None, seed: int) 
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: len(wanted)]
     batch = images[order].float() / 255
     return type(subject)(subject.name, subject.module, (batch, *subject.inputs[1:]), subject.keywords)
+
+
+def _known(number: float) -> str:
+    return "unknown" if number != number else f"{number:.3g}"
 
 
 def _gradient(size: float | None) -> str:
