@@ -107,7 +107,7 @@ def test_folds_of_every_block(name: str, trained: bool) -> None:
     check(module, torch.randn(2, 4, 7, 7), expected)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.sampled_from(sorted(BLOCKS)), min_size=2, max_size=5), st.booleans())
 def test_random_networks_fold_where_they_do_and_nowhere_else(names: list[str], training: bool) -> None:
     module, expected = chain(names)

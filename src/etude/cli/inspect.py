@@ -165,6 +165,8 @@ def _flow(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     remedies = [] if flow.verdict in ("healthy", "unknown") else try_remedies(
         subject.module, *subject.inputs, seed=seed, **subject.keywords
     )  # fmt: skip
+    if flow.trouble_over_time:  # what a recurrent network has no layers for is no news
+        remedies = [remedy for remedy in remedies if remedy.flow]
     result["flow"] = {
         "verdict": flow.verdict, "ratio": flow.ratio, "per_layer": flow.per_layer,
         "layers": [vars(layer) for layer in flow.layers],

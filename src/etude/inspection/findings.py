@@ -43,7 +43,7 @@ def findings(record: Trace, layers: "list[Layer]", used: set[str], fields: Field
         try:
             found += rule()
         except Exception as error:
-            found.append(f"unknown: the rule for {name} failed ({type(error).__name__}: {one_line(error)}).")
+            found.append(f"unknown: the rule for {name} failed: {one_line(error)}.")
     return found
 
 
