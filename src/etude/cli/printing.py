@@ -59,14 +59,14 @@ def show_parts(parts: list[Any]) -> None:
 
 
 QUIET_SECONDS, LINE_SECONDS = 2.0, 10.0
-"""Progress of what takes no longer is not shown; where stderr is no terminal, a line comes this often."""
+"""Progress of what takes no longer is not shown; where stderr is no terminal, a line comes after each of the latter."""
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:
     """A function of (done, total) that shows rate and estimate on stderr: one line that changes, or a few lines."""
     started = time.monotonic()
     terminal = sys.stderr.isatty()
-    shown_at = started + QUIET_SECONDS - (0.25 if terminal else LINE_SECONDS)
+    shown_at = started + QUIET_SECONDS - 0.25 if terminal else started
     shown = False
 
     def show(done: int, total: int) -> None:
