@@ -34,6 +34,15 @@ class LeNet3(nn.Module):
         return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x.flatten(1))))))
 
 
+class LeNet3View(LeNet3):
+    """The same with the usual view, which fails before the layer does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)
+        return self.fc3(F.relu(self.fc2(F.relu(self.fc1(x.view(-1, 16 * 5 * 5))))))
+
+
 def deeper() -> nn.Module:
     """A receptive field grown by depth: resolution stays."""
     return nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(4)])
@@ -81,6 +90,18 @@ def repeated24() -> nn.Module:
 def relu24() -> nn.Module:
     """24 blocks with ReLU and PyTorch's default initial weights."""
     return nn.Sequential(*[part for _ in range(24) for part in (nn.Linear(32, 32), nn.ReLU())])
+
+
+def gru() -> nn.Module:
+    """One recurrent layer: over 50 steps it is 50 layers deep."""
+    return nn.GRU(8, 32, batch_first=True)
+
+
+def norm_first() -> nn.Module:
+    """A batch-norm before a convolution that pads with zeros, and one before a convolution that does not."""
+    return nn.Sequential(
+        nn.BatchNorm2d(3), nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.BatchNorm2d(4), nn.Conv2d(4, 4, 3)
+    )
 
 
 def pool() -> nn.Module:

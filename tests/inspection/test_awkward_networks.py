@@ -209,10 +209,11 @@ def test_what_runs_in_one_precision_or_mode_only_is_told() -> None:
             return super().forward(input.half())
 
     message = "the network fails in float64, which the {} needs: mat1 and mat2 must have the same dtype, but got Half and Double."
-    for question, name in ((gradcheck, "gradient check"), (simplify, "proof")):
-        with pytest.raises(UsageError) as caught:
-            question(Half(4, 4).half(), ROW)
-        assert str(caught.value) == message.format(name)
+    (check,) = gradcheck(Half(4, 4).half(), ROW)
+    assert (check.checked, check.wrong, check.message) == (False, False, message.format("gradient check"))
+    assert summary([check]) == f"no gradient could be checked: {check.message}"
+    found = simplify(nn.Sequential(Half(4, 4).half(), nn.Dropout()), ROW)
+    assert (found.folds, found.refused) == ([], [f"1: no proof: {message.format('proof')}"])
     with pytest.raises(
         UsageError, match=r"^the network fails in training mode: Expected more than 1 value per channel"
     ):

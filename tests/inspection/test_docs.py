@@ -16,7 +16,8 @@ SHOWN = [part.partition("\n")[::2] for block in BLOCKS for part in re.split(r"^\
 def lines(text: str) -> list[str]:
     """Rounding may differ from machine to machine: numbers with a fraction or exponent are masked."""
     masked = re.sub(r"\d+(\.\d+)?e[+-]\d+|\d+\.\d+", "#", text)
-    return [line.rstrip() for line in masked.strip().splitlines()]
+    shown = [line.rstrip() for line in masked.strip().splitlines()]
+    return [line for line in shown if not re.match(r"gradients \d+/\d+ ", line)]  # progress on a busy machine
 
 
 @pytest.mark.parametrize(("command", "output"), SHOWN, ids=[command[6:60] for command, _ in SHOWN])

@@ -1,23 +1,17 @@
+import copy
 from fractions import Fraction
 
 import pytest
 import torch
 from architectures import BottleneckBlock
+from blocks import BLOCKS, chain, shaken
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from etude.inspection.simplify import simplify, two_dropouts
 from etude.models import ConvGenerator
-
-
-def shaken(module: nn.Module) -> nn.Module:
-    """Batch-norms as after training, so that folding them is not trivial."""
-    for part in module.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm) and part.running_mean is not None:
-            part.running_mean.normal_()
-            part.running_var.uniform_(0.5, 2)  # type: ignore[union-attr]
-            nn.init.normal_(part.weight)
-            nn.init.normal_(part.bias)
-    return module
 
 
 def test_two_dropouts_are_one() -> None:
@@ -97,10 +91,103 @@ def test_a_shared_layer_is_left_alone() -> None:
     assert simplify(nn.Sequential(shared, shared), torch.randn(2, 4)).folds == []
 
 
-def test_the_generator_of_dcgan_has_no_norm_behind_a_layer_to_fold() -> None:
-    """ReLU stands between layer and norm in the course's generator: a norm does not fold backwards through it."""
+def test_norms_of_the_generator_of_dcgan_do_not_fold_backwards() -> None:
+    """ReLU stands between layer and norm in its blocks; one norm is followed by a linear layer, which takes it in."""
     found = simplify(shaken(ConvGenerator(4, (1, 16, 16))), torch.randn(2, 4))
-    assert [fold.kind for fold in found.folds] == []
+    assert [fold.message for fold in found.folds] == ["project.norm1 folds into project.linear2 in evaluation."]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("trained", [False, True])
+def test_folds_of_every_block(name: str, trained: bool) -> None:
+    """At fresh running statistics, weights that make a wrong fold look right must not deceive the proof either."""
+    module, expected = chain([name])
+    if not trained:
+        module, expected = BLOCKS[name][0](), BLOCKS[name][1]
+    check(module, torch.randn(2, 4, 7, 7), expected)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.lists(st.sampled_from(sorted(BLOCKS)), min_size=2, max_size=5), st.booleans())
+def test_random_networks_fold_where_they_do_and_nowhere_else(names: list[str], training: bool) -> None:
+    module, expected = chain(names)
+    check(module.train(training), torch.randn(2, 4, 7, 7), expected)
+
+
+def check(module: nn.Module, x: Tensor, expected: list[tuple[str, tuple[str, ...]]]) -> None:
+    found = simplify(module, x)
+    assert sorted((f.kind, f.paths) for f in found.folds if f.kind != "at rest") == sorted(expected)
+    assert found.difference < 1e-12
+    before, other = copy.deepcopy(module).double().eval(), torch.randn(3, 4, 7, 7, dtype=torch.float64)
+    with torch.no_grad():
+        torch.testing.assert_close(found.module(other), before(other), rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("layer", "norm", "shape"),
+    [
+        (nn.Conv1d(2, 3, 3), nn.BatchNorm1d(3), (2, 2, 6)),
+        (nn.Conv2d(2, 4, 3, groups=2, bias=False), nn.BatchNorm2d(4), (2, 2, 6, 6)),
+        (nn.Conv3d(2, 3, 2), nn.BatchNorm3d(3, affine=False), (2, 2, 4, 4, 4)),
+        (nn.ConvTranspose2d(2, 3, 3), nn.BatchNorm2d(3), (2, 2, 6, 6)),
+        (nn.Linear(3, 4), nn.BatchNorm1d(4), (5, 3)),
+    ],
+)
+def test_folded_weights_are_those_of_pytorchs_own_fusion(layer: nn.Module, norm: nn.Module, shape: tuple[int]) -> None:
+    net = shaken(nn.Sequential(layer, norm)).double().eval()
+    folded = simplify(net, torch.randn(shape).double()).module.get_submodule("0")
+    if isinstance(layer, nn.Linear):
+        fused: nn.Module = fuse_linear_bn_eval(net[0], net[1])  # type: ignore[index]
+    else:
+        transposed = isinstance(layer, nn.ConvTranspose2d)
+        fused = fuse_conv_bn_eval(net[0], net[1], transpose=transposed)  # type: ignore[index]
+    for name in ("weight", "bias"):
+        torch.testing.assert_close(getattr(folded, name), getattr(fused, name), rtol=1e-12, atol=1e-12)
+
+
+def test_what_does_not_fold_says_why() -> None:
+    def refused(name: str) -> list[str]:
+        return simplify(BLOCKS[name][0](), torch.randn(2, 4, 7, 7)).refused
+
+    assert refused("norm before zeros") == [
+        "norm and conv: conv pads with zeros, which the norm before it does not shift."
+    ]
+    assert refused("norm on another axis")[0] == (
+        "down and norm: the norm's channels are axis 1 of 3, those of Linear are not."
+    )
+    assert refused("a hook that looks") == ["conv and norm: a hook of norm looks at what is between."]
+    assert refused("tied weights") == ["conv and norm: another layer shares the weights of conv."]
+    assert refused("weights read elsewhere") == ["conv and norm: conv.weight is read elsewhere."]
+    assert refused("used again") == ["conv and norm: something else uses what conv gives."]
+    assert refused("norm without averages") == ["conv and norm: norm (BatchNorm2d) has no running averages."]
+    assert refused("standardised weights")[0].startswith("conv and norm: outputs would differ by ")
+
+
+def test_complex_and_half_precision_layers_fold() -> None:
+    for dtype in (torch.complex64, torch.float16, torch.bfloat16):
+        net = nn.Sequential(nn.Linear(3, 3, dtype=dtype), nn.Linear(3, 2, dtype=dtype))
+        found = simplify(net, torch.rand(1, 3).to(dtype))
+        assert [fold.kind for fold in found.folds] == ["linear"], dtype
+
+
+def test_tensors_that_a_network_makes_inside_are_no_trouble() -> None:
+    class Starts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru, self.one, self.two = nn.GRU(4, 4), nn.Linear(4, 3), nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.two(self.one(self.gru(x, torch.zeros(1, x.shape[1], 4))[0]))
+
+    assert [fold.paths for fold in simplify(Starts(), torch.rand(3, 2, 4)).folds] == [("one", "two")]
+
+
+def test_a_dropout_that_never_rests_is_not_said_to() -> None:
+    class Always(nn.Dropout):
+        def forward(self, input: Tensor) -> Tensor:
+            return nn.functional.dropout(input, self.p, training=True)
+
+    assert simplify(nn.Sequential(nn.Linear(3, 3), Always()), torch.rand(2, 3)).folds == []
 
 
 def test_the_module_stays_as_it_is() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import tyro
 
 from etude.cli.parse import Values, flat
-from etude.cli.printing import json_text, plain_table, show_parts
+from etude.cli.printing import json_text, plain_table, progress_line, show_parts
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -143,9 +143,11 @@ def _probe(found: Inspection, subject: Subject, result: dict[str, Any]) -> list[
 def _gradcheck(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     from etude.inspection.gradcheck import gradcheck, shape_of, summary
 
-    checks = gradcheck(subject.module, *subject.inputs, seed=seed, **subject.keywords)
+    show = progress_line("gradients")
+    checks = gradcheck(subject.module, *subject.inputs, seed=seed, progress=show, **subject.keywords)
     result["gradcheck"] = [
-        {"name": c.name, "shape": list(c.shape), "fault": c.fault, "wrong": c.wrong, "message": c.message,
+        {"name": c.name, "shape": list(c.shape), "fault": c.fault, "wrong": c.wrong, "checked": c.checked,
+         "message": c.message,
          "entries": len(c.entries), "worst_relative_difference": c.worst}
         for c in checks
     ]  # fmt: skip
@@ -163,28 +165,46 @@ def _flow(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     remedies = [] if flow.verdict in ("healthy", "unknown") else try_remedies(
         subject.module, *subject.inputs, seed=seed, **subject.keywords
     )  # fmt: skip
+    if flow.trouble_over_time:  # what a recurrent network has no layers for is no news
+        remedies = [remedy for remedy in remedies if remedy.flow]
     result["flow"] = {
         "verdict": flow.verdict, "ratio": flow.ratio, "per_layer": flow.per_layer,
         "layers": [vars(layer) for layer in flow.layers],
+        "time": [
+            {"path": t.path, "op": t.op, "steps": t.steps, "verdict": t.verdict, "ratio": t.ratio,
+             "per_step": t.per_step, "gradients": t.gradients}
+            for t in flow.time
+        ],
+        "unknown": flow.unknown,
         "remedies": [
-            {"name": r.name, "verdict": r.flow and r.flow.verdict, "ratio": r.flow and r.flow.ratio, "cures": r.cures,
-             "why_not": r.why_not}
+            {"name": r.name, "verdict": r.flow and r.flow.verdict, "ratio": r.flow and r.flow.worst_ratio,
+             "cures": r.cures, "why_not": r.why_not}
             for r in remedies
         ],
     }  # fmt: skip
     rows = [
         [layer.path or "·", layer.op, f"{layer.activation_rms:.2e}",
-         "none" if layer.gradient_rms is None else f"{layer.gradient_rms:.2e}", _percent(layer.dead),
+         _gradient(layer.gradient_rms), _percent(layer.dead),
          _percent(layer.saturated)]
         for layer in flow.layers
     ]  # fmt: skip
     lines: list[Any] = [
         plain_table(["layer", "operation", "activation", "gradient", "dead", "saturated"], rows, left=2)
     ]
+    if flow.time:
+        lines.append("\nOver time: the gradient of the last step alone, at each step.")
+        over_time = [
+            [t.path or "·", t.op, str(t.steps), *(_gradient(t.gradients[i]) for i in (0, t.steps // 2, -1)),
+             f"{t.per_step:.2g}", t.verdict]
+            for t in flow.time
+        ]  # fmt: skip
+        headings = ["layer", "operation", "steps", "first", "middle", "last", "per step", "verdict"]
+        lines.append(plain_table(headings, over_time, left=2, last_left=True))
     lines.append(f"\n{flow.message}")
+    lines += [f"! {text}" for text in flow.unknown]
     if remedies:
         tried = [
-            [r.name, f"{r.flow.ratio:.2e}", r.flow.verdict] if r.flow else [r.name, "", f"not tried: {r.why_not}"]
+            [r.name, f"{r.flow.worst_ratio:.2e}", r.flow.verdict] if r.flow else [r.name, "", f"not tried: {r.why_not}"]
             for r in remedies
         ]
         lines.append("\nRemedies, each tried on a copy:")
@@ -199,7 +219,7 @@ def _modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
 
     found = compare_modes(subject.module, *subject.inputs, seed=seed, **subject.keywords)
     result["modes"] = asdict(found)
-    rows = [[m.path, m.op, f"{m.difference:.3g}", f"{m.noise:.3g}", m.what] for m in found.layers]
+    rows = [[m.path, m.op, f"{m.difference:.3g}", _known(m.noise), m.what] for m in found.layers]
     lines: list[Any] = []
     if rows:
         lines.append(
@@ -208,9 +228,15 @@ def _modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     else:
         lines.append("No layer gives another output in training mode than in evaluation.")
     lines.append(
-        f"\noutput: difference {found.difference:.3g}, noise {found.noise:.3g}, relative to its size in evaluation "
-        f"({NUM_DRAWS} passes)."
+        f"\noutput: difference {_known(found.difference)}, noise {_known(found.noise)}, relative to its size in "
+        f"evaluation ({NUM_DRAWS} passes)."
     )
+    mixing = [layer.path for layer in found.layers if layer.from_batch] + (["output"] if found.from_batch else [])
+    if mixing and found.batch_size:
+        lines.append(
+            f"noise of {', '.join(mixing)}: how far one example spreads while the other {found.batch_size - 1} of its "
+            "batch are drawn again for every pass."
+        )
     if found.updated_buffers:
         lines.append(f"training updates {', '.join(found.updated_buffers)}.")
     return [*lines, *(f"! {text}" for text in found.findings)]
@@ -219,16 +245,24 @@ def _modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
 def _simplify(subject: Subject, result: dict[str, Any]) -> list[Any]:
     from dataclasses import asdict
 
+    from etude.inspection.fold_proof import NUM_DRAWS
     from etude.inspection.simplify import simplify
 
     found = simplify(subject.module, *subject.inputs, **subject.keywords)
-    result["simplify"] = {"folds": [asdict(fold) for fold in found.folds], "relative_difference": found.difference}
-    if not found.folds:
-        return ["Nothing folds: no two layers in a row that one could replace."]
+    result["simplify"] = {
+        "folds": [asdict(fold) for fold in found.folds],
+        "relative_difference": found.difference,
+        "refused": found.refused,
+    }
     lines = [f"{'✓' if fold.when == 'always' else '✓ eval'} {fold.message}" for fold in found.folds]
+    refused = [f"✗ does not fold: {why}" for why in found.refused]
+    if not found.folds:
+        return [*refused, "Nothing folds: no two layers in a row that one could replace."]
     return [
         *lines,
-        f"\nproof: the folded network's outputs differ by {found.difference:.1e} of the largest, float64, eval mode.",
+        *refused,
+        f"\nproof: the folded network's outputs differ by at most {found.difference:.1e} of the largest: as given, and "
+        f"with weights, running averages and inputs drawn at random {NUM_DRAWS} times; float64.",
     ]
 
 
@@ -277,6 +311,14 @@ def _with_images(subject: Subject, data: str, data_dir: Path | None, seed: int) 
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: len(wanted)]
     batch = images[order].float() / 255
     return type(subject)(subject.name, subject.module, (batch, *subject.inputs[1:]), subject.keywords)
+
+
+def _known(number: float) -> str:
+    return "unknown" if number != number else f"{number:.3g}"
+
+
+def _gradient(size: float | None) -> str:
+    return "none" if size is None else f"{size:.2e}"
 
 
 def _percent(fraction: float | None) -> str:

@@ -1,7 +1,9 @@
 """A network that fails when it is run: told on one line, with what would fix it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from math import prod
 
 from torch import nn
 
@@ -55,3 +57,31 @@ def remedy(module: nn.Module, shape: Sequence[int] | None) -> str:
     if isinstance(channels, int) and shape[1] != channels:
         return f" It is made for {channels} channels and gets {shape[1]}: change one of the two."
     return ""
+
+
+def view_remedy(module: nn.Module, message: str, shapes: Sequence[Sequence[int]]) -> str:
+    """What would fix a `view` or `reshape` to rows of a fixed length; empty where that is not known.
+
+    `message` is PyTorch's, `shapes` are those of the results so far, and the last one of the right size was viewed.
+    """
+    match = re.search(r"shape '\[([-\d, ]+)\]' is invalid for input of size (\d+)", message)
+    if not match:
+        return ""
+    target, count = [int(size) for size in match[1].split(",")], int(match[2])
+    before = next((shape for shape in reversed(shapes) if len(shape) > 1 and prod(shape) == count), None)
+    if before is None or len(target) < 2 or min(target[1:]) < 1:
+        return ""
+    wanted, each = prod(target[1:]), prod(before[1:])
+    if wanted == each:
+        return f" The view is written for a batch of {target[0]} and gets {before[0]}: write flatten(1) instead."
+    fitting = [
+        f"{name} Linear({each}, {part.out_features})"
+        for name, part in module.named_modules()
+        if isinstance(part, nn.Linear) and part.in_features == wanted
+    ]
+    layer = fitting[0] if len(fitting) == 1 else f"the layer after it take {each} features"
+    return (
+        f" An example has {'·'.join(map(str, before[1:]))} = {each} numbers here, not {wanted}. Make it flatten(1) and "
+        f"{layer}, or change the layers before it (padding, kernel, pooling) or the input so that {wanted} features "
+        "arrive."
+    )

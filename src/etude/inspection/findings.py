@@ -1,8 +1,11 @@
 """What is worth knowing about a network besides its table: repeated, unused or unregistered parts, branches that do not
 line up, positions that nothing sees, and what the report could not find out."""
 
+from collections.abc import Callable
+from math import prod
 from typing import TYPE_CHECKING
 
+from etude.inspection.failures import one_line
 from etude.inspection.receptive_field import Fields, Misaligned, State
 from etude.inspection.record import Call, Trace, shape_text
 
@@ -13,40 +16,120 @@ _READS = {"_local_scalar_dense", "nonzero", "masked_select"}
 """Operations whose result, or its shape, depends on the elements."""
 
 
-def findings(record: Trace, layers: "list[Layer]", used: set[str], fields: Fields) -> list[str]:
-    """All findings on one trace, each a sentence; `used` are the names of the parameters that took part."""
-    found = _repeated_modules(record)
-    again = {name for layer in layers for name in layer.shared}
-    tied = {
-        first: names for first, names in record.aliases.items() if first in again and not _same_module(record, names)
+Training = Callable[[list[str]], tuple[set[str], str]]
+"""Which of these parameters get a gradient in training mode, and why that is not known."""
+
+
+def findings(record: Trace, layers: "list[Layer]", used: set[str], fields: Fields, training: Training) -> list[str]:
+    """All findings on one trace, each a sentence; `used` are the names of the parameters that took part.
+
+    A rule that fails says so in place of its finding; the others go on.
+    """
+    rules: dict[str, Callable[[], list[str]]] = {
+        "repeated modules": lambda: _repeated_modules(record),
+        "tied parameters": lambda: _tied(record, layers),
+        "unused parameters": lambda: _unused(record, used, training),
+        "unregistered parameters": lambda: _unregistered(record),
+        "a changed batch": lambda: _changed_batch(record),
+        "misaligned branches": lambda: [_misaligned(item) for item in fields.misaligned],
+        "unseen positions": lambda: _dropped(fields, layers),
+        "dependence on the data": lambda: _depends_on_data(record),
+        "the backward pass": lambda: _not_recorded(record),
+        "costs": lambda: _not_counted(layers),
+        "receptive fields": lambda: _no_field(layers),
     }
-    found += [f"tied: {' and '.join(names)} are one parameter; it is counted once." for names in tied.values()]
-    unused = [name for name in record.parameters if name not in used]
-    if unused:
-        found.append(f"unused: {_listed(unused)} took no part in the forward pass; they get no gradient.")
-    if record.foreign_parameters:
-        shapes = ", ".join(shape_text(value.shape) for value in record.foreign_parameters[:3])
-        shapes += " …" if len(record.foreign_parameters) > 3 else ""
-        found.append(
-            f"unregistered: the forward pass uses {len(record.foreign_parameters)} parameters ({shapes}) that the "
-            "module does not register, so an optimizer misses them; keep modules in nn.ModuleList or nn.Sequential, "
-            "not in a list."
-        )
-    found += [_misaligned(item) for item in fields.misaligned]
-    found += _dropped(fields, layers)
-    if names := _reading(record):
-        found.append(
-            f"depends on the data: {_listed(names)} reads numbers out of tensors; another input may take another path "
-            "or give other shapes than this one."
-        )
-    if record.backward_error:
-        found.append(f"backward not recorded: {record.backward_error}.")
-    uncounted = sorted({name for layer in layers for name in layer.uncounted})
-    if uncounted:
-        found.append(f"not counted: {_listed(uncounted)}; the totals leave them out and are lower bounds.")
-    reasons = sorted({layer.no_field_because for layer in layers if layer.no_field_because})
-    found += [f"receptive field not derived: {reason}; `--probe` measures it." for reason in reasons]
+    found: list[str] = []
+    for name, rule in rules.items():
+        try:
+            found += rule()
+        except Exception as error:
+            found.append(f"unknown: the rule for {name} failed: {one_line(error)}.")
     return found
+
+
+def _tied(record: Trace, layers: "list[Layer]") -> list[str]:
+    again = {name for layer in layers for name in layer.shared}
+    tied = [n for first, n in record.aliases.items() if first in again and not _same_module(record, n)]
+    return [f"tied: {' and '.join(names)} are one parameter; it is counted once." for names in tied]
+
+
+def _unused(record: Trace, used: set[str], training: Training) -> list[str]:
+    """The trace is of evaluation: before saying that a parameter gets no gradient, training mode is asked."""
+    unused = [name for name in record.parameters if name not in used]
+    if not unused:
+        return []
+    trained, unknown = training(unused)
+    found = []
+    if names := [name for name in unused if name in trained]:
+        found.append(
+            f"training only: {_listed(names)} took no part in evaluation; in training mode they get a gradient."
+        )
+    if names := [name for name in unused if name not in trained]:
+        if unknown:
+            found.append(f"unused in evaluation: {_listed(names)}; whether training uses them is unknown: {unknown}.")
+        else:
+            here = " on this input, which decides what runs" if _reading(record) else ""
+            found.append(f"unused: {_listed(names)} took no part in the forward pass{here}; they get no gradient.")
+    return found
+
+
+def _unregistered(record: Trace) -> list[str]:
+    if not record.foreign_parameters:
+        return []
+    shapes = ", ".join(shape_text(value.shape) for value in record.foreign_parameters[:3])
+    shapes += " …" if len(record.foreign_parameters) > 3 else ""
+    return [
+        f"unregistered: the forward pass uses {len(record.foreign_parameters)} parameters ({shapes}) that the "
+        "module does not register, so an optimizer misses them; keep modules in nn.ModuleList or nn.Sequential, "
+        "not in a list."
+    ]
+
+
+def _changed_batch(record: Trace) -> list[str]:
+    """`x.view(-1, 400)` of anything that holds 400 numbers some other way: no error, and another batch size."""
+    batch = next((value.shape[0] for value in record.inputs if value.shape), None)
+    results = {value.shape[0] for value in record.outputs if value.shape}
+    for operation in record.operations:
+        if operation.name not in ("view", "reshape", "_unsafe_view", "_reshape_alias") or not operation.inputs:
+            continue
+        before, after = operation.inputs[0].shape, operation.outputs[0].shape
+        if len(before) < 3 or len(after) != 2 or before[0] != batch or after[0] == batch or after[0] not in results:
+            continue
+        if after[1] in {prod(before[i:]) for i in range(len(before))}:  # rows of whole axes: positions as examples
+            continue
+        each = prod(before[1:])
+        return [
+            f"changed batch: a view in {operation.call.path or 'the network'} makes {after[0]} rows of {after[1]} out "
+            f"of {shape_text(before)}, so that a batch of {batch} becomes one of {after[0]}; an example has "
+            f"{'·'.join(map(str, before[1:]))} = {each} numbers: write flatten(1), and make the next layer take {each}."
+        ]
+    return []
+
+
+def _depends_on_data(record: Trace) -> list[str]:
+    names = _reading(record)
+    if not names:
+        return []
+    return [
+        f"depends on the data: {_listed(names)} reads numbers out of tensors; another input may take another path "
+        "or give other shapes than this one."
+    ]
+
+
+def _not_recorded(record: Trace) -> list[str]:
+    return [f"backward not recorded: {record.backward_error}."] if record.backward_error else []
+
+
+def _not_counted(layers: "list[Layer]") -> list[str]:
+    uncounted = sorted({name for layer in layers for name in layer.uncounted})
+    if not uncounted:
+        return []
+    return [f"not counted: {_listed(uncounted)}; the totals leave them out and are lower bounds."]
+
+
+def _no_field(layers: "list[Layer]") -> list[str]:
+    reasons = sorted({layer.no_field_because for layer in layers if layer.no_field_because})
+    return [f"receptive field not derived: {reason}; `--probe` measures it." for reason in reasons]
 
 
 def _reading(record: Trace) -> list[str]:

@@ -1,13 +1,12 @@
 """Do gradients reach the first layers? Scales of activations and gradients layer by layer, and remedies that are tried.
 
 Measured on one batch at the start of training, on a copy in training mode. The gradient is that of a fixed random
-mixture of the outputs, divided by the batch size. Sources: Glorot and Bengio 2010, He et al. 2015 and 2016, Ioffe and
-Szegedy 2015.
+mixture of the outputs, divided by the batch size; an output without axes is a loss, and is added as it is. Sources:
+Glorot and Bengio 2010, He et al. 2015 and 2016, Ioffe and Szegedy 2015.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -16,13 +15,23 @@ from torch.nn.modules.module import register_module_forward_hook, register_modul
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.errors import UsageError
-from etude.inspection.failures import told
-from etude.inspection.twin import twin_of, undisturbed
+from etude.inspection.failures import one_line, told
+from etude.inspection.outputs import tensors_in
+from etude.inspection.remedies import OVER_TIME, REMEDIES
+from etude.inspection.time_flow import (
+    EXPLODING,
+    VANISHING,
+    Recurrence,
+    TimeFlow,
+    through_calls,
+    through_recurrence,
+)
+from etude.inspection.twin import own_copy, twin_of, undisturbed
 
-VANISHING, EXPLODING = 1e-3, 1e3
-"""The gradient at the first layer with weights over that at the last: outside these bounds it vanishes or explodes."""
-
+_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+_CELLS = {"lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
+_PRODUCTS = {"matmul", "rmatmul", "mm", "bmm", "mv", "addmm", "addmv", "baddbmm", "einsum", "tensordot"}
+"""Layers where one factor is a parameter."""
 _WEIGHTED = {
     "linear",
     "bilinear",
@@ -33,11 +42,10 @@ _WEIGHTED = {
     "conv_transpose2d",
     "conv_transpose3d",
     "embedding",
-    "lstm",
-    "gru",
-    "rnn_tanh",
-    "rnn_relu",
     "multi_head_attention_forward",
+    *_RECURRENT,
+    *_CELLS,
+    *_PRODUCTS,
 }
 _ACTIVATIONS = {
     "relu",
@@ -76,20 +84,47 @@ class Flow:
 
     layers: list[LayerFlow]
     verdict: str
-    """healthy, vanishing, exploding, cut off, not finite, or unknown where no layer has weights."""
+    """healthy, vanishing, exploding, cut off, not finite, or unknown where no layer has weights; the worse one of depth
+    and time."""
     ratio: float
     """Gradient at the first layer with weights over that at the last one."""
     per_layer: float
     """The factor per layer with weights, geometric mean."""
+    time: list[TimeFlow] = field(default_factory=list)
+    """Of every recurrent layer, and of every layer that a loop calls."""
+    unknown: list[str] = field(default_factory=list)
+    """What could not be measured, with the reason."""
+
+    @property
+    def trouble_over_time(self) -> TimeFlow | None:
+        """The layer that the verdict is about, where depth alone would be healthy."""
+        if judge(self.layers).verdict not in ("healthy", "unknown"):
+            return None
+        return next((time for time in self.time if time.verdict == self.verdict != "healthy"), None)
+
+    @property
+    def worst_ratio(self) -> float:
+        """The ratio that the verdict is about."""
+        time = self.trouble_over_time
+        return time.ratio if time else self.ratio
 
     @property
     def message(self) -> str:
-        """The verdict in a sentence."""
+        """The verdict in a sentence; over time too where that is where the trouble lies."""
+        if time := self.trouble_over_time:
+            return time.message
+        same = [time.message for time in self.time if time.verdict == self.verdict != "healthy"]
+        return " ".join([self._of_depth(), *same[:1]])
+
+    def _of_depth(self) -> str:
         count = sum(layer.op in _WEIGHTED for layer in self.layers)
         if self.verdict == "not finite":
             return "not finite: activations or gradients overflow."
         if self.verdict == "unknown":
             return "no verdict: no layer with weights was seen."
+        if count == 1 and self.verdict == "healthy" and self.time:
+            steps = self.time[0].steps
+            return f"healthy: a gradient reaches the one layer with weights; its depth is time, {steps} steps."
         if count == 1 and self.verdict == "healthy":
             return "healthy: a gradient reaches the one layer with weights; there is no depth for it to vanish in."
         if self.verdict == "cut off":
@@ -125,18 +160,19 @@ def gradient_flow(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: An
 def try_remedies(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any) -> list[Remedy]:
     """Apply each remedy, and the pairs that belong together, to a copy and measure again."""
     found = []
-    for name, changes in REMEDIES.items():
+    recurrent = any(isinstance(part, nn.RNNBase | nn.RNNCellBase) for part in module.modules())
+    for name, changes in (REMEDIES | (OVER_TIME if recurrent else {})).items():
         with undisturbed():
             torch.manual_seed(seed)
             twin: nn.Module = nn.Sequential(twin_of(module).train())  # so that the root itself can be replaced
-            changed = [change(twin) for change in changes]  # every one, not only up to the first that cannot
-            if not all(changed):
-                found.append(Remedy(name, None, "nothing to change: such layers are not modules of this network"))
-                continue
             try:
+                changed = [change(twin) for change in changes]  # every one, not only up to the first that cannot
+                if not all(changed):
+                    found.append(Remedy(name, None, "nothing to change: such layers are not modules of this network"))
+                    continue
                 found.append(Remedy(name, _measure(twin, inputs, keywords, seed)))
-            except UsageError as error:
-                found.append(Remedy(name, None, str(error)))
+            except Exception as error:  # one remedy that does not fit this network must not end the report
+                found.append(Remedy(name, None, one_line(error)))
     return found
 
 
@@ -147,18 +183,26 @@ def _measure(module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any
     for part in module.modules():
         if getattr(part, "inplace", False):
             part.inplace = False  # type: ignore[assignment]  # a gradient of what is overwritten cannot be read
-    inputs, keywords = tree_map(lambda x: x.detach().clone() if isinstance(x, Tensor) else x, (inputs, keywords))
+    inputs, keywords = tree_map(own_copy, (inputs, keywords))
     with torch.enable_grad(), _Watch(module) as watch, told("in training mode"):
         out = module(*inputs, **keywords)
-    outputs = [leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor) and leaf.requires_grad]
+    outputs = [leaf for leaf in tensors_in(out) if leaf.requires_grad and leaf.numel()]
     generator = torch.Generator().manual_seed(seed)
+    time, unknown = watch.over_time(torch.Generator().manual_seed(seed))
     if outputs:
-        loss = sum(
-            ((o * torch.randn(o.shape, generator=generator)).sum() / o.shape[0] for o in outputs), torch.zeros(())
-        )
+        loss = sum((_mixed(leaf, generator) for leaf in outputs), torch.zeros(()))
         with told("in its backward pass"):
             watch.backward(loss)
-    return judge(watch.layers)
+    flow = judge(watch.layers)
+    troubles = [each.verdict for each in time if each.verdict not in ("healthy", "cut off")]
+    verdict = troubles[0] if troubles and flow.verdict in ("healthy", "unknown") else flow.verdict
+    return Flow(flow.layers, verdict, flow.ratio, flow.per_layer, time, unknown)
+
+
+def _mixed(out: Tensor, generator: torch.Generator) -> Tensor:
+    """A fixed random mixture over the batch size; a loss as it is."""
+    out = torch.view_as_real(out) if out.is_complex() else out
+    return (out * torch.randn(out.shape, generator=generator)).sum() / len(out) if out.dim() else out
 
 
 def judge(layers: list[LayerFlow]) -> Flow:
@@ -186,6 +230,9 @@ class _Watch(TorchFunctionMode):
         self.stack: list[str] = []
         self.layers: list[LayerFlow] = []
         self.outputs: list[Tensor] = []
+        self.recurrences: list[Recurrence] = []
+        self.calls: dict[Any, list[tuple[Tensor, ...]]] = {}
+        """By layer, operation and weight: what each call gave."""
 
     def __enter__(self) -> "_Watch":
         def enter(module: nn.Module, inputs: Any) -> None:
@@ -205,15 +252,40 @@ class _Watch(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        if name in _WEIGHTED | _ACTIVATIONS | _NORMS:
-            first, rest = (out[0], out[1:]) if isinstance(out, tuple) else (out, None)
-            self._note(name.rstrip("_"), first)
-            if not any(first is argument for argument in args):  # what goes on in place must not change what was noted
-                with torch._C.DisableTorchFunction():
-                    own = first.clone()
-                return own if rest is None else (own, *rest)
-        return out
+        name = getattr(func, "__name__", "").strip("_")
+        if name not in _WEIGHTED | _ACTIVATIONS | _NORMS or (name in _PRODUCTS and _weight(name, args) is None):
+            return out
+        parts = out if isinstance(out, tuple) else (out,)
+        if not isinstance(parts[0], Tensor):
+            return out
+        self._note(name, parts[0])
+        path = self.stack[-1] if self.stack else ""
+        if name in _RECURRENT:
+            self.recurrences.append(Recurrence(path, name, func, args))
+        elif (weight := _weight(name, args)) is not None:
+            # A weight that is computed at every call (as weight norm does) is another tensor each time.
+            key = (path, name, id(weight) if weight.is_leaf else None)
+            self.calls.setdefault(key, []).append(tuple(p for p in parts if isinstance(p, Tensor)))
+        if any(parts[0] is argument for argument in args):
+            return out
+        with torch._C.DisableTorchFunction():  # what goes on in place must not change what was noted
+            own = tuple(p.clone() if isinstance(p, Tensor) else p for p in parts)
+        return own if isinstance(out, tuple) else own[0]
+
+    def over_time(self, generator: torch.Generator) -> tuple[list[TimeFlow], list[str]]:
+        """How far gradients reach back in all that runs step by step, and what could not be measured."""
+        measures = [(call.path, lambda call=call: through_recurrence(call, generator)) for call in self.recurrences]
+        measures += [
+            (path, lambda path=path, op=op, states=states: through_calls(path, op, states, generator))
+            for (path, op, _), states in self.calls.items()
+        ]
+        found, unknown = [], []
+        for path, measure in measures:
+            try:
+                found.append(measure())
+            except Exception as error:  # one layer that cannot be measured must not end the report
+                unknown.append(f"unknown over time: {path or 'the network'}: {one_line(error)}.")
+        return [time for time in found if time], unknown
 
     def _note(self, name: str, out: Tensor) -> None:
         with torch._C.DisableTorchFunction():
@@ -236,112 +308,20 @@ class _Watch(TorchFunctionMode):
             layer.gradient_rms = None if gradient is None else _rms(gradient)
 
 
+def _weight(name: str, args: tuple[Any, ...]) -> Tensor | None:
+    """The weight that a layer is known by: the recurrent one of a cell; a parameter, or a view of one, of a product."""
+    if name in _CELLS:
+        return args[3]
+    if name in _PRODUCTS:
+        tensors = [leaf for leaf in tree_flatten(args)[0] if isinstance(leaf, Tensor)]
+        bases = [leaf if leaf._base is None else leaf._base for leaf in tensors]
+        return next((base for base in reversed(bases) if isinstance(base, nn.Parameter)), None)
+    if name == "linear" or name.startswith("conv"):
+        return args[1] if len(args) > 1 and isinstance(args[1], Tensor) else None
+    return None
+
+
 def _rms(values: Tensor) -> float:
-    return float(values.detach().double().square().mean().sqrt()) if values.numel() else 0.0
-
-
-# --- remedies -----------------------------------------------------------------------------------------------------
-
-Change = Callable[[nn.Module], bool]
-_LAYERS = (nn.Linear, nn.modules.conv._ConvNd)
-_SWAPPED = (nn.Sigmoid, nn.Tanh, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Softplus)
-
-
-class _Residual(nn.Module):
-    """x + f(x) where the shapes allow it."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.body(x)
-        return x + y if y.shape == x.shape else y
-
-
-def _initialise(root: nn.Module) -> bool:
-    """He (2015) before rectifiers, Glorot (2010) otherwise; biases 0."""
-    rectified = any(isinstance(part, nn.ReLU | nn.LeakyReLU | nn.GELU | nn.SiLU | nn.ELU) for part in root.modules())
-    layers = [part for part in root.modules() if isinstance(part, _LAYERS)]
-    for layer in layers:
-        if rectified:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        else:
-            nn.init.xavier_normal_(layer.weight)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-    return bool(layers)
-
-
-def _activate(make: Callable[[], nn.Module]) -> Change:
-    def change(root: nn.Module) -> bool:
-        kind = type(make())
-        return _replace(
-            root, lambda part: make() if isinstance(part, _SWAPPED) and not isinstance(part, kind) else None
-        )
-
-    return change
-
-
-def _normalise(root: nn.Module) -> bool:
-    """Batch-norm after every layer but the last."""
-    layers = [part for part in root.modules() if isinstance(part, _LAYERS)]
-    last = layers[-1] if layers else None
-
-    def make(part: nn.Module) -> nn.Module | None:
-        if part is last or not isinstance(part, _LAYERS):
-            return None
-        if isinstance(part, nn.Linear):
-            return nn.Sequential(part, nn.BatchNorm1d(part.out_features))
-        norm = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}[len(part.kernel_size)]
-        return nn.Sequential(part, norm(part.out_channels))
-
-    return len(layers) > 1 and _replace(root, make)
-
-
-def _bypass(root: nn.Module) -> bool:
-    """A residual connection around every layer with what follows it up to the next one, in each `nn.Sequential`."""
-    changed = False
-    for parent in [part for part in root.modules() if type(part) is nn.Sequential]:
-        blocks: list[list[nn.Module]] = []
-        for child in parent:
-            if isinstance(child, _LAYERS) or not blocks:
-                blocks.append([])
-            blocks[-1].append(child)
-        if sum(isinstance(block[0], _LAYERS) for block in blocks) < 2:
-            continue
-        changed = True
-        wrapped = [
-            _Residual(nn.Sequential(*block)) if isinstance(block[0], _LAYERS) else nn.Sequential(*block)
-            for block in blocks
-        ]
-        for name in list(parent._modules):
-            del parent._modules[name]
-        for i, block in enumerate(wrapped):
-            parent.add_module(str(i), block)
-    return changed
-
-
-def _replace(root: nn.Module, make: Callable[[nn.Module], nn.Module | None]) -> bool:
-    """Put `make(part)` in the place of every part for which it is not None; one object stays one object."""
-    made: dict[int, nn.Module] = {}
-    for parent in list(root.modules()):
-        for name, child in list(parent._modules.items()):
-            if child is None or id(parent) in {id(m) for m in made.values()}:
-                continue
-            new = made.get(id(child)) or make(child)
-            if new is not None:
-                made[id(child)] = new
-                parent._modules[name] = new
-    return bool(made)
-
-
-REMEDIES: dict[str, tuple[Change, ...]] = {
-    "initialisation": (_initialise,),
-    "activation: tanh": (_activate(nn.Tanh),),
-    "activation: ReLU": (_activate(nn.ReLU),),
-    "activation: ReLU, with initialisation": (_activate(nn.ReLU), _initialise),
-    "normalisation (batch-norm)": (_normalise,),
-    "residual connections": (_bypass,),
-}
-"""Name: what is done to the copy, in order."""
+    values = values.detach()
+    values = values.to(torch.complex128).abs() if values.is_complex() else values.double()
+    return float(values.square().mean().sqrt()) if values.numel() else 0.0

@@ -6,6 +6,7 @@ all other code each call of a function is one.
 
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from math import prod
 from typing import Any
 
@@ -16,6 +17,7 @@ from etude.inspection.flops import CONVENTION, NOTHING, Cost, names_in
 from etude.inspection.receptive_field import Fields, State, Unknown, receptive_fields
 from etude.inspection.record import Call, Function, Operation, Trace, Value, is_library, shape_text
 from etude.inspection.trace import trace
+from etude.inspection.training_only import gradient_in_training
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,8 @@ def inspect(module: nn.Module, *inputs: Any, name: str = "", **keywords: Any) ->
     record = trace(module, *inputs, **keywords)
     fields = receptive_fields(record)
     grouped = _Grouping(record, fields)
-    found = findings(record, grouped.layers, grouped.used, fields)
+    training = partial(gradient_in_training, module, inputs, keywords)
+    found = findings(record, grouped.layers, grouped.used, fields, training)
     return Inspection(name or type(module).__name__, grouped.layers, record, fields, found)
 
 

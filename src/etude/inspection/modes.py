@@ -1,5 +1,11 @@
-"""What differs between training and evaluation, and by how much: dropout, batch-norm, code of the network's own."""
+"""What differs between training and evaluation, and by how much: dropout, batch-norm, code of the network's own.
 
+The noise of a layer that normalises over the batch is that of one example while the others of its batch change: a batch
+that is repeated has none.
+"""
+
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +14,15 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
-from etude.inspection.failures import told
+from etude.inspection.failures import one_line, told
+from etude.inspection.outputs import tensors_in
 from etude.inspection.record import is_library
 from etude.inspection.twin import twin_of, undisturbed
 
 NUM_DRAWS = 32
 """Passes in training mode that differences are averaged over."""
+LEAST_BATCH = 4
+"""Examples that make batches which differ."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,10 @@ class ModeLayer:
     difference: float
     """Root mean square of (training - evaluation) over that of the evaluation's output."""
     noise: float
-    """Standard deviation over draws in training mode, relative to the same: dropout is noise, batch-norm is not."""
+    """Standard deviation over passes in training mode, relative to the same; NaN where it is unknown."""
+    from_batch: bool = False
+    """Whether the other examples of a batch change what comes out for one; the noise is then that of the first example
+    while the others are drawn again for every pass."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +48,10 @@ class Modes:
 
     layers: list[ModeLayer]
     difference: float
-    """Of the first output, as for a layer."""
+    """Of the first output, as for a layer; NaN where training mode fails."""
     noise: float
+    from_batch: bool
+    batch_size: int
     updated_buffers: list[str]
     """Buffers that a pass in training mode changes."""
     mixed: list[str]
@@ -66,25 +80,47 @@ def compare_modes(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: An
                 "random in evaluation: two passes in eval mode differ; call F.dropout with training=self.training, "
                 "and draw no noise there."
             )
-        layers, small_batch = [], []
+        size = next((len(t) for t in tree_flatten((inputs, keywords))[0] if isinstance(t, Tensor) and t.dim()), 0)
+        layers, small_batch, unknown_noise = [], [], []
         for path, (part, given, rest) in seen.items():
-            layer = _compare_layer(path, part, given, rest)
-            if layer == "small batch":
-                small_batch.append(path)
-            elif isinstance(layer, ModeLayer):
+            try:
+                layer = _compare_layer(path, part, given, rest)
+            except Exception as error:  # one layer that cannot be compared must not end the report
+                if "more than 1 value per channel" in str(error):
+                    small_batch.append(path)
+                else:
+                    findings.append(f"unknown: {path or 'the network'} alone in training mode: {one_line(error)}.")
+                continue
+            if layer:
                 layers.append(layer)
+                unknown_noise += [path] if math.isnan(layer.noise) else []
         if small_batch:
             findings.append(
                 f"batch too small: {', '.join(small_batch)} cannot train on one value per channel; use a batch of 2 "
                 "or more."
             )
-        difference = noise = 0.0
+        if unknown_noise:
+            names = ", ".join(path or "the network" for path in unknown_noise)
+            findings.append(
+                f"noise unknown: {names} normalises over the batch, and {size} examples make no batches that differ; "
+                f"use {LEAST_BATCH} or more."
+            )
+        difference = noise = math.nan
+        from_batch = False
         updated: list[str] = []
         if not small_batch:
             before = {name: buffer.clone() for name, buffer in twin.named_buffers()}
-            draws = torch.stack([_pass(_own_code(twin, True, True), inputs, keywords)[0] for _ in range(NUM_DRAWS)])
-            difference, noise = _sizes(draws, at_rest)
-            updated = [name for name, buffer in twin.named_buffers() if not _same(buffer, before[name])]
+            try:
+                draws = torch.stack([_pass(_own_code(twin, True, True), inputs, keywords)[0] for _ in range(NUM_DRAWS)])
+                difference, noise = _sizes(draws, at_rest)
+                updated = [name for name, buffer in twin.named_buffers() if not _same(buffer, before[name])]
+                varied = _noise_of_one(module, lambda net, given: _pass(net, *given)[0], (inputs, keywords), at_rest)
+                if varied is not None:
+                    noise, from_batch = varied, True
+                elif unknown_noise:
+                    noise = math.nan
+            except Exception as error:
+                findings.append(f"unknown in training: {str(error).rstrip('.')}.")
             if _same(at_rest, again) and (names := _own_code_that_looks(module, inputs, keywords, at_rest)):
                 findings.append(
                     f"code of its own looks at self.training, in {', '.join(names)}: the output changes with every "
@@ -96,7 +132,44 @@ def compare_modes(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: An
             findings.append(
                 f"mixed modes: the network is in {mode} mode, but {', '.join(mixed[:4])} not; is that meant?"
             )
-        return Modes(layers, difference, noise, updated, mixed, findings)
+        return Modes(layers, difference, noise, from_batch, size, updated, mixed, findings)
+
+
+def _noise_of_one(module: nn.Module, run: Callable[[nn.Module, Any], Tensor], given: Any, rest: Tensor) -> float | None:
+    """How far the output for the first example spreads while the others of its batch are drawn again for every pass.
+
+    None where the others do not matter, NaN where they are too few, relative to the size of `rest`, the output in
+    evaluation.
+    """
+    tensors = [leaf for leaf in tree_flatten(given)[0] if isinstance(leaf, Tensor) and leaf.dim()]
+    size = len(tensors[0]) if tensors else 0
+    if size < 2 or not rest.dim() or len(rest) != size:
+        return None
+    generator = torch.Generator().manual_seed(0)
+
+    def redrawn() -> Any:
+        rows = torch.cat([torch.zeros(1, dtype=torch.long), torch.randint(1, size, (size - 1,), generator=generator)])
+        return tree_map(lambda x: x[rows] if isinstance(x, Tensor) and x.dim() and len(x) == size else x, given)
+
+    def first(training: bool, batch: Any) -> Tensor:
+        torch.manual_seed(0)  # equal masks
+        return run(twin_of(module).train(training), batch)[0].double()
+
+    # Where the others matter in evaluation too, the first axis is none of examples, or attention goes across it.
+    other = tree_map(lambda x: torch.cat([x[:1], x[1:] + 1]) if _is_batch(x, size) else x, given)
+    if not torch.allclose(first(False, other), rest[0].double(), rtol=1e-4, atol=1e-5):
+        return None
+    if torch.allclose(first(True, other), first(True, given), rtol=1e-4, atol=1e-5):
+        return None
+    if size < LEAST_BATCH:
+        return math.nan
+    twin = twin_of(module).train()
+    draws = torch.stack([run(twin, redrawn())[0].double() for _ in range(NUM_DRAWS)])
+    return float(draws.std(0).square().mean().sqrt()) / (float(rest.double().square().mean().sqrt()) or 1.0)
+
+
+def _is_batch(value: Any, size: int) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.dim() > 0 and len(value) == size
 
 
 def _own_code_that_looks(module: nn.Module, inputs: Any, keywords: Any, at_rest: Tensor) -> list[str]:
@@ -107,7 +180,11 @@ def _own_code_that_looks(module: nn.Module, inputs: Any, keywords: Any, at_rest:
             continue
         twin = twin_of(module).eval()
         twin.get_submodule(name).training = True
-        if not all(_same(_pass(twin, inputs, keywords)[0], at_rest) for _ in range(2)):
+        try:
+            looks = not all(_same(_pass(twin, inputs, keywords)[0], at_rest) for _ in range(2))
+        except UsageError:  # it wants targets then, say; the pass of the whole network has told
+            looks = False
+        if looks:
             found.append(f"{name or 'the network'} ({type(part).__name__})")
     return found
 
@@ -140,21 +217,27 @@ def _pass(module: nn.Module, inputs: Any, keywords: Any, *, watch: bool = False)
         out = module(*inputs, **keywords)
     for handle in handles:
         handle.remove()
-    tensors = [leaf.detach() for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor)]
+    tensors = [leaf.detach() for leaf in tensors_in(out)]
     if not tensors:
         raise UsageError("nothing to compare: the network returns no tensor.")
     return tensors[0], seen
 
 
-def _compare_layer(path: str, part: nn.Module, given: Any, rest: Tensor) -> ModeLayer | str | None:
+def _compare_layer(path: str, part: nn.Module, given: Any, rest: Tensor) -> ModeLayer | None:
     twin = twin_of(part).train()
-    try:
+
+    def run(module: nn.Module, batch: Any) -> Tensor:
         with torch.no_grad():
-            draws = torch.stack([twin(*tree_map(_fresh, given)) for _ in range(NUM_DRAWS)])
-    except ValueError:  # batch-norm's "more than 1 value per channel"
-        return "small batch"
-    difference, noise = _sizes(draws, rest)
-    return ModeLayer(path, type(part).__name__, _describe(part, given, rest), difference, noise) if difference else None
+            return module(*tree_map(_fresh, batch))
+
+    difference, noise = _sizes(torch.stack([run(twin, given) for _ in range(NUM_DRAWS)]), rest)
+    if not difference:
+        return None
+    varied = _noise_of_one(part, run, given, rest)
+    what = _describe(part, given, rest)
+    return ModeLayer(
+        path, type(part).__name__, what, difference, noise if varied is None else varied, varied is not None
+    )
 
 
 def _sizes(draws: Tensor, rest: Tensor) -> tuple[float, float]:

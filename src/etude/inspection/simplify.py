@@ -1,22 +1,24 @@
-"""Layers that fold into one, or into nothing, with proof that the outputs agree."""
+"""Layers that fold into one, or into nothing; a fold is told only after a proof on random weights and inputs."""
 
+import copy
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_map
 
-from etude.inspection.failures import told
-from etude.inspection.record import Call, Trace, is_library
+from etude.errors import UsageError
+from etude.inspection.fold_proof import Candidate, prove
+from etude.inspection.record import Call, Trace, Value, is_library
 from etude.inspection.trace import trace
-from etude.inspection.twin import twin_of, undisturbed
+from etude.inspection.twin import precise_twin, undisturbed
 
 DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 NUM_SAMPLES = 1_000_000
 """Entries that a pair of dropouts is drawn on to compare it with the one that replaces it."""
+_Conv, _Transposed, _Norm = nn.modules.conv._ConvNd, nn.modules.conv._ConvTransposeNd, nn.modules.batchnorm._BatchNorm
 
 
 @dataclass(frozen=True)
@@ -33,90 +35,299 @@ class Fold:
 
 @dataclass(frozen=True)
 class Simplification:
-    """All folds that were found, and the network with those for evaluation applied."""
+    """All folds that were proved, and the network with them applied."""
 
     folds: list[Fold]
     module: nn.Module
     """A copy in eval mode, folded, in float64 as it was compared."""
     difference: float
-    """The largest difference of any output in float64, relative to the largest output; 0 when nothing was folded."""
+    """The largest difference of any output in float64 over all draws, relative to the largest; 0 without folds."""
+    refused: list[str]
+    """What looks as if it folds and does not, with the reason."""
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two library layers, the second of which takes what the first gives."""
+
+    first: Call
+    second: Call
+    shared: str
+    """Who else uses what lies between them; empty when nobody does."""
+    why_not: str
+    """Why they do not fold otherwise; empty when they may."""
+
+    @property
+    def paths(self) -> tuple[str, str]:
+        return self.first.path, self.second.path
 
 
 def simplify(module: nn.Module, *inputs: Any, **keywords: Any) -> Simplification:
-    """Find and apply what folds in a copy of `module`; every fold is checked on these inputs in float64.
+    """Find what folds in a copy of `module` and prove it: see `fold_proof`.
 
-    Only layers that are called once, one directly after the other, with nothing else using what is between.
+    Only layers that are called once, one directly after the other, while nothing else uses what is between, no hook
+    looks at it, and nothing else reads or shares their weights. Folds that hold always are proved in training mode too.
     """
-    record = trace(module, *inputs, awake=DROPOUTS, **keywords)
-    pairs = _pairs(record)
+    resting = trace(module, *inputs, **keywords)
+    awake = tuple({type(part) for part in module.modules() if not isinstance(part, _Norm)})
+    try:
+        training: Trace | None = trace(module, *inputs, awake=awake, **keywords)
+    except UsageError:  # runs in evaluation only
+        training = None
     with undisturbed():
-        before = twin_of(module).eval().double()
-        after = twin_of(module).eval().double()
-        folds: list[Fold] = []
-        taken: set[str] = set()
-        for first, second in pairs:
-            if taken & {first.path, second.path}:
-                continue
-            fold = _fold(after, first, second)
-            if fold:
-                folds.append(fold)
-                taken |= {first.path, second.path} if fold.kind not in ("dropouts", "commute") else set()
+        proposed, refused = _propose(_Seen(module, resting), _Seen(module, training) if training else None)
+        folds: list[Proposal] = []
+        difference = 0.0
+        while proposed:
+            # A layer that two folds want waits until it is known whether the first of them holds.
+            now, later = list(folds), []
+            for proposal in proposed:
+                taken = {path for fold, _ in now for path in _taken(fold)}
+                (later if taken & set(_taken(proposal[0])) else now).append(proposal)
+            verdict = prove(module, [candidate for _, candidate in now], inputs, keywords, awake)
+            folds = [now[i] for i in range(len(now)) if i not in verdict.unproved]
+            refused += [f"{' and '.join(now[i][0].paths)}: {why}." for i, why in verdict.unproved.items()
+                        if now[i][0].kind != "at rest" or why.startswith("no proof")]  # fmt: skip
+            difference = verdict.difference
+            taken = {path for fold, _ in folds for path in _taken(fold)}
+            proposed = [proposal for proposal in later if not taken & set(_taken(proposal[0]))]
+        after = precise_twin(module).eval()
+        for _, candidate in folds:
+            if not candidate.alone:
+                candidate.apply(after)
+        return Simplification([fold for fold, _ in folds], after, difference, refused)
+
+
+def _taken(fold: Fold) -> tuple[str, ...]:
+    """The layers that a fold changes, so that no other may."""
+    return fold.paths if fold.kind in ("norm", "linear", "twice") else ()
+
+
+class _Seen:
+    """What a trace tells about the layers of a network: who follows whom, who reads what."""
+
+    def __init__(self, module: nn.Module, record: Trace) -> None:
+        self.record = record
+        self.leaves = [call for call in record.calls if is_library(call.module) and call.children == 0]
+        self.times: dict[int, int] = {}
         for call in record.calls:
-            if isinstance(call.module, (*DROPOUTS, nn.Identity)) and call.path and call.path not in taken:
-                _put(after, call.path, nn.Identity())
-                folds.append(
-                    Fold(
-                        "at rest",
-                        (call.path,),
-                        f"{call.path} ({type(call.module).__name__}) does nothing in evaluation.",
-                        "evaluation",
-                    )
-                )
-        return Simplification(folds, after, _difference(before, after, inputs, keywords))
+            self.times[id(call.module)] = self.times.get(id(call.module), 0) + 1
+        self.users: dict[Value, set[Call]] = {}
+        for operation in record.operations:
+            for value in operation.inputs:
+                self.users.setdefault(value, set()).add(operation.call)
+        self.holders: dict[int, set[int]] = {}  # parameter -> the modules that hold it
+        for part in module.modules():
+            for tensor in part._parameters.values():
+                self.holders.setdefault(id(tensor), set()).add(id(part))
+        self.module = module
+
+    def pairs(self) -> Iterator[_Pair]:
+        """Of leaves that are called once, in the order of the calls."""
+        once = [call for call in self.leaves if call.registered and call.path and self.times[id(call.module)] == 1]
+        takes: dict[Value, list[Call]] = {}
+        for call in once:
+            if call.inputs:
+                takes.setdefault(call.inputs[0], []).append(call)
+        for first in once:
+            value = first.outputs[0] if first.outputs else Value((), torch.float32, "nothing")
+            for second in takes.get(value, []):
+                if second is not first and value not in first.inputs:
+                    others = self.users.get(value, set()) - {second} or value in self.record.outputs
+                    shared = f"something else uses what {first.path} gives" if others else ""
+                    yield _Pair(first, second, shared, self._why_not(first, second, value))
+
+    def _why_not(self, first: Call, second: Call, value: Value) -> str:
+        for call in self.record.calls:
+            if _hooks(call.module) and (call in (first, second) or value in (*call.inputs, *call.outputs)):
+                return f"a hook of {call.path or 'the network'} looks at what is between"
+        return self._foreign(first) or self._foreign(second)
+
+    def _foreign(self, call: Call) -> str:
+        """Whether anything but this one call has to do with the layer's weights."""
+        if hasattr(call.module, "parametrizations"):
+            return f"the weights of {call.path} are parametrized"
+        own = self.module.get_submodule(call.path)
+        if any(len(self.holders[id(tensor)]) > 1 for tensor in own._parameters.values() if tensor is not None):
+            return f"another layer shares the weights of {call.path}"
+        names = {value.name for value in self.users if value.kind in ("parameter", "buffer")
+                 and value.name.rpartition(".")[0] == call.path and self.users[value] - {call}}  # fmt: skip
+        return f"{sorted(names)[0]} is read elsewhere" if names else ""
 
 
-def _pairs(record: Trace) -> list[tuple[Call, Call]]:
-    """Library layers of which the second alone takes what the first gives."""
-    leaves = [call for call in record.calls if is_library(call.module) and call.children == 0]
-    times: dict[int, int] = {}
-    for call in leaves:
-        times[id(call.module)] = times.get(id(call.module), 0) + 1
-    users: dict[Any, set[Any]] = {}
-    for operation in record.operations:
-        for value in operation.inputs:
-            users.setdefault(value, set()).add(operation.call)
-    found = []
-    for first in leaves:
-        for second in leaves:
-            if first is second or not (first.outputs and second.inputs and first.outputs[0] is second.inputs[0]):
-                continue
-            value = first.outputs[0]
-            alone = users.get(value, set()) <= {second} and value not in record.outputs and value not in first.inputs
-            if alone and first.registered and times[id(first.module)] == times[id(second.module)] == 1:
-                found.append((first, second))
-    return found
+def _hooks(module: nn.Module) -> bool:
+    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return any(getattr(module, kind, None) for kind in kinds)
 
 
-def _fold(root: nn.Module, first: Call, second: Call) -> Fold | None:
-    a, b = root.get_submodule(first.path), root.get_submodule(second.path)
-    paths = (first.path, second.path)
-    if isinstance(a, DROPOUTS) and type(a) is type(b):
-        return _fold_dropouts(paths, a.p, b.p)  # type: ignore[union-attr,arg-type]
-    if isinstance(a, nn.modules.conv._ConvNd | nn.Linear) and isinstance(b, nn.modules.batchnorm._BatchNorm):
-        return _fold_norm(root, paths, a, b)
-    if isinstance(a, nn.Linear) and isinstance(b, nn.Linear):
-        return _fold_linear(root, paths, a, b)
-    if isinstance(a, nn.ReLU | nn.Flatten) and type(a) is type(b):
-        _put(root, second.path, nn.Identity())
-        return Fold("twice", paths, f"{second.path} repeats {first.path}: {type(a).__name__} twice is once.", "always")
-    if {type(a), type(b)} == {nn.Dropout, nn.ReLU}:
-        return Fold(
-            "commute",
-            paths,
-            f"{first.path} and {second.path} may change places: max(0, m·x) = m·max(0, x) for a mask m ≥ 0.",
-            "always",
+Proposal = tuple[Fold, Candidate]
+
+
+def _propose(resting: _Seen, training: _Seen | None) -> tuple[list[Proposal], list[str]]:
+    """Folds to prove, those that save more before others that want the same layers; and pairs that cannot fold."""
+    proposed: list[Proposal] = []
+    refused: list[str] = []
+    in_training = {pair.paths: pair for pair in training.pairs()} if training else {}
+
+    def consider(pair: _Pair, make: Callable[[], Proposal | str], share: bool = False) -> None:
+        made = (not share and pair.shared) or pair.why_not or make()
+        if isinstance(made, str):
+            refused.append(f"{pair.first.path} and {pair.second.path}: {made}.")
+        else:
+            proposed.append(made)
+
+    at_rest = list(resting.pairs())
+    for pair in in_training.values():
+        a, b = pair.first.module, pair.second.module
+        if isinstance(a, nn.Linear) and isinstance(b, nn.Linear):
+            consider(pair, lambda p=pair, a=a, b=b: _linear(p.paths, a, b))
+        elif isinstance(a, DROPOUTS) and type(a) is type(b):
+            consider(pair, lambda p=pair, a=a, b=b: _dropouts(p.paths, a.p, b.p))  # type: ignore[arg-type]
+        elif isinstance(a, nn.ReLU | nn.Flatten) and type(a) is type(b):
+            consider(pair, lambda p=pair, a=a: _twice(p.paths, type(a).__name__), share=True)
+        elif {type(a), type(b)} == {nn.Dropout, nn.ReLU}:
+            consider(pair, lambda p=pair: _commute(p.paths))
+    for pair in at_rest:
+        a, b = pair.first.module, pair.second.module
+        if isinstance(a, _Conv | nn.Linear) and isinstance(b, _Norm):
+            consider(pair, lambda p=pair, a=a, b=b: _norm_after(p, a, b, p.paths in in_training))
+    for pair in at_rest:
+        a, b = pair.first.module, pair.second.module
+        if isinstance(a, _Norm) and isinstance(b, _Conv | nn.Linear) and not isinstance(b, _Transposed):
+            consider(pair, lambda p=pair, a=a, b=b: _norm_before(p, a, b))
+    at_work = {call.path for call in resting.leaves if call.outputs[:1] != call.inputs[:1]}
+    idle = {call.path: call for call in resting.leaves if isinstance(call.module, (*DROPOUTS, nn.Identity))}
+    for path, call in idle.items():
+        if path and call.registered and path not in at_work:
+            message = f"{path} ({type(call.module).__name__}) does nothing in evaluation."
+            fold = Fold("at rest", (path,), message, "evaluation")
+            proposed.append((fold, Candidate(lambda root, path=path: _put(root, path, nn.Identity()), "")))
+    return proposed, refused
+
+
+# --- kinds of folds: each says what it is, and how to do it to a copy with other weights ---------------------------
+
+
+def _norm_after(pair: _Pair, layer: Any, norm: Any, in_training: bool) -> Proposal | str:
+    """γ(Wx + b - μ)/σ + β = (γ/σ)W x + (b - μ)γ/σ + β, channel by channel."""
+    if norm.running_mean is None:
+        return f"{norm_name(pair.second)} has no running averages"
+    if why := _axes_differ(pair, layer, pair.first.outputs[0].shape):
+        return why
+    transposed = isinstance(layer, _Transposed)
+
+    def apply(root: nn.Module) -> None:
+        new: Any = copy.deepcopy(root.get_submodule(pair.first.path))
+        scale, shift = _affine(root, pair.second.path)
+        weight: Tensor = new.weight.detach()
+        groups = new.groups if transposed else 1
+        factor = scale.view(groups, -1).repeat_interleave(len(weight) // groups, 0) if transposed else scale
+        factor = factor.view(*factor.shape, *[1] * (weight.dim() - factor.dim()))
+        bias = 0 if new.bias is None else new.bias.detach()
+        new.weight, new.bias = nn.Parameter(weight * factor), nn.Parameter(bias * scale + shift)
+        _put(root, pair.first.path, new)
+        _put(root, pair.second.path, nn.Identity())
+
+    count = norm.num_features
+    saved = sum(p.numel() for p in norm.parameters()) - (count if layer.bias is None else 0)
+    extra = (
+        f" In training the bias of {pair.first.path} ({count} parameters) is useless: the norm subtracts it."
+        if layer.bias is not None and in_training
+        else ""
+    )
+    message = f"{pair.second.path} folds into {pair.first.path} in evaluation.{extra}"
+    return Fold("norm", pair.paths, message, "evaluation", saved), Candidate(apply, pair.second.path)
+
+
+def _norm_before(pair: _Pair, norm: Any, layer: Any) -> Proposal | str:
+    """W(sx + t) + b = (sW)x + (Wt + b); zeros that a convolution pads with come after the norm and get no t."""
+    if norm.running_mean is None:
+        return f"{norm_name(pair.first)} has no running averages"
+    if why := _axes_differ(pair, layer, pair.second.inputs[0].shape):
+        return why
+    if isinstance(layer, _Conv) and layer.padding_mode == "zeros" and any(layer._reversed_padding_repeated_twice):
+        return f"{pair.second.path} pads with zeros, which the norm before it does not shift"
+
+    def apply(root: nn.Module) -> None:
+        new: Any = copy.deepcopy(root.get_submodule(pair.second.path))
+        scale, shift = _affine(root, pair.first.path)
+        weight: Tensor = new.weight.detach()
+        groups = getattr(new, "groups", 1)
+
+        def spread(values: Tensor) -> Tensor:  # (channels in,) -> (channels out, channels in / groups, 1, …)
+            rows = values.view(groups, -1).repeat_interleave(len(weight) // groups, 0)
+            return rows.view(*rows.shape, *[1] * (weight.dim() - 2))
+
+        bias = 0 if new.bias is None else new.bias.detach()
+        new.weight, new.bias = (
+            nn.Parameter(weight * spread(scale)),
+            nn.Parameter((weight * spread(shift)).flatten(1).sum(1) + bias),
         )
-    return None
+        _put(root, pair.first.path, nn.Identity())
+        _put(root, pair.second.path, new)
+
+    saved = sum(p.numel() for p in norm.parameters()) - (len(layer.weight) if layer.bias is None else 0)
+    message = f"{pair.first.path} folds into {pair.second.path} in evaluation."
+    return Fold("norm", pair.paths, message, "evaluation", saved), Candidate(apply, pair.second.path)
+
+
+def norm_name(call: Call) -> str:
+    """The path and type of a layer."""
+    return f"{call.path} ({type(call.module).__name__})"
+
+
+def _axes_differ(pair: _Pair, layer: Any, between: tuple[int, ...]) -> str:
+    """A batch-norm's channels are axis 1, a convolution's too behind a batch; a linear layer's are the last axis."""
+    wanted = 2 if isinstance(layer, nn.Linear) else len(layer.kernel_size) + 2
+    if len(between) == wanted:
+        return ""
+    return f"the norm's channels are axis 1 of {len(between)}, those of {type(layer).__name__} are not"
+
+
+def _affine(root: nn.Module, path: str) -> tuple[Tensor, Tensor]:
+    """Scale and shift of a batch-norm at rest."""
+    norm: Any = root.get_submodule(path)
+    scale = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight.detach())
+    return scale, (0 if norm.bias is None else norm.bias.detach()) - norm.running_mean * scale
+
+
+def _linear(paths: tuple[str, str], a: nn.Linear, b: nn.Linear) -> Proposal:
+    def apply(root: nn.Module) -> None:
+        one: Any = root.get_submodule(paths[0])
+        two: Any = root.get_submodule(paths[1])
+        product = nn.Linear(a.in_features, b.out_features, bias=has_bias, device="meta")
+        product.weight = nn.Parameter(two.weight.detach() @ one.weight.detach())
+        if has_bias:
+            bias = 0 if one.bias is None else two.weight.detach() @ one.bias.detach()
+            product.bias = nn.Parameter(bias + (0 if two.bias is None else two.bias.detach()))  # type: ignore[operator]
+        _put(root, paths[0], product)
+        _put(root, paths[1], nn.Identity())
+
+    has_bias = a.bias is not None or b.bias is not None
+    before = sum(p.numel() for layer in (a, b) for p in layer.parameters())
+    saved = before - b.out_features * (a.in_features + has_bias)
+    more = "saves" if saved >= 0 else "costs"
+    message = (
+        f"{paths[0]} and {paths[1]} have nothing between them: one Linear({a.in_features}, {b.out_features}) does the "
+        f"same and {more} {abs(saved):,} parameters."
+    )
+    return Fold("linear", paths, message, "always", saved), Candidate(apply, paths[1], always=True)
+
+
+def _twice(paths: tuple[str, str], name: str) -> Proposal:
+    fold = Fold("twice", paths, f"{paths[1]} repeats {paths[0]}: {name} twice is once.", "always")
+    return fold, Candidate(lambda root: _put(root, paths[1], nn.Identity()), paths[1], always=True)
+
+
+def _commute(paths: tuple[str, str]) -> Proposal:
+    def apply(root: nn.Module) -> None:
+        one, two = root.get_submodule(paths[0]), root.get_submodule(paths[1])
+        _put(root, paths[0], nn.Identity())
+        _put(root, paths[1], one)
+        _put(root, paths[0], two)
+
+    message = f"{paths[0]} and {paths[1]} may change places: max(0, m·x) = m·max(0, x) for a mask m ≥ 0."
+    return Fold("commute", paths, message, "always"), Candidate(apply, paths[1], always=True, alone=True)
 
 
 def two_dropouts(p1: float, p2: float) -> Fraction:
@@ -124,90 +335,32 @@ def two_dropouts(p1: float, p2: float) -> Fraction:
     return 1 - (1 - Fraction(str(p1))) * (1 - Fraction(str(p2)))
 
 
-def _fold_dropouts(paths: tuple[str, str], p1: float, p2: float) -> Fold:
+def _dropouts(paths: tuple[str, str], p1: float, p2: float) -> Proposal:
+    """Masks cannot be compared one by one, so that many are drawn; the network's outputs in evaluation are compared."""
     q = two_dropouts(p1, p2)
     torch.manual_seed(0)
-    ones = torch.ones(NUM_SAMPLES)
+    ones = torch.ones(NUM_SAMPLES, dtype=torch.float32)
     pair = nn.functional.dropout(nn.functional.dropout(ones, p1), p2)
     one = nn.functional.dropout(ones, float(q))
     scaled = f"both scale by {float(1 / (1 - q)):.6g}, which keeps the expectation" if q < 1 else "nothing is left"
-    return Fold(
-        "dropouts",
-        paths,
+    message = (
         f"{paths[0]} and {paths[1]} drop {p1:g} and {p2:g}: together one dropout of q = 1 - (1 - {p1:g})(1 - {p2:g}) = "
         f"{float(q):g}; {scaled}. Drawn {NUM_SAMPLES:,} "
         f"times: {float((pair == 0).double().mean()):.4f} dropped by the pair, "
         f"{float((one == 0).double().mean()):.4f} by the one; means {float(pair.mean()):.4f} and "
-        f"{float(one.mean()):.4f}.",
-        "always",
+        f"{float(one.mean()):.4f}."
     )
 
+    def apply(root: nn.Module) -> None:
+        _put(root, paths[1], nn.Identity())
 
-def _fold_norm(root: nn.Module, paths: tuple[str, str], layer: Any, norm: Any) -> Fold | None:
-    """γ(Wx + b - μ)/σ + β = (γ/σ)W x + (b - μ)γ/σ + β, channel by channel."""
-    if norm.running_mean is None:
-        return None
-    scale = (norm.running_var + norm.eps).rsqrt() * (1 if norm.weight is None else norm.weight.detach())
-    transposed = isinstance(layer, nn.modules.conv._ConvTransposeNd)
-    if transposed and layer.groups > 1:
-        return None
-    bias = torch.zeros_like(scale) if layer.bias is None else layer.bias.detach()
-    shape = [1, -1] if transposed else [-1, 1]
-    with torch.no_grad():
-        layer.weight.copy_(layer.weight * scale.view(*shape, *[1] * (layer.weight.dim() - 2)))
-        new = (bias - norm.running_mean) * scale + (0 if norm.bias is None else norm.bias.detach())
-        had_bias = layer.bias is not None
-        layer.bias = nn.Parameter(new)
-    _put(root, paths[1], nn.Identity())
-    saved = sum(p.numel() for p in norm.parameters()) - (0 if had_bias else new.numel())
-    extra = (
-        f" In training the bias of {paths[0]} ({new.numel()} parameters) is useless: the norm subtracts it."
-        if had_bias
-        else ""
-    )
-    return Fold("norm", paths, f"{paths[1]} folds into {paths[0]} in evaluation.{extra}", "evaluation", saved)
-
-
-def _fold_linear(root: nn.Module, paths: tuple[str, str], a: nn.Linear, b: nn.Linear) -> Fold:
-    with torch.no_grad():
-        product = nn.Linear(a.in_features, b.out_features, dtype=torch.float64)
-        product.weight.copy_(b.weight @ a.weight)
-        zero = torch.zeros(b.out_features, dtype=torch.float64)
-        product.bias.copy_(
-            (b.weight @ a.bias if a.bias is not None else zero) + (b.bias if b.bias is not None else zero)
-        )
-    saved = sum(p.numel() for layer in (a, b) for p in layer.parameters()) - sum(
-        p.numel() for p in product.parameters()
-    )
-    _put(root, paths[0], product)
-    _put(root, paths[1], nn.Identity())
-    more = "saves" if saved >= 0 else "costs"
-    return Fold(
-        "linear", paths,
-        f"{paths[0]} and {paths[1]} have nothing between them: one Linear({a.in_features}, {b.out_features}) does the "
-        f"same and {more} {abs(saved):,} parameters.",
-        "always", saved,
-    )  # fmt: skip
+    return Fold("dropouts", paths, message, "always"), Candidate(apply, paths[1], alone=True)
 
 
 def _put(root: nn.Module, path: str, module: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    root.get_submodule(parent)._modules[name] = module
-
-
-def _difference(before: nn.Module, after: nn.Module, inputs: Any, keywords: Any) -> float:
-    def run(module: nn.Module) -> list[Tensor]:
-        own = tree_map(_double, (inputs, keywords))
-        with told("in float64, which the proof needs"):
-            out = module(*own[0], **own[1])
-        return [leaf.detach() for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor)]
-
-    pairs = [(a, b) for a, b in zip(run(before), run(after), strict=True) if prod(a.shape)]
-    scale = max((float(a.abs().max()) for a, _ in pairs), default=1.0) or 1.0
-    return max((float((a - b).abs().max()) for a, b in pairs), default=0.0) / scale
-
-
-def _double(leaf: Any) -> Any:
-    if isinstance(leaf, torch.Generator):
-        return leaf.clone_state()
-    return leaf.detach().double() if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf
+    """Put `module` in the place of the one at `path`, under all of its names."""
+    old = root.get_submodule(path)
+    for parent in list(root.modules()):
+        for name, child in parent._modules.items():
+            if child is old:
+                parent._modules[name] = module

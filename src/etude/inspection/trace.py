@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
-from etude.inspection.failures import one_line, remedy
+from etude.inspection.failures import one_line, remedy, view_remedy
 from etude.inspection.flops import Cost, cost, operation_name
 from etude.inspection.record import Call, Function, Operation, Trace, Value, depends_on_input, shape_text
 from etude.inspection.twin import at_rest, check_shapes, own_copy, twin_of, undisturbed, without_elements
@@ -185,7 +185,9 @@ class _Recorder:
         call = self.stack[-1]
         shapes = ", ".join(shape_text(value.shape) for value in call.inputs) or "no tensor"
         where = f"{call.path} ({type(call.module).__name__})" if call.path else f"{type(call.module).__name__}.forward"
-        remedied = remedy(call.module, call.inputs[0].shape if call.inputs else None)
+        remedied = remedy(call.module, call.inputs[0].shape if call.inputs else None) or view_remedy(
+            self.module, str(error), [value.shape for operation in self.operations for value in operation.outputs]
+        )
         return UsageError(f"{where} fails on an input of shape {shapes}: {one_line(error)}.{remedied}")
 
     # --- operations -----------------------------------------------------------------------------------------------
