@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from etude.errors import UsageError
-from etude.inspection.derive import derive, expand
+from etude.inspection.derive import derive
 
 MLP = "cross_entropy(W2 @ relu(W1 @ x + b1) + b2, y) + lam * (sum(square(W1)) + sum(square(W2)))"
 GAN = {"W_g": "5,2", "W_d": "1,5"}
