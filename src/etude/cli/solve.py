@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
@@ -94,58 +95,51 @@ def derive(
     expression: tyro.conf.Positional[str],
     *,
     wrt: str | None = None,
+    hessian: bool = False,
     shapes: Values = [],  # noqa: B006 (tyro shows the default)
     at: Values = [],  # noqa: B006
     json: bool = False,
 ) -> None:
     """Differentiate an expression of matrices and vectors in closed form, verified.
 
-    Names that begin with a small letter are column vectors, with a capital letter matrices. Functions: exp log sqrt
-    square abs sin cos sigmoid relu tanh softplus sum mean trace norm det logdet inv softmax logsumexp
-    cross_entropy(logits, y) bce(logits, y) mse(p, y). Without --wrt, logarithms are taken apart.
+    Names that begin with a small letter are column vectors, with a capital letter matrices. Functions, entry by entry:
+    exp log sqrt square abs sign sin cos tan sinh cosh sigmoid relu tanh softplus max(a, b) min(a, b). Of vectors:
+    softmax log_softmax logsumexp outer(x, y) dot(x, y) diag, of matrices: trace det logdet inv kron(A, B) diag. With one
+    value: sum mean max min norm cross_entropy(logits, y) bce(logits, y) mse(p, y). sum(X, 0) and mean(X, 0) go over
+    rows. mean(f(x_i), i) goes over samples: names that end with _i have a value for each. Other names may be used as
+    functions: phi(z) is any function of each entry, L(w) any function with one value. Without --wrt, logarithms of
+    products are taken apart.
 
     Args:
         expression: In Python: "x.T @ A @ y"; `@` multiplies matrices, `*` entries.
         wrt: The name to differentiate for.
-        shapes: Shapes that differ from the convention: A=3,4 x=n b=1 (a scalar).
+        hessian: The second derivative of a scalar.
+        shapes: Shapes that differ from the convention: A=3,4 x=n b=1 (a scalar), f=1 (a function with one value).
         at: Numbers to evaluate at: p=0.8,0.2 (a vector), A=1,2;3,4 (rows of a matrix).
         json: Print one JSON object on stdout.
     """
-    from etude.inspection.derive import LAYOUT
     from etude.inspection.derive import derive as derive_expression
-    from etude.inspection.derive import expand as expand_expression
 
     given = dict(_pair("--shapes", text) for text in flat(shapes))
     values = {name: _numbers(name, text) for name, text in (_pair("--at", text) for text in flat(at))}
-    for name, value in values.items():
-        given.setdefault(name, ",".join(str(size) for size in value.shape))
-    if wrt is None:
-        expanded = expand_expression(expression, shapes=given, values=values)
-        if json:
-            print(json_text(expanded.to_dict()))
-            return
-        print(f"{expression}\n  = {expanded.answer}")
-        _print_at(expanded.at)
-        print(f"\nchecked: relative difference {expanded.difference:.0e} from the text at random values in float64.")
-        return
-    found = derive_expression(expression, wrt, shapes=given, values=values)
-    if json:
-        print(json_text(found.to_dict()))
-        return
-    print(f"∂/∂{wrt} {expression}\n  = {found.answer}")
-    _print_at(found.at)
-    named = ", ".join(f"{name} {shape}" for name, shape in found.shapes.items())
-    print(f"\nshape: {found.shape}, where {named}{''.join(f'; {note}' for note in found.notes)}")
-    print(f"layout: {LAYOUT}")
-    sizes = ", ".join(f"{name} = {size}" for name, size in found.sizes.items())
-    where = f" at {sizes}" if sizes else ""
-    print(f"checked: relative difference {found.difference:.0e} from autograd in float64{where}.")
+    found = derive_expression(expression, wrt, shapes=given, at=values, hessian=hessian)
+    print(json_text(found.to_dict()) if json else found)
+
+
+def expressions_apart(words: list[str]) -> list[str]:
+    """The words of `etude derive`, an expression that begins with a minus marked as one by a space."""
+    return [f" {word}" if _is_negative(word) else word for word in words]
+
+
+def _is_negative(word: str) -> bool:
+    return word.startswith("-") and not re.fullmatch(r"-h|--|--[a-z]+(-[a-z]+)*(=.*)?", word, re.DOTALL)
 
 
 def _pair(flag: str, text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
+    name, equals, value = text.strip().partition("=")
     if not equals or not name.isidentifier() or not value:
-        raise UsageError(f"{flag} has {text!r}; allowed: NAME=VALUE, as x=3.")
+        shown = text if len(text) <= 60 else f"{text[:60]}…"
+        raise UsageError(f"{flag} has {shown!r}; allowed: NAME=VALUE, as x=3.")
     return name, value
 
 
@@ -157,17 +151,6 @@ def _numbers(name: str, text: str) -> Tensor:
         values = torch.tensor(rows, dtype=torch.float64)
     except ValueError as error:
         raise UsageError(
-            f"--at has {name}={text}; allowed: numbers, as 0.8,0.2, rows of a matrix apart by `;`."
+            f"--at has {name}={text:.60}; allowed: numbers, as 0.8,0.2, rows of a matrix apart by `;`."
         ) from error
     return values if name[0].isupper() or len(rows) > 1 else values.T  # a vector is a column
-
-
-def _print_at(at: dict[str, Any]) -> None:
-    for name, value in at.items():
-        flat = value[0][0] if len(value) == 1 and len(value[0]) == 1 else value
-        column = [row[0] for row in flat] if isinstance(flat, list) and all(len(row) == 1 for row in flat) else flat
-        print(f"  {name} = {_rounded(column)}")
-
-
-def _rounded(value: Any) -> str:
-    return f"[{', '.join(_rounded(v) for v in value)}]" if isinstance(value, list) else f"{value:.6g}"

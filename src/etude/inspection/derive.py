@@ -23,6 +23,9 @@ from etude.inspection.calculus.expression import (
     Node,
     add,
     apply,
+    check_length,
+    is_sample,
+    start_counting,
     mul,
     number,
     split_power,
@@ -35,7 +38,6 @@ from etude.inspection.calculus.typed import numeric
 LAYOUT = "∂y/∂x has ∂yⱼ/∂xᵢ at row i, column j (denominator layout)"
 LARGEST_CHECKED = 32
 """Declared sizes above it have a smaller one in the check: what is true for 7 rows is true for a million."""
-LONGEST_ANSWER = 5000
 
 Given = Mapping[str, Any]
 
@@ -169,6 +171,7 @@ def derive(
     expression itself, with logarithms of products and powers taken apart. Raises a `UsageError` for an expression that
     cannot be read, whose derivative is not a matrix, or whose answer cannot be confirmed.
     """
+    start_counting()
     try:
         if wrt is None:
             if hessian:
@@ -190,8 +193,6 @@ def _derive(expression: str, wrt: str, shapes: Given, at: Given, hessian: bool) 
         )
     answer = _answer(parsed, wrt, hessian)
     written = text(answer)
-    if len(written) > LONGEST_ANSWER:
-        raise UsageError(f"the answer has {len(written):,} characters, too many to read; name parts of the expression.")
     if small is parsed:
         evidence = _confirmed(parsed, wrt, answer, values, hessian)
     else:
@@ -207,14 +208,22 @@ def _derive(expression: str, wrt: str, shapes: Given, at: Given, hessian: bool) 
 
 def _answer(parsed: Parsed, wrt: str, hessian: bool) -> Node:
     variable = parsed.variables[wrt]
+    if parsed.samples and is_sample(variable, parsed.samples[0]) and not parsed.node.is_scalar:
+        raise UsageError(f"{wrt} has a value per sample: take the derivative of a scalar for it.")
     if not hessian:
-        return tidy(derivative(parsed.node, variable))
+        return _readable(derivative(parsed.node, variable))
     if not parsed.node.is_scalar:
         raise UsageError(f"--hessian is that of a scalar, but the expression is {shape_text(parsed.node.shape)}.")
     if 1 not in variable.shape or parsed.samples and wrt.endswith(f"_{parsed.samples[0]}"):
         kind = shape_text(variable.shape) if 1 not in variable.shape else "value per sample"
         raise UsageError(f"--hessian for {wrt}, a {kind}, has more than two indices; take a vector or a scalar.")
-    return tidy(derivative(tidy(derivative(parsed.node, variable)), variable))
+    return _readable(derivative(_readable(derivative(parsed.node, variable)), variable))
+
+
+def _readable(answer: Node) -> Node:
+    """The answer tidied; an endless one is refused before any work goes into it."""
+    check_length(answer)
+    return tidy(answer)
 
 
 def _confirmed(parsed: Parsed, wrt: str, answer: Node, values: Point, hessian: bool) -> Evidence:
@@ -332,9 +341,8 @@ def _expand(expression: str, shapes: Given, at: Given) -> Expansion:
     """The expression with logarithms of products, powers and exponentials taken apart, for positive factors."""
     parsed, values, small = _parsed(expression, shapes, at, "")
     answer = _expanded(parsed.node)
+    check_length(answer)
     written = text(answer)
-    if len(written) > LONGEST_ANSWER:
-        raise UsageError(f"the answer has {len(written):,} characters, too many to read; name parts of the expression.")
     checked = answer if small is parsed else _expanded(small.node)
     difference, points = _difference(small, checked, _given_sizes(small, values if small is parsed else {}))
     found = _numbers_at(parsed, values, {"value": parsed.node} if values else {})

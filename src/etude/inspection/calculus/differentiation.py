@@ -1,13 +1,16 @@
 """Reverse accumulation on symbols (Griewank and Walther 2008, chapter 3.2), and the Jacobian of a vector."""
 
 from collections.abc import Callable
+from typing import final
 
 from etude.errors import UsageError
 from etude.inspection.calculus.expression import (
     ONE,
+    Dim,
     Node,
     add,
     apply,
+    check_length,
     contains,
     diag,
     greater,
@@ -44,6 +47,7 @@ def derivative(root: Node, wrt: Node) -> Node:
         )
     seed = variable("∂", root.shape)
     found = _adjoint(root, wrt, seed)
+    check_length(found)
     return jacobian(found if wrt.shape[1] == 1 else transpose(found), seed)
 
 
@@ -213,59 +217,79 @@ _RULES_OF_MANY: dict[str, Callable[[Node, int, Node], Node]] = {
 
 def jacobian(linear: Node, seed: Node) -> Node:
     """The matrix M of an expression M · seed, a column that is linear in `seed`."""
-    if linear == seed:
-        return identity(seed.shape[0])
-    rows, columns = linear.shape[0], seed.shape[0]
-    if not contains(linear, seed):
-        return zero((rows, columns))
-    if linear.kind == "add":
-        return add(*(_spread(jacobian(term, seed), rows) for term in linear.args))
-    if linear.kind == "sum_over":
-        return sum_over(linear.value, jacobian(linear.args[0], seed))
-    if linear.kind == "matmul":
-        *before, last = linear.args
-        if contains(last, seed) and not any(contains(part, seed) for part in before):
-            return matmul(*before, jacobian(last, seed))
-        if linear.is_scalar and not any(contains(part, seed) for part in linear.args[1:]):
-            return jacobian(matmul(*(transpose(part) for part in reversed(linear.args))), seed)
-    if linear.kind == "mul":
-        return _jacobian_of_product(linear, seed)
-    if linear.kind == "sum" and linear.args[0].shape[1] == 1:
-        return _jacobian_of_sum(linear.args[0], seed)
-    if linear.kind == "transpose" and linear.is_scalar:
-        return jacobian(linear.args[0], seed)
-    raise UsageError("this derivative has no form with two indices here; take the derivative of a sum of its entries.")
+    return _Linear(seed).matrix(linear)
 
 
-def _spread(row: Node, rows: object) -> Node:
-    """A scalar term within a sum of columns is the same in every row."""
-    return row if row.shape[0] == rows else matmul(ones((rows, 1)), row)  # type: ignore[arg-type]
+@final
+class _Linear:
+    """The matrices of expressions that are linear in `seed`; each is found once."""
 
+    def __init__(self, seed: Node) -> None:
+        self.seed = seed
+        self._known: dict[Node, Node] = {}
 
-def _jacobian_of_product(linear: Node, seed: Node) -> Node:
-    carrier = next(part for part in linear.args if contains(part, seed))
-    others = [part for part in linear.args if part is not carrier]
-    scalars = [part for part in others if part.is_scalar]
-    matrices = [part for part in others if not part.is_scalar]
-    inner = jacobian(carrier, seed)
-    if carrier.is_scalar and matrices:  # (wᵀ seed) · v = (v wᵀ) seed
-        return mul(*scalars, matmul(mul(*matrices), inner))
-    if matrices:
-        inner = matmul(diag(mul(*matrices)), inner)
-    return mul(*scalars, inner)
+    def matrix(self, linear: Node) -> Node:
+        """M of M · seed."""
+        if linear not in self._known:
+            self._known[linear] = self._matrix(linear)
+        return self._known[linear]
 
+    def _has(self, *parts: Node) -> bool:
+        return any(contains(part, self.seed) for part in parts)
 
-def _jacobian_of_sum(inner: Node, seed: Node) -> Node:
-    """Σ v ⊙ w = vᵀ w."""
-    if inner.kind == "mul":
-        carrier = next(part for part in inner.args if contains(part, seed))
-        others = mul(*(part for part in inner.args if part is not carrier))
-        if not others.is_scalar:
-            return matmul(transpose(others), jacobian(carrier, seed))
-    if inner.kind == "add":
-        return add(*(_jacobian_of_sum(term, seed) if not term.is_scalar else
-                     mul(size_of(inner.shape[0]), jacobian(term, seed))
-                     for term in inner.args if contains(term, seed)))  # fmt: skip
-    return matmul(ones((1, inner.shape[0])), jacobian(inner, seed))
+    def _matrix(self, linear: Node) -> Node:
+        rows, columns = linear.shape[0], self.seed.shape[0]
+        if linear == self.seed:
+            return identity(rows)
+        if not self._has(linear):
+            return zero((rows, columns))
+        if linear.kind == "add":
+            return add(*(self._spread(self.matrix(term), rows) for term in linear.args))
+        if linear.kind == "sum_over":
+            return sum_over(linear.value, self.matrix(linear.args[0]))
+        if linear.kind == "matmul":
+            *before, last = linear.args
+            if self._has(last) and not self._has(*before):
+                return matmul(*before, self.matrix(last))
+            if linear.is_scalar and not self._has(*linear.args[1:]):
+                return self.matrix(matmul(*(transpose(part) for part in reversed(linear.args))))
+        if linear.kind == "mul":
+            return self._of_product(linear)
+        if linear.kind == "sum" and linear.args[0].shape[1] == 1:
+            return self._of_sum(linear.args[0])
+        raise UsageError(
+            "this derivative has no form with two indices here; take the derivative of a sum of its entries."
+        )
 
+    def _spread(self, row: Node, rows: Dim) -> Node:
+        """A scalar term within a sum of columns is the same in every row."""
+        return row if row.shape[0] == rows else matmul(ones((rows, 1)), row)
 
+    def _of_product(self, linear: Node) -> Node:
+        carrier = next(part for part in linear.args if self._has(part))
+        others = [part for part in linear.args if part is not carrier]
+        scalars = [part for part in others if part.is_scalar]
+        matrices = [part for part in others if not part.is_scalar]
+        inner = self.matrix(carrier)
+        if carrier.is_scalar and matrices:  # (wᵀ seed) · v = (v wᵀ) seed
+            return mul(*scalars, matmul(mul(*matrices), inner))
+        if matrices:
+            inner = matmul(diag(mul(*matrices)), inner)
+        return mul(*scalars, inner)
+
+    def _of_sum(self, inner: Node) -> Node:
+        """Σ v ⊙ w = vᵀ w."""
+        if inner.kind == "mul":
+            carrier = next(part for part in inner.args if self._has(part))
+            others = mul(*(part for part in inner.args if part is not carrier))
+            if not others.is_scalar:
+                return matmul(transpose(others), self.matrix(carrier))
+        if inner.kind == "add":
+            return add(
+                *(
+                    mul(size_of(inner.shape[0]), self.matrix(term)) if term.is_scalar else self._of_sum(term)
+                    for term in inner.args
+                    if self._has(term)
+                )
+            )
+        return matmul(ones((1, inner.shape[0])), self.matrix(inner))

@@ -39,8 +39,21 @@ class Node:
 _KNOWN: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 
 
+MOST_SYMBOLS = 2000
+MOST_STEPS = 200_000
+_steps = [0]
+
+
+def start_counting() -> None:
+    """Begin a derivation: `node` refuses to be called more than `MOST_STEPS` times in one."""
+    _steps[0] = 0
+
+
 def node(kind: str, args: tuple[Node, ...] = (), shape: Shape = SCALAR, value: Any = None) -> Node:
     """The one node with these parts."""
+    _steps[0] += 1
+    if _steps[0] > MOST_STEPS:
+        raise UsageError("the expression takes too many steps to differentiate; take it apart.")
     key = (kind, args, shape, value)
     found = _KNOWN.get(key)
     if found is None:
@@ -104,6 +117,24 @@ def nodes_in(root: Node) -> set[Node]:
         found.update(new)
         waiting += new
     return found
+
+
+def length(root: Node) -> int:
+    """How many symbols the expression has when it is written out."""
+    known: dict[Node, int] = {}
+
+    def count(each: Node) -> int:
+        if each not in known:
+            known[each] = 1 + sum(count(part) for part in each.args)
+        return known[each]
+
+    return count(root)
+
+
+def check_length(answer: Node) -> None:
+    """Refuse what nobody would read, before any work goes into it."""
+    if length(answer) > MOST_SYMBOLS:
+        raise UsageError(f"the answer has more than {MOST_SYMBOLS:,} symbols, too many to read; take the expression apart.")
 
 
 # --- sums ---------------------------------------------------------------------------------------------------------
@@ -221,8 +252,11 @@ def split_power(part: Node) -> tuple[Node, Node]:
 def power(base: Node, exponent: Node | Fraction | int) -> Node:
     """An elementwise power. Exponents that are not whole are never multiplied: √(x²) is not x."""
     exponent = exponent if isinstance(exponent, Node) else number(exponent)
-    if exponent.kind == "zero":
-        return ones(common_shape(base, exponent))
+    if base.kind == "transpose" and exponent.is_scalar:
+        return transpose(power(base.args[0], exponent))
+    constant, rest = split_number(exponent)
+    if not exponent.is_scalar and rest.kind in ("ones", "zero"):  # the same number in every entry
+        return mul(power(base, constant), ones(common_shape(base, exponent)))
     if exponent.kind != "number":
         if base.kind == "raised":
             base, exponent = base.args[0], mul(base.args[1], exponent)
@@ -303,7 +337,8 @@ def matmul(*factors: Node) -> Node:
     if not chain:
         core = identity(shape[0]) if shape != SCALAR else ONE
     else:
-        core = chain[0] if len(chain) == 1 else node("matmul", tuple(chain), (chain[0].shape[0], chain[-1].shape[1]))
+        outer_ones = len(chain) == 2 and chain[0].kind == chain[1].kind == "ones"
+        core = ones(shape) if outer_ones else chain[0] if len(chain) == 1 else node("matmul", tuple(chain), (chain[0].shape[0], chain[-1].shape[1]))
     return mul(*scalars, core) if scalars else core
 
 
@@ -475,6 +510,8 @@ def apply(name: str, x: Node) -> Node:
 
 
 def _entrywise(name: str, x: Node) -> Node | None:
+    if x.kind == "transpose":
+        return transpose(apply(name, x.args[0]))
     if name in _AT_ZERO and (x == ZERO or x.kind == "zero"):
         return scale(_AT_ZERO[name], ones(x.shape))
     if name == "log":

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from etude.inspection.calculus.expression import Dim, Node, Shape, power, scale, split_number
+from etude.inspection.calculus.expression import Dim, Node, Shape, power, scale, split_number, transpose
 
 GREEK = {"phi": "φ", "psi": "ψ", "rho": "ρ", "ell": "ℓ", "tau": "τ", "theta": "θ", "chi": "χ", "kappa": "κ"}
 """How functions with these names are written."""
@@ -41,11 +41,13 @@ def _print(node: Node, outer: int) -> str:
     if kind == "transpose":
         return f"{_print(node.args[0], _TIGHT)}ᵀ"
     if kind == "power":
-        return _print_power(node)
+        return _print_power(node, outer)
     if kind == "raised":
         exponent = _print(node.args[1], 0)
         simple = node.args[1].kind in ("variable", "size")
         return f"{_print(node.args[0], _TIGHT)}^{exponent if simple else f'({exponent})'}"
+    if kind == "add" and all(split_number(term)[1].kind == "transpose" for term in node.args):
+        return f"({_print(transpose(node), 0)})ᵀ"
     if kind == "add":
         return _brackets(_print_sum(node), outer >= _PRODUCT)
     if kind in ("mul", "matmul"):
@@ -75,12 +77,12 @@ def _constant(node: Node) -> str:
     return f"{letter}_{node.shape[1]}ᵀ" if node.shape[0] == 1 else f"{letter}_{shape_text(node.shape)}"
 
 
-def _print_power(node: Node) -> str:
+def _print_power(node: Node, outer: int) -> str:
     base, exponent = node.args[0], node.value
     if exponent == Fraction(1, 2):
         return f"√({_print(base, 0)})"
     if exponent < 0:
-        return f"(1 / {_print(power(base, -exponent), _PRODUCT)})"
+        return _brackets(f"1 / {_print(power(base, -exponent), _TIGHT)}", outer > 0)
     raised = str(exponent)
     written = f"^({raised})" if "/" in raised else raised.translate(_RAISED)
     inner = _print(base, _TIGHT)
@@ -122,7 +124,7 @@ def _print_function(node: Node) -> str:
 def _derivative(name: str, orders: tuple[int, ...]) -> str:
     total = sum(orders)
     if len(orders) == 1:
-        return name + ("′" * total if total < 4 else f"⁽{str(total).translate(_RAISED)}⁾")
+        return name + (("", "′", "″", "‴")[total] if total < 4 else f"⁽{str(total).translate(_RAISED)}⁾")
     which = "".join(str(place + 1) * order for place, order in enumerate(orders)).translate(_LOWERED)
     return f"∂{which}{name}" if total else name
 
@@ -144,15 +146,21 @@ def print_product(node: Node) -> str:
     coefficient = next((part.value for part in node.args if part.kind == "number"), Fraction(1))
     above = [part for part in node.args if not _is_inverse(part) and part.kind != "number"]
     below = [power(part.args[0], -part.value) for part in node.args if _is_inverse(part)]
-    under = [_print(part, _PRODUCT) for part in below]
+    under = [_print(part, _TIGHT if part.kind in ("matmul", "mul") else _PRODUCT) for part in below]
+    thick = [written for part, written in zip(below, under, strict=True) if not part.is_scalar]
+    under = [written for part, written in zip(below, under, strict=True) if part.is_scalar]
+    under += [" ⊙ ".join(thick)] if thick else []
     if _is_short(coefficient):
         front = number_text(Fraction(coefficient.numerator))
         under = [str(coefficient.denominator), *under] if coefficient.denominator != 1 else under
     else:
         front = number_text(coefficient)
     sums = [part for part in above if part.kind == "sum_over"]
-    words = [_print(part, _PRODUCT) for part in above if part.is_scalar and part not in sums]
     matrices = [part for part in above if not part.is_scalar and part not in sums]
+    scalars = [part for part in above if part.is_scalar and part not in sums]
+    scalars.sort(key=lambda part: part.kind == "matmul")
+    last = None if matrices else scalars[-1] if scalars else None
+    words = [_print(part, _PRODUCT if part is last or part.kind != "matmul" else _TIGHT) for part in scalars]
     if matrices:
         inner = [part for part in matrices if len(matrices) == 1 and part.kind == "matmul"]
         words.append(_print(inner[0], _SUM) if inner else " ⊙ ".join(_print(part, _PRODUCT) for part in matrices))
@@ -160,7 +168,7 @@ def print_product(node: Node) -> str:
     if sums:  # (2 / N) Σᵢ …
         factor = " ".join(filter(None, ["" if front in ("1", "−1") and (body or under) else front, body]))
         if under:
-            factor = f"({factor or '1'} / {_join_below(below, under)})"
+            factor = f"({factor or '1'} / {_join_below(under)})"
         sign = "−" if front == "−1" and (body or under) else ""
         factor = {"1": "", "−1": "−"}.get(factor, f"{factor} ")
         return f"{sign}{factor}{' '.join(_print(part, 0) for part in sums)}"
@@ -168,12 +176,11 @@ def print_product(node: Node) -> str:
         found = body if front == "1" else f"−{body}"
     else:
         found = f"{front} {body}".strip()
-    return f"{found} / {_join_below(below, under)}" if under else found
+    return f"{found} / {_join_below(under)}" if under else found
 
 
-def _join_below(below: list[Node], under: list[str]) -> str:
-    separator = " " if all(part.is_scalar for part in below) else " ⊙ "
-    return _brackets(separator.join(under), len(under) > 1)
+def _join_below(under: list[str]) -> str:
+    return _brackets(" ".join(under), len(under) > 1 or " ⊙ " in under[0])
 
 
 def _is_short(value: Fraction) -> bool:

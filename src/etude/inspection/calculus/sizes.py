@@ -29,7 +29,7 @@ def declared(name: str, given: str | None, scalar: bool) -> Shape:
 def _is_size(part: str) -> bool:
     if re.fullmatch(r"[0-9]{1,10}", part):
         return 1 <= int(part) <= LARGEST
-    return bool(re.fullmatch(r"[^\W\d]\w{0,19}", part))
+    return part.isidentifier() and len(part) <= 20
 
 
 @final
@@ -46,7 +46,7 @@ class Sizes:
         while dim in self._same:
             dim = self._same[dim]
         if isinstance(dim, str) and "·" in dim:
-            return "·".join(sorted(str(self.root(int(part) if part.isdigit() else part)) for part in dim.split("·")))
+            return "·".join(sorted(str(self.root(_number(part))) for part in dim.split("·")))
         return dim
 
     def resolved(self, shape: Shape) -> Shape:
@@ -73,6 +73,9 @@ class Sizes:
         a, b = self.root(a), self.root(b)
         if a == b:
             return True
+        if isinstance(a, str) and isinstance(b, str) and "·" in a and a.count("·") == b.count("·"):
+            parts = zip(a.split("·"), b.split("·"), strict=True)  # of two Kronecker products factor by factor
+            return all([self.equal(_number(p), _number(q)) for p, q in parts])
         if not _is_free(a):
             a, b = b, a
         if not _is_free(a) or (isinstance(b, str) and a in b.split("·")):
@@ -93,6 +96,10 @@ class Sizes:
         if samples:
             self._same[self.samples] = next(each for each in chain(("N", "M", "S"), _letters()) if each not in taken)
             self.samples = self._same[self.samples]
+
+
+def _number(part: str) -> Dim:
+    return int(part) if part.isdigit() else part
 
 
 def _is_free(dim: Dim) -> bool:

@@ -82,6 +82,7 @@ def _factored(total: Node) -> Node:
             for c, scalars, core in terms
         ]
         return mul(number(front), *(power(base, e) for base, e in common.items()), add(*rest))
+    terms.sort(key=lambda term: term[2] is not None and term[2].kind == "transpose")  # A + Aᵀ
     whole = add(*(mul(number(c), *scalars, *([] if core is None else [core])) for c, scalars, core in terms))
     return whole if whole.shape == total.shape else total
 
@@ -140,11 +141,18 @@ def _join(a: Node, b: Node, sign: Fraction) -> Node | None:
     first, second = _links(a), _links(b)
     if len(first) < 2 or len(second) < 2:
         return None
-    if first[-1] == second[-1]:
-        return matmul(_sum(matmul(*first[:-1]), matmul(*second[:-1]), sign), first[-1])
-    if first[0] == second[0]:
-        return matmul(first[0], _sum(matmul(*first[1:]), matmul(*second[1:]), sign))
+    most = min(len(first), len(second)) - 1
+    last = _shared(first[::-1], second[::-1], most)
+    if last:
+        return matmul(_sum(matmul(*first[:-last]), matmul(*second[:-last]), sign), *first[-last:])
+    front = _shared(first, second, most)
+    if front:
+        return matmul(*first[:front], _sum(matmul(*first[front:]), matmul(*second[front:]), sign))
     return None
+
+
+def _shared(a: tuple[Node, ...], b: tuple[Node, ...], most: int) -> int:
+    return next((i for i in range(most) if a[i] != b[i]), most)
 
 
 def _sum(a: Node, b: Node, sign: Fraction) -> Node:
