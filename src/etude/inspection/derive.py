@@ -6,6 +6,7 @@ evaluated in float64 at random values and compared with PyTorch's automatic diff
 """
 
 import html
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -255,11 +256,8 @@ def _parsed(expression: str, shapes: Given, at: Given, wrt: str) -> tuple[Parsed
         uneven = [name for name in parsed.distributions if bool(((_sums(values[name]) - 1).abs() > 1e-6).any())]
         if uneven:
             parsed = parse(expression, given, wrt, exact=False)
-    small = {}
-    for name, shape in given.items():
-        small[name] = ",".join(
-            str(_smaller(int(part))) if part.isdigit() else part for part in shape.replace("×", ",").split(",")
-        )
+    most = LARGEST_CHECKED if "kron" not in expression else 6
+    small = {name: _smaller_shape(shape, most) for name, shape in given.items()}
     return parsed, values, parsed if small == given else parse(expression, small, wrt)
 
 
@@ -269,9 +267,13 @@ def _stray(expression: str, shapes: Given, at: Given) -> UsageError | None:
     return unknown("name in --at:", stray[0], names) if stray else None
 
 
-def _smaller(size: int) -> int:
-    """Sizes too large to check, and only those, become small ones; different ones stay different mostly."""
-    return size if size <= LARGEST_CHECKED else 11 + size % 19
+def _smaller_shape(shape: str, most: int) -> str:
+    """Sizes too large to check, and only those, become small ones; most that differ stay different."""
+    parts = [part.strip() for part in re.split("[,×]", shape)]
+    large = [bool(re.fullmatch("[0-9]{1,10}", part)) and int(part) > most for part in parts]
+    return ",".join(
+        str(2 + most // 3 + int(part) % (most // 2)) if big else part for part, big in zip(parts, large, strict=True)
+    )
 
 
 def _sums(value: torch.Tensor) -> torch.Tensor:

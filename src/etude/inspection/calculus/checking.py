@@ -73,8 +73,8 @@ def compare(parsed: Parsed, wrt: str, answer: Node, given: dict[Dim, int], *, tw
         if ours.shape != expected.shape:
             raise AssertionError((parsed.tree, ours.shape, expected.shape))
         difference = float((ours - expected).abs().max())
-        scale = max(float(expected.abs().max()), 1e-12)
-        if difference > TOLERANCE * scale and difference > TOLERANCE * _noise(parsed, point):
+        scale = max(float(expected.abs().max()), _rounding(parsed, point))
+        if difference > TOLERANCE * scale:
             raise UsageError(
                 f"no answer: what was found for {shortened(wrt)} differs from automatic differentiation at random values "
                 "(a kink, or numbers that float64 cannot hold apart); simplify the expression."
@@ -88,9 +88,9 @@ def compare(parsed: Parsed, wrt: str, answer: Node, given: dict[Dim, int], *, tw
     )
 
 
-def _noise(parsed: Parsed, point: Point) -> float:
-    """The size of the value itself, times rounding: an answer that is 0 but for rounding is compared with it."""
-    return 1e-3 * max(float(numeric(parsed, point).abs().max()), 0.0)
+def _rounding(parsed: Parsed, point: Point) -> float:
+    """A derivative this small beside the value is 0 but for rounding."""
+    return max(1e-5 * float(numeric(parsed, point).abs().max()), 1e-12)
 
 
 def _trials(parsed: Parsed, given: dict[Dim, int]) -> list[tuple[int, dict[Dim, int]]]:

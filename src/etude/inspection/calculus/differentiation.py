@@ -282,6 +282,8 @@ class _Linear:
         if inner.kind == "mul":
             carrier = next(part for part in inner.args if self._has(part))
             others = mul(*(part for part in inner.args if part is not carrier))
+            if carrier.is_scalar:  # Σ c w
+                return mul(apply("sum", others), self.matrix(carrier))
             if not others.is_scalar:
                 return matmul(transpose(others), self.matrix(carrier))
         if inner.kind == "add":

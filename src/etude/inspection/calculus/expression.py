@@ -40,7 +40,7 @@ _KNOWN: WeakValueDictionary[tuple[Any, ...], Node] = WeakValueDictionary()
 
 
 MOST_SYMBOLS = 2000
-MOST_STEPS = 200_000
+MOST_STEPS = 60_000
 _steps = [0]
 
 
@@ -475,7 +475,10 @@ def times(a: Dim, b: Dim) -> Dim:
         return a * b
     if 1 in (a, b):
         return b if a == 1 else a
-    return "·".join(sorted(f"{a}·{b}".split("·")))
+    parts = sorted(f"{a}·{b}".split("·"))
+    if len(parts) > 3:
+        raise UsageError("kron of more than three sizes is too large to check; take it apart.")
+    return "·".join(parts)
 
 
 def kron(a: Node, b: Node) -> Node:
