@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from etude.cli.parse import Values, flat
-from etude.cli.printing import json_text, plain_table, show_parts
+from etude.cli.printing import json_text
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -17,78 +18,71 @@ if TYPE_CHECKING:
 
 def solve_conv(
     *,
-    size_in: Annotated[int, tyro.conf.arg(name="in")],
-    size_out: Annotated[int | None, tyro.conf.arg(name="out")] = None,
-    kernel: int | None = None,
-    stride: int | None = None,
-    padding: int | None = None,
-    dilation: int | None = None,
+    size_in: Annotated[str, tyro.conf.arg(name="in")],
+    size_out: Annotated[str | None, tyro.conf.arg(name="out")] = None,
+    kernel: str | None = None,
+    stride: str | None = None,
+    padding: str | None = None,
+    dilation: str | None = None,
     transposed: bool = False,
+    chain: str | None = None,
     mirror: str | None = None,
     all: bool = False,
     json: bool = False,
 ) -> None:
     """Find the convolutions that make one size of another.
 
-    With --out every one that fits, the usual first; without it the output of the one that is given.
+    With --out every one that fits, the usual first; without it the output of the one that is given. Of a picture that
+    is not square, give both sizes as 64x48; a setting may be one for both axes or two, as 3x5.
 
     Args:
-        size_in: Positions that go in, along one axis.
+        size_in: Positions that go in, along one axis, or along each, as 64x48.
         size_out: Positions that must come out.
-        kernel: Kernel size; 1 to 11 are tried when not given.
+        kernel: Kernel size; 1 up to the input are tried when not given.
         stride: Stride; every one when not given.
-        padding: Padding on each side; up to half of the input when not given.
+        padding: Padding on each side, or same; up to half of the input when not given.
         dilation: Dilation; every one when not given.
         transposed: Transposed convolution.
+        chain: Layers, as "k5 pool2 k3s2p1 tk4s2p1": print the size after each. With --out and a ? for one layer, or for
+            some of its settings (k3s?p?), find what may stand there.
         mirror: An encoder's layers, as "k3s2p1 k3s2p1": print the transposed ones that undo it.
         all: Print all solutions; the first 20 otherwise.
         json: Print one JSON list on stdout.
     """
-    from etude.inspection.conv_solver import apply, solve
-    from etude.inspection.conv_solver import mirror as undo
+    from etude.inspection.conv_solver import solve
 
-    if mirror is not None:
-        given = {"out": size_out, "kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-        if stray := [name for name, value in given.items() if value is not None]:
-            raise UsageError(f"--mirror holds every layer's settings; leave --{stray[0]} out.")
-        found = [back for _, back in reversed(undo(size_in, mirror))]
-    elif size_out is not None:
-        found = solve(size_in, size_out, kernel=kernel, stride=stride, padding=padding, dilation=dilation,
-                      transposed=transposed)  # fmt: skip
-    elif kernel is None:
-        raise UsageError(
-            "give --out to find convolutions, --kernel to compute an output, or --mirror to undo an encoder."
-        )
-    else:
-        given = (kernel, 1 if stride is None else stride, padding or 0, 1 if dilation is None else dilation)
-        found = [apply(size_in, *given, transposed=transposed)]
+    size = _integers("in", size_in)
+    assert size is not None
+    found = solve(
+        size,
+        _integers("out", size_out),
+        kernel=_integers("kernel", kernel),
+        stride=_integers("stride", stride),
+        padding="same" if padding == "same" else _integers("padding", padding),
+        dilation=_integers("dilation", dilation),
+        transposed=transposed,
+        chain=chain,
+        mirror=mirror,
+    )
     if json:
-        print(json_text([conv.to_dict() for conv in found]))
+        print(json_text(found.to_list()))
+        for note in found.notes:
+            print(note, file=sys.stderr)
         return
-    if not found:
-        print(f"no convolution makes {size_out} of {size_in} positions with these settings.")
-        return
-    back = transposed or mirror is not None
-    headings = ["kernel", "stride", "padding", "dilation", *(["output padding"] if back else []), "in", "output"]
-    headings += [] if back else ["dropped", "in padding"]
-    shown = found if all else found[:20]
-    rows = []
-    for conv in shown:
-        cells: list[int | str] = [conv.kernel, conv.stride, conv.padding, conv.dilation]
-        cells += [conv.output_padding] if back else []
-        cells += [conv.size_in, conv.output]
-        cells += [] if back else [conv.dropped or "", conv.in_padding or ""]
-        rows.append([str(cell) for cell in cells])
-    lines: list[Any] = [plain_table(headings, rows, left=0)]
-    if len(found) > len(shown):
-        lines.append(
-            f"\n{len(found) - len(shown)} more; --all prints them, --kernel, --stride or --dilation narrows them."
-        )
-    if not back:
-        lines.append(
-            "\ndropped: positions at the end that no window starts at; in padding: outputs that see only padding."
-        )
-    show_parts(lines)
+    print(found.text(None) if all else found)
+
+
+def _integers(flag: str, text: str | None) -> int | list[int] | None:
+    """64, or 64x48: one per axis."""
+    if text is None:
+        return None
+    parts = re.split("[x×]", text.strip())
+    if not all(re.fullmatch("-?[0-9]{1,20}", part) for part in parts):
+        shown = text if len(text) <= 40 else f"{text[:40]}…"
+        more = ", or same" if flag == "padding" else ""
+        raise UsageError(f"--{flag} is {shown!r}; allowed: a whole number, or one per axis as 64x48{more}.")
+    numbers = [int(part) for part in parts]
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def derive(
