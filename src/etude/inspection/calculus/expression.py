@@ -153,9 +153,9 @@ def add(*terms: Node) -> Node:
     parts = [scale(c, rest) for rest, c in collected.values() if c]
     if not parts:
         return zero(shape)
-    if len(parts) == 1:
-        return parts[0] if parts[0].shape == shape else mul(parts[0], ones(shape))
-    return node("add", tuple(parts), shape)
+    if shape != SCALAR and all(part.is_scalar for part in parts):
+        return mul(add(*parts), ones(shape))
+    return parts[0] if len(parts) == 1 else node("add", tuple(parts), shape)
 
 
 def _key(term: Node) -> Node:
