@@ -124,7 +124,9 @@ def test_kernels_go_up_to_the_input() -> None:
     st.sampled_from([None, 1, 2, 3, 4, 5, 8]), st.sampled_from([None, 1, 2, 3]), st.sampled_from([None, 0, 1, 2, "same"]),
     st.sampled_from([None, 1, 2]), st.data(),
 )  # fmt: skip
-def test_every_answer_is_pytorch_s_own_size(size_in, size_out, transposed, kernel, stride, padding, dilation, data) -> None:
+def test_every_answer_is_pytorch_s_own_size(
+    size_in, size_out, transposed, kernel, stride, padding, dilation, data
+) -> None:
     if padding == "same":
         transposed, stride = False, None
     found = solve(size_in, size_out, kernel=kernel, stride=stride, padding=padding, dilation=dilation,
@@ -207,13 +209,16 @@ def test_chains_have_pytorch_s_own_sizes_and_a_missing_layer_is_found(size: int,
 
 
 def test_a_chain_prints_each_layer() -> None:
-    assert str(solve((32, 28), chain="k5 pool2 tk4s2p1")) == """\
+    assert (
+        str(solve((32, 28), chain="k5 pool2 tk4s2p1"))
+        == """\
 layer    kernel  stride  padding  dilation  output padding     in  output  dropped  in padding
 k5            5       1        0         1               0  32×28   28×24
 pool2         2       2        0         1               0  28×24   14×12
 tk4s2p1       4       2        1         1               0  14×12   28×24
 
 dropped: positions at the end that no window starts at; in padding: outputs that see only padding."""
+    )
     wrong = solve(32, 6, chain="k5 pool2 k5 pool2")
     assert wrong.notes == ("the chain ends at 5, not at --out; write ? for the layer that may change.",)
     assert "<pre>" in wrong._repr_html_()
@@ -259,7 +264,10 @@ def test_a_mirrored_chain_brings_every_size_back() -> None:
             lambda: solve(28, 28, padding="same", stride=2),
             "--padding is same, which PyTorch has for stride 1 only, not 2; give a number.",
         ),
-        (lambda: solve(28, 28, padding="same", transposed=True), "--padding is same; a transposed convolution takes a number."),
+        (
+            lambda: solve(28, 28, padding="same", transposed=True),
+            "--padding is same; a transposed convolution takes a number.",
+        ),
         (lambda: solve((64, 48), 32), "--in has 2 axes and --out 1; give one size per axis, as 64x48."),
         (lambda: solve((64, 48), kernel=(1, 2, 3)), "--kernel has 3 values; allowed: 1, or 2 as --in has axes."),
         (lambda: solve((1, 2, 3, 4), 1), "--in has 4 axes; allowed: 1 to 3, as 64x48."),
@@ -278,7 +286,10 @@ def test_a_mirrored_chain_brings_every_size_back() -> None:
             "--chain has 'conv3'; write each layer as kernel, stride, padding, dilation, for example k3s2p1 or k3, a pooling as "
             "pool2, a transposed one as tk4s2p1, a missing one as ?.",
         ),
-        (lambda: solve(64, chain="pool2p2"), "--chain has 'pool2p2'; PyTorch pools with a padding up to half of the window."),
+        (
+            lambda: solve(64, chain="pool2p2"),
+            "--chain has 'pool2p2'; PyTorch pools with a padding up to half of the window.",
+        ),
         (
             lambda: solve(64, chain="k3o1"),
             "--chain has 'k3o1'; only a transposed convolution has an output padding, as tk3s2p1o1.",

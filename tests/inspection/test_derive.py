@@ -1,4 +1,5 @@
 # ruff: noqa: E501 (messages are compared as they are printed)
+import contextlib
 import time
 
 import derive_grammar
@@ -169,7 +170,7 @@ def test_tidying_never_changes_a_value(seed: int) -> None:
         point = draw(parsed, sizes, 3 * trial, torch.Generator().manual_seed(trial))
         try:
             before, after = evaluate(raw, point, sizes), evaluate(tidied, point, sizes)
-        except (SingularError, torch.linalg.LinAlgError):
+        except SingularError:
             continue
         if before.isfinite().all() and after.isfinite().all():
             scale = before.abs().max().clamp_min(1e-3)
@@ -310,12 +311,15 @@ def test_mistakes_about_hessians_are_told_on_one_line() -> None:
 
 
 def test_no_expression_hangs() -> None:
-    for text in ("kron(kron(x, y), z)", "trace(" + "@".join("A" * 50) + ")", "x" + "**x" * 40, "sum(" + "softmax(" * 9 + "x" + ")" * 10):
+    for text in (
+        "kron(kron(x, y), z)",
+        "trace(" + "@".join("A" * 50) + ")",
+        "x" + "**x" * 40,
+        "sum(" + "softmax(" * 9 + "x" + ")" * 10,
+    ):
         start = time.process_time()
-        try:
+        with contextlib.suppress(UsageError):
             derive(text, "A" if "A" in text else "x", hessian=text.startswith("sum"))
-        except UsageError:
-            pass
         assert time.process_time() - start < 5, text
 
 
@@ -330,7 +334,9 @@ def test_the_command_takes_an_expression_that_begins_with_a_minus(capsys: pytest
 
 
 def test_an_answer_shows_itself_as_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
-    found = etude.derive("x.T @ A @ y", "y", shapes={"A": (2, 3)}, at={"x": [1, 2], "A": [[1, 2, 3], [4, 5, 6]], "y": [1, 1, 1]})
+    found = etude.derive(
+        "x.T @ A @ y", "y", shapes={"A": (2, 3)}, at={"x": [1, 2], "A": [[1, 2, 3], [4, 5, 6]], "y": [1, 1, 1]}
+    )
     assert main(["derive", "x.T @ A @ y", "--wrt", "y", "--at", "x=1,2", "A=1,2,3;4,5,6", "y=1,1,1"]) == 0
     assert repr(found) == str(found) == capsys.readouterr().out.rstrip("\n")
     assert "  derivative = [9, 12, 15]" in str(found)

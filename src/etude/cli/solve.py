@@ -98,8 +98,8 @@ def derive(
 
     Names that begin with a small letter are column vectors, with a capital letter matrices. Functions, entry by entry:
     exp log sqrt square abs sign sin cos tan sinh cosh sigmoid relu tanh softplus max(a, b) min(a, b). Of vectors:
-    softmax log_softmax logsumexp outer(x, y) dot(x, y) diag, of matrices: trace det logdet inv kron(A, B) diag. With one
-    value: sum mean max min norm cross_entropy(logits, y) bce(logits, y) mse(p, y). sum(X, 0) and mean(X, 0) go over
+    softmax log_softmax logsumexp outer(x, y) dot(x, y) diag, of matrices: trace det logdet inv kron(A, B) diag. With
+    one value: sum mean max min norm cross_entropy(logits, y) bce(logits, y) mse(p, y). sum(X, 0) and mean(X, 0) go over
     rows. mean(f(x_i), i) goes over samples: names that end with _i have a value for each. Other names may be used as
     functions: phi(z) is any function of each entry, L(w) any function with one value. Without --wrt, logarithms of
     products are taken apart.

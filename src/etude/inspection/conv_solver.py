@@ -14,7 +14,9 @@ from etude.inspection.convolutions.solutions import Solutions
 __all__ = ["Conv", "Solutions", "apply", "mirror", "solve"]
 
 Size = int | Sequence[int]
-BOUNDED = "the search is bounded: there are more, further from the usual; give --kernel, --stride, --padding or --dilation."
+BOUNDED = (
+    "the search is bounded: there are more, further from the usual; give --kernel, --stride, --padding or --dilation."
+)
 _FEW = 20
 
 
@@ -53,15 +55,21 @@ def solve(
     if mirror is not None:
         if size_out is not None or len(ins) > 1:
             raise UsageError("--mirror takes one size, that of --in; leave --out away.")
-        return Solutions([back for _, back in reversed(chains.mirror(ins[0], mirror))])
+        (size,) = ins
+        return Solutions([back for _, back in reversed(chains.mirror(size, mirror))])
     settings = [_per_axis(name, value, len(ins)) for name, value in given.items()]
     if size_out is None:
         if kernel is None:
             raise UsageError(
-                "give --out to find convolutions, --kernel to compute an output, --chain for several layers, or --mirror "
-                "to undo an encoder."
+                "give --out to find convolutions, --kernel to compute an output, --chain for several layers, or "
+                "--mirror to undo an encoder."
             )
-        return _single([_applied(size, *each, transposed) for size, each in zip(ins, zip(*settings, strict=True), strict=True)])
+        return _single(
+            [
+                _applied(size, k, s, p, d, transposed)
+                for size, (k, s, p, d) in zip(ins, zip(*settings, strict=True), strict=True)
+            ]
+        )
     outs = _outs(size_out, ins)
     by_axis, complete = [], True
     for a, b, (k, s, p, d) in zip(ins, outs, zip(*settings, strict=True), strict=True):
@@ -78,7 +86,9 @@ def solve(
     together = chains.common(by_axis)
     if not together and all(by_axis):
         combined = product(*(found[:_FEW] for found in by_axis))
-        together = sorted(combined, key=lambda convs: sum(_rank(conv, found) for conv, found in zip(convs, by_axis, strict=True)))
+        together = sorted(
+            combined, key=lambda convs: sum(_rank(conv, found) for conv, found in zip(convs, by_axis, strict=True))
+        )
         notes = (*notes, f"no one setting fits all axes: combinations of the {_FEW} most usual of each.")
     return Solutions(together, asked=asked, notes=notes)
 

@@ -26,10 +26,10 @@ from etude.inspection.calculus.expression import (
     apply,
     check_length,
     is_sample,
-    start_counting,
     mul,
     number,
     split_power,
+    start_counting,
 )
 from etude.inspection.calculus.printing import shape_text, text
 from etude.inspection.calculus.reading import Parsed, parse, shortened
@@ -112,7 +112,7 @@ class Derivation:
 @final
 @dataclass(frozen=True)
 class Expansion:
-    """An expression with its logarithms taken apart, and the evidence that it is the same. Prints as the command does."""
+    """An expression with its logarithms taken apart, and the evidence for it. Prints as the command does."""
 
     expression: str
     answer: str
@@ -189,9 +189,7 @@ def _derive(expression: str, wrt: str, shapes: Given, at: Given, hessian: bool) 
         names = sorted(parsed.variables)
         near = get_close_matches(wrt, names, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "take one of its names." if names else "there is none to take."
-        raise UsageError(
-            f"--wrt is {shortened(wrt)}, but the expression has {', '.join(names) or 'no name'}; {hint}"
-        )
+        raise UsageError(f"--wrt is {shortened(wrt)}, but the expression has {', '.join(names) or 'no name'}; {hint}")
     answer = _answer(parsed, wrt, hessian)
     written = text(answer)
     if small is parsed:
@@ -215,7 +213,7 @@ def _answer(parsed: Parsed, wrt: str, hessian: bool) -> Node:
         return _readable(derivative(parsed.node, variable))
     if not parsed.node.is_scalar:
         raise UsageError(f"--hessian is that of a scalar, but the expression is {shape_text(parsed.node.shape)}.")
-    if 1 not in variable.shape or parsed.samples and wrt.endswith(f"_{parsed.samples[0]}"):
+    if 1 not in variable.shape or (parsed.samples and wrt.endswith(f"_{parsed.samples[0]}")):
         kind = shape_text(variable.shape) if 1 not in variable.shape else "value per sample"
         raise UsageError(f"--hessian for {wrt}, a {kind}, has more than two indices; take a vector or a scalar.")
     return _readable(derivative(_readable(derivative(parsed.node, variable)), variable))
@@ -294,13 +292,20 @@ def _tensor(name: str, value: Any) -> torch.Tensor:
 
 
 def _shape_text(shape: Any) -> str:
-    return shape if isinstance(shape, str) else ",".join(map(str, shape)) if isinstance(shape, tuple | list) else str(shape)
+    return (
+        shape
+        if isinstance(shape, str)
+        else ",".join(map(str, shape))
+        if isinstance(shape, tuple | list)
+        else str(shape)
+    )
 
 
 def _check_shape(name: str, value: torch.Tensor, parsed: Parsed) -> None:
     expected = parsed.variables[name].shape
     if any(isinstance(e, int) and e != f for e, f in zip(expected, value.shape, strict=True)):
-        raise UsageError(f"--at has {name} with shape {shape_text(tuple(value.shape))}, but it is {shape_text(expected)}.")
+        given = shape_text((value.shape[0], value.shape[1]))
+        raise UsageError(f"--at has {name} with shape {given}, but it is {shape_text(expected)}.")
 
 
 def _given_sizes(parsed: Parsed, values: Point) -> dict[Dim, int]:
@@ -348,9 +353,7 @@ def _expand(expression: str, shapes: Given, at: Given) -> Expansion:
     checked = answer if small is parsed else _expanded(small.node)
     difference, points = _difference(small, checked, _given_sizes(small, values if small is parsed else {}))
     found = _numbers_at(parsed, values, {"value": parsed.node} if values else {})
-    return Expansion(
-        expression.strip(), written, shape_text(answer.shape), difference, points, found, parsed.notes
-    )
+    return Expansion(expression.strip(), written, shape_text(answer.shape), difference, points, found, parsed.notes)
 
 
 def _difference(parsed: Parsed, answer: Node, given: dict[Dim, int]) -> tuple[float, int]:
@@ -360,7 +363,7 @@ def _difference(parsed: Parsed, answer: Node, given: dict[Dim, int]) -> tuple[fl
             point = draw(parsed, sizes, trial, torch.Generator().manual_seed(trial))
             try:
                 expected, ours = numeric(parsed, point), evaluate(answer, point, sizes)
-            except (SingularError, torch.linalg.LinAlgError):
+            except SingularError:
                 continue
             if not (expected.isfinite().all() and ours.isfinite().all()):
                 continue
@@ -393,5 +396,3 @@ def _log(x: Node) -> Node:
     if x.kind == "exp":
         return x.args[0]
     return number(0) if x == ONE else apply("log", x)
-
-

@@ -42,8 +42,8 @@ def derivative(root: Node, wrt: Node) -> Node:
         root = transpose(root)
     if root.shape[1] != 1 or 1 not in wrt.shape:
         raise UsageError(
-            f"the derivative of a {shape_text(root.shape)} for a {shape_text(wrt.shape)} has more than two indices; take "
-            "the derivative of a scalar (sum, trace, norm, a loss), or of a vector for a vector."
+            f"the derivative of a {shape_text(root.shape)} for a {shape_text(wrt.shape)} has more than two indices; "
+            "take the derivative of a scalar (sum, trace, norm, a loss), or of a vector for a vector."
         )
     seed = variable("∂", root.shape)
     found = _adjoint(root, wrt, seed)
@@ -84,7 +84,8 @@ def _visit(root: Node, wrt: Node, order: list[Node], depends: dict[Node, bool]) 
         if root.kind == "sum_over":
             depends[root] = contains(root, wrt)
         else:
-            depends[root] = (root == wrt) | any([_visit(part, wrt, order, depends) for part in root.args])
+            parts = [_visit(part, wrt, order, depends) for part in root.args]  # all of them
+            depends[root] = root == wrt or any(parts)
         if depends[root]:
             order.append(root)
     return depends[root]

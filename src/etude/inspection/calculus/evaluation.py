@@ -124,7 +124,11 @@ def _value(node: Node, parts: list[Tensor], values: dict[str, Tensor], sizes: di
 
 def checked(matrix: Tensor) -> Tensor:
     """The matrix, unless it is nearly singular."""
-    if not matrix.isfinite().all() or torch.linalg.cond(matrix.detach()) > WORST_CONDITION:
+    try:
+        singular = not matrix.isfinite().all() or bool(torch.linalg.cond(matrix.detach()) > WORST_CONDITION)
+    except RuntimeError:  # singular values that do not converge
+        singular = True
+    if singular:
         raise SingularError
     return matrix
 

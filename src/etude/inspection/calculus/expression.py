@@ -7,6 +7,7 @@ collected, a product of matrices with a 1×1 part gives that part as a scalar. A
 
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from math import isqrt
 from typing import Any, final
 from weakref import WeakValueDictionary
@@ -134,7 +135,9 @@ def length(root: Node) -> int:
 def check_length(answer: Node) -> None:
     """Refuse what nobody would read, before any work goes into it."""
     if length(answer) > MOST_SYMBOLS:
-        raise UsageError(f"the answer has more than {MOST_SYMBOLS:,} symbols, too many to read; take the expression apart.")
+        raise UsageError(
+            f"the answer has more than {MOST_SYMBOLS:,} symbols, too many to read; take the expression apart."
+        )
 
 
 # --- sums ---------------------------------------------------------------------------------------------------------
@@ -332,13 +335,19 @@ def matmul(*factors: Node) -> Node:
     units = [i for i in range(1, len(chain)) if chain[i].shape[0] == 1]
     units = ([0] if shape[0] == 1 else []) + units + ([len(chain)] if shape[1] == 1 else [])
     if chain and len(units) > 1:
-        scalars += [_scalar_product(chain[a:b]) for a, b in zip(units, units[1:], strict=False)]
+        scalars += [_scalar_product(chain[a:b]) for a, b in pairwise(units)]
         chain = chain[: units[0]] + chain[units[-1] :]
     if not chain:
         core = identity(shape[0]) if shape != SCALAR else ONE
     else:
         outer_ones = len(chain) == 2 and chain[0].kind == chain[1].kind == "ones"
-        core = ones(shape) if outer_ones else chain[0] if len(chain) == 1 else node("matmul", tuple(chain), (chain[0].shape[0], chain[-1].shape[1]))
+        core = (
+            ones(shape)
+            if outer_ones
+            else chain[0]
+            if len(chain) == 1
+            else node("matmul", tuple(chain), (chain[0].shape[0], chain[-1].shape[1]))
+        )
     return mul(*scalars, core) if scalars else core
 
 

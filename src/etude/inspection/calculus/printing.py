@@ -106,6 +106,7 @@ def _print_function(node: Node) -> str:
         return f"{_print(node.args[0], _TIGHT)}⁻¹"
     if kind == "function":
         name, orders = node.value
+        assert isinstance(name, str), node
         return f"{_derivative(GREEK.get(name, name), orders)}({args})"
     if kind == "field":
         return f"{GREEK.get(node.value, node.value)}({args})"
@@ -172,10 +173,8 @@ def print_product(node: Node) -> str:
         sign = "−" if front == "−1" and (body or under) else ""
         factor = {"1": "", "−1": "−"}.get(factor, f"{factor} ")
         return f"{sign}{factor}{' '.join(_print(part, 0) for part in sums)}"
-    if front in ("1", "−1") and body:
-        found = body if front == "1" else f"−{body}"
-    else:
-        found = f"{front} {body}".strip()
+    signs = {"1": "", "−1": "−"}  # in front of something, a factor of one is not written
+    found = signs[front] + body if body and front in signs else f"{front} {body}".strip()
     return f"{found} / {_join_below(under)}" if under else found
 
 
@@ -202,5 +201,3 @@ def _is_inverse(node: Node) -> bool:
 
 def _brackets(written: str, needed: bool) -> str:
     return f"({written})" if needed else written
-
-

@@ -41,8 +41,8 @@ from etude.inspection.calculus.expression import (
 SCALARS = {"alpha", "beta", "gamma", "lam", "eps", "eta", "pi"}
 """Names that stand for scalars when no shape is given."""
 _ONE_ARGUMENT = {
-    "exp", "log", "ln", "sqrt", "square", "abs", "sin", "cos", "tan", "sinh", "cosh", "sign", "sigmoid", "sigma", "relu",
-    "tanh", "softplus", "trace", "tr", "det", "logdet", "inv", "softmax", "log_softmax", "logsumexp", "diag",
+    "exp", "log", "ln", "sqrt", "square", "abs", "sin", "cos", "tan", "sinh", "cosh", "sign", "sigmoid", "sigma",
+    "relu", "tanh", "softplus", "trace", "tr", "det", "logdet", "inv", "softmax", "log_softmax", "logsumexp", "diag",
 }  # fmt: skip
 _TWO_ARGUMENTS = {"cross_entropy", "bce", "mse", "outer", "kron", "dot", "maximum", "minimum"}
 _ONE_OR_TWO = {"sum", "mean", "norm", "max", "min"}
@@ -60,7 +60,7 @@ class Parsed:
     node: Node
     variables: dict[str, Node]
     distributions: set[str]
-    """Names that stand for probabilities that sum to 1: the labels of a cross-entropy."""
+    """Names that stand for probabilities that sum to 1: labels of a cross-entropy."""
     functions: dict[str, bool]
     """Functions that nobody defined: whether each works entry by entry, or has a single value."""
     samples: tuple[str, str] | None
@@ -134,7 +134,7 @@ def parse(text: str, shapes: Mapping[str, str], wrt: str = "", *, exact: bool = 
               for name, each in functions.items()]  # fmt: skip
     index = (next(iter(samples)), str(dims.samples)) if samples else None
     return Parsed(tree, found, variables, reader.distributions, functions, index, reader.spread,
-                  tuple([*notes, *dict.fromkeys(reader.notes)]))  # fmt: skip
+                  (*notes, *dict.fromkeys(reader.notes)))  # fmt: skip
 
 
 def _values(tree: ast.expr) -> Iterator[ast.Name]:
@@ -274,7 +274,7 @@ class _Reader:
             wanted = "1 or 2 arguments" if least < most else "1 argument" if most == 1 else "2 arguments"
             raise UsageError(f"{where(tree)} needs {wanted}, not {len(args)}.")
         name = _ALIASES.get(name, name)
-        return self._of_two(name, *args, tree) if len(args) == 2 else self._of_one(name, args[0], tree)
+        return self._of_two(name, args[0], args[1], tree) if len(args) == 2 else self._of_one(name, args[0], tree)
 
     def _of_one(self, name: str, x: Node, tree: ast.Call) -> Node:
         column = x.shape[1] == 1
@@ -379,7 +379,9 @@ class _Reader:
         while waiting:
             each = waiting.pop()
             if is_sample(each, letter):
-                raise UsageError(f"{each.value} is outside of the sum over {letter}; write mean(…, {letter}) around it.")
+                raise UsageError(
+                    f"{each.value} is outside of the sum over {letter}; write mean(…, {letter}) around it."
+                )
             if each.kind != "sum_over" and each not in outside:
                 outside.add(each)
                 waiting += each.args
@@ -387,7 +389,9 @@ class _Reader:
 
 def _constant(value: Any) -> Node:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UsageError(f"{shortened(str(value))} is not understood; allowed: numbers, names, + - * / ** @ .T, functions.")
+        raise UsageError(
+            f"{shortened(str(value))} is not understood; allowed: numbers, names, + - * / ** @ .T, functions."
+        )
     if abs(value) > 1e100:
         raise UsageError("the expression has a number beyond 1e100; use smaller numbers.")
     return number(Fraction(repr(value)))
@@ -401,5 +405,3 @@ def where(tree: ast.expr) -> str:
     """The part of the text that a message is about."""
     found = re.sub(r"\s+", " ", ast.unparse(tree))
     return found if len(found) <= 80 else f"{found[:60]}…"
-
-

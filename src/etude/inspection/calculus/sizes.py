@@ -75,7 +75,8 @@ class Sizes:
             return True
         if isinstance(a, str) and isinstance(b, str) and "·" in a and a.count("·") == b.count("·"):
             parts = zip(a.split("·"), b.split("·"), strict=True)  # of two Kronecker products factor by factor
-            return all([self.equal(_number(p), _number(q)) for p, q in parts])
+            found = [self.equal(_number(p), _number(q)) for p, q in parts]
+            return all(found)
         if not _is_free(a):
             a, b = b, a
         if not _is_free(a) or (isinstance(b, str) and a in b.split("·")):

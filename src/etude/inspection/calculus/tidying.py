@@ -193,5 +193,3 @@ def _gains(total: Node) -> bool:
     if constants:
         return not any(constants) and any(signs)
     return any(signs) and not all(signs)
-
-

@@ -37,8 +37,8 @@ def _largest(combine: Any, reduce: Any) -> Callable[..., Tensor]:
 
 _FUNCTIONS: dict[str, Callable[..., Tensor]] = {
     **{name: getattr(torch, name) for name in ("exp", "log", "sqrt", "square", "abs", "sin", "cos", "tan", "sinh")},
-    **{name: getattr(torch, name) for name in ("cosh", "sign", "sigmoid", "tanh", "relu", "trace", "det", "maximum")},
-    "minimum": torch.minimum, "sum": torch.sum, "mean": torch.mean, "ln": torch.log, "sigma": torch.sigmoid,
+    **{name: getattr(torch, name) for name in ("cosh", "sign", "sigmoid", "tanh", "relu", "trace", "det")},
+    "sum": torch.sum, "mean": torch.mean, "ln": torch.log, "sigma": torch.sigmoid,
     "softplus": lambda x: _F.softplus(x, threshold=1e3), "tr": torch.trace, "norm": _norm,
     "inv": lambda x: torch.linalg.inv(checked(x)), "logdet": lambda x: torch.linalg.slogdet(checked(x))[1],
     "softmax": lambda x: torch.softmax(x, _along(x)), "log_softmax": lambda x: torch.log_softmax(x, _along(x)),
@@ -79,7 +79,8 @@ class _Typed:
         if isinstance(tree, ast.BinOp):
             a, b = self.read(tree.left, values), self.read(tree.right, values)
             return self._binary(tree, *self._together(a, b, tree))
-        assert isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name), ast.dump(tree)
+        assert isinstance(tree, ast.Call), ast.dump(tree)
+        assert isinstance(tree.func, ast.Name), ast.dump(tree)
         return _matrix(self._call(tree.func.id, tree, values))
 
     def _together(self, a: Tensor, b: Tensor, tree: ast.expr) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Chains of layers, as "k5 pool2 k3s2p1": the sizes they give, the layer that is missing, the decoder that undoes them."""
+"""Chains of layers, as "k5 pool2 k3s2p1": the sizes they give, a layer that is missing, the decoder that undoes them."""
 
 import re
 from collections.abc import Sequence
@@ -36,6 +36,15 @@ class Layer:
         """Whether a setting is to be found."""
         return None in (self.kernel, self.stride, self.padding, self.dilation)
 
+    @property
+    def settings(self) -> tuple[int, int, Padding, int]:
+        """Kernel, stride, padding and dilation of a layer that is not open."""
+        assert self.kernel is not None, self
+        assert self.stride is not None, self
+        assert self.padding is not None, self
+        assert self.dilation is not None, self
+        return self.kernel, self.stride, self.padding, self.dilation
+
 
 def read(flag: str, text: str) -> list[Layer]:
     """The layers that a person typed."""
@@ -66,7 +75,7 @@ def _layer(flag: str, word: str) -> Layer:
                   output_padding=int(match["o"] or 0), transposed=transposed, pool=pool)  # fmt: skip
     if pool and layer.open:
         raise UsageError(f"{flag} has {word!r}; a missing layer is a convolution: ?, or k3s?p?.")
-    if pool and isinstance(padding, str) or pool and 2 * padding > dilation * (kernel - 1) + 1:  # type: ignore[operator]
+    if (pool and isinstance(padding, str)) or (pool and 2 * padding > dilation * (kernel - 1) + 1):  # type: ignore[operator]
         raise UsageError(f"{flag} has {word!r}; PyTorch pools with a padding up to half of the window.")
     if layer.output_padding and layer.output_padding >= max(stride or 1, dilation or 1):  # type: ignore[type-var]
         raise UsageError(f"{flag} has {word!r}; an output padding is smaller than the stride or the dilation.")
@@ -74,9 +83,8 @@ def _layer(flag: str, word: str) -> Layer:
 
 
 def _through(layer: Layer, size: int) -> Conv:
-    assert layer.kernel and layer.stride and layer.dilation and layer.padding is not None, layer
     try:
-        conv = apply(size, layer.kernel, layer.stride, layer.padding, layer.dilation, transposed=layer.transposed)
+        conv = apply(size, *layer.settings, transposed=layer.transposed)
     except UsageError as error:
         raise UsageError(f"{layer.text}: {error}") from None
     if layer.output_padding:
@@ -108,7 +116,9 @@ def missing(size_in: Sequence[int], size_out: Sequence[int], layers: list[Layer]
         complete = complete and high - low < MOST_SIZES
         found: list[Conv] = []
         for size in range(low, min(high, low + MOST_SIZES - 1) + 1):
-            more, whole = search(start, size, layer.kernel, layer.stride, layer.padding, layer.dilation, layer.transposed)
+            more, whole = search(
+                start, size, layer.kernel, layer.stride, layer.padding, layer.dilation, layer.transposed
+            )
             found += more
             complete = complete and whole
         by_axis.append(sorted(found, key=how_unusual))
@@ -118,9 +128,7 @@ def missing(size_in: Sequence[int], size_out: Sequence[int], layers: list[Layer]
 def common(by_axis: list[list[Conv]]) -> list[tuple[Conv, ...]]:
     """Solutions whose settings fit along every axis, in the order of the first."""
     keyed = [{_settings(conv): conv for conv in found} for found in by_axis]
-    return [
-        tuple(each[key] for each in keyed) for key in keyed[0] if all(key in each for each in keyed[1:])
-    ]
+    return [tuple(each[key] for each in keyed) for key in keyed[0] if all(key in each for each in keyed[1:])]
 
 
 def _settings(conv: Conv) -> tuple[object, ...]:
@@ -131,14 +139,14 @@ def _preimage(layers: list[Layer], size: int) -> tuple[int, int]:
     """The smallest and largest size that goes in where `size` comes out; empty: the second is smaller."""
     low = high = size
     for layer in reversed(layers):
-        assert layer.kernel and layer.stride and layer.dilation and layer.padding is not None, layer
-        span = layer.dilation * (layer.kernel - 1) + 1
-        padding = span - 1 if layer.padding == "same" else 2 * layer.padding  # type: ignore[operator]
+        kernel, stride, given, dilation = layer.settings
+        span = dilation * (kernel - 1) + 1
+        padding = span - 1 if isinstance(given, str) else 2 * given
         if layer.transposed:
             shift = padding - span - layer.output_padding
-            low, high = -(-(low + shift) // layer.stride) + 1, (high + shift) // layer.stride + 1
+            low, high = -(-(low + shift) // stride) + 1, (high + shift) // stride + 1
         else:
-            low, high = (low - 1) * layer.stride + span - padding, high * layer.stride - 1 + span - padding
+            low, high = (low - 1) * stride + span - padding, high * stride - 1 + span - padding
         low = max(low, 1, span - padding if not layer.transposed else 1)
     return low, high
 

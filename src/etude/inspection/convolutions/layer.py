@@ -78,9 +78,7 @@ class Conv:
         return {**found, "output_padding": self.output_padding} if self.transposed else found
 
 
-def apply(
-    size_in: int, kernel: int, stride: int, padding: Padding, dilation: int, *, transposed: bool = False
-) -> Conv:
+def apply(size_in: int, kernel: int, stride: int, padding: Padding, dilation: int, *, transposed: bool = False) -> Conv:
     """The one convolution with these settings; a `UsageError` when the kernel does not fit into the input."""
     check(size_in=size_in, kernel=kernel, stride=stride, dilation=dilation)
     check_padding(padding, stride, transposed)

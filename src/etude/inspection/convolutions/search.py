@@ -100,7 +100,7 @@ class _Search:
 
     def _plain_strides(self, k: int, d: int, span: int) -> Iterator[Conv]:
         size_in, size_out, given = self.size_in, self.size_out, self.padding
-        assert given != "same"
+        assert not isinstance(given, str)
         # stride·(out - 1) <= in + 2·padding - span < stride·out, for the smallest and the largest padding:
         room = size_in - span
         least = max(1, (room + 2 * (given or 0)) // size_out + 1)
@@ -120,7 +120,7 @@ class _Search:
     def transposed(self) -> Iterator[Conv]:
         """Transposed convolutions."""
         size_in, size_out, given = self.size_in, self.size_out, self.padding
-        assert given != "same"
+        assert not isinstance(given, str)
         for k in self._kernels(size_out):
             for d in self._dilations(k, size_out):
                 self._count()
@@ -159,5 +159,3 @@ def how_unusual(conv: Conv) -> tuple[float, ...]:
         conv.kernel,
         padding,
     )
-
-

@@ -38,14 +38,21 @@ class Solutions(list[Any]):
         for i, solution in enumerate(shown):
             cells = [self.labels[i]] if self.labels else []
             cells += [_cell(solution, name) for name in ("kernel", "stride", "padding", "dilation")]
-            cells += [_cell(solution, "output_padding")] * back + [_cell(solution, "size_in"), _cell(solution, "output")]
+            cells += [_cell(solution, "output_padding")] * back + [
+                _cell(solution, "size_in"),
+                _cell(solution, "output"),
+            ]
             cells += [_cell(solution, "dropped", blank=True), _cell(solution, "in_padding", blank=True)] * plain
             rows.append(cells)
         parts = [_table(headings, rows)]
         if len(self) > len(shown):
-            parts.append(f"{len(self) - len(shown)} more; --all prints them, --kernel, --stride or --dilation narrows them.")
+            parts.append(
+                f"{len(self) - len(shown)} more; --all prints them, --kernel, --stride or --dilation narrows them."
+            )
         if plain:
-            parts.append("dropped: positions at the end that no window starts at; in padding: outputs that see only padding.")
+            parts.append(
+                "dropped: positions at the end that no window starts at; in padding: outputs that see only padding."
+            )
         return "\n\n".join(parts) + (f"\n{notes}" if notes else "")
 
     def __str__(self) -> str:
