@@ -55,8 +55,7 @@ def solve(
     if mirror is not None:
         if size_out is not None or len(ins) > 1:
             raise UsageError("--mirror takes one size, that of --in; leave --out away.")
-        (size,) = ins
-        return Solutions([back for _, back in reversed(chains.mirror(size, mirror))])
+        return Solutions([back for size in ins for _, back in reversed(chains.mirror(size, mirror))])
     settings = [_per_axis(name, value, len(ins)) for name, value in given.items()]
     if size_out is None:
         if kernel is None:

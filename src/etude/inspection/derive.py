@@ -17,22 +17,13 @@ import torch
 from etude.errors import UsageError, unknown
 from etude.inspection.calculus.checking import TOLERANCE, Evidence, Point, compare, draw, sizes_to_try
 from etude.inspection.calculus.differentiation import derivative
+from etude.inspection.calculus.entries import add, mul, split_power
 from etude.inspection.calculus.evaluation import SingularError, evaluate
-from etude.inspection.calculus.expression import (
-    ONE,
-    Dim,
-    Node,
-    add,
-    apply,
-    check_length,
-    is_sample,
-    mul,
-    number,
-    split_power,
-    start_counting,
-)
+from etude.inspection.calculus.functions import apply
+from etude.inspection.calculus.nodes import ONE, Dim, Node, check_length, is_sample, number, start_counting
 from etude.inspection.calculus.printing import shape_text, text
-from etude.inspection.calculus.reading import Parsed, parse, shortened
+from etude.inspection.calculus.reading import Parsed, parse
+from etude.inspection.calculus.text import shortened
 from etude.inspection.calculus.tidying import rebuilt, tidy
 from etude.inspection.calculus.typed import numeric
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from etude.errors import UsageError
 from etude.inspection.calculus.evaluation import SingularError, evaluate, size
-from etude.inspection.calculus.expression import Dim, Node, is_sample
-from etude.inspection.calculus.reading import Parsed, shortened
+from etude.inspection.calculus.nodes import Dim, Node, is_sample
+from etude.inspection.calculus.reading import Parsed
+from etude.inspection.calculus.text import shortened
 from etude.inspection.calculus.typed import numeric
 
 TOLERANCE = 1e-9

@@ -4,29 +4,20 @@ from collections.abc import Callable
 from typing import final
 
 from etude.errors import UsageError
-from etude.inspection.calculus.expression import (
+from etude.inspection.calculus.entries import add, mul, power, scale, subtract, transpose
+from etude.inspection.calculus.functions import apply, greater, sum_over
+from etude.inspection.calculus.matrices import diag, kron, matmul
+from etude.inspection.calculus.nodes import (
     ONE,
     Dim,
     Node,
-    add,
-    apply,
     check_length,
     contains,
-    diag,
-    greater,
     identity,
     is_sample,
-    kron,
-    matmul,
-    mul,
     node,
     ones,
-    power,
-    scale,
     size_of,
-    subtract,
-    sum_over,
-    transpose,
     variable,
     zero,
 )

@@ -7,7 +7,8 @@ from typing import Any, final
 import torch
 from torch import Tensor
 
-from etude.inspection.calculus.expression import ELEMENTWISE, Dim, Node
+from etude.inspection.calculus.functions import ELEMENTWISE
+from etude.inspection.calculus.nodes import Dim, Node
 
 WORST_CONDITION = 1e8
 """Matrices nearer to singular are not inverted: the rounding errors would say nothing about a derivative."""

@@ -2,7 +2,8 @@
 
 from fractions import Fraction
 
-from etude.inspection.calculus.expression import Dim, Node, Shape, power, scale, split_number, transpose
+from etude.inspection.calculus.entries import power, scale, split_number, transpose
+from etude.inspection.calculus.nodes import Dim, Node, Shape
 
 GREEK = {"phi": "φ", "psi": "ψ", "rho": "ρ", "ell": "ℓ", "tau": "τ", "theta": "θ", "chi": "χ", "kappa": "κ"}
 """How functions with these names are written."""

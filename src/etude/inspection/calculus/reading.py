@@ -1,42 +1,30 @@
 """Reads an expression as typed in Python, `x.T @ A @ y`, and finds the shape of every name in it."""
 
 import ast
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
-from typing import Any
 
 from etude.errors import UsageError, unknown
 from etude.inspection.calculus import sizes
-from etude.inspection.calculus.expression import (
-    ELEMENTWISE,
+from etude.inspection.calculus.entries import add, mul, power, scale, subtract, transpose
+from etude.inspection.calculus.functions import ELEMENTWISE, REDUCING, apply, larger, sum_over
+from etude.inspection.calculus.matrices import diag, kron, matmul
+from etude.inspection.calculus.nodes import (
     ONE,
-    REDUCING,
     SCALAR,
     Dim,
     Node,
-    add,
-    apply,
-    diag,
     is_sample,
-    kron,
-    larger,
-    matmul,
-    mul,
     node,
     nodes_in,
     number,
     ones,
-    power,
-    scale,
     size_of,
-    subtract,
-    sum_over,
-    transpose,
     variable,
 )
+from etude.inspection.calculus.text import constant, not_understood, read_text, where
 
 SCALARS = {"alpha", "beta", "gamma", "lam", "eps", "eta", "pi"}
 """Names that stand for scalars when no shape is given."""
@@ -48,8 +36,7 @@ _TWO_ARGUMENTS = {"cross_entropy", "bce", "mse", "outer", "kron", "dot", "maximu
 _ONE_OR_TWO = {"sum", "mean", "norm", "max", "min"}
 FUNCTIONS = _ONE_ARGUMENT | _TWO_ARGUMENTS | _ONE_OR_TWO
 _ALIASES = {"ln": "log", "sigma": "sigmoid", "tr": "trace", "maximum": "max", "minimum": "min"}
-MOST_CHARACTERS, DEEPEST, MOST_NAMES = 1000, 60, 60
-LARGEST_SIZE = 10**9
+MOST_NAMES = 60
 
 
 @dataclass(frozen=True)
@@ -68,36 +55,6 @@ class Parsed:
     spread: dict[int, str]
     """Where a vector is added to a matrix, by the tree's `id`: "rows" when every row gets it, "columns"."""
     notes: tuple[str, ...]
-
-
-def shortened(text: str) -> str:
-    """A person's text in a message, in quotes and cut where it is long."""
-    return repr(text if len(text) <= 80 else f"{text[:60]}…")
-
-
-def read_text(text: str) -> ast.expr:
-    """The text as a tree, within the limits of length and depth."""
-    text = text.strip()
-    if not text:
-        raise UsageError("the expression is empty; write Python, for example x.T @ A @ y or sum(sigmoid(W @ x)).")
-    if len(text) > MOST_CHARACTERS:
-        raise UsageError(
-            f"the expression has {len(text):,} characters, allowed are {MOST_CHARACTERS:,}; name its parts."
-        )
-    try:
-        tree = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
-        because = error.msg if isinstance(error, SyntaxError) and error.msg else "it is no expression"
-        raise UsageError(
-            f"{shortened(text)} cannot be read: {because.splitlines()[0]}; write Python, for example x.T @ A @ y or "
-            "sum(sigmoid(W @ x))."
-        ) from None
-    level, depth = [tree], 0
-    while level:
-        level, depth = [part for each in level for part in ast.iter_child_nodes(each)], depth + 1  # type: ignore[misc]
-        if depth > 3 * DEEPEST:
-            raise UsageError(f"the expression is more than {DEEPEST} levels deep; name its parts.")
-    return tree
 
 
 def parse(text: str, shapes: Mapping[str, str], wrt: str = "", *, exact: bool = True) -> Parsed:
@@ -174,7 +131,7 @@ class _Reader:
 
     def read(self, tree: ast.expr) -> Node:
         if isinstance(tree, ast.Constant):
-            return _constant(tree.value)
+            return constant(tree.value)
         if isinstance(tree, ast.Name):
             if tree.id not in self.dims.shapes:
                 raise UsageError(f"{tree.id} is a function; write {tree.id}(…).")
@@ -187,7 +144,7 @@ class _Reader:
             return self._binary(tree)
         if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.keywords:
             return self._call(tree.func.id, tree)
-        raise _not_understood(tree)
+        raise not_understood(tree)
 
     def _binary(self, tree: ast.BinOp) -> Node:
         a, b = self.read(tree.left), self.read(tree.right)
@@ -198,7 +155,7 @@ class _Reader:
             return matmul(a, b)
         if not isinstance(tree.op, ast.Pow | ast.Add | ast.Sub | ast.Mult | ast.Div):
             hint = " `**` is the power." if isinstance(tree.op, ast.BitXor) else ""
-            raise _not_understood(tree, hint)
+            raise not_understood(tree, hint)
         a, b = self._together(a, b, tree)
         if isinstance(tree.op, ast.Pow):
             return power(a, b)
@@ -385,23 +342,3 @@ class _Reader:
             if each.kind != "sum_over" and each not in outside:
                 outside.add(each)
                 waiting += each.args
-
-
-def _constant(value: Any) -> Node:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UsageError(
-            f"{shortened(str(value))} is not understood; allowed: numbers, names, + - * / ** @ .T, functions."
-        )
-    if abs(value) > 1e100:
-        raise UsageError("the expression has a number beyond 1e100; use smaller numbers.")
-    return number(Fraction(repr(value)))
-
-
-def _not_understood(tree: ast.expr, hint: str = "") -> UsageError:
-    return UsageError(f"{where(tree)!r} is not understood; allowed: + - * / ** @ .T and functions.{hint}")
-
-
-def where(tree: ast.expr) -> str:
-    """The part of the text that a message is about."""
-    found = re.sub(r"\s+", " ", ast.unparse(tree))
-    return found if len(found) <= 80 else f"{found[:60]}…"

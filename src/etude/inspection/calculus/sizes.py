@@ -6,7 +6,7 @@ from itertools import chain
 from typing import final
 
 from etude.errors import UsageError
-from etude.inspection.calculus.expression import Dim, Shape
+from etude.inspection.calculus.nodes import Dim, Shape
 
 LARGEST = 10**9
 _LETTERS = "nmkpqrstuvw"

@@ -3,26 +3,10 @@
 from fractions import Fraction
 from math import gcd, lcm
 
-from etude.inspection.calculus.expression import (
-    ONE,
-    Node,
-    add,
-    apply,
-    diag,
-    greater,
-    kron,
-    larger,
-    matmul,
-    mul,
-    node,
-    number,
-    power,
-    scale,
-    split_number,
-    split_power,
-    sum_over,
-    transpose,
-)
+from etude.inspection.calculus.entries import add, mul, power, scale, split_number, split_power, transpose
+from etude.inspection.calculus.functions import apply, greater, larger, sum_over
+from etude.inspection.calculus.matrices import diag, kron, matmul
+from etude.inspection.calculus.nodes import ONE, Node, node, number
 
 
 def tidy(root: Node) -> Node:

@@ -1,4 +1,4 @@
-"""Chains of layers, as "k5 pool2 k3s2p1": the sizes they give, a layer that is missing, the decoder that undoes them."""
+"""Chains of layers, as "k5 pool2 k3s2p1": the sizes they give, a missing layer, the decoder that undoes them."""
 
 import re
 from collections.abc import Sequence
