@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from etude import data, losses, metrics, models, recipes, sweeps, verify
     from etude.inspection import inspect
+    from etude.inspection.conv_solver import solve
+    from etude.inspection.derive import derive
     from etude.runs import Run, load
     from etude.sweeps import compare, sweep
     from etude.training import resume, train
@@ -25,6 +27,8 @@ _HOMES = {
     "load": "runs",
     "Run": "runs",
     "inspect": "inspection",
+    "derive": "inspection.derive",
+    "solve": "inspection.conv_solver",
     "sweep": "sweeps",
     "compare": "sweeps",
 }
@@ -34,6 +38,7 @@ __all__ = [
     "Run",
     "compare",
     "data",
+    "derive",
     "inspect",
     "load",
     "losses",
@@ -41,6 +46,7 @@ __all__ = [
     "models",
     "recipes",
     "resume",
+    "solve",
     "sweep",
     "sweeps",
     "train",

@@ -63,7 +63,8 @@ def _run(words: list[str]) -> None:
     if command in (train.train, sweep.sweep):  # these build their flags from the recipe that their first word names
         command(rest)
     else:
-        parse_call(command, prog=prog, arguments=rest)()
+        arguments = solve.expressions_apart(rest) if command is solve.derive else rest
+        parse_call(command, prog=prog, arguments=arguments)()
 
 
 def _help() -> str:

@@ -1,201 +1,156 @@
 """Which convolution gives this size: every stride, padding and dilation, not only the one people remember."""
 
-import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
 
 from etude.errors import UsageError
+from etude.inspection.convolutions import chain as chains
+from etude.inspection.convolutions.chain import mirror
+from etude.inspection.convolutions.layer import Conv, Padding, apply, check, check_padding, check_reach
+from etude.inspection.convolutions.search import search
+from etude.inspection.convolutions.solutions import Solutions
 
-KERNELS = range(1, 12)
-"""Tried when no kernel is given."""
+__all__ = ["Conv", "Solutions", "apply", "mirror", "solve"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Conv:
-    """A convolution along one axis, plain or transposed, and the sizes it takes and gives."""
-
-    size_in: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
-    dilation: int = 1
-    output_padding: int = 0
-    transposed: bool = False
-
-    @property
-    def span(self) -> int:
-        """Positions from a kernel's first to its last tap."""
-        return self.dilation * (self.kernel - 1) + 1
-
-    @property
-    def output(self) -> int:
-        """Output size (`torch.nn.Conv2d` and `torch.nn.ConvTranspose2d`, section Shape); below 1: impossible."""
-        if self.transposed:
-            return (self.size_in - 1) * self.stride - 2 * self.padding + self.span + self.output_padding
-        return (self.size_in + 2 * self.padding - self.span) // self.stride + 1
-
-    @property
-    def dropped(self) -> int:
-        """Positions at the end, padding included, that the floor leaves out: no window starts there."""
-        return 0 if self.transposed else (self.size_in + 2 * self.padding - self.span) % self.stride
-
-    @property
-    def in_padding(self) -> int:
-        """Outputs whose window lies wholly in the padding: they are a constant, the bias."""
-        if self.transposed or self.output < 1:
-            return 0
-        if self.dilation <= self.size_in:  # no hole is wider than the input: a window is before, behind or on it
-            before = -(-(self.padding - self.span + 1) // self.stride)
-            behind = self.output - -(-(self.size_in + self.padding) // self.stride)
-            return min(max(before, 0), self.output) + max(behind, 0)
-        starts = [o * self.stride - self.padding for o in range(self.output)]
-        reads = range(0, self.span, self.dilation)
-        return sum(not any(0 <= start + tap < self.size_in for tap in reads) for start in starts)
-
-    def to_dict(self) -> dict[str, int]:
-        """What `--json` prints."""
-        found = {
-            "kernel": self.kernel,
-            "stride": self.stride,
-            "padding": self.padding,
-            "dilation": self.dilation,
-            "output": self.output,
-            "dropped": self.dropped,
-        }
-        return {**found, "output_padding": self.output_padding} if self.transposed else found
+Size = int | Sequence[int]
+BOUNDED = (
+    "the search is bounded: there are more, further from the usual; give --kernel, --stride, --padding or --dilation."
+)
+_FEW = 20
 
 
 def solve(
-    size_in: int,
-    size_out: int,
+    size_in: Size,
+    size_out: Size | None = None,
     *,
-    kernel: int | None = None,
-    stride: int | None = None,
-    padding: int | None = None,
-    dilation: int | None = None,
+    kernel: Size | None = None,
+    stride: Size | None = None,
+    padding: Size | str | None = None,
+    dilation: Size | None = None,
     transposed: bool = False,
-) -> list[Conv]:
+    chain: str | None = None,
+    mirror: str | None = None,
+) -> Solutions:
     """Every convolution that makes `size_out` of `size_in` positions, the usual choice first.
 
-    What is given is kept. The search ends where a kernel is wider than the input, a stride larger than it or a
-    padding more than half of it (of the output, when transposed). Empty when nothing fits.
+    Sizes are those of one axis or, as (64, 48), of several; a setting may be one for all axes or one per axis. What is
+    given is kept. The search ends where a kernel is wider than the input, a stride larger than it or a padding more
+    than half of it (of the output, when transposed), and near the usual choice where there are more than 100,000
+    combinations; it says so. Empty when nothing fits. `padding` may be "same".
+
+    Without `size_out` the one convolution that is given. With `chain`, "k5 pool2 k3s2p1", the sizes after each layer;
+    with `size_out` too, the convolutions that may stand for its `?`. With `mirror` the transposed convolutions that
+    undo an encoder.
     """
-    _check(size_in=size_in, size_out=size_out, kernel=kernel, stride=stride, dilation=dilation)
-    _check(least=0, padding=padding)
-    if transposed:
-        found = _transposed(size_in, size_out, kernel, stride, padding, dilation)
-    else:
-        found = _plain(size_in, size_out, kernel, stride, padding, dilation)
-    return sorted(found, key=_how_unusual)
-
-
-def apply(size_in: int, kernel: int, stride: int, padding: int, dilation: int, *, transposed: bool = False) -> Conv:
-    """The one convolution with these settings; a `UsageError` when the kernel does not fit into the input."""
-    _check(size_in=size_in, kernel=kernel, stride=stride, dilation=dilation)
-    _check(least=0, padding=padding)
-    conv = Conv(
-        size_in=size_in, kernel=kernel, stride=stride, padding=padding, dilation=dilation, transposed=transposed
-    )
-    if conv.output < 1:
-        given = f"{size_in} positions with padding {padding} are {size_in + 2 * padding}"
-        if transposed:
-            raise UsageError(f"padding {padding} crops all of the output; use a padding below it, or a larger kernel.")
-        least = -(-(conv.span - size_in) // 2)
-        raise UsageError(f"the kernel spans {conv.span} positions and {given}; use padding {least} or more.")
-    return conv
-
-
-def mirror(size_in: int, chain: str) -> list[tuple[Conv, Conv]]:
-    """An encoder's layers, in order, each with the transposed one that undoes its size: read it backwards.
-
-    `chain` is `k3s2p1 k3s2p1`: kernel, stride, padding and dilation of each layer, those not named 1, 0 and 1.
-    """
-    pairs, size = [], size_in
-    for text in re.split(r"[\s,]+", chain.strip()):
-        match = re.fullmatch(r"k(\d+)(?:s(\d+))?(?:p(\d+))?(?:d(\d+))?", text)
-        if not match:
+    ins = _sizes("in", size_in)
+    given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    for name, text in (("chain", chain), ("mirror", mirror)):
+        if text is not None and (stray := [each for each, value in given.items() if value is not None]):
+            raise UsageError(f"--{name} holds every layer's settings; leave --{stray[0]} out.")
+    if chain is not None:
+        if transposed or mirror is not None:
+            raise UsageError(f"--chain goes without {'--transposed: write tk4s2p1' if transposed else '--mirror'}.")
+        return _chain(ins, size_out, chain)
+    if mirror is not None:
+        if size_out is not None or len(ins) > 1:
+            raise UsageError("--mirror takes one size, that of --in; leave --out away.")
+        return Solutions([back for size in ins for _, back in reversed(chains.mirror(size, mirror))])
+    settings = [_per_axis(name, value, len(ins)) for name, value in given.items()]
+    if size_out is None:
+        if kernel is None:
             raise UsageError(
-                f"--mirror has {text!r}; write each layer as kernel, stride, padding, dilation, for example "
-                "k3s2p1 or k3."
+                "give --out to find convolutions, --kernel to compute an output, --chain for several layers, or "
+                "--mirror to undo an encoder."
             )
-        kernel, stride, padding, dilation = (
-            int(g) if g else d for g, d in zip(match.groups(), (0, 1, 0, 1), strict=True)
+        return _single(
+            [
+                _applied(size, k, s, p, d, transposed)
+                for size, (k, s, p, d) in zip(ins, zip(*settings, strict=True), strict=True)
+            ]
         )
-        forward = apply(size, kernel, stride, padding, dilation)
-        back = Conv(
-            size_in=forward.output,
-            kernel=kernel,
-            stride=stride,
-            padding=padding,
-            dilation=dilation,
-            output_padding=forward.dropped,  # exactly what the floor lost
-            transposed=True,
+    outs = _outs(size_out, ins)
+    by_axis, complete = [], True
+    for a, b, (k, s, p, d) in zip(ins, outs, zip(*settings, strict=True), strict=True):
+        check(size_in=a, size_out=b, kernel=k, stride=s, dilation=d)
+        check_padding(p, s, transposed)
+        check_reach(a, k, d)
+        found, whole = search(a, b, k, s, p, d, transposed)
+        by_axis.append(found)
+        complete = complete and whole
+    notes = () if complete else (BOUNDED,)
+    asked = f"{_text(outs)} of {_text(ins)} positions"
+    if len(ins) == 1:
+        return Solutions(by_axis[0], asked=asked, notes=notes)
+    together = chains.common(by_axis)
+    if not together and all(by_axis):
+        combined = product(*(found[:_FEW] for found in by_axis))
+        together = sorted(
+            combined, key=lambda convs: sum(_rank(conv, found) for conv, found in zip(convs, by_axis, strict=True))
         )
-        assert back.output == size, (forward, back)
-        pairs.append((forward, back))
-        size = forward.output
-    return pairs
+        notes = (*notes, f"no one setting fits all axes: combinations of the {_FEW} most usual of each.")
+    return Solutions(together, asked=asked, notes=notes)
 
 
-def _choices(given: int | None, among: Iterable[int]) -> Iterable[int]:
-    return among if given is None else (given,)
+def _rank(conv: Conv, found: list[Conv]) -> int:
+    return found.index(conv)
 
 
-def _plain(
-    size_in: int, size_out: int, kernel: int | None, stride: int | None, padding: int | None, dilation: int | None
-) -> Iterator[Conv]:
-    for k in _choices(kernel, KERNELS):
-        for d in _choices(dilation, range(1, (size_in - 1) // (k - 1) + 1) if k > 1 else (1,)):
-            # stride·(out - 1) <= in + 2·padding - span < stride·out, for the smallest and the largest padding:
-            room = size_in - d * (k - 1) - 1
-            least = max(1, (room + 2 * (padding or 0)) // size_out + 1)
-            widest = room + 2 * (size_in // 2 if padding is None else padding)
-            most = size_in if size_out == 1 else min(size_in, widest // (size_out - 1))
-            for s in _choices(stride, range(least, most + 1)):
-                shortest = s * (size_out - 1) - size_in + d * (k - 1) + 1
-                lowest, highest = max(0, -(-shortest // 2)), min(size_in // 2, (shortest + s - 1) // 2)
-                if padding is not None:
-                    lowest, highest = (padding, padding) if shortest <= 2 * padding <= shortest + s - 1 else (1, 0)
-                for p in range(lowest, highest + 1):
-                    yield Conv(size_in=size_in, kernel=k, stride=s, padding=p, dilation=d)
+def _sizes(flag: str, given: Any) -> tuple[int, ...]:
+    found = tuple(given) if isinstance(given, list | tuple) else (given,)
+    if not 1 <= len(found) <= 3:
+        raise UsageError(f"--{flag} has {len(found)} axes; allowed: 1 to 3, as 64x48.")
+    for size in found:
+        check(**{f"size_{flag}": size})
+    return found
 
 
-def _transposed(
-    size_in: int, size_out: int, kernel: int | None, stride: int | None, padding: int | None, dilation: int | None
-) -> Iterator[Conv]:
-    for k in _choices(kernel, KERNELS):
-        for d in _choices(dilation, range(1, (size_out - 1) // (k - 1) + 1) if k > 1 else (1,)):
-            for s in _choices(stride, range(1, size_out + 1)):
-                for p in _choices(padding, range(size_out // 2 + 1)):
-                    extra = size_out - ((size_in - 1) * s - 2 * p + d * (k - 1) + 1)
-                    if 0 <= extra < max(s, d):  # PyTorch's limit on output padding
-                        yield Conv(size_in=size_in, kernel=k, stride=s, padding=p, dilation=d, output_padding=extra,
-                                   transposed=True)  # fmt: skip
+def _outs(size_out: Size, ins: tuple[int, ...]) -> tuple[int, ...]:
+    outs = _sizes("out", size_out)
+    if len(outs) != len(ins):
+        raise UsageError(f"--in has {len(ins)} axes and --out {len(outs)}; give one size per axis, as 64x48.")
+    return outs
 
 
-def _how_unusual(conv: Conv) -> tuple[float, ...]:
-    """No dilation, no window in the padding, a stride that makes the sizes alone, padding near half the kernel, output
-    padding small, kernel near 3."""
-    large, small = max(conv.size_in, conv.output), min(conv.size_in, conv.output)
-    natural = large // small
-    centred = (
-        abs(conv.padding - (conv.span - conv.stride) / 2) if conv.transposed else abs(conv.padding - conv.span // 2)
-    )
-    return (
-        conv.dilation,
-        conv.in_padding > 0 or conv.padding >= conv.span,
-        abs(conv.stride - natural),
-        conv.stride,
-        centred,
-        conv.output_padding,
-        abs(conv.kernel - 3),
-        conv.kernel,
-        conv.padding,
-    )
+def _per_axis(name: str, value: Any, axes: int) -> tuple[Any, ...]:
+    """One value per axis."""
+    if not isinstance(value, list | tuple):
+        return (value,) * axes
+    if len(value) != axes:
+        raise UsageError(f"--{name} has {len(value)} values; allowed: 1, or {axes} as --in has axes.")
+    return tuple(value)
 
 
-def _check(least: int = 1, **values: int | None) -> None:
-    flags = {"size_in": "in", "size_out": "out"}
-    for name, value in values.items():
-        if value is not None and value < least:
-            raise UsageError(f"--{flags.get(name, name)} is {value}; allowed: {least} or more.")
+def _applied(size: int, kernel: int, stride: int | None, padding: Padding | None, dilation: int | None,
+             transposed: bool) -> Conv:  # fmt: skip
+    return apply(size, kernel, 1 if stride is None else stride, 0 if padding is None else padding,
+                 1 if dilation is None else dilation, transposed=transposed)  # fmt: skip
+
+
+def _single(convs: list[Conv]) -> Solutions:
+    return Solutions([convs[0] if len(convs) == 1 else tuple(convs)])
+
+
+def _chain(ins: tuple[int, ...], size_out: Size | None, text: str) -> Solutions:
+    layers = chains.read("--chain", text)
+    open_layers = [layer for layer in layers if layer.open]
+    if len(open_layers) > 1:
+        raise UsageError(f"--chain has {len(open_layers)} layers with `?`; allowed: one.")
+    if not open_layers:
+        found = chains.sizes(ins, layers)
+        ends = tuple(conv.output for conv in found[-1])
+        wrong = size_out is not None and _outs(size_out, ins) != ends
+        note = f"the chain ends at {_text(ends)}, not at --out; write ? for the layer that may change."
+        return Solutions([each[0] if len(ins) == 1 else each for each in found],
+                         labels=[layer.text for layer in layers], notes=(note,) if wrong else ())  # fmt: skip
+    if size_out is None:
+        raise UsageError("--chain has a layer to find; give --out, the size at its end.")
+    outs = _outs(size_out, ins)
+    found, complete = chains.missing(ins, outs, layers)
+    asked = f"{_text(outs)} of {_text(ins)} positions in this chain"
+    return Solutions([each[0] if len(ins) == 1 else each for each in found], asked=asked,
+                     notes=() if complete else (BOUNDED,))  # fmt: skip
+
+
+def _text(sizes: Sequence[int]) -> str:
+    return "×".join(map(str, sizes))

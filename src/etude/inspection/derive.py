@@ -5,40 +5,39 @@ denominator layout): the gradient of a scalar has the shape of what it is taken 
 evaluated in float64 at random values and compared with PyTorch's automatic differentiation of the text as typed.
 """
 
-from collections.abc import Callable
+import html
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, final
 
 import torch
-from torch import Tensor
 
-from etude.errors import UsageError
-from etude.inspection import matrix_expression as mx
-from etude.inspection.expression_text import Parsed, numeric, parse
-from etude.inspection.matrix_expression import (
-    Dim,
-    Node,
-    add,
-    apply,
-    identity,
-    matmul,
-    mul,
-    number,
-    ones,
-    power,
-    scale,
-    transpose,
-)
+from etude.errors import UsageError, unknown
+from etude.inspection.calculus.checking import TOLERANCE, Evidence, Point, compare, draw, sizes_to_try
+from etude.inspection.calculus.differentiation import derivative
+from etude.inspection.calculus.entries import add, mul, split_power
+from etude.inspection.calculus.evaluation import SingularError, evaluate
+from etude.inspection.calculus.functions import apply
+from etude.inspection.calculus.nodes import ONE, Dim, Node, check_length, is_sample, number, start_counting
+from etude.inspection.calculus.printing import shape_text, text
+from etude.inspection.calculus.reading import Parsed, parse
+from etude.inspection.calculus.text import shortened
+from etude.inspection.calculus.tidying import rebuilt, tidy
+from etude.inspection.calculus.typed import numeric
 
 LAYOUT = "∂y/∂x has ∂yⱼ/∂xᵢ at row i, column j (denominator layout)"
-TOLERANCE = 1e-9
-"""Largest relative difference from autograd with which an answer is shown."""
+LARGEST_CHECKED = 32
+"""Declared sizes above it have a smaller one in the check: what is true for 7 rows is true for a million."""
+
+Given = Mapping[str, Any]
 
 
+@final
 @dataclass(frozen=True)
 class Derivation:
-    """A derivative, and the evidence for it."""
+    """A derivative, and the evidence for it. Prints as the command does."""
 
     expression: str
     wrt: str
@@ -48,11 +47,14 @@ class Derivation:
     shapes: dict[str, str]
     """The shape of every name."""
     difference: float
-    """From autograd, relative to the largest entry."""
+    """Largest one from autograd, relative to the largest entry."""
     sizes: dict[str, int]
     """Sizes that the dimensions had in the check."""
+    points: int
+    """Random points at which it was checked."""
     at: dict[str, Any]
-    """The values of expression and derivative where `values` were given."""
+    """The values of expression and derivative where `at` was given."""
+    order: int = 1
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,75 +62,56 @@ class Derivation:
         return {
             "expression": self.expression,
             "wrt": self.wrt,
+            "order": self.order,
             "derivative": self.answer,
             "shape": self.shape,
             "layout": LAYOUT,
             "shapes": self.shapes,
-            "checked": {"against": "autograd, float64", "relative_difference": self.difference, "sizes": self.sizes},
+            "checked": {
+                "against": "autograd, float64",
+                "relative_difference": self.difference,
+                "points": self.points,
+                "sizes": self.sizes,
+            },
             **({"at": self.at} if self.at else {}),
             **({"notes": list(self.notes)} if self.notes else {}),
         }
 
-
-def derive(
-    text: str, wrt: str, *, shapes: dict[str, str] | None = None, values: dict[str, Tensor] | None = None
-) -> Derivation:
-    """The derivative of an expression for one of its names, verified.
-
-    `shapes` are those that differ from the convention (lower case: column vector, upper case: matrix), as "3,4", "n,m"
-    or "1" for a scalar. With `values` (rows, columns) the numbers at that point are given too. Raises a `UsageError`
-    for an expression that cannot be read, or whose derivative is not a matrix.
-    """
-    parsed = parse(text, shapes or {})
-    if wrt not in parsed.variables:
-        names = ", ".join(sorted(parsed.variables)) or "no name"
-        raise UsageError(f"--wrt is {wrt!r}, but the expression has {names}; take one of its names.")
-    answer = derivative(parsed.node, parsed.variables[wrt])
-    sizes, point = _point(parsed, values or {})
-    difference = _check(text, parsed, wrt, answer, sizes, point)
-    assert difference < TOLERANCE, (text, wrt, mx.text(answer), difference)
-    at = {}
-    if values:
-        complete = {name: value.double() for name, value in values.items()}
-        missing = set(parsed.variables) - set(complete)
-        if missing:
-            raise UsageError(f"--at lacks {', '.join(sorted(missing))}; give a value for every name, as x=0.8,0.2.")
-        at = {
-            "value": mx.evaluate(parsed.node, complete, sizes).tolist(),
-            "derivative": mx.evaluate(answer, complete, sizes).tolist(),
-        }
-    return Derivation(
-        text, wrt, mx.text(answer), mx.shape_of(answer), mx.shape_of(parsed.node),
-        {name: mx.shape_of(node) for name, node in parsed.variables.items()}, difference,
-        {str(name): size for name, size in sizes.items()}, at, parsed.notes,
-    )  # fmt: skip
-
-
-def derivative(node: Node, wrt: Node) -> Node:
-    """∂node/∂wrt in the layout of this module."""
-    if node.is_scalar:
-        found = _adjoint(node, wrt, mx.ONE)
-        return found if found.shape == wrt.shape else mul(found, ones(wrt.shape))
-    if node.shape[0] == 1:  # a row: its derivative is that of the column
-        node = transpose(node)
-    if node.shape[1] != 1 or wrt.shape[1] != 1:
-        raise UsageError(
-            f"the derivative of a {mx.shape_of(node)} for a {mx.shape_of(wrt)} has more than two indices; take the "
-            "derivative of a scalar (sum, trace, norm, a loss), or of a vector for a vector."
+    def __str__(self) -> str:
+        raised = "²" if self.order == 2 else ""
+        named = ", ".join(f"{name} {shape}" for name, shape in self.shapes.items())
+        sizes = ", ".join(f"{name} = {size}" for name, size in self.sizes.items())
+        return "\n".join(
+            [
+                f"∂{raised}/∂{self.wrt}{raised} {self.expression}",
+                f"  = {self.answer}",
+                *_lines_at(self.at),
+                "",
+                f"shape: {self.shape}, where {named}{''.join(f'; {note}' for note in self.notes)}",
+                f"layout: {LAYOUT}",
+                f"checked: relative difference {self.difference:.0e} from autograd in float64 at {self.points} random "
+                f"points{f', {sizes}' if sizes else ''}.",
+            ]
         )
-    seed = mx.variable("∂", node.shape)
-    return _matrix_of(_adjoint(node, wrt, seed), seed)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
 
 
+@final
 @dataclass(frozen=True)
 class Expansion:
-    """An expression with its logarithms taken apart, and the evidence that it is the same."""
+    """An expression with its logarithms taken apart, and the evidence for it. Prints as the command does."""
 
     expression: str
     answer: str
     shape: str
     difference: float
+    points: int
     at: dict[str, Any]
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -136,209 +119,271 @@ class Expansion:
             "expression": self.expression,
             "expanded": self.answer,
             "shape": self.shape,
-            "checked": {"against": "the text, float64", "relative_difference": self.difference},
+            "checked": {
+                "against": "the text, float64",
+                "relative_difference": self.difference,
+                "points": self.points,
+            },
             **({"at": self.at} if self.at else {}),
+            **({"notes": list(self.notes)} if self.notes else {}),
         }
 
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                self.expression,
+                f"  = {self.answer}",
+                *_lines_at(self.at),
+                "",
+                *self.notes,
+                f"checked: relative difference {self.difference:.0e} from the text at {self.points} random points in "
+                "float64.",
+            ]
+        )
 
-def expand(text: str, *, shapes: dict[str, str] | None = None, values: dict[str, Tensor] | None = None) -> Expansion:
-    """The expression with logarithms of products, powers and exponentials taken apart, for positive factors."""
-    parsed = parse(text, shapes or {})
-    answer = _expanded(parsed.node)
-    sizes, _ = _point(parsed, values or {})
-    generator = torch.Generator().manual_seed(0)
-    point = {  # in (0.1, 0.9): as probabilities, so that every logarithm of p and 1 - p exists
-        name: torch.rand([sizes[d] if isinstance(d, str) else d for d in node.shape], generator=generator).double()
-        * 0.8
-        + 0.1
-        for name, node in parsed.variables.items()
-    }
-    expected = numeric(text, point)
-    difference = float((mx.evaluate(answer, point, sizes) - expected).abs().max()) / max(
-        float(expected.abs().max()), 1e-12
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def derive(
+    expression: str,
+    wrt: str | None = None,
+    *,
+    shapes: Given | None = None,
+    at: Given | None = None,
+    hessian: bool = False,
+) -> Derivation | Expansion:
+    """The derivative of an expression for one of its names, verified.
+
+    `shapes` are those that differ from the convention (lower case: column vector, upper case: matrix): "3,4", "n,m",
+    "1" for a scalar, or (3, 4). With `at`, a value for every name, the numbers at that point are given too: a number,
+    a list (a vector), rows of a matrix. `hessian` takes the second derivative of a scalar. Without `wrt` the
+    expression itself, with logarithms of products and powers taken apart. Raises a `UsageError` for an expression that
+    cannot be read, whose derivative is not a matrix, or whose answer cannot be confirmed.
+    """
+    start_counting()
+    try:
+        if wrt is None:
+            if hessian:
+                raise UsageError("--hessian needs --wrt, the name to differentiate for.")
+            return _expand(expression, shapes or {}, at or {})
+        return _derive(expression, wrt, shapes or {}, at or {}, hessian)
+    except RecursionError:
+        raise UsageError("the expression is too deeply nested; name its parts.") from None
+
+
+def _derive(expression: str, wrt: str, shapes: Given, at: Given, hessian: bool) -> Derivation:
+    parsed, values, small = _parsed(expression, shapes, at, wrt)
+    if wrt not in parsed.variables:
+        names = sorted(parsed.variables)
+        near = get_close_matches(wrt, names, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "take one of its names." if names else "there is none to take."
+        raise UsageError(f"--wrt is {shortened(wrt)}, but the expression has {', '.join(names) or 'no name'}; {hint}")
+    answer = _answer(parsed, wrt, hessian)
+    written = text(answer)
+    if small is parsed:
+        evidence = _confirmed(parsed, wrt, answer, values, hessian)
+    else:
+        evidence = _confirmed(small, wrt, _answer(small, wrt, hessian), {}, hessian)
+    found = {"value": parsed.node, "derivative": answer} if values else {}
+    return Derivation(
+        expression.strip(), wrt, written, shape_text(answer.shape), shape_text(parsed.node.shape),
+        {name: shape_text(node.shape) for name, node in parsed.variables.items()}, evidence.difference,
+        {str(name): size for name, size in evidence.sizes.items()}, evidence.points,
+        _numbers_at(parsed, values, found), 1 + hessian, parsed.notes,
+    )  # fmt: skip
+
+
+def _answer(parsed: Parsed, wrt: str, hessian: bool) -> Node:
+    variable = parsed.variables[wrt]
+    if parsed.samples and is_sample(variable, parsed.samples[0]) and not parsed.node.is_scalar:
+        raise UsageError(f"{wrt} has a value per sample: take the derivative of a scalar for it.")
+    if not hessian:
+        return _readable(derivative(parsed.node, variable))
+    if not parsed.node.is_scalar:
+        raise UsageError(f"--hessian is that of a scalar, but the expression is {shape_text(parsed.node.shape)}.")
+    if 1 not in variable.shape or (parsed.samples and wrt.endswith(f"_{parsed.samples[0]}")):
+        kind = shape_text(variable.shape) if 1 not in variable.shape else "value per sample"
+        raise UsageError(f"--hessian for {wrt}, a {kind}, has more than two indices; take a vector or a scalar.")
+    return _readable(derivative(_readable(derivative(parsed.node, variable)), variable))
+
+
+def _readable(answer: Node) -> Node:
+    """The answer tidied; an endless one is refused before any work goes into it."""
+    check_length(answer)
+    return tidy(answer)
+
+
+def _confirmed(parsed: Parsed, wrt: str, answer: Node, values: Point, hessian: bool) -> Evidence:
+    given = _given_sizes(parsed, values)
+    return compare(parsed, wrt, answer, given, twice=hessian)
+
+
+def _parsed(expression: str, shapes: Given, at: Given, wrt: str) -> tuple[Parsed, Point, Parsed]:
+    """The expression, the values at a point, and the expression with sizes at which it can be checked."""
+    values = {name: _tensor(name, value) for name, value in at.items()}
+    given = {name: _shape_text(shape) for name, shape in shapes.items()}
+    for name, value in values.items():
+        given.setdefault(name, ",".join(str(size) for size in value.shape))
+    try:
+        parsed = parse(expression, given, wrt)
+    except UsageError:
+        if at and (stray := _stray(expression, shapes, at)):
+            raise stray from None
+        raise
+    if values:
+        if missing := set(parsed.variables) - set(values):
+            raise UsageError(f"--at lacks {', '.join(sorted(missing))}; give a value for every name, as x=0.8,0.2.")
+        if parsed.functions:
+            raise UsageError(f"--at needs functions with values; {', '.join(parsed.functions)} could be any function.")
+        if parsed.samples:
+            raise UsageError("--at takes no values per sample; write the samples as rows of a matrix.")
+        for name, value in values.items():
+            _check_shape(name, value, parsed)
+        uneven = [name for name in parsed.distributions if bool(((_sums(values[name]) - 1).abs() > 1e-6).any())]
+        if uneven:
+            parsed = parse(expression, given, wrt, exact=False)
+    most = LARGEST_CHECKED if "kron" not in expression else 6
+    small = {name: _smaller_shape(shape, most) for name, shape in given.items()}
+    return parsed, values, parsed if small == given else parse(expression, small, wrt)
+
+
+def _stray(expression: str, shapes: Given, at: Given) -> UsageError | None:
+    names = parse(expression, {n: _shape_text(s) for n, s in shapes.items()}).variables
+    stray = sorted(set(at) - set(names))
+    return unknown("name in --at:", stray[0], names) if stray else None
+
+
+def _smaller_shape(shape: str, most: int) -> str:
+    """Sizes too large to check, and only those, become small ones; most that differ stay different."""
+    parts = [part.strip() for part in re.split("[,×]", shape)]
+    large = [bool(re.fullmatch("[0-9]{1,10}", part)) and int(part) > most for part in parts]
+    return ",".join(
+        str(2 + most // 3 + int(part) % (most // 2)) if big else part for part, big in zip(parts, large, strict=True)
     )
-    assert difference < TOLERANCE, (text, mx.text(answer), difference)
-    at = {"value": numeric(text, {k: v.double() for k, v in values.items()}).tolist()} if values else {}
-    return Expansion(text, mx.text(answer), mx.shape_of(answer), difference, at)
+
+
+def _sums(value: torch.Tensor) -> torch.Tensor:
+    return value.sum(0 if value.shape[1] == 1 else 1)
+
+
+def _tensor(name: str, value: Any) -> torch.Tensor:
+    """A column for a list, (1, 1) for a number."""
+    try:
+        found = torch.as_tensor(value, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UsageError(f"--at has {name}={value!r:.40}; allowed: a number, a list, rows of a matrix.") from error
+    if found.dim() > 2 or not found.numel() or found.numel() > 10_000:
+        raise UsageError(f"--at has {name} with shape {tuple(found.shape)}; allowed: up to 10,000 numbers, 2 axes.")
+    if not found.isfinite().all():
+        raise UsageError(f"--at has {name} with a value that is not finite; allowed: numbers.")
+    return found.reshape(-1, 1) if found.dim() < 2 else found
+
+
+def _shape_text(shape: Any) -> str:
+    return (
+        shape
+        if isinstance(shape, str)
+        else ",".join(map(str, shape))
+        if isinstance(shape, tuple | list)
+        else str(shape)
+    )
+
+
+def _check_shape(name: str, value: torch.Tensor, parsed: Parsed) -> None:
+    expected = parsed.variables[name].shape
+    if any(isinstance(e, int) and e != f for e, f in zip(expected, value.shape, strict=True)):
+        given = shape_text((value.shape[0], value.shape[1]))
+        raise UsageError(f"--at has {name} with shape {given}, but it is {shape_text(expected)}.")
+
+
+def _given_sizes(parsed: Parsed, values: Point) -> dict[Dim, int]:
+    given: dict[Dim, int] = {}
+    for name, value in values.items():
+        for dim, size in zip(parsed.variables[name].shape, value.shape, strict=True):
+            if isinstance(dim, str) and given.setdefault(dim, size) != size:
+                raise UsageError(f"--at has {dim} = {given[dim]} and {size}; give values of one size.")
+    return given
+
+
+def _numbers_at(parsed: Parsed, values: Point, nodes: dict[str, Node]) -> dict[str, Any]:
+    sizes = _given_sizes(parsed, values)
+    try:
+        found = {name: evaluate(node, values, sizes).tolist() for name, node in nodes.items()}
+        if found and "value" in found:
+            found["value"] = numeric(parsed, values).tolist()
+    except SingularError:
+        raise UsageError("at these values a matrix has no inverse, or nearly none; give others.") from None
+    return found
+
+
+def _lines_at(at: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, value in at.items():
+        flat = value[0][0] if len(value) == 1 and len(value[0]) == 1 else value
+        column = [row[0] for row in flat] if isinstance(flat, list) and all(len(row) == 1 for row in flat) else flat
+        lines.append(f"  {name} = {_rounded(column)}")
+    return lines
+
+
+def _rounded(value: Any) -> str:
+    return f"[{', '.join(_rounded(v) for v in value)}]" if isinstance(value, list) else f"{value:.6g}"
+
+
+# --- logarithms taken apart ---------------------------------------------------------------------------------------
+
+
+def _expand(expression: str, shapes: Given, at: Given) -> Expansion:
+    """The expression with logarithms of products, powers and exponentials taken apart, for positive factors."""
+    parsed, values, small = _parsed(expression, shapes, at, "")
+    answer = _expanded(parsed.node)
+    check_length(answer)
+    written = text(answer)
+    checked = answer if small is parsed else _expanded(small.node)
+    difference, points = _difference(small, checked, _given_sizes(small, values if small is parsed else {}))
+    found = _numbers_at(parsed, values, {"value": parsed.node} if values else {})
+    return Expansion(expression.strip(), written, shape_text(answer.shape), difference, points, found, parsed.notes)
+
+
+def _difference(parsed: Parsed, answer: Node, given: dict[Dim, int]) -> tuple[float, int]:
+    worst, found = 0.0, 0
+    for sizes in sizes_to_try(parsed, given):
+        for trial in range(3, 43):  # from 3: as probabilities, so that every logarithm of p and 1 − p exists
+            point = draw(parsed, sizes, trial, torch.Generator().manual_seed(trial))
+            try:
+                expected, ours = numeric(parsed, point), evaluate(answer, point, sizes)
+            except SingularError:
+                continue
+            if not (expected.isfinite().all() and ours.isfinite().all()):
+                continue
+            difference = float((ours - expected).abs().max()) / max(float(expected.abs().max()), 1e-12)
+            if difference > TOLERANCE:
+                raise UsageError(
+                    "no answer: what was found differs from the text at random values (a kink, or numbers that float64 "
+                    "cannot hold apart); simplify the expression."
+                )
+            worst, found = max(worst, difference), found + 1
+            if found == 3:
+                return worst, found
+    raise UsageError(
+        "no answer: the expression is not finite at any of the random values that were tried; check its logarithms, "
+        "roots, divisions and inverses."
+    )
 
 
 def _expanded(node: Node) -> Node:
     args = [_expanded(part) for part in node.args]
-    if node.kind == "log":
-        return _log(args[0])
-    if node.kind in ("add", "mul", "matmul"):
-        return {"add": add, "mul": mul, "matmul": matmul}[node.kind](*args)
-    if node.kind == "transpose":
-        return transpose(args[0])
-    if node.kind == "power":
-        return power(args[0], node.value)
-    return apply(node.kind, *args) if args else node
+    return _log(args[0]) if node.kind == "log" else rebuilt(node, args)
 
 
 def _log(x: Node) -> Node:
     if x.kind == "mul":
         return add(*(_log(part) for part in x.args))
-    if x.kind == "power":
-        return scale(x.value, _log(x.args[0]))
+    if x.kind in ("power", "raised"):
+        base, exponent = split_power(x)
+        return mul(exponent, _log(base))
     if x.kind == "exp":
         return x.args[0]
-    return number(0) if x == mx.ONE else apply("log", x)
-
-
-# --- reverse accumulation -----------------------------------------------------------------------------------------
-
-
-def _adjoint(root: Node, wrt: Node, seed: Node) -> Node:
-    """The gradient of Σ seed ⊙ root for `wrt`: Griewank and Walther 2008, chapter 3.2, on symbols."""
-    order: list[Node] = []
-    _visit(root, order, set())
-    adjoints: dict[Node, Node] = {root: seed}
-    total = mx.Node("zero", (), wrt.shape) if not wrt.is_scalar else number(0)
-    for node in reversed(order):
-        if node not in adjoints:
-            continue
-        g = adjoints[node]
-        if node == wrt:
-            total = add(total, g)
-        if not node.args:
-            continue
-        for part, contribution in zip(node.args, _pull_back(node, g), strict=True):
-            if part.is_scalar and not contribution.is_scalar:
-                contribution = apply("sum", contribution)
-            adjoints[part] = add(adjoints[part], contribution) if part in adjoints else contribution
-    return total
-
-
-def _visit(node: Node, order: list[Node], seen: set[Node]) -> None:
-    if node not in seen:
-        seen.add(node)
-        for part in node.args:
-            _visit(part, order, seen)
-        order.append(node)
-
-
-def _pull_back(node: Node, g: Node) -> list[Node]:
-    """What each operand of a node gets of its adjoint `g`."""
-    args = node.args
-    if node.kind == "add":
-        return [g] * len(args)
-    if node.kind == "mul":
-        return [mul(g, *args[:i], *args[i + 1 :]) for i in range(len(args))]
-    if node.kind == "matmul":
-        return [
-            matmul(*[transpose(a) for a in reversed(args[:i])], g, *[transpose(a) for a in reversed(args[i + 1 :])])
-            for i in range(len(args))
-        ]
-    if node.kind == "transpose":
-        return [transpose(g)]
-    if node.kind == "power":
-        return [mul(g, scale(node.value, power(args[0], node.value - 1)))]
-    if node.kind in _RULES:
-        return [_RULES[node.kind](node, args[0], g)]
-    raise UsageError(
-        f"{mx.text(node)} has no rule of differentiation here; write it with the functions of `etude derive`."
-    )
-
-
-_RULES: dict[str, Callable[[Node, Node, Node], Node]] = {
-    "exp": lambda node, x, g: mul(g, node),
-    "log": lambda node, x, g: mul(g, power(x, Fraction(-1))),
-    "sigmoid": lambda node, x, g: mul(g, node, add(ones(x.shape), scale(-1, node))),
-    "relu": lambda node, x, g: mul(g, apply("step", x)),
-    "tanh": lambda node, x, g: mul(g, add(ones(x.shape), scale(-1, power(node, Fraction(2))))),
-    "softplus": lambda node, x, g: mul(g, apply("sigmoid", x)),
-    "abs": lambda node, x, g: mul(g, apply("sign", x)),
-    "sin": lambda node, x, g: mul(g, apply("cos", x)),
-    "cos": lambda node, x, g: scale(-1, mul(g, apply("sin", x))),
-    "step": lambda node, x, g: mul(number(0), g),
-    "sign": lambda node, x, g: mul(number(0), g),
-    "sum": lambda node, x, g: mul(g, ones(x.shape)),
-    "trace": lambda node, x, g: mul(g, identity(x.shape[0])),
-    "norm": lambda node, x, g: mul(g, x, power(node, Fraction(-1))),
-    "det": lambda node, x, g: mul(g, node, transpose(apply("inv", x))),
-    "logdet": lambda node, x, g: mul(g, transpose(apply("inv", x))),
-    "inv": lambda node, x, g: scale(-1, matmul(transpose(node), g, transpose(node))),
-    "softmax": lambda node, x, g: add(mul(node, g), scale(-1, mul(matmul(transpose(node), g), node))),
-    "logsumexp": lambda node, x, g: mul(g, apply("softmax", x)),
-}
-
-
-def _matrix_of(linear: Node, seed: Node) -> Node:
-    """The matrix M of an expression M · seed that is linear in `seed`."""
-    if linear == seed:
-        return identity(seed.shape[0])
-    rows, columns = linear.shape[0], seed.shape[0]
-    if linear.kind in ("zero",) or not _contains(linear, seed):
-        return Node("zero", (), (rows, columns))
-    if linear.kind == "add":
-        return add(*(_matrix_of(term, seed) for term in linear.args))
-    if linear.kind == "matmul":
-        *before, last = linear.args
-        if _contains(last, seed) and not any(_contains(part, seed) for part in before):
-            return matmul(*before, _matrix_of(last, seed))
-    if linear.kind == "mul":
-        carrier = next(part for part in linear.args if _contains(part, seed))
-        others = [part for part in linear.args if part is not carrier]
-        scalars = [part for part in others if part.is_scalar]
-        matrices = [part for part in others if not part.is_scalar]
-        inner = _matrix_of(carrier, seed)
-        if carrier.is_scalar and matrices:  # (wᵀ seed) · v = (v wᵀ) seed
-            return mul(*scalars, matmul(mul(*matrices), inner))
-        if matrices:
-            inner = matmul(Node("diag", (mul(*matrices),), (rows, rows)), inner)
-        return mul(*scalars, inner)
-    if linear.kind == "sum":
-        (inner,) = linear.args
-        if inner.kind == "mul":  # Σ v ⊙ w = vᵀ w
-            carrier = next(part for part in inner.args if _contains(part, seed))
-            others = mul(*(part for part in inner.args if part is not carrier))
-            if not others.is_scalar:
-                return matmul(transpose(others), _matrix_of(carrier, seed))
-        return matmul(ones((1, inner.shape[0])), _matrix_of(inner, seed))
-    raise UsageError(
-        f"∂ is not separable in {mx.text(linear)}; take the derivative of one of its entries' sums instead."
-    )
-
-
-def _contains(node: Node, part: Node) -> bool:
-    return node == part or any(_contains(child, part) for child in node.args)
-
-
-# --- the check ----------------------------------------------------------------------------------------------------
-
-
-def _point(parsed: Parsed, values: dict[str, Tensor]) -> tuple[dict[Dim, int], dict[str, Tensor]]:
-    """Sizes for the named dimensions, different ones, and random values at which the expression is finite."""
-    sizes: dict[Dim, int] = {}
-    for name, node in parsed.variables.items():
-        for d, dim in enumerate(node.shape):
-            if name in values and isinstance(dim, str):
-                sizes.setdefault(dim, values[name].shape[d])
-    for node in parsed.variables.values():
-        for dim in node.shape:
-            if isinstance(dim, str) and dim not in sizes:
-                sizes[dim] = 3 + len(sizes)
-    generator = torch.Generator().manual_seed(0)
-    for draw in (torch.randn, torch.rand):  # real numbers; where a logarithm or root forbids them, those in [0, 1)
-        point = {}
-        for name, node in parsed.variables.items():
-            rows, columns = (sizes[d] if isinstance(d, str) else d for d in node.shape)
-            point[name] = draw(rows, columns, generator=generator, dtype=torch.float64)
-            if name in parsed.distributions:
-                point[name] = torch.softmax(point[name], 0)
-        if mx.evaluate(parsed.node, point, sizes).isfinite().all():
-            break
-    return sizes, point
-
-
-def _check(text: str, parsed: Parsed, wrt: str, answer: Node, sizes: dict[Dim, int], point: dict[str, Tensor]) -> float:
-    """The largest difference between the answer and autograd, relative to the largest entry."""
-    leaf = point[wrt].clone().requires_grad_()
-    out = numeric(text, {**point, wrt: leaf})
-    out = out.reshape(-1)
-    rows = [torch.autograd.grad(out[j], leaf, retain_graph=True, allow_unused=True)[0] for j in range(len(out))]
-    found = [torch.zeros_like(leaf) if row is None else row for row in rows]
-    expected = found[0] if len(found) == 1 else torch.cat([row.reshape(-1, 1) for row in found], 1)
-    ours = mx.evaluate(answer, point, sizes)
-    difference = float((ours - expected).abs().max())
-    return difference / max(float(expected.abs().max()), 1e-12) if difference else 0.0
+    return number(0) if x == ONE else apply("log", x)

@@ -1,0 +1,1 @@
+"""Expressions of matrices, vectors and scalars: read, differentiated, tidied, printed, evaluated."""
