@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
 from etude.cli.printing import stdout_console
 
 if TYPE_CHECKING:
-    from etude.data.dataset import Dataset
+    from etude.data.dataset import Dataset, Split
 
 Name = Positional[Annotated[str, arg(metavar="NAME")]]
 
@@ -66,6 +66,8 @@ def fetch(name: Name, data_dir: Path | None = None) -> None:
 def show(
     name: Name,
     data_dir: Path | None = None,
+    fit: Literal["crop", "pad", "stretch"] | None = None,
+    skip_broken: bool = False,
     out: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -74,28 +76,35 @@ def show(
     Args:
         name: Data set: digits, mnist, fashion-mnist, cifar10, or folder:PATH.
         data_dir: Folder to search first; several are separated as in PATH.
+        fit: How images of a folder: that are not square become so; crop when not given.
+        skip_broken: Leave out the images of a folder: that cannot be read, and name them.
         out: PNG file for the picture; NAME-samples.png in the current folder when not given.
         json: Print one JSON object on stdout.
     """
     from etude.data import load
     from etude.drawing.class_samples import class_samples
+    from etude.drawing.lettering import explain, is_written, legible
     from etude.drawing.style import render
     from etude.files import write_atomically
 
-    dataset = load(name, data_dir=data_dir)
+    dataset = load(name, data_dir=data_dir, fit=fit, skip_broken=skip_broken)
     counts = _count(dataset)
     picture = out or Path(f"{_short(name)}-samples.png")
-    title = f"{_short(name)}: first training images of each class"
-    figure = class_samples(dataset.train.images, dataset.train.labels, dataset.class_names, title=title)
+    shown = legible(dataset.class_names)
+    what = "first training images of each class"
+    title = explain(f"{_short(dataset.name)}: {what}" if is_written(_short(dataset.name)) else what.capitalize(), shown)
+    figure = class_samples(dataset.train.images, dataset.train.labels, shown, title=title)
     write_atomically(picture, render(figure, "png"))
     if json:
         _print_json(
             {
-                "name": name,
+                "name": dataset.name,
                 "image_shape": list(dataset.image_shape),
                 "licence": dataset.licence,
                 "source": dataset.source,
                 "counts": counts,
+                "notes": list(dataset.notes),
+                "left_out": list(dataset.left_out),
                 "picture": str(picture),
             }
         )
@@ -132,9 +141,14 @@ def _count(dataset: Dataset) -> dict[str, dict[str, int]]:
     """Images of each class, by split."""
     num_classes = len(dataset.class_names)
     return {
-        split: dict(zip(dataset.class_names, labels.bincount(minlength=num_classes).tolist(), strict=True))
-        for split, labels in (("train", dataset.train.labels), ("test", dataset.test.labels))
+        name: dict(zip(dataset.class_names, split.labels.bincount(minlength=num_classes).tolist(), strict=True))
+        for name, split in _splits(dataset).items()
     }
+
+
+def _splits(dataset: Dataset) -> dict[str, Split]:
+    validation = {"validation": dataset.validation} if dataset.validation else {}
+    return {"train": dataset.train, **validation, "test": dataset.test}
 
 
 def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: Path) -> None:
@@ -143,20 +157,24 @@ def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: 
 
     table = Table(box=None, header_style="bold", pad_edge=False, show_footer=True, footer_style="bold")
     table.add_column("class", "all")
-    table.add_column("train", f"{len(dataset.train):,}", justify="right")
-    table.add_column("test", f"{len(dataset.test):,}", justify="right")
+    for split, images in _splits(dataset).items():
+        table.add_column(split, f"{len(images):,}", justify="right")
     for name in dataset.class_names:
-        table.add_row(escape(name), f"{counts['train'][name]:,}", f"{counts['test'][name]:,}")
+        table.add_row(escape(name), *(f"{of_split[name]:,}" for of_split in counts.values()))
     shape = "×".join(map(str, dataset.image_shape))
     console = stdout_console()
     console.print(f"{dataset.name}: images of {shape}, licence: {dataset.licence}\n{dataset.source}\n", markup=False)
     console.print(table)
+    if dataset.notes:
+        console.print()
+    for note in dataset.notes:
+        console.print(f"{note[0].upper()}{note[1:]}.", markup=False, soft_wrap=True)
     console.print(f"\nSamples of each class: {picture}", markup=False)
 
 
 def _short(name: str) -> str:
-    """The name of a data set, for a folder its last part: fit for a file name."""
-    return Path(name.removeprefix("folder:")).resolve().name if name.startswith("folder:") else name
+    """The name of a data set, for a folder or a path its last part: fit for a file name."""
+    return Path(name.removeprefix("folder:")).expanduser().resolve().name or "pictures"
 
 
 def _print_json(values: dict[str, Any]) -> None:

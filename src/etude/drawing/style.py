@@ -13,6 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
+from etude.drawing.lettering import families
+
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
 
@@ -36,7 +38,7 @@ _RC: dict[RcKeyType, Any] = {
     "figure.dpi": DOTS_PER_INCH,
     "savefig.dpi": "figure",
     "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "text.parse_math": False,  # a class may well be called $1
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -69,7 +71,7 @@ def style() -> Iterator[None]:
 
     matplotlib keeps its settings per process, so that two threads draw one after the other.
     """
-    with _lock, matplotlib.rc_context(_RC):
+    with _lock, matplotlib.rc_context({**_RC, "font.family": families()}):
         yield
 
 

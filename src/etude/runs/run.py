@@ -106,10 +106,18 @@ class Run:
         return sorted((int(path.stem.removeprefix("step-")), path) for path in paths)
 
     def dataset(self, data_dir: Path | None = None) -> Dataset:
-        """The data set the run was trained on, read again."""
-        recorded = self.configuration["dataset"]["data_dir"]
-        folder = data_dir or (Path(recorded) if recorded else None)
-        return load_dataset(self.recipe.data, data_dir=folder, image_size=self.recipe.image_size)
+        """The data set the run was trained on, read again, as it was read then."""
+        recorded = self.configuration["dataset"]
+        folder = data_dir or (Path(recorded["data_dir"]) if recorded["data_dir"] else None)
+        dataset = load_dataset(
+            self.recipe.data,
+            data_dir=folder,
+            image_size=self.recipe.image_size,
+            fit=self.recipe.fit,
+            left_out=recorded.get("left_out", ()),
+        )
+        # A run from before val/ was read, or before there was one, held images out of the training split.
+        return dataset if recorded.get("validation_split") else replace(dataset, validation=None)
 
     # What its networks do -------------------------------------------------------------------------------------------
 
