@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -109,7 +110,11 @@ def show(
             }
         )
     else:
-        _print_counts(dataset, counts, picture)
+        pairs = zip(dataset.class_names, shown, strict=True)
+        numbered = {
+            name: f" ({short} in the picture)" for name, short in pairs if short.startswith("#") and short != name
+        }
+        _print_counts(dataset, counts, picture, numbered)
 
 
 def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
@@ -151,7 +156,7 @@ def _splits(dataset: Dataset) -> dict[str, Split]:
     return {"train": dataset.train, **validation, "test": dataset.test}
 
 
-def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: Path) -> None:
+def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: Path, drawn_as: dict[str, str]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
@@ -160,7 +165,7 @@ def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: 
     for split, images in _splits(dataset).items():
         table.add_column(split, f"{len(images):,}", justify="right")
     for name in dataset.class_names:
-        table.add_row(escape(name), *(f"{of_split[name]:,}" for of_split in counts.values()))
+        table.add_row(escape(name + drawn_as.get(name, "")), *(f"{of_split[name]:,}" for of_split in counts.values()))
     shape = "×".join(map(str, dataset.image_shape))
     console = stdout_console()
     console.print(f"{dataset.name}: images of {shape}, licence: {dataset.licence}\n{dataset.source}\n", markup=False)
@@ -174,7 +179,7 @@ def _print_counts(dataset: Dataset, counts: dict[str, dict[str, int]], picture: 
 
 def _short(name: str) -> str:
     """The name of a data set, for a folder or a path its last part: fit for a file name."""
-    return Path(name.removeprefix("folder:")).expanduser().resolve().name or "pictures"
+    return Path(os.path.expanduser(name.removeprefix("folder:"))).resolve().name or "pictures"
 
 
 def _print_json(values: dict[str, Any]) -> None:

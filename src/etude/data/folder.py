@@ -1,9 +1,10 @@
-"""A person's own pictures as a data set: found (`layout`), read (`pictures`), split, and what was done told in words."""
+"""A person's own pictures as a data set: found (`layout`), read (`pictures`), split, and told what was done."""
 
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +101,10 @@ def load_folder(
 def read_image(path: Path, size: int, *, fit: Fit = "crop") -> np.ndarray:
     """One picture as `load_folder` reads it alone: uint8 (size, size, 3). Raises `DataError` on what is not one."""
     try:
-        picture = read_picture(path, size, fit=fit, ranges={})
-        if picture.pixels is None:
-            picture = read_picture(path, size, fit=fit, ranges=_ranges([picture]))
+        with _refusing_bombs():
+            picture = read_picture(path, size, fit=fit, ranges={})
+            if picture.pixels is None:
+                picture = read_picture(path, size, fit=fit, ranges=_ranges([picture]))
     except BrokenPicture as error:
         raise DataError(f"{path}: {error}; replace or remove it.") from None
     assert picture.pixels is not None
@@ -163,10 +165,7 @@ def _read(
 
 
 def _in_threads(read: Callable[[int], Picture | str], indices: Sequence[int]) -> list[Picture | str]:
-    # Pillow lets other threads run while it decodes. A warning about a bomb becomes an error for all of them.
-    with warnings.catch_warnings(), ThreadPoolExecutor(os.cpu_count()) as pool:
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with _refusing_bombs(), ThreadPoolExecutor(os.cpu_count()) as pool:  # Pillow lets other threads run as it decodes
         results = track(
             pool.map(read, indices),
             total=len(indices),
@@ -178,12 +177,24 @@ def _in_threads(read: Callable[[int], Picture | str], indices: Sequence[int]) ->
         return list(results)
 
 
+@contextmanager
+def _refusing_bombs() -> Iterator[None]:
+    """Pillow's warning about a decompression bomb becomes an error, in all threads; its others are not shown."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
 def _ranges(pictures: Iterable[Picture]) -> dict[Kind, Range]:
     """The range of each kind of levels beyond 8 bits, over all of the pictures."""
     pictures = list(pictures)
     ranges: dict[Kind, Range] = {}
-    for kind in {picture.kind for picture in pictures if picture.kind}:
+    kinds: tuple[Kind, ...] = ("whole numbers", "fractions")
+    for kind in kinds:
         of_kind = [picture for picture in pictures if picture.kind == kind]
+        if not of_kind:
+            continue
         lowest = np.fmin.reduce([picture.lowest for picture in of_kind])
         highest = np.fmax.reduce([picture.highest for picture in of_kind])
         ranges[kind] = choose_range(kind, float(lowest), float(highest))
@@ -255,4 +266,6 @@ def _pictures(count: int) -> str:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_MOST_NAMED]) + (f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else "")
+    return ", ".join(names[:_MOST_NAMED]) + (
+        f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    )

@@ -1,8 +1,8 @@
-"""How a person's pictures lie in folders: which is of which class, which is to train, to validate or to test on.
+"""How a person's pictures lie in folders: the class and the split of each.
 
-PATH/CLASS/1.png, or PATH/train/CLASS/1.png with val/ and test/ beside train/, or no class folders at all. Other names of
-the splits (`ROLES`), other capitals, a folder packed into another (pics/pics/CLASS) and pictures one folder deeper than
-their class (CLASS/images/1.png) are understood. What is guessed is said in `Layout.notes`.
+PATH/CLASS/1.png, or PATH/train/CLASS/1.png with val/ and test/ beside train/, or no class folders at all. These are
+understood too: other names and capitals of the splits (`ROLES`), a folder packed into another (pics/pics/CLASS), and
+pictures in a folder below their class (CLASS/images/1.png). What is guessed is said in `Layout.notes`.
 """
 
 import os
@@ -30,7 +30,8 @@ SUFFIXES = tuple(
 
 UNREAD_PICTURES = (
     ".arw", ".cr2", ".cr3", ".dcm", ".dng", ".eps", ".exr", ".fits", ".hdr", ".heic", ".heif", ".hif", ".j2k", ".jp2",
-    ".jxl", ".nef", ".npy", ".npz", ".orf", ".pfm", ".psd", ".qoi", ".raw", ".rw2", ".svg", ".tga", *{".avif"}.difference(SUFFIXES),
+    ".jxl", ".nef", ".npy", ".npz", ".orf", ".pfm", ".psd", ".qoi", ".raw", ".rw2", ".svg", ".tga",
+    *{".avif"}.difference(SUFFIXES),
 )  # fmt: skip
 """Endings of pictures that étude does not read: a folder of them is a class that cannot be read, not something else."""
 
@@ -102,9 +103,9 @@ class Layout:
 
 
 def find_pictures(root: Path) -> Layout:
-    """The layout of the pictures below `root`. Raises `DataError`, naming the folder, where there is none to be seen."""
-    if not root.is_dir():
-        if root.exists():
+    """The layout of the pictures below `root`; `DataError` names the folder where it is not understood."""
+    if not os.path.isdir(root):  # Path.is_dir raises for a name that is too long
+        if os.path.exists(root):
             raise DataError(f"{root}: a file; folder:PATH needs a folder with one folder per class: unpack it first.")
         raise DataError(f"{root}: no such folder; folder:PATH needs one folder per class below PATH.")
     whole = _scan(root, root)
@@ -156,11 +157,12 @@ def _role(folder: Folder) -> str | None:
 
 def _unpacked(folder: Folder) -> Folder:
     """The folder itself, or the one that alone lies in it and holds the classes or splits: pics/pics/CLASS."""
-    while len(folder.folders) == 1 and not folder.pictures:
-        (inner,) = folder.folders
+    while len(_with_pictures(folder)) == 1 and not folder.pictures:
+        (inner,) = _with_pictures(folder)
         holds_splits = any(_role(each) == TRAIN for each in inner.folders)
         holds_classes = sum(bool(each.all_pictures) for each in inner.folders) > 1
-        if _role(inner) or inner.pictures or not (holds_splits or holds_classes or _is_wrapper(inner)):
+        packs_another = _role(inner) not in (None, _role(folder))
+        if packs_another or inner.pictures or not (holds_splits or holds_classes or _is_wrapper(inner)):
             break
         folder = inner
     return folder
@@ -168,7 +170,7 @@ def _unpacked(folder: Folder) -> Folder:
 
 def _is_wrapper(folder: Folder) -> bool:
     """Whether it only holds one more folder that holds the classes."""
-    return len(folder.folders) == 1 and not folder.pictures and _unpacked(folder) is not folder
+    return not folder.pictures and _unpacked(folder) is not folder
 
 
 def _splits(top: Folder) -> dict[str, Folder]:
@@ -201,7 +203,7 @@ def _with_pictures(folder: Folder) -> list[Folder]:
 def _read_splits(
     top: Folder, splits: dict[str, Folder], notes: list[str]
 ) -> tuple[Classes, Classes | None, Classes | None, str]:
-    inner = {role: _unpacked(folder) for role, folder in splits.items()}
+    inner = {role: _unpacked(splits[role]) for role in (TRAIN, VALIDATION, TEST) if role in splits}
     train_folder = inner[TRAIN]
     labelled = bool(_with_pictures(train_folder)) or not train_folder.pictures
     parts: dict[str, Classes] = {}
@@ -246,7 +248,7 @@ def _has_no_classes(folder: Folder, train: Folder) -> bool:
 
 
 def _classes_or_flat(top: Folder, notes: list[str]) -> tuple[Classes, str]:
-    if any(folder.may_be_a_class and folder.all_others or folder.all_pictures for folder in top.folders):
+    if any(folder.all_pictures or (folder.may_be_a_class and folder.all_others) for folder in top.folders):
         classes = _class_files(top, notes)
         return classes, _seen(top.path.name, classes)
     if empty := [folder for folder in top.folders if folder.may_be_a_class]:
@@ -301,8 +303,9 @@ def _empty(folder: Folder, name: str | None = None, *, others: list[str] | None 
     path, holds = (folder.path, _holds_instead(folder)) if name is None else (folder.path / name, "")
     alike = [each for each in others or () if name and each.lower() == name.lower()]
     near = f" (there is {alike[0]!r}: use one spelling)" if alike else ""
+    allowed = ", ".join(SUFFIXES)
     return DataError(
-        f"{path}: holds no images{holds}{near}; add some ({', '.join(SUFFIXES)}), or remove this class from every split."
+        f"{path}: holds no images{holds}{near}; add some ({allowed}), or remove this class from every split."
     )
 
 
@@ -314,8 +317,17 @@ def _holds_instead(folder: Folder) -> str:
 
 def _kinds(files: list[Path]) -> str:
     """85 .heic, 2 .csv"""
-    counted = Counter(path.suffix.lower() or "without an ending" for path in files).most_common()
-    return ", ".join(f"{count:,} {kind}" for kind, count in counted[:_MOST_REASONS])
+    return ", ".join(f"{count:,} {kind}" for kind, count in _by_number(Counter(map(_kind, files)))[:_MOST_REASONS])
+
+
+def _by_number(counted: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _kind(path: Path) -> str:
+    if path.suffix.lower() in SUFFIXES:
+        return "that are no files"  # links to nothing, pipes
+    return path.suffix.lower() or "without an ending"
 
 
 def _labels_elsewhere(*folders: Folder) -> str:
@@ -325,14 +337,14 @@ def _labels_elsewhere(*folders: Folder) -> str:
 
 def _not_read(whole: Folder, read: set[Path]) -> str:
     """4 of 89 files read: 85 .heic skipped"""
-    reasons: Counter[str] = Counter(path.suffix.lower() or "without an ending" for path in whole.all_others)
+    reasons = Counter(map(_kind, whole.all_others))
     for folder in _walk(whole):
         missed = sum(picture not in read for picture in folder.pictures)
         if missed:
             reasons["beside the folders" if folder is whole else f"in {_relative(folder.path, whole.path)}"] += missed
     if not reasons:
         return ""
-    named = reasons.most_common(_MOST_REASONS)
+    named = _by_number(reasons)[:_MOST_REASONS]
     more = reasons.total() - sum(count for _, count in named)
     parts = [f"{count:,} {reason}" for reason, count in named] + ([f"{more:,} others"] if more else [])
     return f"{len(read):,} of {len(read) + reasons.total():,} files read: {', '.join(parts)} skipped"

@@ -1,5 +1,6 @@
 """A data set by its name, as tensors in memory: find its files, fetch them where they are missing, read them."""
 
+import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -36,16 +37,15 @@ def load(
     """The data set of that name, in memory.
 
     `name` is a key of `CATALOG` or `folder:PATH`. Files are looked for as `places.search_folders` says; with `download`
-    what is not found is fetched into the user's cache. For `folder:PATH` only: `image_size` (default 32), `fit` (default
-    crop), `skip_broken` and `left_out`, as `folder.load_folder` says, and `seed`, which draws the test images where
-    there is no folder of them.
+    what is not found is fetched into the user's cache. The other arguments are for `folder:PATH` only: `image_size`
+    (default 32), `fit` (default crop), `skip_broken`, `left_out` and `seed`, as `folder.load_folder` says.
 
-    Files of the published content are called by the data set's name, others by their path (`Dataset.name`).
+    Files with the published content are called by the data set's name, others by their path (`Dataset.name`).
 
     Raises `UsageError` for a wrong name or argument, `DataError` for data that is missing or damaged.
     """
     if name.startswith(FOLDER_PREFIX):
-        path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
+        path = Path(os.path.expanduser(name.removeprefix(FOLDER_PREFIX)))  # ~nobody stays as it is
         if name == FOLDER_PREFIX:
             raise UsageError("folder: needs a path, as in folder:pictures, with one folder per class below it.")
         size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
@@ -165,7 +165,9 @@ def _read(entry: Entry, paths: list[Path], damage: Sequence[DataError]) -> Datas
     if all(published[file] == checksum for file, checksum in checksums.items()):
         return _dataset(entry, train, test, notes=notes)
     place = str((paths[0] if len(paths) == 1 else paths[0].parent).resolve())
-    notes.append(f"the files under the names of {entry.name} in {place} are not the published ones: called by their path")
+    notes.append(
+        f"the files under the names of {entry.name} in {place} are not the published ones: called by their path"
+    )
     # Numbers are all that such labels are known to be; CIFAR-10's batches say more rarely what they are not.
     names = entry.class_names if entry.name == "cifar10" else tuple("0123456789")
     return replace(

@@ -1,11 +1,11 @@
 """One picture of a person's, of any format, mode and size, as a square of 8-bit colours.
 
-Levels beyond 8 bits (16-bit and 32-bit grey, 16-bit colour, fractions) need a range that becomes 0 to 255. It belongs to
-a data set, not to a picture, so that a darker picture stays darker: `read_picture` without one tells what a picture
-holds, `choose_range` makes one range of all, and `read_picture` with it reads.
+Levels beyond 8 bits (16-bit and 32-bit grey, 16-bit colours, fractions) need a range that becomes 0 to 255. It belongs
+to a data set, not to a picture, so that a darker picture stays darker. `read_picture` without a range says which levels
+a picture holds, `choose_range` chooses one for all pictures, and `read_picture` with it reads them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,19 +65,17 @@ def read_picture(path: Path, size: int, *, fit: Fit, ranges: Mapping[Kind, Range
             colours = _to_rgb(ImageOps.exif_transpose(image))
             return Picture(pixels=_square(colours, size, fit), kept=_kept(colours), moves=_moves(image))
         kind, levels = deep
-        finite = levels[np.isfinite(levels)] if kind == "fractions" else levels
+        colours = levels[..., :3] if levels.ndim == 3 else levels  # transparency has a range of its own
+        finite = colours[np.isfinite(colours)] if kind == "fractions" else colours
         lowest, highest = (float(finite.min()), float(finite.max())) if finite.size else (np.nan, np.nan)
-        colours = None
-        if kind in ranges:
-            colours = _scaled(image, levels, ranges[kind])
         return Picture(
-            pixels=None if colours is None else _square(colours, size, fit),
+            pixels=_square(_scaled(image, levels, ranges[kind]), size, fit) if kind in ranges else None,
             kept=_kept(image),
             moves=_moves(image),
             kind=kind,
             lowest=lowest,
             highest=highest,
-            not_finite=levels.size - finite.size,
+            not_finite=colours.size - finite.size,
         )
 
 
@@ -125,15 +123,12 @@ def _deep_levels(image: ImageFile.ImageFile, path: Path) -> tuple[Kind, np.ndarr
     return None
 
 
-def _rawmodes(image: ImageFile.ImageFile) -> Sequence[str]:
-    args = (tile.args for tile in image.tile)
-    return [each if isinstance(each, str) else str(each[0]) for each in args if each]
-
-
 def _deep_rawmode(image: ImageFile.ImageFile) -> str:
     """How 16-bit colours are packed, "" where they are none."""
-    found = _rawmodes(image)
-    return found[0] if found and found[0].partition(";")[2] in ("16B", "16L", "16N") else ""
+    for tile in image.tile:
+        rawmode = tile.args if isinstance(tile.args, str) else str(tile.args[0] if tile.args else "")
+        return rawmode if rawmode.partition(";")[2] in ("16B", "16L", "16N") else ""
+    return ""
 
 
 def _deep_colours(image: ImageFile.ImageFile, rawmode: str, path: Path) -> np.ndarray:
@@ -148,7 +143,7 @@ def _deep_colours(image: ImageFile.ImageFile, rawmode: str, path: Path) -> np.nd
         other = {"16B": "16L", "16L": "16B", "16N": "16B"}[order]
         new = "RGBA" if layout == "LA" else f"{layout};{other}"
         again.tile = [
-            tile._replace(args=new if isinstance(tile.args, str) else (new, *tile.args[1:])) for tile in again.tile
+            tile._replace(args=(new, *tile.args[1:]) if isinstance(tile.args, tuple) else new) for tile in again.tile
         ]
         lower = np.asarray(again).astype(np.uint16)
     if layout == "LA":

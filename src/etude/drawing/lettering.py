@@ -1,7 +1,7 @@
 """Names in any script: written in a font that is there, or, where none has their letters, replaced by numbers.
 
-matplotlib's own font has Latin, Greek, Cyrillic, Arabic, Hebrew and more, but neither Chinese, Japanese nor Korean, nor
-most scripts of India and South-East Asia. Those come from a font of the machine, the first by name that has the letters.
+matplotlib's own font has Latin, Greek, Cyrillic, Arabic, Hebrew and more. It lacks Chinese, Japanese, Korean and most
+scripts of India and South-East Asia. For those a font of the machine is used, the first by name that has the letters.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def is_written(text: str) -> bool:
     """Whether the fonts here have all its letters; makes `families` name those that it needs."""
     lacking = set(map(ord, text))
     for family in _families:
-        lacking -= _letters(font_manager.findfont(family))
+        lacking -= _letters_of(family)
     found = {_family_with(letter) for letter in sorted(lacking)}
     _families.extend(sorted(family for family in found if family))
     return None not in found
@@ -67,6 +67,15 @@ def _family_with(letter: int) -> str | None:
         if usual and "Last Resort" not in font.name and "Color" not in font.name and letter in _letters(font.fname):
             return font.name
     return None
+
+
+@cache
+def _letters_of(family: str) -> frozenset[int]:
+    """In its usual face and, of matplotlib's own, in the bold one, which some names are written in."""
+    usual = _letters(font_manager.findfont(family))
+    if family != OWN_FONT:
+        return usual
+    return usual & _letters(font_manager.findfont(font_manager.FontProperties(family=family, weight="bold")))
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ _RC: dict[RcKeyType, Any] = {
     "svg.hashsalt": "etude",  # the same figure gives the same file
 }
 _lock = threading.RLock()
+_FONT_LOG = logging.getLogger("matplotlib.font_manager")
 
 
 @contextmanager
@@ -72,7 +74,12 @@ def style() -> Iterator[None]:
     matplotlib keeps its settings per process, so that two threads draw one after the other.
     """
     with _lock, matplotlib.rc_context({**_RC, "font.family": families()}):
-        yield
+        level = _FONT_LOG.level
+        _FONT_LOG.setLevel(logging.ERROR)  # that a font for Chinese has no bold face is no news to a person
+        try:
+            yield
+        finally:
+            _FONT_LOG.setLevel(level)
 
 
 def render(figure: Figure, format: Format) -> bytes:

@@ -111,8 +111,8 @@ class Recipe:
     train_images: int | None = None
     """Train on at most this many images, the first ones; all that are not held out when not given."""
     validation_images: int | None = None
-    """Images held out of the training split to validate on; when unset 5,000, or a tenth of a smaller split. Of a folder:
-    with val/ so many of its images; when unset or 0, all."""
+    """Images held out of the training split to validate on; when unset 5,000, or a tenth of a smaller split. Where a
+    folder: has val/, this many of its images; all of them when unset or 0."""
     epochs: int
     """Passes over the training images."""
     batch_size: int

@@ -17,7 +17,7 @@ def run_html(run: "Run") -> str:
     state, table = run.state, run.metrics()
     parts = [
         f"<h4>{escape(run.name)}</h4>",
-        f"<p>{escape(run.recipe.name)} on {escape(run.recipe.data)}: {state.status}, epoch {state.epoch} of "
+        f"<p>{escape(run.recipe.name)} on {escape(run.data_name)}: {state.status}, epoch {state.epoch} of "
         f"{run.recipe.epochs}, {state.seconds:.0f} s</p>",
     ]
     if panels := loss_panels(run.recipe, table):

@@ -70,6 +70,8 @@ class Run:
         dataset = self.configuration["dataset"]
         channels, height, width = dataset["image_shape"]
         self.image_shape: tuple[int, int, int] = (channels, height, width)
+        self.data_name: str = dataset["name"]
+        """What its data was called when it began: files other than the published ones have their path as a name."""
         self.class_names: tuple[str, ...] = tuple(dataset["class_names"])
         self.steps_per_epoch: int = dataset["train_images"] // self.recipe.images_per_step  # a rest sits an epoch out
 
@@ -283,7 +285,7 @@ class Run:
 
     def __repr__(self) -> str:
         state = self.state
-        return f"<Run {self.name}: {self.recipe.name} on {self.recipe.data}, {state.status}, epoch {state.epoch}>"
+        return f"<Run {self.name}: {self.recipe.name} on {self.data_name}, {state.status}, epoch {state.epoch}>"
 
     def _repr_html_(self) -> str:
         return run_html(self)

@@ -51,8 +51,8 @@ def make_rows(recipe: Recipe, dataset: Dataset) -> Rows:
     if own is not None:
         if wanted is not None and wanted > len(own):
             raise UsageError(
-                f"out of range: --validation-images {wanted} (allowed: 0 to {len(own)}, of the {len(own)} images of the "
-                f"validation split of {dataset.name})."
+                f"out of range: --validation-images {wanted} (allowed: 0 to {len(own)}, the images of the validation "
+                f"split of {dataset.name})."
             )
         order = torch.randperm(len(own), generator=torch.Generator().manual_seed(recipe.seed))
         validation = total + (order[:wanted].sort().values if wanted else torch.arange(len(own)))

@@ -1,6 +1,7 @@
 """Starting a run from a recipe, and resuming one."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -127,7 +128,7 @@ def with_absolute_folder(recipe: Recipe) -> Recipe:
     """The recipe with the whole path of its `folder:` data, so that it can be gone on with from another folder."""
     if not recipe.data.startswith("folder:"):
         return recipe
-    folder = Path(recipe.data.removeprefix("folder:")).expanduser().absolute()
+    folder = Path(os.path.expanduser(recipe.data.removeprefix("folder:"))).absolute()
     return dataclasses.replace(recipe, data=f"folder:{folder}")
 
 
