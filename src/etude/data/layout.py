@@ -235,7 +235,9 @@ def _read_splits(
 
 def _seen(where: str, classes: Classes) -> str:
     """What a person reads who has one class: what étude took for it."""
-    return f"the class folders in {where} are {', '.join(classes)}"
+    if len(classes) == 1:
+        return f"the only class folder in {where} is {next(iter(classes))}"
+    return f"the class folders in {where} are {_some(list(classes))}"
 
 
 def _has_no_classes(folder: Folder, train: Folder) -> bool:

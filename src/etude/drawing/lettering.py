@@ -15,8 +15,8 @@ from matplotlib.ft2font import FT2Font
 
 OWN_FONT = "DejaVu Sans"
 """Comes with matplotlib: the same picture on every machine."""
-LONGEST = 40
-NUMBERED = "Classes whose names no font here can write are shown by number"
+LONGEST = 24
+NUMBERED = "#N: no font here can write the name"
 
 _families = [OWN_FONT]
 

@@ -17,7 +17,7 @@ def results_html(results: "Results") -> str:
     table = [_row("th", headings), *(_row("td", row) for row in rows)]
     sweep = results.sweep
     parts = [
-        f"<h4>{escape(sweep.name)}: {escape(sweep.recipe.name)} on {escape(sweep.recipe.data)}</h4>",
+        f"<h4>{escape(sweep.name)}: {escape(sweep.recipe.name)} on {escape(sweep.data_name)}</h4>",
         f"<table>{''.join(table)}</table>",
         *(f"<p>{escape(sentence)}</p>" for sentence in sentences(results)),
     ]
