@@ -11,7 +11,7 @@ def configuration(
 ) -> dict[str, Any]:
     """What training writes into recipe.json beside the recipe; `images` is the number of training images."""
     dataset = {
-        "name": "made up",
+        "name": "digits",
         "image_shape": list(image_shape),
         "class_names": list(class_names),
         "train_images": images,

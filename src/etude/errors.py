@@ -4,6 +4,7 @@ Every message names what was given, what is allowed and what to do next. The com
 traceback and exits with code 2. A bug of ours is never one of these: it raises `AssertionError` or whatever it raises.
 """
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -49,6 +50,12 @@ def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") ->
     UsageError("unknown recipe 'lenett': did you mean 'lenet'? Choose from gan, lenet; `etude recipes` describes them.")
     """
     names = sorted(allowed)
-    near = get_close_matches(given, names, n=1)
+    near = get_close_matches(given, names, n=1) or _spelled_otherwise(given, names)
     suggestion = f"did you mean {near[0]!r}? Choose" if near else "choose"
     return UsageError(f"unknown {kind} {given!r}: {suggestion} from {', '.join(names)}{'; ' + hint if hint else ''}.")
+
+
+def _spelled_otherwise(given: str, names: list[str]) -> list[str]:
+    """The nearest name where only letters and digits count, and not whether they are capital: FashionMNIST."""
+    plain = {re.sub(r"[\W_]", "", name).casefold(): name for name in names}
+    return [plain[name] for name in get_close_matches(re.sub(r"[\W_]", "", given).casefold(), plain, n=1)]

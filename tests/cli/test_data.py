@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,11 +125,61 @@ def test_show_counts_and_draws(capsys: pytest.CaptureFixture[str], tmp_path: Pat
         "tea             1     1",
         "all             3     2",
         "",
+        "Not all are square: the crop keeps 67 % of their pixels on average (--fit pad keeps all).",
+        "",
         "Samples of each class: pictures-samples.png",
     ]
     with Image.open("pictures-samples.png") as image:
         pixels = np.asarray(image.convert("RGB"))
     assert ((pixels[:, :, 0] == 200) & (pixels[:, :, 2] == 0)).sum() > 3 * 64 * 64 * 0.9
+
+
+def test_show_of_a_validation_split_and_broken_pictures(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for split in ("Training", "Valid", "Testing"):
+        folder_of_images(tmp_path / "pictures" / split)
+    (tmp_path / "pictures/Valid/tea/1.png").write_bytes(b"x")
+    (tmp_path / "pictures/labels.csv").touch()
+    with pytest.raises(DataError) as error:
+        show("folder:pictures")
+    assert str(error.value) == (
+        "pictures/Valid/tea/1.png: not a whole image, or of an unknown format; replace or remove it, or leave it out "
+        "with --skip-broken."
+    )
+    show("folder:pictures", fit="pad", skip_broken=True)
+    assert lines(capsys)[3:] == [
+        "class       train  validation  test",
+        "[red] cars      3           3     3",
+        "tea             2           1     2",
+        "all             5           4     5",
+        "",
+        "Splits: Training/ trains, Valid/ validates, Testing/ tests.",
+        "15 of 16 files read: 1 .csv skipped.",
+        "Valid/tea/1.png: 1 picture left out as broken.",
+        "",
+        "Samples of each class: pictures-samples.png",
+    ]
+    show("folder:pictures", skip_broken=True, json=True)
+    shown = json.loads(lines(capsys)[0])
+    assert shown["left_out"] == ["Valid/tea/1.png"]
+    assert shown["counts"]["validation"] == {"[red] cars": 3, "tea": 1}
+    assert len(shown["notes"]) == 4
+
+
+SCRIPTS = ("猫", "日本", "แมว", "고양이", "बिल्ली", "ድመት", "кот", "قطة", "חתול", "$x_1$", "$100", "a&b <i>", "🐱", "𓃠")
+
+
+def test_class_names_in_any_script(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """In a process of its own, where warnings are not errors: nothing on stderr, and every class has a row."""
+    for name in SCRIPTS:
+        (tmp_path / "pictures/日本" / name).mkdir(parents=True)
+        for number in range(2):
+            Image.new("L", (32, 32), 90).save(tmp_path / "pictures/日本" / name / f"{number}.png")
+    subprocess.run([sys.executable, "-m", "etude", "data", "show", "folder:pictures/日本"], check=True)
+    printed = capfd.readouterr()
+    assert printed.err == ""
+    assert all(name in printed.out for name in SCRIPTS)
+    with Image.open("日本-samples.png") as image:
+        assert image.height > len(SCRIPTS) * 64
 
 
 def test_show_as_json_is_one_object(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import gzip
+import hashlib
 import io
 import tarfile
 from collections.abc import Callable
@@ -54,8 +55,10 @@ def test_folder_and_archive_give_what_was_written(tmp_path: Path, cifar_batch: B
     folder = tarfile.TarInfo(cifar.FOLDER_NAME)
     folder.type = tarfile.DIRTYPE
     archive.write_bytes(tar_gz([(folder, b""), ("cifar-10-batches-py/readme.html", b"hello"), *members]))
-    for train, test in (cifar.read_folder(tmp_path), cifar.read_archive(archive)):
+    for train, test, checksums in (cifar.read_folder(tmp_path), cifar.read_archive(archive)):
         assert (len(train), len(test)) == (20, 4)
+        written = {name: hashlib.md5((tmp_path / name).read_bytes()).hexdigest() for name in cifar.BATCHES}
+        assert checksums == {name: f"md5:{digest}" for name, digest in written.items()}
         images = torch.cat([train.images, test.images])
         assert images.dtype == torch.uint8
         # The first 1,024 values of a row are the red channel, row by row.

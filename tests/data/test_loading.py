@@ -138,11 +138,31 @@ def test_what_is_nowhere_is_said(tmp_path: Path, no_data_here: Path) -> None:
     )
 
 
-def test_wrong_names_and_arguments() -> None:
+def test_wrong_names_and_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path)
     allowed = "cifar10, digits, fashion-mnist, folder:PATH, mnist; `etude data` lists what is here."
     for call, message in (
         (lambda: load("mnits"), f"unknown data set 'mnits': did you mean 'mnist'? Choose from {allowed}"),
         (lambda: load(""), f"unknown data set '': choose from {allowed}"),
+        (lambda: load("MNIST"), f"unknown data set 'MNIST': did you mean 'mnist'? Choose from {allowed}"),
+        (
+            lambda: load("FashionMNIST"),
+            f"unknown data set 'FashionMNIST': did you mean 'fashion-mnist'? Choose from {allowed}",
+        ),
+        (lambda: load("CIFAR10"), f"unknown data set 'CIFAR10': did you mean 'cifar10'? Choose from {allowed}"),
+        (lambda: load("Cifar-10"), f"unknown data set 'Cifar-10': did you mean 'cifar10'? Choose from {allowed}"),
+        (lambda: load("/x/pics"), "unknown data set '/x/pics': for pictures in a folder write folder:/x/pics."),
+        (lambda: load("pics/"), "unknown data set 'pics/': for pictures in a folder write folder:pics/."),
+        (lambda: load("here"), "unknown data set 'here': for pictures in a folder write folder:here."),
+        (
+            lambda: load("digits", fit="pad"),
+            "--fit pad: only folder:PATH is fitted; the images of digits are square: leave it out.",
+        ),
+        (
+            lambda: load("mnist", skip_broken=True),
+            "--skip-broken is for folder:PATH, and mnist is whole or an error: leave it out.",
+        ),
         (lambda: fetch("imagenet"), f"unknown data set 'imagenet': choose from {allowed}"),
         (
             lambda: load("mnist", image_size=32),
@@ -158,6 +178,71 @@ def test_wrong_names_and_arguments() -> None:
         with pytest.raises(UsageError) as error:
             call()
         assert str(error.value) == message
+
+
+def test_only_the_published_files_are_called_mnist(
+    tmp_path: Path, write_idx_set: SetWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other data under MNIST's names may be used, under its own name: one pixel is enough to be other data."""
+    write_idx_set(tmp_path / "MNIST/raw", zipped=True)
+    checksums = {}
+    for file in IDX_FILES:
+        content = gzip.decompress((tmp_path / f"MNIST/raw/{file}.gz").read_bytes())
+        checksums[file] = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    downloads = tuple(
+        dataclasses.replace(download, checksums={file: checksums[file]})
+        for download, file in zip(CATALOG["mnist"].downloads, IDX_FILES, strict=True)
+    )
+    monkeypatch.setitem(CATALOG, "mnist", dataclasses.replace(CATALOG["mnist"], downloads=downloads))
+    published = load("mnist", data_dir=tmp_path, download=False)
+    assert (published.name, published.licence, published.notes) == ("mnist", "CC BY-SA 3.0", ())
+
+    path = tmp_path / f"MNIST/raw/{IDX_FILES[2]}.gz"
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[-1] ^= 1
+    path.write_bytes(gzip.compress(bytes(content)))
+    other = load("mnist", data_dir=tmp_path, download=False)
+    place = str(tmp_path / "MNIST/raw")
+    assert (other.name, other.licence) == (place, "not stated")
+    assert other.source == "files under the names of mnist, with other content than the published"
+    assert other.notes == (
+        f"the files under the names of mnist in {place} are not the published ones: called by their path",
+    )
+    assert torch.equal(other.train.images, published.train.images)
+
+
+def test_labels_of_other_data_are_numbers(tmp_path: Path, write_idx_set: SetWriter) -> None:
+    write_idx_set(tmp_path)
+    assert load("fashion-mnist", data_dir=tmp_path, download=False).class_names == tuple("0123456789")
+
+
+@pytest.mark.parametrize("file", IDX_FILES)
+def test_a_damaged_copy_does_not_hide_a_good_one(tmp_path: Path, write_idx_set: SetWriter, file: str) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for root in (first, second):
+        write_idx_set(root / "mnist")
+    damaged = first / "mnist" / file
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    dataset = load("mnist", data_dir=Path(f"{first}{os.pathsep}{second}"), download=False)
+    assert dataset.name == str(second / "mnist")
+    assert dataset.notes[0].startswith(f"passed over a damaged copy: {damaged}: truncated: holds fewer values than ")
+    with pytest.raises(DataError, match=f"^{damaged}: truncated"):
+        load("mnist", data_dir=first, download=False)
+
+
+def test_a_damaged_cifar_does_not_hide_a_good_one(
+    tmp_path: Path, cifar_batch: Callable[[int, int], tuple[bytes, Any, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cifar, "IMAGES_PER_BATCH", 3)
+    first, second = tmp_path / "first", tmp_path / "second"
+    for root in (first, second):
+        root.mkdir()
+        for seed, batch in enumerate(cifar.BATCHES):
+            (root / batch).write_bytes(cifar_batch(3, seed)[0])
+    (first / "data_batch_3").write_bytes(b"")
+    dataset = load("cifar10", data_dir=Path(f"{first}{os.pathsep}{second}"), download=False)
+    assert (dataset.name, dataset.class_names[0]) == (str(second), "airplane")
+    assert dataset.notes[0].startswith(f"passed over a damaged copy: {first}/data_batch_3: ")
 
 
 @pytest.fixture
@@ -220,6 +305,7 @@ def test_the_real_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     if not (paths := locate(entry, None)):
         pytest.skip("no MNIST in ETUDE_DATA")
     dataset = load("mnist")
+    assert (dataset.name, dataset.notes) == ("mnist", ())
     pixels = dataset.train.images.double() / 255
     assert round(pixels.mean().item(), 4) == 0.1307
     assert round(pixels.std().item(), 4) == 0.3081

@@ -18,8 +18,12 @@ ARCHIVES = Path(__file__).parent / "format_1"
 
 @pytest.mark.parametrize(
     ("recipe", "metric", "headline"),
-    [("lenet", "accuracy", "test/accuracy"), ("gan", "kid", "train/generator_loss"), ("vae", "active_latents", "test/loss_nats")],
-)  # fmt: skip
+    [
+        ("lenet", "accuracy", "test/accuracy"),
+        ("gan", "kid", "train/generator_loss"),
+        ("vae", "active_latents", "test/loss_nats"),
+    ],
+)
 def test_an_old_run_opens_resumes_and_measures(recipe: str, metric: str, headline: str, tmp_path: Path) -> None:
     with tarfile.open(ARCHIVES / f"{recipe}.tar.xz") as archive:
         archive.extractall(tmp_path, filter="data")

@@ -30,4 +30,4 @@ def test_a_run_shows_curves_numbers_and_samples(recipe: str, pictures: int, tmp_
 
 def test_a_run_that_has_only_begun_shows_what_it_is(tmp_path: Path) -> None:
     run = create_run(RECIPES["gan"], name=None, runs_dir=tmp_path, configuration=configuration(class_names=("<b>",)))
-    assert run._repr_html_() == "<h4>gan-mnist-1</h4><p>gan on mnist: interrupted, epoch 0 of 10, 0 s</p>"
+    assert run._repr_html_() == "<h4>gan-mnist-1</h4><p>gan on digits: interrupted, epoch 0 of 10, 0 s</p>"

@@ -38,9 +38,9 @@ def test_words_become_numbers_where_they_are_numbers() -> None:
 
 
 FIELDS = (
-    "alternate_flips, batch_size, data, epochs, image_size, label_smoothing, network, optimizer.beta1, "
+    "alternate_flips, batch_size, data, epochs, fit, image_size, label_smoothing, network, optimizer.beta1, "
     "optimizer.beta2, optimizer.learning_rate, optimizer.momentum, optimizer.name, optimizer.nesterov, "
-    "optimizer.schedule, optimizer.weight_decay, report_every, shift_pixels, test_flips, train_images, "
+    "optimizer.schedule, optimizer.weight_decay, report_every, shift_pixels, skip_broken, test_flips, train_images, "
     "validation_images, width"
 )
 MISTAKES = {

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import Positional, arg
 
 from etude.cli.printing import stdout_console
-
-if TYPE_CHECKING:
-    pass
 
 Name = Positional[Annotated[str, arg(metavar="NAME")]]
 
@@ -66,6 +64,8 @@ def fetch(name: Name, data_dir: Path | None = None) -> None:
 def show(
     name: Name,
     data_dir: Path | None = None,
+    fit: Literal["crop", "pad", "stretch"] | None = None,
+    skip_broken: bool = False,
     out: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -74,34 +74,45 @@ def show(
     Args:
         name: Data set: digits, mnist, fashion-mnist, cifar10, or folder:PATH.
         data_dir: Folder to search first; several are separated as in PATH.
+        fit: How images of a folder: that are not square become so; crop when not given.
+        skip_broken: Leave out the images of a folder: that cannot be read, and name them.
         out: PNG file for the picture; NAME-samples.png in the current folder when not given.
         json: Print one JSON object on stdout.
     """
     from etude.data import load
-    from etude.data.summary import count
+    from etude.data.summary import count, text
     from etude.drawing.class_samples import class_samples
+    from etude.drawing.lettering import explain, is_written, legible
     from etude.drawing.style import render
     from etude.files import write_atomically
 
-    dataset = load(name, data_dir=data_dir)
+    dataset = load(name, data_dir=data_dir, fit=fit, skip_broken=skip_broken)
     counts = count(dataset)
     picture = out or Path(f"{_short(name)}-samples.png")
-    title = f"{_short(name)}: first training images of each class"
-    figure = class_samples(dataset.train.images, dataset.train.labels, dataset.class_names, title=title)
+    shown = legible(dataset.class_names)
+    what = "first training images of each class"
+    title = explain(f"{_short(dataset.name)}: {what}" if is_written(_short(dataset.name)) else what.capitalize(), shown)
+    figure = class_samples(dataset.train.images, dataset.train.labels, shown, title=title)
     write_atomically(picture, render(figure, "png"))
     if json:
         _print_json(
             {
-                "name": name,
+                "name": dataset.name,
                 "image_shape": list(dataset.image_shape),
                 "licence": dataset.licence,
                 "source": dataset.source,
                 "counts": counts,
+                "notes": list(dataset.notes),
+                "left_out": list(dataset.left_out),
                 "picture": str(picture),
             }
         )
     else:
-        print(dataset)
+        pairs = zip(dataset.class_names, shown, strict=True)
+        numbered = {
+            name: f" ({short} in the picture)" for name, short in pairs if short.startswith("#") and short != name
+        }
+        print(text(dataset, drawn_as=numbered))
         print(f"\nSamples of each class: {picture}")
 
 
@@ -131,8 +142,8 @@ def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
 
 
 def _short(name: str) -> str:
-    """The name of a data set, for a folder its last part: fit for a file name."""
-    return Path(name.removeprefix("folder:")).resolve().name if name.startswith("folder:") else name
+    """The name of a data set, for a folder or a path its last part: fit for a file name."""
+    return Path(os.path.expanduser(name.removeprefix("folder:"))).resolve().name or "pictures"
 
 
 def _print_json(values: dict[str, Any]) -> None:

@@ -130,6 +130,8 @@ def show(
         f"\ndata         {dataset['name']}: {dataset['train_images']:,} train, {dataset['validation_images']:,} "
         f"validation, {dataset['test_images']:,} test images of {shape}, {len(loaded.class_names)} classes"
     )
+    for note in dataset.get("notes", ()):
+        print(f"             {note}")
     versions = ", ".join(f"{name} {version}" for name, version in configuration["versions"].items())
     print(f"computed on  {Execution(**execution)}; {versions}")
     print(f"begun        {configuration['created']}")
@@ -198,7 +200,7 @@ def _row(path: Path) -> dict[str, Any]:
     return {
         "run": run.name,
         "recipe": run.recipe.name,
-        "data": run.recipe.data,
+        "data": run.data_name,
         "state": state.status,
         "epoch": state.epoch,
         "epochs": run.recipe.epochs,

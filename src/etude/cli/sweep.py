@@ -124,7 +124,7 @@ def report(results: Results, *, json: bool) -> None:
     for row in rows:
         table.add_row(*map(escape, row))
     console = stdout_console()
-    console.print(f"{sweep.path}: {sweep.recipe.name} on {sweep.recipe.data}\n", markup=False, soft_wrap=True)
+    console.print(f"{sweep.path}: {sweep.recipe.name} on {sweep.data_name}\n", markup=False, soft_wrap=True)
     console.print(table)
     console.print()
     for sentence in (*sentences(results), f"Files: {', '.join(paths)}"):
@@ -175,7 +175,7 @@ def listing(path: Path) -> dict[str, Any]:
     return {
         "sweep": sweep.name,
         "recipe": sweep.recipe.name,
-        "data": sweep.recipe.data,
+        "data": sweep.data_name,
         "grid": {name: list(values) for name, values in sweep.grid.items()},
         "seeds": sweep.seeds,
         "runs": len(states),

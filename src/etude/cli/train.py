@@ -182,7 +182,7 @@ def summary(run: "Run") -> dict[str, Any]:
     return {
         "run": str(run.path),
         "recipe": run.recipe.name,
-        "data": run.recipe.data,
+        "data": run.data_name,
         "parameters": count_parameters(run.networks),
         "epochs": state.epoch,
         "steps": state.step,

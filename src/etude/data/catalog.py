@@ -1,10 +1,11 @@
 """The data sets by name: what each is, where its files may lie, and where they can be fetched."""
 
+import os
 from dataclasses import dataclass
 
 from etude.data import cifar
 from etude.data.download import Download
-from etude.errors import unknown
+from etude.errors import UsageError, unknown
 
 _TEN_DIGITS = tuple("0123456789")
 _GARMENTS = ("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot")
@@ -150,5 +151,7 @@ CATALOG = {
 def get(name: str) -> Entry:
     """The entry of that name; a `UsageError` suggests the nearest one."""
     if name not in CATALOG:
+        if os.path.isdir(os.path.expanduser(name)) or name.startswith(("/", "~", ".")) or name.endswith("/"):
+            raise UsageError(f"unknown data set {name!r}: for pictures in a folder write folder:{name}.")
         raise unknown("data set", name, [*CATALOG, "folder:PATH"], hint="`etude data` lists what is here")
     return CATALOG[name]

@@ -5,6 +5,7 @@ from 0 to 9 (Krizhevsky, "Learning Multiple Layers of Features from Tiny Images"
 """
 
 import gzip
+import hashlib
 import io
 import tarfile
 import zlib
@@ -29,13 +30,16 @@ _IMAGE_SHAPE = (3, 32, 32)
 _MOST_MEMBER_BYTES, _MOST_ARCHIVE_BYTES = 48_000_000, 280_000_000
 
 
-def read_folder(folder: Path) -> tuple[Split, Split]:
-    """The (training, test) split from a folder with the six batch files; `DataError` if one is wrong."""
+def read_folder(folder: Path) -> tuple[Split, Split, dict[str, str]]:
+    """The (training, test) split from a folder with the six batch files, and each file's checksum, "md5:…".
+
+    Raises `DataError` if one is wrong.
+    """
     return _read((folder / name, _read_file(folder / name)) for name in BATCHES)
 
 
-def read_archive(archive: Path) -> tuple[Split, Split]:
-    """The (training, test) split from the .tar.gz; nothing is written to disk. `DataError` if anything is wrong."""
+def read_archive(archive: Path) -> tuple[Split, Split, dict[str, str]]:
+    """The same from the .tar.gz; nothing is written to disk. `DataError` if anything is wrong."""
     members = {name: content for name, content in archive_members(archive) if name in BATCHES}
     if missing := [name for name in BATCHES if name not in members]:
         raise DataError(f"{archive}: lacks {', '.join(missing)}; get a fresh copy.")
@@ -115,10 +119,12 @@ class _Limited(io.RawIOBase):
         return data
 
 
-def _read(batches: Iterator[tuple[Path, bytes]]) -> tuple[Split, Split]:
+def _read(batches: Iterator[tuple[Path, bytes]]) -> tuple[Split, Split, dict[str, str]]:
     total = len(BATCHES) * IMAGES_PER_BATCH
     images, labels = np.empty((total, *_IMAGE_SHAPE), dtype=np.uint8), np.empty(total, dtype=np.int64)
+    checksums = {}
     for index, (source, data) in enumerate(batches):
+        checksums[source.name] = f"md5:{hashlib.md5(data, usedforsecurity=False).hexdigest()}"
         rows = slice(index * IMAGES_PER_BATCH, (index + 1) * IMAGES_PER_BATCH)
         images[rows], labels[rows] = parse_batch(data, source, num_images=IMAGES_PER_BATCH)
     num_train = len(TRAIN_BATCHES) * IMAGES_PER_BATCH
@@ -126,6 +132,7 @@ def _read(batches: Iterator[tuple[Path, bytes]]) -> tuple[Split, Split]:
     return (
         Split(images=all_images[:num_train], labels=all_labels[:num_train]),
         Split(images=all_images[num_train:], labels=all_labels[num_train:]),
+        checksums,
     )
 
 

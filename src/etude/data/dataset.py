@@ -38,15 +38,23 @@ class Split:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Dataset:
-    """A named data set with its official training and test split; it shows itself as `etude data show` prints it."""
+    """A named data set with its official splits; it shows itself as `etude data show` prints it."""
 
     name: str
     class_names: tuple[str, ...]
     train: Split
+    validation: Split | None = None
+    """To choose by; None where the data has no such split, and images to train on are held out instead."""
     test: Split
     licence: str
     source: str
     """Who made it and where it is described."""
+    layout: str = ""
+    """Of a person's pictures: how they lay in folders, in words."""
+    notes: tuple[str, ...] = ()
+    """What a person should know of how it was read: what was guessed, changed or left out, a sentence each."""
+    left_out: tuple[str, ...] = ()
+    """Broken pictures that were left out, as paths below the folder."""
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -63,7 +71,7 @@ class Dataset:
     def digest(self) -> str:
         """A checksum of every image and label, by which a run knows its data again."""
         digest = hashlib.blake2b(digest_size=16)
-        for split in (self.train, self.test):
+        for split in (self.train, self.test, *([self.validation] if self.validation else [])):
             digest.update(split.images.numpy().data)
             digest.update(split.labels.numpy().data)
         return digest.hexdigest()

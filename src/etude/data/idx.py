@@ -5,6 +5,7 @@ A file is two zero bytes, a type code (8: unsigned byte), the number of dimensio
 """
 
 import gzip
+import hashlib
 import io
 import math
 import struct
@@ -31,6 +32,13 @@ def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
     """
     with unzipped(path) as (file, most_bytes):
         return _read(file, path, dimensions, most_bytes=most_bytes)
+
+
+def content_checksum(array: np.ndarray) -> str:
+    """The SHA-256 of the unzipped IDX file that holds these unsigned bytes, in hexadecimal digits."""
+    digest = hashlib.sha256(bytes((0, 0, 8, array.ndim)) + struct.pack(f">{array.ndim}I", *array.shape))
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 @contextmanager

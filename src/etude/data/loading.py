@@ -1,6 +1,11 @@
 """A data set by its name, as tensors in memory: find its files, fetch them where they are missing, read them."""
 
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +16,8 @@ from etude.data.dataset import Dataset, Split
 from etude.data.digits import load_digits
 from etude.data.download import fetch_files
 from etude.data.folder import DEFAULT_IMAGE_SIZE, load_folder
-from etude.data.idx import read_idx
+from etude.data.idx import content_checksum, read_idx
+from etude.data.pictures import Fit
 from etude.errors import DataError, UsageError
 
 FOLDER_PREFIX = "folder:"
@@ -22,35 +28,51 @@ def load(
     *,
     data_dir: Path | None = None,
     image_size: int | None = None,
+    fit: Fit | None = None,
+    skip_broken: bool = False,
+    left_out: Collection[str] | None = None,
     download: bool = True,
     seed: int = 0,
 ) -> Dataset:
     """The data set of that name, in memory.
 
     `name` is a key of `CATALOG` or `folder:PATH`. Files are looked for as `places.search_folders` says; with `download`
-    what is not found is fetched into the user's cache. `image_size` (default 32) and `seed`, which draws the test
-    images where there is no `test/`, are for `folder:PATH` only.
+    what is not found is fetched into the user's cache. The other arguments are for `folder:PATH` only: `image_size`
+    (default 32), `fit` (default crop), `skip_broken`, `left_out` and `seed`, as `folder.load_folder` says.
+
+    Files with the published content are called by the data set's name, others by their path (`Dataset.name`).
 
     Raises `UsageError` for a wrong name or argument, `DataError` for data that is missing or damaged.
     """
     if name.startswith(FOLDER_PREFIX):
-        return _load_own(name, image_size=DEFAULT_IMAGE_SIZE if image_size is None else image_size, seed=seed)
+        path = Path(os.path.expanduser(name.removeprefix(FOLDER_PREFIX)))  # ~nobody stays as it is
+        if name == FOLDER_PREFIX:
+            raise UsageError("folder: needs a path, as in folder:pictures, with one folder per class below it.")
+        size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
+        if size < 1:
+            raise UsageError(f"--image-size {size}: allowed: at least 1.")
+        how: dict[str, Any] = {"fit": fit or "crop", "skip_broken": skip_broken, "left_out": left_out}
+        return load_folder(path, name=name, image_size=size, seed=seed, **how)
     entry = catalog.get(name)
     if image_size is not None:
         size = entry.image_shape[1]
         raise UsageError(f"--image-size {image_size}: only folder:PATH is resized; {name} is always {size}×{size}.")
+    if fit is not None:
+        raise UsageError(f"--fit {fit}: only folder:PATH is fitted; the images of {name} are square: leave it out.")
+    if skip_broken:
+        raise UsageError(f"--skip-broken is for folder:PATH, and {name} is whole or an error: leave it out.")
     if name == "digits":
         train, test = load_digits()
-    else:
-        train, test = _read(entry, locate(entry, data_dir) or _obtain(entry, data_dir, allowed=download))
-    return Dataset(
-        name=name,
-        class_names=entry.class_names,
-        train=train,
-        test=test,
-        licence=entry.licence,
-        source=entry.source,
-    )
+        return _dataset(entry, train, test)
+    damage: list[DataError] = []
+    for paths in candidates(entry, data_dir):
+        try:
+            return _read(entry, paths, damage)
+        except DataError as error:
+            damage.append(error)
+    if damage:
+        raise damage[0]
+    return _read(entry, _obtain(entry, data_dir, allowed=download), [])
 
 
 def fetch(name: str, *, data_dir: Path | None = None) -> Path | None:
@@ -73,18 +95,38 @@ def fetch(name: str, *, data_dir: Path | None = None) -> Path | None:
 
 
 def locate(entry: Entry, data_dir: Path | None) -> list[Path] | None:
-    """The files of a data set on this machine, in the order of `_read`; None where there are none."""
+    """The files of the first copy of a data set on this machine, in the order of `_read`; None where there are none.
+
+    An IDX copy with damaged labels is passed over; where it is the only one, its `DataError` is raised.
+    """
+    damage = None
+    for paths in candidates(entry, data_dir):
+        try:
+            if entry.name != "cifar10":
+                _labels(paths[3], entry.test_images)
+            return paths
+        except DataError as error:
+            damage = damage or error
+    if damage:
+        raise damage
+    return None
+
+
+def candidates(entry: Entry, data_dir: Path | None) -> Iterator[list[Path]]:
+    """The files of every copy of a data set on this machine, as far as their names and first labels say, in the order
+    of the search.
+    """
     roots = places.search_folders(data_dir)
     if entry.name == "cifar10":
-        folders = places.matches(roots, entry.subfolders, [(batch,) for batch in cifar.BATCHES])
-        archives = places.matches(roots, entry.subfolders, [(cifar.ARCHIVE_NAME,)])
-        return next(folders, None) or next(archives, None)
+        yield from places.matches(roots, entry.subfolders, [(batch,) for batch in cifar.BATCHES])
+        yield from places.matches(roots, entry.subfolders, [(cifar.ARCHIVE_NAME,)])
+        return
     others = {other.first_labels for other in CATALOG.values() if other.first_labels and other is not entry}
-    spellings = [_spellings(file) for file in IDX_FILES]
-    for paths in places.matches(roots, entry.subfolders, spellings):
-        if _labels(paths[3], entry.test_images)[:10].tobytes() not in others:
-            return paths
-    return None
+    for paths in places.matches(roots, entry.subfolders, [_spellings(file) for file in IDX_FILES]):
+        with suppress(DataError):  # damaged: reading it will say so
+            if _labels(paths[3], entry.test_images)[:10].tobytes() in others:
+                continue
+        yield paths
 
 
 def _spellings(file: str) -> list[str]:
@@ -104,24 +146,58 @@ def _obtain(entry: Entry, data_dir: Path | None, *, allowed: bool) -> list[Path]
     )
 
 
-def _read(entry: Entry, paths: list[Path]) -> tuple[Split, Split]:
+def _read(entry: Entry, paths: list[Path], damage: Sequence[DataError]) -> Dataset:
+    """The data set in these files; `damage` is what is wrong with copies that come before it in the search."""
     if entry.name == "cifar10":
-        return cifar.read_archive(paths[0]) if len(paths) == 1 else cifar.read_folder(paths[0].parent)
-    train_images, train_labels, test_images, test_labels = paths
-    return (
-        Split(
-            images=_images(train_images, entry, entry.train_images), labels=_classes(train_labels, entry.train_images)
-        ),
-        Split(images=_images(test_images, entry, entry.test_images), labels=_classes(test_labels, entry.test_images)),
+        read = cifar.read_archive(paths[0]) if len(paths) == 1 else cifar.read_folder(paths[0].parent)
+        train, test, checksums = read
+    else:
+        checksums = {}
+        arrays = [
+            _images(paths[0], entry, entry.train_images, checksums),
+            _classes(paths[1], entry.train_images, checksums),
+            _images(paths[2], entry, entry.test_images, checksums),
+            _classes(paths[3], entry.test_images, checksums),
+        ]
+        train, test = Split(images=arrays[0], labels=arrays[1]), Split(images=arrays[2], labels=arrays[3])
+    notes = [f"passed over a damaged copy: {str(error).removesuffix('.')}" for error in damage]
+    published = {file: each for download in entry.downloads for file, each in download.checksums.items()}
+    if all(published[file] == checksum for file, checksum in checksums.items()):
+        return _dataset(entry, train, test, notes=notes)
+    place = str((paths[0] if len(paths) == 1 else paths[0].parent).resolve())
+    notes.append(
+        f"the files under the names of {entry.name} in {place} are not the published ones: called by their path"
+    )
+    # Numbers are all that such labels are known to be; CIFAR-10's batches say more rarely what they are not.
+    names = entry.class_names if entry.name == "cifar10" else tuple("0123456789")
+    return replace(
+        _dataset(entry, train, test, notes=notes),
+        name=place,
+        class_names=names,
+        licence="not stated",
+        source=f"files under the names of {entry.name}, with other content than the published",
     )
 
 
-def _images(path: Path, entry: Entry, count: int) -> torch.Tensor:
+def _dataset(entry: Entry, train: Split, test: Split, *, notes: Sequence[str] = ()) -> Dataset:
+    return Dataset(
+        name=entry.name,
+        class_names=entry.class_names,
+        train=train,
+        test=test,
+        licence=entry.licence,
+        source=entry.source,
+        notes=tuple(notes),
+    )
+
+
+def _images(path: Path, entry: Entry, count: int, checksums: dict[str, str]) -> torch.Tensor:
     expected = (count, *entry.image_shape[1:])
     pixels = read_idx(path, dimensions=3)
     if pixels.shape != expected:
         given, wanted = ("×".join(f"{size}" for size in shape) for shape in (pixels.shape, expected))
         raise DataError(f"{path}: holds {given} values, {entry.name} has {wanted}; get a fresh copy.")
+    checksums[_canonical(path)] = f"sha256:{content_checksum(pixels)}"
     return torch.from_numpy(pixels).unsqueeze(1)  # (N, 1, H, W)
 
 
@@ -134,17 +210,12 @@ def _labels(path: Path, count: int) -> np.ndarray:
     return labels
 
 
-def _classes(path: Path, count: int) -> torch.Tensor:
-    return torch.from_numpy(_labels(path, count)).to(torch.int64)
+def _classes(path: Path, count: int, checksums: dict[str, str]) -> torch.Tensor:
+    labels = _labels(path, count)
+    checksums[_canonical(path)] = f"sha256:{content_checksum(labels)}"
+    return torch.from_numpy(labels).to(torch.int64)
 
 
-def _load_own(name: str, *, image_size: int, seed: int) -> Dataset:
-    path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
-    if name == FOLDER_PREFIX:
-        raise UsageError("folder: needs a path, as in folder:pictures, with one folder per class below it.")
-    if image_size < 1:
-        raise UsageError(f"--image-size {image_size}: allowed: at least 1.")
-    class_names, train, test = load_folder(path, image_size=image_size, seed=seed)
-    return Dataset(
-        name=name, class_names=class_names, train=train, test=test, licence="not stated", source=str(path.resolve())
-    )
+def _canonical(path: Path) -> str:
+    """The name that the file has in `IDX_FILES`."""
+    return path.name.removesuffix(".gz").replace(".idx", "-idx")

@@ -1,5 +1,6 @@
 """How a data set shows itself: its images by class and split, as text and in a notebook with some of each class."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -14,43 +15,56 @@ if TYPE_CHECKING:
 def count(dataset: "Dataset") -> dict[str, dict[str, int]]:
     """Images of each class, by split."""
     num_classes = len(dataset.class_names)
+    splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     return {
-        split: dict(zip(dataset.class_names, labels.bincount(minlength=num_classes).tolist(), strict=True))
-        for split, labels in (("train", dataset.train.labels), ("test", dataset.test.labels))
+        name: dict(zip(dataset.class_names, split.labels.bincount(minlength=num_classes).tolist(), strict=True))
+        for name, split in splits.items()
+        if split is not None
     }
 
 
-def text(dataset: "Dataset") -> str:
-    """The name, shape, licence and source, then a table of the classes."""
+def text(dataset: "Dataset", *, drawn_as: Mapping[str, str] | None = None) -> str:
+    """Name, shape, licence and source, a table of the classes, and what to know of how they were read.
+
+    `drawn_as` has what to add to the names of classes that a picture shows by number.
+    """
     counts = count(dataset)
     table = Table(box=None, header_style="", pad_edge=False, show_footer=True)
     table.add_column("class", "all", overflow="fold")
     for split, each in counts.items():
         table.add_column(split, f"{sum(each.values()):,}", justify="right", no_wrap=True)
     for name in dataset.class_names:
-        table.add_row(escape(name), *(f"{each[name]:,}" for each in counts.values()))
-    return f"{heading(dataset)}\n{dataset.source}\n\n{plain_text(table)}"
+        shown = name + (drawn_as or {}).get(name, "")
+        table.add_row(escape(shown), *(f"{each[name]:,}" for each in counts.values()))
+    notes = [f"\n{note}" for note in _notes(dataset)]
+    return "\n".join([f"{_heading(dataset)}\n{dataset.source}\n", plain_text(table), *notes])
 
 
 def html(dataset: "Dataset") -> str:
     """The same for a notebook, with the first images of each class."""
     from etude.drawing.class_samples import class_samples
+    from etude.drawing.lettering import legible
     from etude.drawing.style import render
 
     counts = count(dataset)
     rows = [[name, *(f"{each[name]:,}" for each in counts.values())] for name in dataset.class_names]
     rows.append(["all", *(f"{sum(each.values()):,}" for each in counts.values())])
-    figure = class_samples(dataset.train.images, dataset.train.labels, dataset.class_names)
+    figure = class_samples(dataset.train.images, dataset.train.labels, legible(dataset.class_names))
     return "".join(
         [
-            heading_html(heading(dataset)),
+            heading_html(_heading(dataset)),
             paragraph_html(dataset.source),
             table_html(["class", *counts], rows),
+            *map(paragraph_html, _notes(dataset)),
             picture_html(render(figure, "png"), "the first training images of each class"),
         ]
     )
 
 
-def heading(dataset: "Dataset") -> str:
-    """What there is, in a line."""
+def _heading(dataset: "Dataset") -> str:
     return f"{dataset.name}: images of {'×'.join(map(str, dataset.image_shape))}, licence: {dataset.licence}"
+
+
+def _notes(dataset: "Dataset") -> list[str]:
+    """What to know of how the images were read, each a sentence."""
+    return [f"{note[0].upper()}{note[1:]}." for note in dataset.notes]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+
+from etude.drawing.lettering import families
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -37,7 +40,7 @@ _RC: dict[RcKeyType, Any] = {
     "figure.dpi": DOTS_PER_INCH,
     "savefig.dpi": "figure",
     "figure.facecolor": "white",
-    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "text.parse_math": False,  # a class may well be called $1
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -62,6 +65,7 @@ _RC: dict[RcKeyType, Any] = {
     "svg.hashsalt": "etude",  # the same figure gives the same file
 }
 _lock = threading.RLock()
+_FONT_LOG = logging.getLogger("matplotlib.font_manager")
 
 
 @contextmanager
@@ -70,8 +74,13 @@ def style() -> Iterator[None]:
 
     matplotlib keeps its settings per process, so that two threads draw one after the other.
     """
-    with _lock, matplotlib.rc_context(_RC):
-        yield
+    with _lock, matplotlib.rc_context({**_RC, "font.family": families()}):
+        level = _FONT_LOG.level
+        _FONT_LOG.setLevel(logging.ERROR)  # that a font for Chinese has no bold face is no news to a person
+        try:
+            yield
+        finally:
+            _FONT_LOG.setLevel(level)
 
 
 def render(figure: Figure, format: Format) -> bytes:

@@ -102,7 +102,11 @@ def feature_source(
 def _auto(recipe: Recipe, dataset: Dataset, data_dir: Path | None, say: Callable[[str], None]) -> FeatureSource:
     reference_classifier.require_enough(dataset)
     own = reference_classifier.reference_recipe(
-        recipe.data, image_size=recipe.image_size, num_images=len(dataset.train)
+        recipe.data,
+        image_size=recipe.image_size,
+        num_images=len(dataset.train),
+        fit=recipe.fit,
+        skip_broken=recipe.skip_broken,
     )
     name = reference_classifier.reference_name(own, dataset)
 

@@ -15,11 +15,15 @@ from etude.measure.catalogue import Metric, chosen, needs_features
 from etude.measure.feature_network import feature_source
 from etude.measure.settings import Settings
 from etude.measure.subject import Subject
+from etude.recipes import Classifier
 from etude.runs import Run
 from etude.runs.checkpoint import MODEL
 
 VERSION = 2
 """Of the arithmetic: a change that changes numbers counts it up, and what is kept in runs is computed anew."""
+
+_OF_CLASSES = ("bayes_accuracy", "classifier_score", "linear_probe", "nearest_neighbours_probe")
+"""Metrics that tell classes apart, as do all of a classifier."""
 
 
 def measure(
@@ -41,15 +45,21 @@ def measure(
     metrics = chosen(run, settings)
     weights = run.checkpoint_path() / MODEL
     dataset = run.dataset(data_dir)
-    with_features = needs_features(metrics)
-    source = (
-        feature_source(settings.features, run.recipe, dataset, data_dir=data_dir, say=say) if with_features else None
-    )
+    notes: list[str] = []
+    source = None
+    if needs_features(metrics):
+        try:
+            source = feature_source(settings.features, run.recipe, dataset, data_dir=data_dir, say=say)
+        except UsageError as error:
+            without = [metric for metric in metrics if not needs_features([metric])]
+            if settings.metrics or settings.features != "auto" or not without:
+                raise
+            notes.append(f"left out {', '.join(metric.name for metric in metrics if metric not in without)}: {error}")
+            metrics = without
     subject = Subject(run, dataset, settings, source)
     content = {"version": VERSION, "weights": _checksum(weights), "data": dataset.digest(), "split": settings.split}
 
     results: dict[str, Any] = {}
-    notes: list[str] = []
     mistakes: list[UsageError] = []
     for metric in metrics:
         try:
@@ -80,6 +90,9 @@ def measure(
 
 
 def _kept_or_computed(metric: Metric, subject: Subject, content: dict[str, Any]) -> dict[str, Any]:
+    tells_classes = isinstance(subject.run.recipe, Classifier) or metric.name in _OF_CLASSES
+    if subject.num_classes < 2 and tells_classes:
+        raise UsageError(f"{metric.name} needs at least two classes, and run {subject.run.name} has one.")
     settings = {name: _setting(subject, name) for name in metric.depends_on}
     key = json.dumps({**content, "metric": metric.name, "settings": settings}, sort_keys=True)
     name = f"{metric.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"

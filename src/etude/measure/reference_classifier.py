@@ -13,7 +13,7 @@ from etude.data import Dataset
 from etude.data.places import cache_folder
 from etude.errors import RunError, UsageError
 from etude.models import LeNet
-from etude.recipes import Classifier, Optimizer
+from etude.recipes import Classifier, Fit, Optimizer
 from etude.runs import Run
 from etude.training import Display, resume, train
 
@@ -21,15 +21,21 @@ BATCH_SIZE = 64
 IMAGES_SEEN = 180_000
 """Of training, whatever the size of the data set: three passes over MNIST, 130 over the 1,350 digits."""
 FEWEST_IMAGES = 100
+_IN_THE_IMAGES = ("about", "data", "fit", "skip_broken")
+"""Fields of the recipe that say which images it trains on, as their checksum does, or nothing of its training."""
 
 
-def reference_recipe(data: str, *, image_size: int | None, num_images: int) -> Classifier:
+def reference_recipe(
+    data: str, *, image_size: int | None, num_images: int, fit: Fit | None = None, skip_broken: bool = False
+) -> Classifier:
     """The fixed recipe, with a fixed seed, for a data set of `num_images` training images."""
     return Classifier(
         name="lenet",
         about="the classifier whose features étude measures with",
         data=data,
         image_size=image_size,
+        fit=fit,
+        skip_broken=skip_broken,
         epochs=math.ceil(IMAGES_SEEN / num_images),
         batch_size=BATCH_SIZE,
         optimizer=Optimizer(name="adam", learning_rate=2e-3, schedule="cosine"),
@@ -38,7 +44,7 @@ def reference_recipe(data: str, *, image_size: int | None, num_images: int) -> C
 
 def reference_name(recipe: Classifier, dataset: Dataset) -> str:
     """Its name in the cache: data set, and a checksum of the recipe and of every image."""
-    fields = {key: value for key, value in recipes.to_dict(recipe).items() if key not in ("data", "about")}
+    fields = {key: value for key, value in recipes.to_dict(recipe).items() if key not in _IN_THE_IMAGES}
     content = json.dumps(fields, sort_keys=True) + dataset.digest()
     short = "folder" if recipe.data.startswith("folder:") else recipe.data
     return f"lenet-{short}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
@@ -69,6 +75,11 @@ def reference_run(recipe: Classifier, name: str, *, data_dir: Path | None, say: 
 
 def require_enough(dataset: Dataset) -> None:
     """Raise a `UsageError` where there is too little to train a classifier on."""
+    if len(dataset.class_names) < 2:
+        raise UsageError(
+            f"--features auto trains a classifier on {dataset.name} and needs at least two classes, there is one: give "
+            "--features FILE.py:Name, a network of your own."
+        )
     if len(dataset.train) < FEWEST_IMAGES:
         raise UsageError(
             f"--features auto trains a classifier on {dataset.name} and needs at least {FEWEST_IMAGES} training "

@@ -23,6 +23,7 @@ OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "triangular"]
 AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
 Reconstruction = Literal["bernoulli", "gaussian"]
+Fit = Literal["crop", "pad", "stretch"]
 TrainingBinarize = Literal["none", "dynamic"]
 
 MOST_DIMENSIONS = 4096
@@ -102,10 +103,16 @@ class Recipe:
     """Data set: digits, mnist, fashion-mnist, cifar10, or folder:PATH (`etude data` lists them)."""
     image_size: int | None = None
     """Side in pixels to which the images of a folder: are resized (32 when not given); at least 16."""
+    fit: Fit | None = None
+    """How images of a folder: that are not square become so: crop, the central square (when not given); pad, with black
+    bars; stretch."""
+    skip_broken: bool = False
+    """Leave out the images of a folder: that cannot be read; the run records which."""
     train_images: int | None = None
     """Train on at most this many images, the first ones; all that are not held out when not given."""
     validation_images: int | None = None
-    """Images held out of the training split to validate on; when unset 5,000, or a tenth of a smaller split."""
+    """Images held out of the training split to validate on; when unset 5,000, or a tenth of a smaller split. Where a
+    folder: has val/, this many of its images; all of them when unset or 0."""
     epochs: int
     """Passes over the training images."""
     batch_size: int

@@ -47,8 +47,8 @@ def scatter(material: Material) -> Figure:
     return latent_scatter(
         means[:, [first, second]],
         labels,
-        class_names=run.class_names,
-        title=material.title(f"Latent means of {len(means):,} training images"),
+        class_names=material.class_names,
+        title=material.title(f"Latent means of {len(means):,} training images", with_names=True),
         axis_names=names,
         name_clusters=not material.conditional,  # which has no use for telling classes apart by their place
     )
@@ -63,8 +63,8 @@ def reconstruction(material: Material) -> Figure:
     return reconstructions(
         images,
         run.decode(run.encode(images, labels=given), labels=given),
-        column_labels=[run.class_names[label] for label in labels],
-        title=material.title("Test images and their reconstructions"),
+        column_labels=[material.class_names[label] for label in labels],
+        title=material.title("Test images and their reconstructions", with_names=True),
     )
 
 
@@ -108,8 +108,8 @@ def styles(material: Material) -> Figure:
     return style_rows(
         originals,
         decoded.unflatten(0, (len(z), len(classes))),  # (R, K, C, H, W)
-        class_names=[run.class_names[index] for index in classes],
-        title=material.title("One style in every class"),
+        class_names=[material.class_names[index] for index in classes],
+        title=material.title("One style in every class", with_names=True),
     )
 
 

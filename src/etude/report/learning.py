@@ -30,11 +30,12 @@ def losses(material: Material) -> Figure:
 
 def samples(material: Material) -> Figure:
     """New images from the trained network; of a conditional one a column per class, or all of one class."""
-    run, names = material.run, material.run.class_names
+    run, names = material.run, material.class_names
     by_class = material.conditional and material.label is None and len(names) <= MAX_CLASSES
     columns = len(names) if by_class else _PREVIEW_COLUMNS
     images = run.sample(_SAMPLE_ROWS * columns, labels=material.label)
-    return image_grid(images, columns=columns, title=material.title("Samples"), column_labels=names if by_class else ())
+    title = material.title("Samples", with_names=by_class)
+    return image_grid(images, columns=columns, title=title, column_labels=names if by_class else ())
 
 
 def evolution(material: Material) -> Figure:
@@ -51,27 +52,25 @@ def evolution(material: Material) -> Figure:
         except (OSError, ValueError) as error:
             raise RunError(f"damaged sample grid {path}: delete it and draw again.") from error
         rows.append(grid[:_STRIP_COLUMNS])
-    names = run.class_names  # the previews of a conditional autoencoder take the classes in turn
+    names = material.class_names  # the previews of a conditional autoencoder take the classes in turn
     return evolution_strip(
         np.stack(rows),
         steps=[step for step, _ in chosen],
-        title=material.title("Samples in the course of training"),
+        title=material.title("Samples in the course of training", with_names=material.conditional),
         column_labels=[names[index % len(names)] for index in range(_STRIP_COLUMNS)] if material.conditional else (),
     )
 
 
 def confusion(material: Material) -> Figure:
     """Test images by true and predicted class."""
-    return confusion_matrix(
-        material.confusion, class_names=material.run.class_names, title=material.title("Confusion on the test images")
-    )
+    title = material.title("Confusion on the test images", with_names=True)
+    return confusion_matrix(material.confusion, class_names=material.class_names, title=title)
 
 
 def accuracy_of_classes(material: Material) -> Figure:
     """Test accuracy of each class with its uncertainty."""
-    return per_class_accuracy(
-        material.confusion, class_names=material.run.class_names, title=material.title("Accuracy per class")
-    )
+    title = material.title("Accuracy per class", with_names=True)
+    return per_class_accuracy(material.confusion, class_names=material.class_names, title=title)
 
 
 def reliability(material: Material) -> Figure:

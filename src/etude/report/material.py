@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from etude.data import Dataset
+from etude.drawing.lettering import explain, legible
 from etude.recipes import Variational
 from etude.runs import Run
 
@@ -47,10 +48,17 @@ class Material:
         """Whether the networks are given the label."""
         return isinstance(self.run.recipe, Variational) and self.run.recipe.network == "cvae"
 
-    def title(self, what: str) -> str:
-        """The figure's title: what it shows, of which run, of which class."""
-        of_class = "" if self.label is None else f", class {self.run.class_names[self.label]}"
-        return f"{what}{of_class} · {self.run.name}"
+    @cached_property
+    def class_names(self) -> list[str]:
+        """The names of the classes as a figure can write them."""
+        return legible(self.run.class_names)
+
+    def title(self, what: str, *, with_names: bool = False) -> str:
+        """The figure's title: what it shows, of which run, of which class; `with_names` where it names classes."""
+        if self.label is not None:
+            what, with_names = f"{what}, class {self.class_names[self.label]}", True
+        title = f"{what} · {self.run.name}"
+        return explain(title, self.class_names) if with_names else title
 
     def labels(self, labels: torch.Tensor) -> torch.Tensor | None:
         """The labels to give to the networks, where they take any."""

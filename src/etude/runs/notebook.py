@@ -17,7 +17,7 @@ def run_html(run: "Run") -> str:
     parts = [
         heading_html(run.name),
         paragraph_html(
-            f"{run.recipe.name} on {run.recipe.data}: {state.status}, epoch {state.epoch} of {run.recipe.epochs}, "
+            f"{run.recipe.name} on {run.data_name}: {state.status}, epoch {state.epoch} of {run.recipe.epochs}, "
             f"{state.seconds:.0f} s"
         ),
     ]

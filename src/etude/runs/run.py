@@ -70,6 +70,8 @@ class Run:
         dataset = self.configuration["dataset"]
         channels, height, width = dataset["image_shape"]
         self.image_shape: tuple[int, int, int] = (channels, height, width)
+        self.data_name: str = dataset["name"]
+        """What its data was called when it began: files other than the published ones have their path as a name."""
         self.class_names: tuple[str, ...] = tuple(dataset["class_names"])
         self.steps_per_epoch: int = dataset["train_images"] // self.recipe.images_per_step  # a rest sits an epoch out
 
@@ -106,10 +108,18 @@ class Run:
         return sorted((int(path.stem.removeprefix("step-")), path) for path in paths)
 
     def dataset(self, data_dir: Path | None = None) -> Dataset:
-        """The data set the run was trained on, read again."""
-        recorded = self.configuration["dataset"]["data_dir"]
-        folder = data_dir or (Path(recorded) if recorded else None)
-        return load_dataset(self.recipe.data, data_dir=folder, image_size=self.recipe.image_size)
+        """The data set the run was trained on, read again, as it was read then."""
+        recorded = self.configuration["dataset"]
+        folder = data_dir or (Path(recorded["data_dir"]) if recorded["data_dir"] else None)
+        dataset = load_dataset(
+            self.recipe.data,
+            data_dir=folder,
+            image_size=self.recipe.image_size,
+            fit=self.recipe.fit,
+            left_out=recorded.get("left_out", ()),
+        )
+        # A run from before val/ was read, or before there was one, held images out of the training split.
+        return dataset if recorded.get("validation_split") else replace(dataset, validation=None)
 
     # What its networks do -------------------------------------------------------------------------------------------
 
@@ -280,7 +290,7 @@ class Run:
 
     def __repr__(self) -> str:
         state = self.state
-        return f"<Run {self.name}: {self.recipe.name} on {self.recipe.data}, {state.status}, epoch {state.epoch}>"
+        return f"<Run {self.name}: {self.recipe.name} on {self.data_name}, {state.status}, epoch {state.epoch}>"
 
     def _repr_html_(self) -> str:
         return run_html(self)

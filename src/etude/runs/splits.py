@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from etude.data import Dataset, Split, hold_out
+from etude.errors import UsageError
 from etude.recipes import Recipe
 
 
@@ -17,25 +19,48 @@ class Splits(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """The same as row numbers (n,) in the training split of the data set."""
+    """The same as row numbers (n,) in the images of `not_tested`."""
 
     train: Tensor
     validation: Tensor
 
 
+def not_tested(dataset: Dataset) -> Split:
+    """All images that are not for testing: the training split, then the validation split, where the data has one."""
+    if dataset.validation is None:
+        return dataset.train
+    parts = (dataset.train, dataset.validation)
+    return Split(images=torch.cat([part.images for part in parts]), labels=torch.cat([part.labels for part in parts]))
+
+
 def make_rows(recipe: Recipe, dataset: Dataset) -> Rows:
-    """Hold images out of the training split as the recipe says; `UsageError` when none would be left to train on."""
-    return Rows(
-        *hold_out(
-            len(dataset.train),
-            train_images=recipe.train_images,
-            validation_images=recipe.validation_images,
-            seed=recipe.seed,
-        )
+    """Which images a run trains on and validates on; `UsageError` when none would be left to train on.
+
+    Data with a validation split validates on it, and trains on the whole training split: on all of it, or on as many as
+    the recipe's `validation_images` if that is above 0, drawn with its seed. Otherwise images are held out of the
+    training split, as the recipe says.
+    """
+    total, wanted = len(dataset.train), recipe.validation_images
+    own = dataset.validation
+    train, validation = hold_out(
+        total,
+        train_images=recipe.train_images,
+        validation_images=wanted if own is None else 0,
+        seed=recipe.seed,
     )
+    if own is not None:
+        if wanted is not None and wanted > len(own):
+            raise UsageError(
+                f"out of range: --validation-images {wanted} (allowed: 0 to {len(own)}, the images of the validation "
+                f"split of {dataset.name})."
+            )
+        order = torch.randperm(len(own), generator=torch.Generator().manual_seed(recipe.seed))
+        validation = total + (order[:wanted].sort().values if wanted else torch.arange(len(own)))
+    return Rows(train, validation)
 
 
 def make_splits(recipe: Recipe, dataset: Dataset) -> Splits:
     """The images themselves, by `make_rows`."""
-    train, validation = (dataset.train.take(rows) for rows in make_rows(recipe, dataset))
+    images = not_tested(dataset)
+    train, validation = (images.take(rows) for rows in make_rows(recipe, dataset))
     return Splits(train, validation, dataset.test)

@@ -84,7 +84,7 @@ def to_markdown(results: "Results") -> str:
     """The table of results with its sentences."""
     headings, rows = table_rows(results)
     sweep = results.sweep
-    title = f"# {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}"
+    title = f"# {sweep.name}: {sweep.recipe.name} on {sweep.data_name}"
     return "\n\n".join([title, markdown_table(headings, rows), *sentences(results)]) + "\n"
 
 
@@ -129,7 +129,7 @@ def learning_curves(results: "Results") -> Figure | None:
     panels = [panel for panel in _panels(sweep.recipe.family, tables, results.interval) if panel.bands]
     if not panels:
         return None
-    title = f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}"
+    title = f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.data_name}"
     fewest, most = (choose(len(each) for each in tables.values() if each) for choose in (min, max))
     note = "one seed" if most == 1 else f"mean over {most if fewest == most else f'{fewest} to {most}'} seeds"
     if most >= FEWEST_VALUES[results.interval]:

@@ -12,6 +12,7 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
@@ -24,6 +25,7 @@ from etude.errors import EtudeError, RunError, UsageError
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, cannot_write, flush_folder, write_atomically
 from etude.recipes import Recipe
 from etude.runs import Run, State, default_runs_dir
+from etude.runs.configuration import read_configuration
 from etude.runs.folder import short_data_name
 from etude.sweeps.grid import Cell, Grid, make_cells
 
@@ -84,6 +86,14 @@ class Sweep:
     def cells(self) -> list[Cell]:
         """The grid's combinations, one where there is no grid."""
         return make_cells(self.recipe, self.grid)
+
+    @property
+    def data_name(self) -> str:
+        """What its runs call their data: files other than the published ones have their path as a name."""
+        for member in self.members() if "data" not in self.grid else ():
+            with suppress(EtudeError):  # not begun, or damaged
+                return read_configuration(member.path)["dataset"]["name"]
+        return self.recipe.data
 
     def members(self, cell: Cell | None = None) -> Iterator[Member]:
         """Every run, of one cell or of all: seed by seed, so that an interrupted sweep has whole rows of pairs."""

@@ -82,7 +82,7 @@ class MeasuredSweep:
         return {
             "sweep": str(self.sweep.path),
             "recipe": self.sweep.recipe.name,
-            "data": self.sweep.recipe.data,
+            "data": self.sweep.data_name,
             "seeds": self.sweep.seeds,
             "interval_method": first.interval,
             "about": next(iter(self.runs.values()))["about"],

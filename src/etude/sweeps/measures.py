@@ -87,6 +87,8 @@ def subject_of(recipe: Recipe, measure: Measure) -> str:
     parts = [recipe.data]
     if recipe.image_size:
         parts.append(f"{recipe.image_size} pixels")
+    if recipe.fit and recipe.fit != "crop":
+        parts.append(f"fitted by {recipe.fit}")
     if measure.scores_pixels and isinstance(recipe, Variational):
         parts.append(f"{recipe.reconstruction} reconstruction")
         binarize = measure.binarize or recipe.binarize

@@ -15,7 +15,7 @@ def results_html(results: "Results") -> str:
     headings, rows = table_rows(results)
     sweep = results.sweep
     parts = [
-        heading_html(f"{sweep.name}: {sweep.recipe.name} on {sweep.recipe.data}"),
+        heading_html(f"{sweep.name}: {sweep.recipe.name} on {sweep.data_name}"),
         table_html(headings, rows),
         *map(paragraph_html, sentences(results)),
     ]

@@ -116,7 +116,7 @@ class Results:
         return {
             "sweep": str(self.sweep.path),
             "recipe": self.sweep.recipe.name,
-            "data": self.sweep.recipe.data,
+            "data": self.sweep.data_name,
             "grid": {name: list(values) for name, values in self.sweep.grid.items()},
             "seeds": self.sweep.seeds,
             "interval_method": self.interval,

@@ -8,7 +8,6 @@ from typing import Any
 
 from etude import recipes
 from etude.data import Dataset
-from etude.data import load as load_dataset
 from etude.errors import Interrupted, RunError, TrainingError, UsageError
 from etude.recipes import Recipe
 from etude.runs import default_runs_dir
@@ -21,7 +20,7 @@ from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
 from etude.training.execution import choose_execution
 from etude.training.families import network_name
-from etude.training.start import checked_rows, with_absolute_folder
+from etude.training.start import checked_rows, load_for, with_absolute_folder
 from etude.training.stopping import StopRequest, stop_requests
 
 ORPHAN_SECONDS = 30.0
@@ -68,7 +67,7 @@ def sweep(
         precision=precision,
         compile=compile,
     )
-    _check_data(make_cells(recipe, grid or {}), data_dir)
+    notes = _check_data(make_cells(recipe, grid or {}), data_dir)
     prepared = prepare(
         recipe,
         grid or {},
@@ -81,13 +80,15 @@ def sweep(
         precision=precision,
         compile=compile,
     )
-    return resume(prepared, num_jobs=num_jobs, quiet=quiet)
+    return resume(prepared, num_jobs=num_jobs, quiet=quiet, notes=notes)
 
 
-def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: bool = False) -> Results:
+def resume(
+    sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: bool = False, notes: Sequence[str] = ()
+) -> Results:
     """Train what is not finished of a sweep; write the files of its results and return them.
 
-    A run that diverged is left: it would do so again.
+    A run that diverged is left: it would do so again. `notes` are said first.
     """
     sweep = sweep if isinstance(sweep, Sweep) else load(sweep)
     _check_jobs(num_jobs)
@@ -99,6 +100,8 @@ def resume(sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: boo
         at_once = max(1, min(num_jobs or (1 if sweep.device == "cuda" else num_cores()), len(jobs)))
         most = max(map(len, jobs), default=1)
         with SweepDisplay(sweep, num_jobs=at_once * most, quiet=quiet) as display:
+            for note in notes:
+                display.note(note)
             if jobs:
                 display.note(how_trained(sweep, jobs, at_once))
             failures = train_jobs(sweep, jobs, num_jobs=at_once, stop=stop, display=display)
@@ -139,14 +142,16 @@ def _check_jobs(num_jobs: int | None) -> None:
         raise UsageError(f"--jobs {num_jobs} (allowed: at least 1).")
 
 
-def _check_data(cells: list[Cell], data_dir: Path | None) -> None:
-    """Read each data set once, so that a mistake is said once and not by every run."""
-    datasets: dict[tuple[str, int | None], Dataset] = {}
+def _check_data(cells: list[Cell], data_dir: Path | None) -> list[str]:
+    """Read each data set once, so that a mistake is said once and not by every run; what to know of them."""
+    datasets: dict[tuple[object, ...], Dataset] = {}
     for cell in cells:
-        key = (cell.recipe.data, cell.recipe.image_size)
+        recipe = cell.recipe
+        key = (recipe.data, recipe.image_size, recipe.fit, recipe.skip_broken)
         if key not in datasets:
-            datasets[key] = load_dataset(key[0], data_dir=data_dir, image_size=key[1])
-        checked_rows(cell.recipe, datasets[key])
+            datasets[key] = load_for(recipe, data_dir)
+        checked_rows(recipe, datasets[key])
+    return list(dict.fromkeys(f"{dataset.name}: {note}" for dataset in datasets.values() for note in dataset.notes))
 
 
 def _wait_for_orphans(members: list[Member], stop: StopRequest) -> None:

@@ -39,6 +39,17 @@ def require_a_step(recipe: Recipe, num_images: int) -> None:
         )
 
 
+def require_classes(recipe: Recipe, dataset: Dataset) -> None:
+    """Raise `UsageError` where a network that tells classes apart, or is given them, has but one."""
+    if len(dataset.class_names) < 2 and (isinstance(recipe, Classifier) or network_name(recipe) == "cvae"):
+        layout = f": {dataset.layout}" if dataset.layout else ""
+        raise UsageError(
+            f"{network_name(recipe)} needs at least two classes, and {dataset.name} has one{layout}; put the images of "
+            "each class into a folder named after it, PATH/CLASS/1.png or PATH/train/CLASS/1.png (labels in file names "
+            "or tables are not read), or train a gan or vae, which need no classes."
+        )
+
+
 def create_learner(recipe: Recipe, dataset: Dataset, execution: Execution) -> Learner:
     """The learner of the recipe's family, with fresh networks on the device, initialised from the recipe's seed."""
     with global_stream(recipe.seed, "init"):

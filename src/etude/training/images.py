@@ -9,7 +9,7 @@ from torch import Tensor
 from etude.data import Dataset, Split
 from etude.recipes import Classifier
 from etude.runs import Run
-from etude.runs.splits import Rows, make_rows
+from etude.runs.splits import Rows, make_rows, not_tested
 from etude.runs.streams import stream
 
 
@@ -47,7 +47,7 @@ def training_images(runs: Sequence[Run], dataset: Dataset, device: str) -> Train
     rows = {str(run.path): make_rows(run.recipe, dataset) for run in runs}
     used = torch.cat([part for each in rows.values() for part in each]).unique()  # ascending
     return TrainingImages(
-        used=dataset.train.take(used).to(device),
+        used=not_tested(dataset).take(used).to(device),
         test=dataset.test.to(device),
         rows={path: Rows(*(torch.searchsorted(used, part) for part in each)) for path, each in rows.items()},
     )

@@ -1,6 +1,7 @@
 """Starting a run from a recipe, and resuming one."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from etude.runs.networks import build_networks
 from etude.runs.splits import Rows, make_rows
 from etude.training.display import Display
 from etude.training.execution import choose_execution, describe_machine
-from etude.training.families import network_name, require_a_step
+from etude.training.families import network_name, require_a_step, require_classes
 from etude.training.loop import fit
 
 
@@ -74,7 +75,7 @@ def train_together(
     """
     together = [with_absolute_folder(recipe) for recipe in together]
     first = together[0]
-    dataset = load_dataset(first.data, data_dir=data_dir, image_size=first.image_size)
+    dataset = load_for(first, data_dir)
     rows = checked_rows(first, dataset)
     execution = choose_execution(
         network_name(first),
@@ -95,12 +96,27 @@ def train_together(
         create_run(recipe, name=name, runs_dir=runs_dir, configuration=configuration)
         for recipe, name in zip(together, names, strict=True)
     ]
-    fit(runs, dataset, execution=execution, display=display or Display())
+    display = display or Display()
+    for note in dataset.notes:
+        display.note(f"{dataset.name}: {note}")
+    fit(runs, dataset, execution=execution, display=display)
     return runs
+
+
+def load_for(recipe: Recipe, data_dir: Path | None) -> Dataset:
+    """The data set of a recipe, read as the recipe says."""
+    return load_dataset(
+        recipe.data,
+        data_dir=data_dir,
+        image_size=recipe.image_size,
+        fit=recipe.fit,
+        skip_broken=recipe.skip_broken,
+    )
 
 
 def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:
     """The images of a run; `UsageError` where they are too few for a step, or the networks do not fit them."""
+    require_classes(recipe, dataset)
     rows = make_rows(recipe, dataset)
     require_a_step(recipe, len(rows.train))
     with torch.device("meta"):  # no memory, no time: only whether the networks fit the images, before there is a run
@@ -112,7 +128,7 @@ def with_absolute_folder(recipe: Recipe) -> Recipe:
     """The recipe with the whole path of its `folder:` data, so that it can be gone on with from another folder."""
     if not recipe.data.startswith("folder:"):
         return recipe
-    folder = Path(recipe.data.removeprefix("folder:")).expanduser().absolute()
+    folder = Path(os.path.expanduser(recipe.data.removeprefix("folder:"))).absolute()
     return dataclasses.replace(recipe, data=f"folder:{folder}")
 
 
@@ -163,4 +179,7 @@ def _describe_data(dataset: Dataset, rows: Rows, data_dir: Path | None) -> dict[
         "test_images": len(dataset.test),
         "data_dir": str(data_dir.absolute()) if data_dir else None,
         "digest": dataset.digest(),
+        "validation_split": dataset.validation is not None,
+        "left_out": list(dataset.left_out),
+        "notes": list(dataset.notes),
     }
