@@ -87,7 +87,7 @@ DIFFERENCES: dict[str, tuple[Draw, float]] = {
     "one seed in five collapsed": (one_in_five_collapsed, 10 * COLLAPSED_SHARE - 0.3186394),
     "normal, effect of 1": (lambda *sizes: normal(*sizes) + 1, 1.0),
 }
-"""Differences over pairs with mean 0 and their median; but for the last, in which mean and median are 1."""
+"""Differences over pairs with mean 0, and their median. In the last both are 1."""
 
 
 def significant(kind: str, num_pairs: int, num_samples: int) -> dict[str, float]:
