@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from etude.errors import UsageError
+from etude.inspection.failures import one_line
 from etude.inspection.fold_proof import Candidate, prove
 from etude.inspection.record import Call, Trace, Value, is_library
 from etude.inspection.trace import trace
@@ -170,7 +171,10 @@ def _propose(resting: _Seen, training: _Seen | None) -> tuple[list[Proposal], li
     in_training = {pair.paths: pair for pair in training.pairs()} if training else {}
 
     def consider(pair: _Pair, make: Callable[[], Proposal | str], share: bool = False) -> None:
-        made = (not share and pair.shared) or pair.why_not or make()
+        try:
+            made = (not share and pair.shared) or pair.why_not or make()
+        except Exception as error:  # one pair that is not as it looks must not end the report
+            made = f"unknown: {one_line(error)}"
         if isinstance(made, str):
             refused.append(f"{pair.first.path} and {pair.second.path}: {made}.")
         else:
