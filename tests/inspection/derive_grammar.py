@@ -146,6 +146,8 @@ def main() -> None:
             print("CRASH at", seed, text)
         slowest = max(slowest, (time.process_time() - start, text))
         outcomes[outcome] += 1
+        if outcomes.total() % 1000 == 0:
+            print(f"{outcomes.total()} done: {dict(outcomes)}", file=sys.stderr, flush=True)
         if outcome == "no answer":
             reasons[message[:90]] += 1
             if "--show" in sys.argv and "differs" in message:
