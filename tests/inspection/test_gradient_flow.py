@@ -173,7 +173,7 @@ class Written(nn.Module):
 
 
 @pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
-def test_gradients_over_time_equal_those_of_autograd_by_hand(kind: Callable[..., nn.Module]) -> None:
+def test_gradients_over_time_equal_those_of_autograd_by_hand(kind: Callable[..., Any]) -> None:
     net, x = kind(4, 8, batch_first=True), torch.randn(5, 20, 4)
     (time,) = gradient_flow(net, x, seed=3).time
     net.double()
@@ -205,9 +205,7 @@ def test_a_short_sequence_is_healthy_and_its_depth_is_time() -> None:
 
 
 @pytest.mark.parametrize(("kind", "cell"), [(nn.RNN, nn.RNNCell), (nn.GRU, nn.GRUCell), (nn.LSTM, nn.LSTMCell)])
-def test_cells_in_a_loop_vanish_as_the_fused_layer_does(
-    kind: Callable[..., nn.Module], cell: Callable[..., nn.Module]
-) -> None:
+def test_cells_in_a_loop_vanish_as_the_fused_layer_does(kind: Callable[..., Any], cell: Callable[..., Any]) -> None:
     fused, single = kind(4, 8, batch_first=True), cell(4, 8)
     with torch.no_grad():
         for mine, name in ((getattr(single, n), n) for n in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")):
