@@ -155,6 +155,11 @@ def test_random_expressions_end_with_a_checked_answer_or_one_line(seed: int) -> 
     derive_grammar.attack(seed)
 
 
+@pytest.mark.parametrize("seed", [24297, 204727, 205511])
+def test_expressions_that_once_crashed(seed: int) -> None:
+    assert derive_grammar.attack(seed)[0] in ("answer", "refused", "no answer")
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10**6))
 def test_tidying_never_changes_a_value(seed: int) -> None:
