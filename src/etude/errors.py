@@ -52,3 +52,10 @@ def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") ->
     near = get_close_matches(given, names, n=1)
     suggestion = f"did you mean {near[0]!r}? Choose" if near else "choose"
     return UsageError(f"unknown {kind} {given!r}: {suggestion} from {', '.join(names)}{'; ' + hint if hint else ''}.")
+
+
+def printable(text: str) -> str:
+    """The text with what no terminal shows (line breaks, control characters, bytes that are no text) as escapes."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode() for each in text
+    )
