@@ -37,6 +37,7 @@ _RC: dict[RcKeyType, Any] = {
     "savefig.dpi": "figure",
     "figure.facecolor": "white",
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture on every machine
+    "text.parse_math": False,  # a dollar sign in a name is one
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
