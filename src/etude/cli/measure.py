@@ -31,6 +31,7 @@ def measure(
     checkpoint: str = "last",
     out: Path | None = None,
     runs_dir: Path | None = None,
+    data: str | None = None,
     data_dir: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -54,7 +55,8 @@ def measure(
         checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.
         out: For sweeps: FILE.md, the table in Markdown, or FILE.csv, a row a run.
         runs_dir: Where runs are kept.
-        data_dir: Where data is looked for first.
+        data: Where the data is now, folder:PATH say, if it has moved since training: the same images.
+        data_dir: Where data is looked for first; of a run of a folder, that folder, if it has moved.
         json: Print one JSON object on stdout.
     """
     from etude.measure import Settings
@@ -79,11 +81,11 @@ def measure(
         raise UsageError("name a run or a sweep to measure: `etude runs` lists them.")
     if len(run) > 1 or find(run[0], runs_dir=runs_dir):
         sweeps = [load_sweep(each, runs_dir=runs_dir) for each in run]
-        _measure_sweeps(sweeps, settings, checkpoint=which, data_dir=data_dir, out=out, json=json)
+        _measure_sweeps(sweeps, settings, checkpoint=which, data=data, data_dir=data_dir, out=out, json=json)
         return
     if out:
         raise UsageError(f"--out {out} is for sweeps, and {run[0]} is a run: leave it out, or take --json.")
-    opened = load(run[0], runs_dir=runs_dir, checkpoint=which)
+    opened = load(run[0], runs_dir=runs_dir, checkpoint=which, data=data)
     results = measure_run(opened, settings, data_dir=data_dir)
     if json:
         print(json_format.dumps(results, ensure_ascii=False))
@@ -96,6 +98,7 @@ def _measure_sweeps(
     settings: Settings,
     *,
     checkpoint: int | str,
+    data: str | None,
     data_dir: Path | None,
     out: Path | None,
     json: bool,
@@ -109,7 +112,7 @@ def _measure_sweeps(
     writers = {".md": to_markdown, ".csv": to_csv}
     if out and out.suffix not in writers:
         raise UsageError(f"--out {out} (allowed: FILE.md, a table, or FILE.csv, a row a run).")
-    measured = [measure_sweep(sweep, settings, checkpoint=checkpoint, data_dir=data_dir) for sweep in sweeps]
+    measured = [measure_sweep(sweep, settings, checkpoint=checkpoint, data=data, data_dir=data_dir) for sweep in sweeps]
     if out:
         write_atomically(out, writers[out.suffix](measured))
     if json:
