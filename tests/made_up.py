@@ -1,6 +1,11 @@
-"""What tests make up: the configuration of a run that was never trained."""
+"""What tests make up: a run that was never trained, and its configuration."""
 
+from pathlib import Path
 from typing import Any
+
+from etude.recipes import RECIPES
+from etude.runs import Run, State, create_run
+from etude.runs.events import EventWriter
 
 
 def configuration(
@@ -25,3 +30,15 @@ def configuration(
         "execution": {"device": "cpu", "threads": 1, "precision": "fp32", "compiled": False},
         "versions": {},
     }
+
+
+def make_run(folder: Path, name: str, recipe: str = "lenet") -> Run:
+    """A finished run, never trained."""
+    run = create_run(RECIPES[recipe], name=name, runs_dir=folder, configuration=configuration())
+    with EventWriter(run.path / "metrics.jsonl", size_bytes=0) as events:
+        events.write(step=10, epoch=1, values={"train/loss": 1.0, "validation/accuracy": 0.5, "test/accuracy": 0.5})
+        size, checksum = events.flush()
+    run.write_state(
+        State(status="finished", step=10, epoch=1, seconds=1.0, metrics_bytes=size, metrics_checksum=checksum)
+    )
+    return run

@@ -55,6 +55,13 @@ def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") ->
     return UsageError(f"unknown {kind} {given!r}: {suggestion} from {', '.join(names)}{'; ' + hint if hint else ''}.")
 
 
+def printable(text: str) -> str:
+    """The text with what no terminal shows (line breaks, control characters, bytes that are no text) as escapes."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode() for each in text
+    )
+
+
 def _spelled_otherwise(given: str, names: list[str]) -> list[str]:
     """The nearest name where only letters and digits count, and not whether they are capital: FashionMNIST."""
     plain = {re.sub(r"[\W_]", "", name).casefold(): name for name in names}

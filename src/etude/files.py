@@ -1,16 +1,37 @@
-"""Writing files so that a reader, or a kill at any moment, never meets half of one."""
+"""Writing files so that a reader, or a kill at any moment, never meets half of one; and locks on them.
 
+Whatever is not finished yet has a temporary name, `temporary_path`. What a kill leaves under such a name is removed a
+day later.
+"""
+
+import errno
+import fcntl
+import hashlib
+import json
+import math
 import os
 import re
 import secrets
-from contextlib import suppress
+import shutil
+import stat
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-from etude.errors import DiskError
+from etude.errors import DiskError, EtudeError
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
 """A name that is safe as a file's or folder's on every system."""
 PLAIN_NAME_RULE = "letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100"
+
+DISK_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
+"""A full disk, a full quota, a broken disk, a disk that may only be read."""
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.part|\.new-[0-9a-f]{8}", re.DOTALL)  # the second by étude 0.1
+_LEFTOVER_SECONDS = 24 * 60 * 60
+_SEALED = re.compile(rb'(.*),\n "checksum": "([0-9a-f]{32})"\n\}', re.DOTALL)
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -18,18 +39,35 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
     Raises `DiskError` when it cannot be written; what was at `path` before is then still there, whole.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    temporary = temporary_path(path)
     try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        write_and_flush(temporary, content.encode() if isinstance(content, str) else content)
         temporary.replace(path)
         flush_folder(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise cannot_write(path, error) from error
+
+
+def write_and_flush(path: Path, content: bytes) -> None:
+    """Write a file and wait until it is on the disk."""
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_whole(path: Path) -> bytes:
+    """The content of a file; `OSError` where it is none, a pipe say, which would never end."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "not a file", os.fspath(path))
+        return file.read()
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def flush_folder(folder: Path) -> None:
@@ -46,3 +84,128 @@ def cannot_write(path: Path, error: OSError) -> DiskError:
     return DiskError(
         f"cannot write {path}: {(error.strerror or str(error)).lower()}; free some space or choose another folder."
     )
+
+
+@contextmanager
+def disk_failures_said(folder: Path) -> Iterator[None]:
+    """Turn a failure of the disk within the block, wherever it comes from, into a `DiskError`.
+
+    It may be the cause of another error, a compiler's say. `folder` is named where the failure names no file.
+    """
+    try:
+        yield
+    except Exception as error:
+        failure: BaseException | None = error
+        while failure and not (isinstance(failure, OSError) and failure.errno in DISK_FAILURES):
+            failure = failure.__cause__ or failure.__context__
+        if failure is None or isinstance(error, EtudeError):
+            raise
+        assert isinstance(failure, OSError)
+        raise cannot_write(Path(os.fsdecode(failure.filename)) if failure.filename else folder, failure) from error
+
+
+# What is not finished yet ---------------------------------------------------------------------------------------------
+
+
+def temporary_path(path: Path) -> Path:
+    """A new name beside `path` for a file or folder that is not finished yet."""
+    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether `temporary_path` gave this name."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def remove_leftovers(*folders: Path) -> None:
+    """Remove from each folder what a killed process left under a temporary name more than a day ago."""
+    for folder in folders:
+        with suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                if is_temporary(path) and time.time() - entry.stat(follow_symlinks=False).st_mtime > _LEFTOVER_SECONDS:
+                    remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder with all in it, as far as that is allowed."""
+    with suppress(OSError):
+        path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
+
+
+# JSON with a checksum -------------------------------------------------------------------------------------------------
+
+
+def checksum(content: bytes) -> str:
+    """32 digits that change with every change of the content (BLAKE2)."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def checked_json(content: dict[str, Any]) -> str:
+    """`content` as indented JSON; a last key, "checksum", is that of every byte before it."""
+    body = json.dumps(content, indent=1).removesuffix("\n}")
+    return f'{body},\n "checksum": "{checksum(body.encode())}"\n}}'
+
+
+def parse_checked_json(text: bytes) -> tuple[dict[str, Any], bool]:
+    """What `checked_json` wrote, and whether it has a checksum: files of étude 0.1 have none.
+
+    Raises `ValueError`, which says what is wrong, where the text has changed or is no JSON object of finite numbers.
+    """
+    sealed = _SEALED.fullmatch(text)
+    if sealed and checksum(sealed[1]).encode() != sealed[2]:
+        raise ValueError("its content has changed since it was written")
+    try:
+        value = json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_finite)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"it holds a {type(value).__name__}, not an object")
+    if not sealed and "checksum" in value:
+        raise ValueError("its content has changed since it was written")
+    value.pop("checksum", None)
+    return value, sealed is not None
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > 20 or abs(value := int(text)) >= 2**63:
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
+
+
+# Locks ----------------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def locked(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold the file `path`, made where it is missing, for this process alone.
+
+    Waits while another process holds it, after calling `waiting`. The operating system frees it when a process ends,
+    however it ends. Raises `DiskError` where it cannot be made or locked.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    with file:
+        try:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as error:
+            raise cannot_lock(path, error) from error
+        yield
+
+
+def cannot_lock(path: Path, error: OSError) -> DiskError:
+    """The one-line error for a disk that knows no locks: some of a network."""
+    return DiskError(f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose a folder on another disk.")

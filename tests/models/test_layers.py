@@ -1,7 +1,10 @@
 """étude's own layers: PyTorch's numbers, in float64, for every shape; and only where they fit."""
 
+import ctypes
 import math
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from copy import deepcopy
 from functools import partial
@@ -18,6 +21,7 @@ from torch import Tensor, nn
 from etude.models import VAE, ConvDiscriminator, ConvGenerator, LeNet, layers, native
 from etude.models.layers import BatchNorm1d, BatchNorm2d, BatchNormOfPixels, Conv2d, MaxPool2d, Own, use_own
 from etude.models.transposed import ConvTranspose2d
+from etude.training.compiler import is_torn, remove_torn_libraries
 
 Pair = tuple[int, int]
 
@@ -321,10 +325,41 @@ def test_what_they_do_not_compute_is_left_to_pytorch() -> None:
 
 
 @needs_a_compiler
+@pytest.mark.parametrize("left", [0, 0.5, 1])
+def test_a_library_that_is_not_as_it_was_written_is_compiled_again(
+    left: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "small.cpp").write_text('extern "C" int answer() { return 42; }')
+    monkeypatch.setattr(native, "FOLDER", tmp_path)
+    monkeypatch.setattr(native, "cache_folder", lambda: tmp_path / "cache")
+    first = Path(native._library())
+    whole = first.read_bytes()
+    assert Path(native._library()) == first
+    first.write_bytes(whole[: int(left * len(whole))] if left < 1 else bytes([*whole[:-1], whole[-1] ^ 1]))
+    again = Path(native._library())
+    assert ctypes.CDLL(str(again)).answer() == 42
+    assert sorted(path.name for path in (tmp_path / "cache").iterdir()) == [".native.lock", again.name]
+
+
+@needs_a_compiler
+def test_a_library_cut_short_is_known_by_its_table_of_sections(tmp_path: Path) -> None:
+    (tmp_path / "small.cpp").write_text("int answer() { return 42; }")
+    cache = tmp_path / "ab"
+    cache.mkdir()
+    whole, half, empty = (cache / f"{name}.main.so" for name in ("whole", "half", "empty"))
+    subprocess.run(["g++", "-shared", "-fPIC", str(tmp_path / "small.cpp"), "-o", str(whole)], check=True)
+    half.write_bytes(whole.read_bytes()[:-1])
+    empty.write_bytes(b"")
+    assert [is_torn(path) for path in (whole, half, empty)] == [False, True, sys.platform == "linux"]
+    remove_torn_libraries(tmp_path)
+    assert sorted(cache.iterdir()) == [whole]
+
+
+@needs_a_compiler
 def test_a_failure_to_compile_names_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "broken.cpp").write_text("this is no program")
     monkeypatch.setattr(native, "FOLDER", tmp_path)
     monkeypatch.setattr(native, "cache_folder", lambda: tmp_path / "cache")
     with pytest.raises(OSError, match=r"^g\+\+: .*broken\.cpp.*error"):
         native._library()
-    assert list((tmp_path / "cache").iterdir()) == []
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".native.lock"]

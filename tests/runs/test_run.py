@@ -16,6 +16,7 @@ import torch
 import etude
 from etude.cli import main
 from etude.errors import DiskError, RunError, UsageError
+from etude.files import checked_json, parse_checked_json
 from etude.recipes import RECIPES
 from etude.runs import Run, State, create_run, find, list_paths
 from etude.runs.lock import is_training, training_lock
@@ -53,7 +54,7 @@ def test_names_count_up_and_never_collide(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = list(pool.map(lambda _: make(tmp_path).name, range(24)))
     assert sorted(made, key=lambda name: int(name.split("-")[-1])) == [f"vae-mnist-{n}" for n in range(1, 25)]
-    assert not list(tmp_path.glob(".new-*"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_a_name_that_is_taken(tmp_path: Path) -> None:
@@ -95,18 +96,35 @@ def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
 def test_a_run_of_a_newer_version(tmp_path: Path) -> None:
     run = make(tmp_path, "new")
     file = run.path / "recipe.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "format": 2}))
+    file.write_text(checked_json({**parse_checked_json(file.read_bytes())[0], "format": 3}))
     with pytest.raises(RunError) as caught:
         Run(run.path)
-    assert str(caught.value) == f"run {run.path} is of format 2, newer than 1: update étude to open it."
+    assert str(caught.value) == f"run {run.path} is of format 3, newer than 2: update étude to open it."
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": "x"}'])
-def test_a_damaged_recipe_file(text: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "cannot be read (Expecting value: line 1 column 1 (char 0))"),
+        ("[]", "cannot be read (it holds a list, not an object)"),
+        ("{}", "lacks format"),
+        ('{"format": "x"}', "cannot be read (it has 'x' for format)"),
+        ('{"format": Infinity}', "cannot be read (Infinity is no finite number)"),
+        ('{"format": 1e400}', "cannot be read (1e400 is no finite number)"),
+        ('{"format": 9999999999999999999999}', "cannot be read (99999999999999999999 is too large a number)"),
+        ('{"format": 1, "a": ' + 100_000 * "[" + "}", "cannot be read (it is nested too deeply)"),
+        ('{"format": 2}', "has lost its checksum"),
+        ('{"format": 1}', "lacks recipe"),
+    ],
+)
+def test_a_damaged_recipe_file(text: str, problem: str, tmp_path: Path) -> None:
     run = make(tmp_path, "torn")
     (run.path / "recipe.json").write_text(text)
-    with pytest.raises(RunError, match=rf"^damaged run {re.escape(str(run.path))}: recipe.json cannot be read"):
+    with pytest.raises(RunError) as caught:
         Run(run.path)
+    assert str(caught.value) == (
+        f"damaged run {run.path}: recipe.json {problem}; put the file back, or train the run again."
+    )
 
 
 def test_a_run_without_a_checkpoint(tmp_path: Path) -> None:
@@ -131,11 +149,12 @@ def test_a_damaged_checkpoint_says_so(runs: dict[str, Run]) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "trainer.safetensors", "trainer.json", "checksums.json"])
 @pytest.mark.parametrize("harm", ["flip", "gone", "empty"])
-def test_resume_refuses_a_checkpoint_that_has_changed(
+def test_resume_refuses_where_no_checkpoint_is_as_it_was_written(
     name: str, harm: str, runs: dict[str, Run], tmp_path: Path
 ) -> None:
     copy = shutil.copytree(runs["vae"].path, tmp_path / "copy")
     Run(copy).write_state(State(status="interrupted"))
+    shutil.rmtree(copy / "checkpoints" / "step-0")  # the one before it
     file = Run(copy).checkpoint_path() / name
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 4  # one bit
@@ -144,7 +163,8 @@ def test_resume_refuses_a_checkpoint_that_has_changed(
     else:
         file.write_bytes(bytes(content) if harm == "flip" else b"")
     before = (copy / "metrics.jsonl").read_bytes()
-    with pytest.raises(RunError, match=rf"^damaged checkpoint {re.escape(str(file.parent))}/.*; delete the folder "):
+    wanted = rf"^damaged checkpoint {re.escape(str(file.parent))}/.*; no checkpoint before it is whole: train the run "
+    with pytest.raises(RunError, match=wanted):
         etude.resume(Run(copy), display=Display(quiet=True))
     assert (copy / "metrics.jsonl").read_bytes() == before
 
@@ -170,13 +190,13 @@ def test_a_damaged_file_says_so_and_hides_no_other_run(
     make(tmp_path, "whole")
     file = make(tmp_path, "harmed").path / name
     if name == "recipe.json":
-        configuration = json.loads(file.read_text())
+        configuration, _ = parse_checked_json(file.read_bytes())
         part, _, key = content.decode().partition(".")
         if key:
             configuration[part][key] = [1, 28]
         else:
             del configuration[part]
-        content = json.dumps(configuration).encode()
+        content = checked_json(configuration).encode()
     file.write_bytes(content)
     assert main(["runs", "--runs-dir", str(tmp_path), "--json"]) == 0
     rows = {row["run"]: row for row in json.loads(capsys.readouterr().out)["runs"]}

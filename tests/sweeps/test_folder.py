@@ -9,6 +9,7 @@ import pytest
 
 from etude.cli import main
 from etude.errors import RunError
+from etude.files import checked_json, parse_checked_json
 from etude.sweeps import Sweep, load
 
 MakeSweep = Callable[..., Sweep]
@@ -54,9 +55,9 @@ def test_another_plan_of_the_same_name_is_refused(
 def test_a_sweep_from_before_a_field_existed_has_its_default(make_sweep: MakeSweep) -> None:
     plan: dict[str, Any] = {"recipe": "vae", "epochs": 1, "num_seeds": 2, "name": "mine"}
     sweep = make_sweep({}, {"vae": []}, **plan)
-    content = json.loads((sweep.path / "sweep.json").read_text())
+    content, _ = parse_checked_json((sweep.path / "sweep.json").read_bytes())
     assert content["recipe"].pop("binarize") == "none"
-    (sweep.path / "sweep.json").write_text(json.dumps(content))
+    (sweep.path / "sweep.json").write_text(json.dumps({**content, "format": 1}))
     assert make_sweep({}, {"vae": []}, **plan).path == sweep.path
     with pytest.raises(RunError, match=r"another binarize \(none; asked for: dynamic\)"):
         make_sweep({}, {"vae": []}, **plan, binarize="dynamic")
@@ -110,8 +111,20 @@ def test_a_damaged_sweep_says_so_and_hides_no_other(
 
 def test_a_sweep_of_a_newer_version_is_left_alone(make_sweep: MakeSweep) -> None:
     sweep = make_sweep({}, {"lenet": []}, num_seeds=2, name="mine")
-    content = json.loads((sweep.path / "sweep.json").read_text())
-    (sweep.path / "sweep.json").write_text(json.dumps({**content, "format": 2}))
+    content, _ = parse_checked_json((sweep.path / "sweep.json").read_bytes())
+    (sweep.path / "sweep.json").write_text(checked_json({**content, "format": 3}))
     with pytest.raises(RunError) as caught:
         load(sweep.path)
-    assert str(caught.value) == f"sweep {sweep.path} is of format 2, newer than 1: update étude to open it."
+    assert str(caught.value) == f"sweep {sweep.path} is of format 3, newer than 2: update étude to open it."
+
+
+def test_a_changed_plan_is_not_gone_on_with(make_sweep: MakeSweep) -> None:
+    sweep = make_sweep({}, {"lenet": []}, num_seeds=2, name="mine")
+    text = (sweep.path / "sweep.json").read_text()
+    (sweep.path / "sweep.json").write_text(text.replace('"learning_rate": 0.001', '"learning_rate": 0.003'))
+    with pytest.raises(RunError) as caught:
+        load(sweep.path)
+    assert str(caught.value) == (
+        f"damaged sweep {sweep.path}: sweep.json cannot be read (its content has changed since it was written); "
+        "start it again."
+    )

@@ -1,13 +1,13 @@
 """What a person sees while a sweep trains: the live table, the lines where there is no terminal, the time left."""
 
 import io
-import json
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from etude.files import checked_json, parse_checked_json
 from etude.runs import Run, State
 from etude.sweeps import Sweep
 from etude.sweeps.progress import SweepDisplay, duration, seconds_left
@@ -69,9 +69,9 @@ def test_a_cell_that_is_computed_otherwise_is_said_once(sweep: Sweep, capsys: py
     members = {member.path.name: member for member in sweep.members()}
     for name in ("epochs-4-seed-0", "epochs-4-seed-1"):
         file = members[name].path / "recipe.json"
-        content = json.loads(file.read_text())
+        content, _ = parse_checked_json(file.read_bytes())
         content["execution"]["compiled"] = True
-        file.write_text(json.dumps(content))
+        file.write_text(checked_json(content))
     (members["epochs-2-seed-0"].path / "recipe.json").write_text("{")  # damaged: reported as failed, and not said
     with SweepDisplay(sweep, num_jobs=2) as display:
         for name in ("epochs-2-seed-0", "epochs-2-seed-2", "epochs-4-seed-0", "epochs-4-seed-1"):

@@ -14,6 +14,7 @@ def figure(
     all: bool = False,
     label: str | None = None,
     runs_dir: Path | None = None,
+    data: str | None = None,
     data_dir: Path | None = None,
 ) -> None:
     """Draw a figure of a run, as PNG and SVG.
@@ -27,12 +28,13 @@ def figure(
         all: Draw every figure that fits the run.
         label: Draw it for one class only, given by its name or index (latent figures and samples of a cvae).
         runs_dir: Where runs are kept.
-        data_dir: Where data is looked for first.
+        data: Where the run's data is now, folder:PATH say, if it has moved: the same images.
+        data_dir: Where data is looked for first; of a run of a folder, that folder, if it has moved.
     """
     from etude.report.figures import FIGURES, available, draw, draw_all
     from etude.runs import load
 
-    loaded = load(run, runs_dir=runs_dir)
+    loaded = load(run, runs_dir=runs_dir, data=data)
     if all and (name or label is not None):
         raise UsageError("--all draws every figure: leave the figure's name and --label out, or leave --all out.")
     if all:

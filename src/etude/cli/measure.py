@@ -32,6 +32,7 @@ def measure(
     interval: Literal["t", "bootstrap-t"] = "t",
     out: Path | None = None,
     runs_dir: Path | None = None,
+    data: str | None = None,
     data_dir: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -56,7 +57,8 @@ def measure(
         interval: For sweeps: how the intervals over seeds are computed; bootstrap-t suits skewed values.
         out: For sweeps: FILE.md, the table in Markdown, or FILE.csv, a row a run.
         runs_dir: Where runs are kept.
-        data_dir: Where data is looked for first.
+        data: Where the data is now, folder:PATH say, if it has moved since training: the same images.
+        data_dir: Where data is looked for first; of a run of a folder, that folder, if it has moved.
         json: Print one JSON object on stdout.
     """
     from etude.measure import Settings
@@ -81,13 +83,14 @@ def measure(
         raise UsageError("name a run or a sweep to measure: `etude runs` lists them.")
     if len(run) > 1 or find(run[0], runs_dir=runs_dir):
         sweeps = [load_sweep(each, runs_dir=runs_dir) for each in run]
-        _measure_sweeps(sweeps, settings, checkpoint=which, interval=interval, data_dir=data_dir, out=out, json=json)
+        how = {"checkpoint": which, "interval": interval, "data": data, "data_dir": data_dir}
+        _measure_sweeps(sweeps, settings, how, out=out, json=json)
         return
     if interval != "t":
         raise UsageError(f"--interval {interval} is for sweeps, and {run[0]} is a run: leave it out.")
     if out:
         raise UsageError(f"--out {out} is for sweeps, and {run[0]} is a run: leave it out, or take --json.")
-    opened = load(run[0], runs_dir=runs_dir, checkpoint=which)
+    opened = load(run[0], runs_dir=runs_dir, checkpoint=which, data=data)
     results = measure_run(opened, settings, data_dir=data_dir)
     if json:
         print(json_format.dumps(results, ensure_ascii=False))
@@ -98,13 +101,12 @@ def measure(
 def _measure_sweeps(
     sweeps: list[Sweep],
     settings: Settings,
+    how: dict[str, Any],
     *,
-    checkpoint: int | str,
-    interval: Literal["t", "bootstrap-t"],
-    data_dir: Path | None,
     out: Path | None,
     json: bool,
 ) -> None:
+    """Measure sweeps, `how` as `measure_sweep` takes it, and print one table of all."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -114,9 +116,7 @@ def _measure_sweeps(
     writers = {".md": to_markdown, ".csv": to_csv}
     if out and out.suffix not in writers:
         raise UsageError(f"--out {out} (allowed: FILE.md, a table, or FILE.csv, a row a run).")
-    measured = [
-        measure_sweep(sweep, settings, checkpoint=checkpoint, interval=interval, data_dir=data_dir) for sweep in sweeps
-    ]
+    measured = [measure_sweep(sweep, settings, **how) for sweep in sweeps]
     if out:
         write_atomically(out, writers[out.suffix](measured))
     if json:

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import tyro
 
 from etude import recipes as recipe_book
-from etude.cli.printing import stdout_console
-from etude.errors import EtudeError, UsageError
+from etude.cli.printing import json_text, stdout_console
+from etude.errors import EtudeError, UsageError, printable
 
 HEADLINES = {
     "classifier": ("test/accuracy", "validation/accuracy"),
@@ -61,29 +61,34 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
     rows = [_row(path) for path in list_paths(folder)]
     sweeps = [sweep.listing(path) for path in list_sweeps(folder)]
     if json:
-        print(json_format.dumps({"runs": rows, "sweeps": sweeps}))
+        print(json_text({"runs": rows, "sweeps": sweeps}))
         return
     if not rows and not sweeps:
         print(f"no runs in {folder} yet: `etude train vae --data digits` makes one.")
         return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "recipe", "data", "state", "epochs", "result", "begun"):
         table.add_column(heading, justify="right" if heading == "epochs" else "left", overflow="fold")
+
+    def add(*cells: str) -> None:
+        table.add_row(*(escape(printable(cell)) for cell in cells))
+
     for row in rows:
         if row["state"] == "damaged":
-            table.add_row(row["run"], "", "", "damaged", "", row["error"], "")
+            add(row["run"], "", "", "damaged", "", row["error"], "")
             continue
         result = " ".join(f"{name} {value:.4g}" for name, value in row["headline"].items())
         epochs = f"{row['epoch']}/{row['epochs']}"
         begun = datetime.fromisoformat(row["created"]).astimezone().strftime("%d %b %H:%M")
-        table.add_row(row["run"], row["recipe"], row["data"], row["state"], epochs, result, begun)
+        add(row["run"], row["recipe"], row["data"], row["state"], epochs, result, begun)
     console = stdout_console()
     if rows:
         console.print(table)
     for each in sweeps:
-        console.print(sweep.describe(folder, each), markup=False, soft_wrap=True)
+        console.print(printable(sweep.describe(folder, each)), markup=False, soft_wrap=True)
 
 
 def show(
@@ -118,7 +123,7 @@ def show(
     pictures = sorted(str(path) for path in loaded.path.glob("figures/*.png"))
     if json:
         results = {"state": asdict(state), "metrics": metrics, "figures": pictures}
-        print(json_format.dumps({"run": str(loaded.path), **loaded.configuration, **results}))
+        print(json_text({"run": str(loaded.path), **loaded.configuration, **results}))
         return
     configuration = loaded.configuration
     dataset, execution = configuration["dataset"], configuration["execution"]
@@ -189,10 +194,10 @@ def sample(
 
 def _row(path: Path) -> dict[str, Any]:
     """One run in the list; a damaged one says so, and is no reason to hide the others."""
-    from etude.runs import load
+    from etude.runs import Run
 
     try:
-        run = load(path)
+        run = Run(path)
         state, metrics = run.state, run.metrics().last()
     except EtudeError as error:
         return {"run": path.name, "state": "damaged", "error": str(error)}

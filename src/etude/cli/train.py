@@ -84,13 +84,14 @@ def train(arguments: Sequence[str]) -> None:
         compile=options.compile,
         display=display,
     )
-    _finish(run, display, draw_figures=not options.no_figures, data_dir=options.data_dir, json=options.json)
+    _finish(run, display, draw_figures=not options.no_figures, data_dir=None, json=options.json)
 
 
 def resume(
     run: tyro.conf.Positional[str],
     *,
     runs_dir: Path | None = None,
+    data: str | None = None,
     data_dir: Path | None = None,
     no_figures: bool = False,
     print_losses: bool = False,
@@ -105,7 +106,8 @@ def resume(
     Args:
         run: The run's or the sweep's name or folder.
         runs_dir: Where runs are kept.
-        data_dir: Where data is looked for first.
+        data: Where the run's data is now, folder:PATH say, if it has moved: the same images.
+        data_dir: Where data is looked for first; of a run of a folder, that folder, if it has moved.
         no_figures: Draw no figures at the end; `etude figure RUN --all` draws them later.
         print_losses: Print the running losses at every report, as the course does.
         jobs: Processes for a sweep, as in `etude sweep`.
@@ -118,7 +120,7 @@ def resume(
     from etude.sweeps.folder import find
 
     if path := find(run, runs_dir=runs_dir):
-        given = {"--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": no_figures}
+        given = {"--data": data, "--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": no_figures}
         if flags := [flag for flag, value in given.items() if value]:
             raise UsageError(f"{flags[0]} is for one run, and {path} is a sweep: leave it out.")
         sweep.go_on(path, jobs=jobs, quiet=quiet, json=json)
@@ -126,7 +128,7 @@ def resume(
     if jobs is not None:
         raise UsageError(f"--jobs {jobs} is for a sweep, and {run} is none: leave it out.")
     display = training.Display(quiet=quiet, print_losses=print_losses)
-    resumed = training.resume(load(run, runs_dir=runs_dir), data_dir=data_dir, display=display)
+    resumed = training.resume(load(run, runs_dir=runs_dir, data=data), data_dir=data_dir, display=display)
     _finish(resumed, display, draw_figures=not no_figures, data_dir=data_dir, json=json)
 
 

@@ -28,7 +28,7 @@ from rich.progress import (
 from etude.data.cifar import archive_members
 from etude.data.idx import unzipped
 from etude.errors import DataError
-from etude.files import cannot_write, write_atomically
+from etude.files import cannot_write, remove_leftovers, write_atomically
 
 _CONNECT_SECONDS, _READ_SECONDS = 10, 30
 _ATTEMPTS_PER_MIRROR = 3
@@ -69,6 +69,7 @@ def fetch_files(name: str, downloads: Sequence[Download], folder: Path) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         with _alone(folder, console), Progress(*columns, TimeRemainingColumn(), console=console) as progress:
             for download in downloads:
                 if not all((folder / content).exists() for content in download.checksums):

@@ -95,9 +95,18 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
 
 
 def read_png(path: Path) -> np.ndarray:
-    """The uint8 pixels that `write_png` wrote, (height, width) or (height, width, 3)."""
-    with Image.open(path) as image:
-        return np.asarray(image)
+    """The uint8 pixels that `write_png` wrote, (height, width) or (height, width, 3).
+
+    Raises `OSError` or `ValueError` when they are not as they were written.
+    """
+    content = path.read_bytes()
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.verify()  # the checksums of its parts, which reading passes over
+        with Image.open(io.BytesIO(content)) as image:
+            return np.asarray(image)
+    except SyntaxError as error:  # so Pillow calls a wrong checksum
+        raise ValueError(str(error)) from error
 
 
 def _scale(height: int, width: int) -> int:

@@ -5,12 +5,11 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
-from etude.files import cannot_write, write_atomically
+from etude.files import cannot_write, checked_json, parse_checked_json, read_whole, remove_leftovers, write_atomically
 from etude.measure.catalogue import Metric, chosen, needs_features
 from etude.measure.feature_network import feature_source
 from etude.measure.settings import Settings
@@ -42,14 +41,16 @@ def measure(
     long.
     """
     settings = settings or Settings()
+    remove_leftovers(run.path / "measures")
     metrics = chosen(run, settings)
     weights = run.checkpoint_path() / MODEL
     dataset = run.dataset(data_dir)
     notes: list[str] = []
     source = None
     if needs_features(metrics):
+        where = data_dir or run.data_dir
         try:
-            source = feature_source(settings.features, run.recipe, dataset, data_dir=data_dir, say=say)
+            source = feature_source(settings.features, run.recipe, dataset, data_dir=where, say=say)
         except UsageError as error:
             without = [metric for metric in metrics if not needs_features([metric])]
             if settings.metrics or settings.features != "auto" or not without:
@@ -63,7 +64,7 @@ def measure(
     mistakes: list[UsageError] = []
     for metric in metrics:
         try:
-            results[metric.name] = _kept_or_computed(metric, subject, content)
+            results[metric.name] = _kept_or_computed(metric, subject, content, say)
         except UsageError as error:
             if settings.metrics:
                 raise
@@ -89,7 +90,9 @@ def measure(
     return {**results, "about": about, "notes": notes}
 
 
-def _kept_or_computed(metric: Metric, subject: Subject, content: dict[str, Any]) -> dict[str, Any]:
+def _kept_or_computed(
+    metric: Metric, subject: Subject, content: dict[str, Any], say: Callable[[str], None]
+) -> dict[str, Any]:
     tells_classes = isinstance(subject.run.recipe, Classifier) or metric.name in _OF_CLASSES
     if subject.num_classes < 2 and tells_classes:
         raise UsageError(f"{metric.name} needs at least two classes, and run {subject.run.name} has one.")
@@ -97,14 +100,21 @@ def _kept_or_computed(metric: Metric, subject: Subject, content: dict[str, Any])
     key = json.dumps({**content, "metric": metric.name, "settings": settings}, sort_keys=True)
     name = f"{metric.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     path = subject.run.path / "measures" / name
-    with suppress(OSError, ValueError, KeyError):  # not there, or damaged: compute it
-        return json.loads(path.read_text())["result"]
+    try:
+        kept, has_checksum = parse_checked_json(read_whole(path))
+        if has_checksum:  # by étude 0.1 otherwise
+            return kept["result"]
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, KeyError) as error:
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        say(f"the result kept in {path} is damaged ({reason}): measuring {metric.name} again")
     result = _plain(metric.compute(subject))
     try:
         path.parent.mkdir(exist_ok=True)
     except OSError as error:
         raise cannot_write(path.parent, error) from error
-    write_atomically(path, json.dumps({"metric": metric.name, "settings": settings, "result": result}, indent=1))
+    write_atomically(path, checked_json({"metric": metric.name, "settings": settings, "result": result}))
     return result
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
@@ -12,6 +11,7 @@ from etude import recipes
 from etude.data import Dataset
 from etude.data.places import cache_folder
 from etude.errors import RunError, UsageError
+from etude.files import locked, remove, temporary_path
 from etude.models import LeNet
 from etude.recipes import Classifier, Fit, Optimizer
 from etude.runs import Run
@@ -54,23 +54,44 @@ def reference_run(recipe: Classifier, name: str, *, data_dir: Path | None, say: 
     """The trained classifier's run, from the user's cache, or trained into it (about half a minute).
 
     On one processor thread in float32, so that its weights depend on neither cores nor processor. Training that was
-    interrupted goes on where it stopped; a damaged classifier is trained anew.
+    interrupted goes on where it stopped; a damaged classifier is trained anew. Of processes that need the same one
+    the first trains it, and the others wait.
     """
     folder = cache_folder() / "classifiers"
-    path, quiet = folder / name, Display(quiet=True)
-    try:
-        if (path / "recipe.json").is_file():
-            run = Run(path)
-            if run.state.status != "finished":
-                say(f"going on with the training of the classifier in {path}")
-                return resume(run, data_dir=data_dir, display=quiet)
-            return run
-    except RunError as error:  # damaged, or of another version of étude: it is only a cache
-        say(str(error))
-        shutil.rmtree(path)
-    say(f"training the classifier whose features compare images (once for {recipe.data}, kept in {path})")
-    how: dict[str, Any] = {"device": "cpu", "threads": 1, "precision": "fp32", "compile": "off"}
-    return train(recipe, name=name, runs_dir=folder, data_dir=data_dir, display=quiet, **how)
+    path = folder / name
+
+    def waiting() -> None:
+        say(f"another process trains the classifier in {path}: waiting for it")
+
+    with locked(cache_folder() / f".{name}.lock", waiting=waiting):
+        try:
+            if (path / "recipe.json").is_file():
+                return _whole(_trained(Run(path, data=recipe.data), data_dir, say))
+        except RunError as error:  # damaged, or of another version of étude: it is only a cache
+            say(str(error))
+        if path.exists():
+            trash = temporary_path(path)
+            path.rename(trash)
+            remove(trash)
+        say(f"training the classifier whose features compare images (once for {recipe.data}, kept in {path})")
+        how: dict[str, Any] = {"device": "cpu", "threads": 1, "precision": "fp32", "compile": "off"}
+        return train(recipe, name=name, runs_dir=folder, data_dir=data_dir, display=Display(quiet=True), **how)
+
+
+def _trained(run: Run, data_dir: Path | None, say: Callable[[str], None]) -> Run:
+    """The run, once its training is finished."""
+    if run.state.status == "finished":
+        return run
+    say(f"going on with the training of the classifier in {run.path}")
+    return resume(run, data_dir=data_dir, display=Display(quiet=True))
+
+
+def _whole(run: Run) -> Run:
+    """The run; `RunError` where its weights or its accuracy are damaged."""
+    _ = run.networks
+    if "test/accuracy" not in run.metrics().last():
+        raise RunError(f"damaged run {run.path}: metrics.jsonl has no test/accuracy; train it again.")
+    return run
 
 
 def require_enough(dataset: Dataset) -> None:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
-from etude.files import cannot_write, write_atomically
+from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
 from etude.recipes import Adversarial, Classifier, Variational
 from etude.report import latents, learning
@@ -158,6 +158,7 @@ def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | 
 def _draw(material: Material, name: str, formats: Sequence[Format]) -> Pictures:
     figure = FIGURES[name].draw(material)
     folder = material.run.path / "figures"
+    remove_leftovers(folder)
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:

@@ -4,18 +4,17 @@ A checkpoint is a folder `step-N` with four files:
 
     model.safetensors    the networks' parameters and buffers, named NETWORK.PARAMETER
     trainer.safetensors  optimizer moments, states of the random streams, running sums of the losses
-    trainer.json         where training stands: steps, metrics file, best checkpoint
+    trainer.json         where training stands: steps, best checkpoint, size and checksum of the metrics file
     checksums.json       a BLAKE2 checksum of each of these, by which damage is noticed
 
-It is written under a temporary name and renamed once all of it is on the disk.
+It is written under a temporary name and renamed once all of it is on the disk; one that goes gets a temporary name
+first. So a folder `step-N` is whole, whenever the process is killed.
 """
 
-import hashlib
 import json
-import os
-import secrets
 import shutil
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,15 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from etude.errors import RunError
-from etude.files import cannot_write, flush_folder
+from etude.files import (
+    cannot_write,
+    checksum,
+    flush_folder,
+    is_temporary,
+    read_whole,
+    temporary_path,
+    write_and_flush,
+)
 
 MODEL, TRAINER, PROGRESS, CHECKSUMS = "model.safetensors", "trainer.safetensors", "trainer.json", "checksums.json"
 
@@ -48,43 +55,82 @@ class Progress:
     """Steps done."""
     metrics_bytes: int = 0
     """Size of the metrics file at this step."""
+    metrics_checksum: str = ""
+    """Of so many bytes of the metrics file; empty in runs of étude 0.1."""
     best: Best | None = None
     seconds: float = 0.0
     """Wall-clock time spent so far, over all sittings."""
 
 
 def save_checkpoint(folder: Path, *, model: dict[str, Tensor], trainer: dict[str, Tensor], progress: Progress) -> None:
-    """Write `folder/step-N`, then drop all but the last two checkpoints and the best."""
+    """Write `folder/step-N`, then drop all but it, the one before it and the best.
+
+    One that is there already, whole and with the same content, is left: an epoch ended, then Ctrl-C came before the
+    next step.
+    """
     final = folder / f"step-{progress.step}"
-    temporary = folder / f".{final.name}.{secrets.token_hex(4)}.part"
     files = {
         MODEL: save(_contiguous(model)),
         TRAINER: save(_contiguous(trainer)),
         PROGRESS: json.dumps(asdict(progress), indent=1).encode(),
     }
-    files[CHECKSUMS] = json.dumps({name: _checksum(content) for name, content in files.items()}, indent=1).encode()
+    if not _holds(final, files[MODEL], files[TRAINER], progress):
+        files[CHECKSUMS] = json.dumps({name: checksum(content) for name, content in files.items()}, indent=1).encode()
+        _write(final, files)
+    drop_old(folder, step=progress.step, best=progress.best)
+
+
+def drop_old(folder: Path, *, step: int, best: Best | None) -> None:
+    """Drop all checkpoints but that of `step`, the one before it and the best, and what an interrupted save left."""
+    steps = [each for each in list_steps(folder) if each <= step]
+    kept = {*steps[-2:], *([best.step] if best else [])}
+    for other in set(list_steps(folder)) - kept:  # a later one is damaged: training went on from one before it
+        drop(folder / f"step-{other}")
+    for leftover in folder.glob(".*"):  # of a save that a kill interrupted
+        if is_temporary(leftover):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _write(final: Path, files: dict[str, bytes]) -> None:
+    """Make the folder with these files; a damaged one of that name goes only when the new one is on the disk."""
+    temporary = temporary_path(final)
     try:
         temporary.mkdir(parents=True)
         for name, content in files.items():
-            _write(temporary / name, content)
+            write_and_flush(temporary / name, content)
         flush_folder(temporary)
-        if final.exists():  # written at an epoch's end, then again on Ctrl-C before the next step
-            shutil.rmtree(final)
+        drop(final)
         temporary.rename(final)
-        flush_folder(folder)
+        flush_folder(final.parent)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise cannot_write(final, error) from error
-    kept = {*list_steps(folder)[-2:], *([progress.best.step] if progress.best else [])}
-    for step in set(list_steps(folder)) - kept:
-        shutil.rmtree(folder / f"step-{step}", ignore_errors=True)
-    for leftover in folder.glob(".*.part"):  # of a save that a kill interrupted
-        shutil.rmtree(leftover, ignore_errors=True)
+
+
+def drop(checkpoint: Path) -> None:
+    """Remove a checkpoint, if there is one: first its name, then its files."""
+    trash = temporary_path(checkpoint)
+    with suppress(OSError):
+        checkpoint.rename(trash)
+    shutil.rmtree(trash, ignore_errors=True)
+
+
+def _holds(checkpoint: Path, model: bytes, trainer: bytes, progress: Progress) -> bool:
+    """Whether the checkpoint is there, whole, and the same; how long training took may differ."""
+    if not checkpoint.exists():
+        return False
+    try:
+        there = load_progress(checkpoint)
+        same = replace(there, seconds=progress.seconds) == progress
+        return same and (_read(checkpoint / MODEL), _read(checkpoint / TRAINER)) == (model, trainer)
+    except RunError:
+        return False
 
 
 def list_steps(folder: Path) -> list[int]:
     """The steps at which there is a checkpoint, ascending."""
-    return sorted(int(path.name[5:]) for path in folder.glob("step-*") if path.name[5:].isdigit())
+    names = [path.name.removeprefix("step-") for path in folder.glob("step-*")]
+    return sorted(int(name) for name in names if name.isascii() and name.isdecimal() and str(int(name)) == name)
 
 
 def load_model(checkpoint: Path) -> dict[str, Tensor]:
@@ -103,9 +149,12 @@ def load_progress(checkpoint: Path) -> Progress:
     try:
         values: dict[str, Any] = json.loads(_read(path))
         best = values.pop("best")
-        return Progress(**values, best=Best(**best) if best else None)
+        progress = Progress(**values, best=Best(**best) if best else None)
+        if checkpoint.name != f"step-{progress.step}":
+            raise ValueError(f"it is of step {progress.step}")
+        return progress
     except (ValueError, TypeError, KeyError, AttributeError) as error:  # of another version, say
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
 
 
 def optimizer_tensors(optimizer: Optimizer, prefix: str) -> dict[str, Tensor]:
@@ -145,45 +194,35 @@ def restore_networks(networks: dict[str, nn.Module], tensors: dict[str, Tensor],
         try:
             network.load_state_dict(own)
         except RuntimeError as error:
-            raise _damaged(source / MODEL, " ".join(str(error).split())) from error
+            raise damaged(source / MODEL, " ".join(str(error).split())) from error
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _checksum(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
 def _tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load(_read(path))
     except SafetensorError as error:
-        raise _damaged(path, str(error)) from error
+        raise damaged(path, str(error)) from error
 
 
 def _read(path: Path) -> bytes:
     """A file of a checkpoint, once its checksum has been found right."""
     try:
-        checksums = json.loads((path.parent / CHECKSUMS).read_bytes())
-        content = path.read_bytes()
+        checksums = json.loads(read_whole(path.parent / CHECKSUMS))
+        content = read_whole(path)
         wanted = checksums[path.name]
     except OSError as error:
-        raise _damaged(Path(error.filename), (error.strerror or str(error)).lower()) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path.parent / CHECKSUMS, f"not the checksums of its files ({error})") from error
-    if _checksum(content) != wanted:
-        raise _damaged(path, "its content has changed since it was written")
+        raise damaged(Path(error.filename), (error.strerror or str(error)).lower()) from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged(path.parent / CHECKSUMS, f"not the checksums of its files ({error})") from error
+    if checksum(content) != wanted:
+        raise damaged(path, "its content has changed since it was written")
     return content
 
 
-def _damaged(path: Path, reason: str) -> RunError:
+def damaged(path: Path, reason: str) -> RunError:
+    """The error for a file of a checkpoint."""
     return RunError(f"damaged checkpoint {path}: {reason}; delete the folder {path.parent} to use the one before it.")

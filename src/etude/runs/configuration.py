@@ -1,15 +1,21 @@
 """recipe.json: everything that determines a run, written once when the run begins."""
 
-import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from etude.errors import RunError
+from etude import recipes
+from etude.errors import EtudeError, RunError
+from etude.files import parse_checked_json, read_whole
+from etude.recipes import Recipe
 
-FORMAT = 1
-"""Version of the run folder; a reader refuses a newer one."""
+FORMAT = 2
+"""Version of the run folder; a reader refuses a newer one. Since 2, recipe.json and state.json have a checksum."""
 
+_OPTIONAL_TEXT = (str, type(None))
 _WANTED: dict[str, dict[str, type | tuple[type, ...]]] = {
+    "recipe": {},
+    "versions": {},
     "dataset": {
         "name": str,
         "image_shape": list,
@@ -17,41 +23,75 @@ _WANTED: dict[str, dict[str, type | tuple[type, ...]]] = {
         "train_images": int,
         "validation_images": int,
         "test_images": int,
-        "data_dir": (str, type(None)),
+        "data_dir": _OPTIONAL_TEXT,
         "digest": str,
     },
     "execution": {"device": str, "threads": int, "precision": str, "compiled": bool},
 }
 
 
-def read_configuration(path: Path) -> dict[str, Any]:
-    """What recipe.json of the run folder `path` holds; `RunError` when it is missing, damaged or of a newer étude."""
-    file = path / "recipe.json"
-    if not file.is_file():
-        raise RunError(f"no run at {path}: `etude runs` lists the runs there are.")
-    try:
-        configuration = json.loads(file.read_bytes())
-        version = int(configuration["format"])
-    except OSError as error:
-        raise RunError(f"cannot read {file}: {(error.strerror or str(error)).lower()}.") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise _damaged(path, f"cannot be read ({error})") from error
-    if version > FORMAT:
-        raise RunError(f"run {path} is of format {version}, newer than {FORMAT}: update étude to open it.")
-    for part, keys in {"recipe": {}, "versions": {}, **_WANTED}.items():
+def read_configuration(path: Path) -> tuple[dict[str, Any], Recipe]:
+    """What recipe.json of the run folder `path` holds, and the recipe in it.
+
+    Raises `RunError` when it is missing, damaged or of a newer étude; what it returns has the types that it should.
+    """
+    configuration = _read(path)
+    for part, keys in _WANTED.items():
         values = configuration.get(part)
         if not isinstance(values, dict):
             raise _damaged(path, f"lacks {part}")
         for key, kind in keys.items():
-            if not isinstance(values.get(key), kind):
-                raise _damaged(path, f"has {values.get(key)!r} for {part}.{key}")
-    shape = configuration["dataset"]["image_shape"]
-    if len(shape) != 3 or not all(isinstance(size, int) and size > 0 for size in shape):
+            value = values.get(key)
+            if not isinstance(value, kind) or (kind is int and (type(value) is not int or value < 0)):
+                raise _damaged(path, f"has {value!r} for {part}.{key}")
+    dataset = configuration["dataset"]
+    for key in ("left_out", "notes"):  # not in runs of étude 0.1
+        if not isinstance(texts := dataset.setdefault(key, []), list) or not all(isinstance(t, str) for t in texts):
+            raise _damaged(path, f"has {texts!r} for dataset.{key}")
+    shape, names = dataset["image_shape"], dataset["class_names"]
+    if len(shape) != 3 or not all(type(size) is int and 0 < size <= 100_000 for size in shape):
         raise _damaged(path, f"has {shape!r} for dataset.image_shape")
-    if not isinstance(configuration.get("created"), str):
-        raise _damaged(path, "lacks created")
+    if not names or not all(isinstance(name, str) for name in names):
+        raise _damaged(path, f"has {names!r} for dataset.class_names")
+    try:
+        datetime.fromisoformat(configuration["created"]).astimezone()
+    except KeyError:
+        raise _damaged(path, "lacks created") from None
+    except (TypeError, ValueError, OverflowError):
+        raise _damaged(path, f"has {configuration['created']!r} for created") from None
+    # The keys that are known, and no others: they are arguments elsewhere.
+    configuration["execution"] = {key: configuration["execution"][key] for key in _WANTED["execution"]}
+    try:
+        return configuration, recipes.from_dict(configuration["recipe"], source=str(path / "recipe.json"))
+    except EtudeError as error:
+        raise _damaged(path, f"holds no recipe ({str(error).rstrip('.')})") from error
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of recipe.json, as it was written."""
+    file = path / "recipe.json"
+    try:
+        configuration, has_checksum = parse_checked_json(read_whole(file))
+        version = configuration["format"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"it has {version!r} for format")
+    except FileNotFoundError:
+        if file.is_symlink():
+            raise _damaged(path, "is a link that leads nowhere") from None
+        raise RunError(f"no run at {path}: `etude runs` lists the runs there are.") from None
+    except OSError as error:
+        raise RunError(f"cannot read {file}: {(error.strerror or str(error)).lower()}.") from error
+    except KeyError:
+        raise _damaged(path, "lacks format") from None
+    except ValueError as error:
+        raise _damaged(path, f"cannot be read ({error})") from error
+    if version > FORMAT:
+        raise RunError(f"run {path} is of format {version}, newer than {FORMAT}: update étude to open it.")
+    if version > 1 and not has_checksum:
+        raise _damaged(path, "has lost its checksum")
     return configuration
 
 
 def _damaged(path: Path, what: str) -> RunError:
+    what = what if len(what) <= 300 else f"{what[:300]} …"
     return RunError(f"damaged run {path}: recipe.json {what}; put the file back, or train the run again.")

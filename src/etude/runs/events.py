@@ -4,57 +4,68 @@ An event holds its number, the step and epoch it was written at, and named value
 resumed run's file equals, byte for byte, the file of a run that was never interrupted.
 """
 
+import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
+from etude import files
 from etude.errors import RunError
-from etude.files import cannot_write
+from etude.files import cannot_write, flush_folder, read_whole
 from etude.notebook import table_html
 
 
 class EventWriter:
     """Appends events to a metrics file; final. Use as a context manager."""
 
-    def __init__(self, path: Path, *, size_bytes: int) -> None:
+    def __init__(self, path: Path, *, size_bytes: int, checksum: str = "") -> None:
         """Continue the file after its first `size_bytes` bytes, dropping what an interrupted run wrote beyond them.
 
-        Raises `RunError` when they are not there, or not events.
+        Raises `RunError` when they are not there, not events, or not those of the `checksum`, where one is given.
         """
-        self._path = path
-        self.num_events = len(read_events(path, size_bytes=size_bytes))
+        self._path, self._size_bytes = path, size_bytes
+        self.num_events = len(read_events(path, size_bytes=size_bytes, checksum=checksum))
         try:
-            self._file = path.open("ab")
+            # Without a buffer: what the disk refuses is known at once, and closing has nothing left to write.
+            self._file = path.open("r+b" if path.exists() else "x+b", buffering=0)
+            self._digest = hashlib.blake2b(self._file.read(size_bytes), digest_size=16)
             self._file.truncate(size_bytes)
+            self._file.seek(size_bytes)
+            flush_folder(path.parent)
         except OSError as error:
             raise cannot_write(path, error) from error
 
     def write(self, *, step: int, epoch: int, values: dict[str, float]) -> None:
         """Append one event: after `step` steps in all, in the epoch numbered from 1."""
-        event = {"event": self.num_events, "step": step, "epoch": epoch, **values}
+        line = json.dumps({"event": self.num_events, "step": step, "epoch": epoch, **values}).encode() + b"\n"
         try:
-            self._file.write(json.dumps(event).encode() + b"\n")
-            self._file.flush()
+            written = 0
+            while written < len(line):
+                written += self._file.write(line[written:])
         except OSError as error:
             raise cannot_write(self._path, error) from error
+        self._digest.update(line)
+        self._size_bytes += len(line)
         self.num_events += 1
 
-    def size_bytes(self) -> int:
-        """The size of the file, once every event so far is on the disk."""
+    def flush(self) -> tuple[int, str]:
+        """The size of the file and its checksum, once every event so far is on the disk."""
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise cannot_write(self._path, error) from error
-        return self._file.tell()
+        return self._size_bytes, self._digest.hexdigest()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with suppress(OSError):  # of a file of a network: all that counts was flushed
+            self._file.close()
 
 
 class Table:
@@ -91,24 +102,24 @@ class Table:
         return table_html(["metric", "latest value"], rows)
 
 
-def read_events(path: Path, *, size_bytes: int | None = None) -> list[dict[str, Any]]:
-    """The events in a metrics file, or in its first `size_bytes` bytes; a last line torn by a kill is left out.
+def read_events(path: Path, *, size_bytes: int | None = None, checksum: str = "") -> list[dict[str, Any]]:
+    """The events in a metrics file; a last line torn by a kill is left out.
 
-    Raises `RunError` when the file is shorter, or damaged.
+    With `size_bytes` those in the first so many bytes, which must be there. Raises `RunError` when they are damaged,
+    or not those of the `checksum`, where one is given.
     """
     try:
-        content = path.read_bytes() if path.exists() else b""
+        content = read_whole(path)
+    except FileNotFoundError:
+        content = b""
     except OSError as error:
         raise RunError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
-    if size_bytes is not None and len(content) < size_bytes:
-        raise RunError(
-            f"damaged run {path.parent}: {path.name} has {len(content)} bytes where its checkpoint counted "
-            f"{size_bytes}; put the file back, or train the run again."
-        )
+    if size_bytes is not None:
+        require_intact(path, content, size_bytes=size_bytes, checksum=checksum)
     lines = content[:size_bytes].split(b"\n")[:-1]
     events = [_event(line) for line in lines]
     for number, event in enumerate(events):
-        if event is None or event.get("event") != number:
+        if event is None or event["event"] != number:
             raise RunError(
                 f"damaged run {path.parent}: line {number + 1} of {path.name} is not event {number} of a training; "
                 "put the file back, or train the run again."
@@ -116,11 +127,30 @@ def read_events(path: Path, *, size_bytes: int | None = None) -> list[dict[str, 
     return [event for event in events if event is not None]
 
 
+def require_intact(path: Path, content: bytes, *, size_bytes: int, checksum: str) -> None:
+    """Raise `RunError` unless the first bytes of a metrics file are those that were counted and summed up."""
+    if len(content) < size_bytes:
+        raise RunError(
+            f"damaged run {path.parent}: {path.name} has {len(content)} bytes where its checkpoint counted "
+            f"{size_bytes}; put the file back, or train the run again."
+        )
+    if checksum and files.checksum(content[:size_bytes]) != checksum:
+        raise RunError(
+            f"damaged run {path.parent}: {path.name} has changed since it was written; "
+            "put the file back, or train the run again."
+        )
+
+
 def _event(line: bytes) -> dict[str, Any] | None:
     """The event in a line; None when there is none."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    numbers = isinstance(event, dict) and all(isinstance(value, int | float) for value in event.values())
-    return event if numbers and {"step", "epoch"} <= event.keys() else None
+    if not isinstance(event, dict) or not all(_is_number(value) for value in event.values()):
+        return None
+    return event if all(type(event.get(key)) is int for key in ("event", "step", "epoch")) else None
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)

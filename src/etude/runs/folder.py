@@ -1,11 +1,10 @@
 """Making, finding and listing run folders."""
 
 import itertools
-import json
 import os
 import re
-import secrets
 import shutil
+import stat
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -13,7 +12,16 @@ from typing import Any
 
 from etude import recipes
 from etude.errors import RunError, UsageError
-from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, cannot_write, flush_folder, write_atomically
+from etude.files import (
+    PLAIN_NAME,
+    PLAIN_NAME_RULE,
+    cannot_write,
+    checked_json,
+    flush_folder,
+    remove_leftovers,
+    temporary_path,
+    write_atomically,
+)
 from etude.recipes import Recipe
 from etude.runs.configuration import FORMAT
 from etude.runs.run import Run
@@ -38,10 +46,11 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **configuration,
     }
-    temporary = runs_dir / f".new-{secrets.token_hex(4)}"
+    temporary = temporary_path(runs_dir / "new")
+    remove_leftovers(runs_dir)
     try:
         temporary.mkdir(parents=True)
-        write_atomically(temporary / "recipe.json", json.dumps(content, indent=1))
+        write_atomically(temporary / "recipe.json", checked_json(content))
         stem = f"{recipe.name}-{short_data_name(recipe.data)}"
         names = [name] if name else (f"{stem}-{number}" for number in itertools.count(1))
         for candidate in names:
@@ -65,21 +74,24 @@ def short_data_name(data: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data.removeprefix("folder:")).name).strip("-.")
 
 
-def load(run: str | Path, *, runs_dir: Path | None = None, checkpoint: int | str = "last") -> Run:
+def load(
+    run: str | Path, *, runs_dir: Path | None = None, checkpoint: int | str = "last", data: str | None = None
+) -> Run:
     """Open a run by its folder, or by its name in `runs_dir`.
 
-    `checkpoint` chooses the weights: "last", "best" (by the validation split) or the step of one that is kept.
+    `checkpoint` chooses the weights: "last", "best" (by the validation split) or the step of one that is kept. `data`
+    is where its data set is now, `folder:PATH` say, if it has moved since the run began: the same images.
     """
-    return Run(find(run, runs_dir=runs_dir), checkpoint=checkpoint)
+    return Run(find(run, runs_dir=runs_dir), checkpoint=checkpoint, data=data)
 
 
 def find(run: str | Path, *, runs_dir: Path | None = None) -> Path:
     """The folder of a run given as a path or a name; `RunError` suggests the nearest name."""
     folder = runs_dir or default_runs_dir()
     for path in (Path(run), folder / run):
-        if (path / "recipe.json").is_file():
+        if holds(path, "recipe.json"):
             return path
-        if (path / "sweep.json").is_file():
+        if holds(path, "sweep.json"):
             raise RunError(f"{path} is a sweep: name one of the runs in it, {path}/CELL-seed-NUMBER.")
     names = [path.name for path in list_paths(folder)]
     near = get_close_matches(Path(run).name, names, n=1)
@@ -87,7 +99,31 @@ def find(run: str | Path, *, runs_dir: Path | None = None) -> Path:
     raise RunError(f"no run {str(run)!r} here or in {folder}: {suggestion}`etude runs` lists {len(names)}.")
 
 
-def list_paths(runs_dir: Path) -> list[Path]:
-    """The run folders in `runs_dir`, oldest first."""
-    files = sorted(runs_dir.glob("[!.]*/recipe.json"), key=lambda file: file.stat().st_mtime)
-    return [file.parent for file in files]
+def holds(folder: Path, name: str) -> bool:
+    """Whether a folder has a file of that name; `RunError` where one may not look."""
+    try:
+        return stat.S_ISREG(os.stat(folder / name).st_mode)
+    except PermissionError as error:
+        raise RunError(f"cannot read {folder}: {(error.strerror or str(error)).lower()}.") from error
+    except (OSError, ValueError):  # not there, or a name that no folder can have
+        return False
+
+
+def list_paths(runs_dir: Path, file: str = "recipe.json") -> list[Path]:
+    """The run folders in `runs_dir`, oldest first: those with a `file`, and those one may not look into."""
+    found: list[tuple[float, Path]] = []
+    try:
+        with os.scandir(runs_dir) as entries:
+            folders = [Path(entry.path) for entry in entries if not entry.name.startswith(".")]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RunError(f"cannot read {runs_dir}: {(error.strerror or str(error)).lower()}.") from error
+    for folder in sorted(folders):
+        try:
+            found.append((os.lstat(folder / file).st_mtime, folder))
+        except PermissionError:
+            found.append((0.0, folder))
+        except OSError:
+            continue
+    return [folder for _, folder in sorted(found, key=lambda each: each[0])]

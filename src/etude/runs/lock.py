@@ -1,6 +1,7 @@
 """One process trains a run at a time; the operating system frees the lock when a process ends, however it ends."""
 
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from etude.errors import RunError
-from etude.files import cannot_write
+from etude.files import cannot_lock, cannot_write, remove_leftovers
 
 PATIENCE_SECONDS = 1.0
 """How long to try for the lock: `is_training`, in another process, holds it for an instant to look."""
@@ -16,32 +17,44 @@ PATIENCE_SECONDS = 1.0
 
 @contextmanager
 def training_lock(path: Path) -> Iterator[None]:
-    """Hold the run at `path` for training; `RunError` when another process trains it."""
+    """Hold the run at `path` for training; `RunError` when another process trains it.
+
+    Whatever decides how training goes on is read within the block: before it, another process may still change it.
+    """
     try:
         file = (path / ".lock").open("a")
     except OSError as error:
         raise cannot_write(path, error) from error
     with file:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
-        while not _locked(file, fcntl.LOCK_EX):
-            if time.monotonic() > give_up_at:
-                raise RunError(f"run {path} is being trained by another process: wait for it, or stop it first.")
-            time.sleep(0.02)
+        try:
+            while not _locked(file, fcntl.LOCK_EX):
+                if time.monotonic() > give_up_at:
+                    raise RunError(f"run {path} is being trained by another process: wait for it, or stop it first.")
+                time.sleep(0.02)
+        except OSError as error:
+            raise cannot_lock(path / ".lock", error) from error
+        remove_leftovers(path, *(path / name for name in ("checkpoints", "samples", "figures", "measures")))
         yield
 
 
 def is_training(path: Path) -> bool:
-    """Whether a process holds the run for training right now."""
+    """Whether a process holds the run for training right now; False where the disk knows no locks to hold."""
     try:
-        with (path / ".lock").open() as file:
-            return not _locked(file, fcntl.LOCK_SH)
+        descriptor = os.open(path / ".lock", os.O_RDONLY | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     except OSError as error:
         raise RunError(f"cannot read run {path}: {(error.strerror or str(error)).lower()}.") from error
+    try:
+        return not _locked(descriptor, fcntl.LOCK_SH)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
 
 
-def _locked(file: IO[str], kind: int) -> bool:
+def _locked(file: IO[str] | int, kind: int) -> bool:
     """Whether the lock could be taken at once."""
     try:
         fcntl.flock(file, kind | fcntl.LOCK_NB)

@@ -9,8 +9,8 @@ figures/         pictures drawn after training
 measures/        results of `etude measure` (see `etude.measure`)
 """
 
-import json
-from dataclasses import asdict, dataclass, replace
+import os
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,13 +19,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
-from etude.errors import RunError, UsageError, unknown
-from etude.files import write_atomically
+from etude.data.loading import FOLDER_PREFIX
+from etude.errors import DataError, RunError, UsageError, unknown
 from etude.models import VAE, uniform_noise
-from etude.recipes import Adversarial, Classifier, Recipe, Variational
+from etude.recipes import Adversarial, Classifier, Variational
 from etude.runs import checkpoint
 from etude.runs.configuration import read_configuration
 from etude.runs.events import Table, read_events
@@ -33,25 +32,13 @@ from etude.runs.inputs import IMAGES_AT_ONCE, network_inputs
 from etude.runs.lock import is_training
 from etude.runs.networks import build_networks, classify
 from etude.runs.notebook import run_html
+from etude.runs.state import State, read_state, write_state
 from etude.runs.streams import stream
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 MOST_SAMPLES = 100_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """How far a run is."""
-
-    status: str
-    """running, finished, interrupted or failed."""
-    step: int = 0
-    epoch: int = 0
-    """Whole passes over the training images done."""
-    seconds: float = 0.0
-    error: str | None = None
 
 
 class Run:
@@ -61,12 +48,13 @@ class Run:
     same, or uint8 in [0, 255], as tensors or arrays. Networks are in evaluation mode, on the CPU.
     """
 
-    def __init__(self, path: Path, *, checkpoint: int | str = "last") -> None:
+    def __init__(self, path: Path, *, checkpoint: int | str = "last", data: str | None = None) -> None:
         self.path = path
         self.name = path.name
         self.which_checkpoint = checkpoint
-        self.configuration = read_configuration(path)
-        self.recipe: Recipe = recipes.from_dict(self.configuration["recipe"], source=str(path / "recipe.json"))
+        self.configuration, self.recipe = read_configuration(path)
+        self.moved_data = data
+        """Where its data is now, `folder:PATH` say, if it has moved since the run began."""
         dataset = self.configuration["dataset"]
         channels, height, width = dataset["image_shape"]
         self.image_shape: tuple[int, int, int] = (channels, height, width)
@@ -80,46 +68,70 @@ class Run:
     @property
     def state(self) -> State:
         """How far the run is; a run whose process was killed says interrupted."""
-        path = self.path / "state.json"
-        try:
-            state = State(**json.loads(path.read_bytes())) if path.exists() else State(status="interrupted")
-        except OSError as error:
-            raise RunError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
-        except (ValueError, TypeError) as error:
-            raise RunError(
-                f"damaged run {self.path}: state.json cannot be read ({error}); delete it, then `etude resume`."
-            ) from error
-        if state.status == "running" and not is_training(self.path):
-            return replace(state, status="interrupted")
-        return state
+        state = read_state(self.path)
+        killed = state.status == "running" and not is_training(self.path)
+        return replace(state, status="interrupted") if killed else state
 
     def write_state(self, state: State) -> None:
         """Record how far the run is."""
-        write_atomically(self.path / "state.json", json.dumps(asdict(state), indent=1))
+        write_state(self.path, state)
 
     def metrics(self) -> Table:
-        """All metrics as a table: `.columns`, `.series(column)`, `.last()`."""
-        events = read_events(self.path / "metrics.jsonl")
+        """All metrics as a table: `.columns`, `.series(column)`, `.last()`.
+
+        Of a run that is in training also what was written since its last checkpoint.
+        """
+        path, state = self.path / "metrics.jsonl", self.state
+        size_bytes = state.metrics_bytes
+        events = read_events(path, size_bytes=size_bytes, checksum=state.metrics_checksum)
+        if state.status == "running":
+            events = read_events(path)
         return Table(events, steps_per_epoch=self.steps_per_epoch)
 
     def preview_images(self) -> list[tuple[int, Path]]:
         """The sample grids drawn while training, by step."""
-        paths = (self.path / "samples").glob("step-*.png")
-        return sorted((int(path.stem.removeprefix("step-")), path) for path in paths)
+        paths = {path.stem.removeprefix("step-"): path for path in (self.path / "samples").glob("step-*.png")}
+        return sorted((int(step), path) for step, path in paths.items() if step.isascii() and step.isdecimal())
+
+    @property
+    def data_dir(self) -> Path | None:
+        """Where data was looked for first when the run began."""
+        recorded = self.configuration["dataset"]["data_dir"]
+        return Path(recorded) if recorded else None
 
     def dataset(self, data_dir: Path | None = None) -> Dataset:
-        """The data set the run was trained on, read again, as it was read then."""
+        """The data set the run was trained on, read again, as it was read then.
+
+        Where the run was told that its data has moved, or its data is a folder and `data_dir` is given, it is read
+        from there, and must be the same images: `DataError` otherwise.
+        """
+        data = self.moved_data
+        if data is None and data_dir and self.recipe.data.startswith(FOLDER_PREFIX):
+            data = f"{FOLDER_PREFIX}{data_dir.expanduser().absolute()}"
+        if data is None and self.recipe.data.startswith(FOLDER_PREFIX):
+            folder = self.recipe.data.removeprefix(FOLDER_PREFIX)
+            if not os.path.isdir(folder):
+                raise DataError(
+                    f"{folder}: no such folder any more, where run {self.path} found its images; "
+                    "give --data folder:PATH, where they are now."
+                )
         recorded = self.configuration["dataset"]
-        folder = data_dir or (Path(recorded["data_dir"]) if recorded["data_dir"] else None)
         dataset = load_dataset(
-            self.recipe.data,
-            data_dir=folder,
+            data or self.recipe.data,
+            data_dir=data_dir or self.data_dir,
             image_size=self.recipe.image_size,
             fit=self.recipe.fit,
-            left_out=recorded.get("left_out", ()),
+            left_out=recorded["left_out"],
         )
-        # A run from before val/ was read, or before there was one, held images out of the training split.
-        return dataset if recorded.get("validation_split") else replace(dataset, validation=None)
+        if not recorded.get("validation_split"):
+            # A run from before val/ was read, or before there was one, held images out of the training split.
+            dataset = replace(dataset, validation=None)
+        if data and dataset.digest() != recorded["digest"]:
+            raise DataError(
+                f"the images of {data} are not those that run {self.path} began with, {self.recipe.data}: "
+                "name the folder where these are now."
+            )
+        return dataset
 
     # What its networks do -------------------------------------------------------------------------------------------
 

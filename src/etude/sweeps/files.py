@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from etude.drawing.bands import Band, BandPanel, band_curves
 from etude.drawing.style import render
+from etude.errors import printable
 from etude.files import write_atomically
 from etude.metrics import summarize
 from etude.metrics.intervals import FEWEST_VALUES, IntervalMethod
@@ -129,7 +130,7 @@ def learning_curves(results: "Results") -> Figure | None:
     panels = [panel for panel in _panels(sweep.recipe.family, tables, results.interval) if panel.bands]
     if not panels:
         return None
-    title = f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.data_name}"
+    title = printable(f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.data_name}")
     fewest, most = (choose(len(each) for each in tables.values() if each) for choose in (min, max))
     note = "one seed" if most == 1 else f"mean over {most if fewest == most else f'{fewest} to {most}'} seeds"
     if most >= FEWEST_VALUES[results.interval]:
@@ -144,13 +145,16 @@ def _panels(family: str, tables: Mapping[str, Sequence[Table]], method: Interval
 
 
 def _band(name: str, tables: Sequence[Table], metric: str, method: IntervalMethod) -> Band | None:
-    """The mean of one metric over runs of equal length, with its interval where there are enough runs for one."""
-    if not tables or metric not in tables[0].columns:
+    """The mean of one metric over the runs of full length, with its interval where there are enough runs for one."""
+    series = [table.series(metric) for table in tables if metric in table.columns]
+    steps = max((at for at, _ in series), key=len, default=np.array([]))
+    # A run that lacks lines, or has values that cannot be drawn, is no reason to draw none.
+    whole = [each for at, each in series if np.array_equal(at, steps) and np.isfinite(each).all()]
+    if not whole or not len(steps):
         return None
-    steps, _ = tables[0].series(metric)
     # A training loss is a mean over its epoch: drawn in the middle of it, no later than it was.
     epochs = steps / tables[0].steps_per_epoch - (0.5 if metric.startswith("train/") else 0)
-    values = np.stack([table.series(metric)[1] for table in tables])  # (runs, epochs)
+    values = np.stack(whole)  # (runs, epochs)
     if len(values) < FEWEST_VALUES[method]:
         return Band(name=name, epochs=epochs, means=values.mean(axis=0))
     intervals = [summarize(column, method=method).interval for column in values.T]

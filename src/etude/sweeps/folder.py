@@ -7,32 +7,54 @@ workers.log           what the training processes wrote to stderr
 """
 
 import itertools
-import json
+import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from etude import recipes
 from etude.errors import EtudeError, RunError, UsageError
-from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, cannot_write, flush_folder, write_atomically
+from etude.files import (
+    PLAIN_NAME,
+    PLAIN_NAME_RULE,
+    cannot_write,
+    checked_json,
+    flush_folder,
+    parse_checked_json,
+    read_whole,
+    remove_leftovers,
+    temporary_path,
+    write_atomically,
+)
 from etude.recipes import Recipe
 from etude.runs import Run, State, default_runs_dir
 from etude.runs.configuration import read_configuration
-from etude.runs.folder import short_data_name
-from etude.sweeps.grid import Cell, Grid, make_cells
+from etude.runs.folder import holds, short_data_name
+from etude.runs.folder import list_paths as run_paths
+from etude.runs.lock import training_lock
+from etude.sweeps.grid import Cell, Grid, Value, make_cells
 
-FORMAT = 1
-"""Version of sweep.json; a reader refuses a newer one."""
-KEYS = ("recipe", "grid", "seeds", "device", "threads", "precision", "compile", "data_dir", "created")
+FORMAT = 2
+"""Version of sweep.json; a reader refuses a newer one. Since 2 it has a checksum."""
+KEYS: dict[str, type | tuple[type, ...]] = {
+    "recipe": dict,
+    "grid": dict,
+    "seeds": list,
+    "device": str,
+    "threads": int,
+    "precision": str,
+    "compile": str,
+    "data_dir": (str, type(None)),
+    "created": str,
+}
 MOST_SEEDS = 10_000
+MOST_RUNS = 100_000
 WAITING = State(status="waiting")
 
 
@@ -47,10 +69,8 @@ class Member:
     @property
     def state(self) -> State:
         """How far the run is; waiting before it has begun; failed when its folder is damaged."""
-        if not (self.path / "recipe.json").is_file():
-            return WAITING
         try:
-            return Run(self.path).state
+            return Run(self.path).state if holds(self.path, "recipe.json") else WAITING
         except EtudeError as error:
             return State(status="failed", error=str(error))
 
@@ -71,8 +91,7 @@ class Sweep:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.name = path.name
-        content = _read(path / "sweep.json")
-        self.recipe: Recipe = recipes.from_dict(content["recipe"], source=str(path / "sweep.json"))
+        content, self.recipe, self.cells = _read(path)
         self.grid: Grid = content["grid"]
         self.seeds: list[int] = content["seeds"]
         self.device: str = content["device"]
@@ -82,17 +101,12 @@ class Sweep:
         self.data_dir: Path | None = Path(content["data_dir"]) if content["data_dir"] else None
         self.created: str = content["created"]
 
-    @cached_property
-    def cells(self) -> list[Cell]:
-        """The grid's combinations, one where there is no grid."""
-        return make_cells(self.recipe, self.grid)
-
     @property
     def data_name(self) -> str:
         """What its runs call their data: files other than the published ones have their path as a name."""
         for member in self.members() if "data" not in self.grid else ():
             with suppress(EtudeError):  # not begun, or damaged
-                return read_configuration(member.path)["dataset"]["name"]
+                return read_configuration(member.path)[0]["dataset"]["name"]
         return self.recipe.data
 
     def members(self, cell: Cell | None = None) -> Iterator[Member]:
@@ -137,7 +151,7 @@ def prepare(
         raise UsageError(f"--seeds {num_seeds} (allowed: 1 to {MOST_SEEDS:,}).")
     if name is not None and not PLAIN_NAME.fullmatch(name):
         raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
-    make_cells(recipe, grid)  # a mistake in the grid is said before anything is made
+    _require_few(len(make_cells(recipe, grid)) * num_seeds)  # a mistake is said before anything is made
     content = {
         "format": FORMAT,
         "recipe": recipes.to_dict(recipe),
@@ -157,12 +171,12 @@ def prepare(
         path = runs_dir / candidate
         if _create(path, content):
             return Sweep(path)
-        if (path / "sweep.json").is_file() and (difference := _difference(_read(path / "sweep.json"), content)) is None:
+        if holds(path, "sweep.json") and (difference := _difference(_read(path)[0], content)) is None:
             _add_seeds(path, content["seeds"])
             return Sweep(path)
         if name:
             break
-    if not (runs_dir / str(name) / "sweep.json").is_file():
+    if not holds(runs_dir / str(name), "sweep.json"):
         raise RunError(f"{runs_dir / str(name)} is already there and no sweep: choose another --name.")
     raise RunError(
         f"sweep {runs_dir / str(name)} has {difference}: choose another --name, "
@@ -176,7 +190,7 @@ def load(sweep: str | Path, *, runs_dir: Path | None = None) -> Sweep:
     if path:
         return Sweep(path)
     folder = runs_dir or default_runs_dir()
-    if found := [each for each in (Path(sweep), folder / sweep) if (each / "recipe.json").is_file()]:
+    if found := [each for each in (Path(sweep), folder / sweep) if holds(each, "recipe.json")]:
         raise RunError(f"{found[0]} is a run and no sweep: name a single run, or sweeps alone.")
     names = [each.name for each in list_paths(folder)]
     near = get_close_matches(Path(sweep).name, names, n=1)
@@ -187,21 +201,21 @@ def load(sweep: str | Path, *, runs_dir: Path | None = None) -> Sweep:
 def find(sweep: str | Path, *, runs_dir: Path | None = None) -> Path | None:
     """The folder of a sweep given as a path or a name, if there is one."""
     paths = (Path(sweep), (runs_dir or default_runs_dir()) / sweep)
-    return next((path for path in paths if (path / "sweep.json").is_file()), None)
+    return next((path for path in paths if holds(path, "sweep.json")), None)
 
 
 def list_paths(runs_dir: Path) -> list[Path]:
     """The sweeps' folders in `runs_dir`, oldest first."""
-    files = sorted(runs_dir.glob("[!.]*/sweep.json"), key=lambda file: file.stat().st_mtime)
-    return [file.parent for file in files]
+    return [path for path in run_paths(runs_dir, "sweep.json") if os.path.lexists(path / "sweep.json")]
 
 
 def _create(path: Path, content: dict[str, Any]) -> bool:
     """Make the folder, whole or not at all; False where the name is taken."""
-    temporary = path.with_name(f".new-{secrets.token_hex(4)}")
+    temporary = temporary_path(path.with_name("new"))
+    remove_leftovers(path.parent)
     try:
         temporary.mkdir(parents=True)
-        write_atomically(temporary / "sweep.json", json.dumps(content, indent=1))
+        write_atomically(temporary / "sweep.json", checked_json(content))
         try:
             temporary.rename(path)  # fails when it is there: the folder of a sweep or run is never empty
         except OSError:
@@ -235,9 +249,11 @@ def _difference(there: dict[str, Any], asked: dict[str, Any]) -> str | None:
 
 
 def _add_seeds(path: Path, seeds: list[int]) -> None:
-    content = _read(path / "sweep.json")
-    if len(seeds) > len(content["seeds"]):
-        write_atomically(path / "sweep.json", json.dumps({**content, "seeds": seeds}, indent=1))
+    if len(seeds) > len(_read(path)[0]["seeds"]):
+        with training_lock(path):
+            content, _, _ = _read(path)
+            if len(seeds) > len(content["seeds"]):
+                write_atomically(path / "sweep.json", checked_json({**content, "format": FORMAT, "seeds": seeds}))
 
 
 def _grid_text(grid: Grid) -> str:
@@ -248,15 +264,47 @@ def _seeds_text(seeds: list[int]) -> str:
     return f"{seeds[0]} to {seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> tuple[dict[str, Any], Recipe, list[Cell]]:
+    """What sweep.json of the folder holds, its recipe, the grid's cells.
+
+    Raises `RunError` where it is damaged or of a newer étude.
+    """
     try:
-        content = json.loads(path.read_text())
-        version = int(content["format"])
-        missing = [key for key in KEYS if key not in content]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"damaged sweep {path.parent}: sweep.json cannot be read ({error}); start it again.") from error
-    if missing:
-        raise RunError(f"damaged sweep {path.parent}: sweep.json has no {missing[0]}; start it again.")
+        content, has_checksum = parse_checked_json(read_whole(path / "sweep.json"))
+        version = content["format"]
+        if type(version) is not int or version < 1:
+            raise ValueError(f"it has {version!r:.100} for format")
+    except (OSError, ValueError, KeyError) as error:
+        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else str(error)
+        raise _damaged(path, f"cannot be read ({reason})") from error
     if version > FORMAT:
-        raise RunError(f"sweep {path.parent} is of format {version}, newer than {FORMAT}: update étude to open it.")
-    return content
+        raise RunError(f"sweep {path} is of format {version}, newer than {FORMAT}: update étude to open it.")
+    if version > 1 and not has_checksum:
+        raise _damaged(path, "has lost its checksum")
+    for key, kind in KEYS.items():
+        if key not in content:
+            raise _damaged(path, f"has no {key}")
+        if not isinstance(content[key], kind) or isinstance(content[key], bool):
+            raise _damaged(path, f"has {content[key]!r:.100} for {key}")
+    seeds, grid = content["seeds"], content["grid"]
+    if not seeds or not all(type(seed) is int and 0 <= seed < 2**63 for seed in seeds) or len(set(seeds)) < len(seeds):
+        raise _damaged(path, f"has {seeds!r:.100} for seeds")
+    values = [value for each in grid.values() if isinstance(each, list) for value in each]
+    if not all(isinstance(each, list) for each in grid.values()) or not all(isinstance(each, Value) for each in values):
+        raise _damaged(path, f"has {grid!r:.100} for grid")
+    try:
+        recipe = recipes.from_dict(content["recipe"], source=str(path / "sweep.json"))
+        cells = make_cells(recipe, grid)
+        _require_few(len(cells) * len(seeds))
+    except EtudeError as error:
+        raise _damaged(path, f"holds no plan ({str(error).rstrip('.'):.300})") from error
+    return content, recipe, cells
+
+
+def _require_few(num_runs: int) -> None:
+    if num_runs > MOST_RUNS:
+        raise UsageError(f"{num_runs:,} runs (allowed: at most {MOST_RUNS:,}, cells times --seeds).")
+
+
+def _damaged(path: Path, what: str) -> RunError:
+    return RunError(f"damaged sweep {path}: sweep.json {what}; start it again.")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from etude.recipes import Optimizer, Recipe
 Value = bool | int | float | str
 Grid = Mapping[str, Sequence[Value]]
 
+MOST_CELLS = 5_000
 NOT_VARIED = ("name", "about", "seed", "optimizer")
 """Fields that no grid varies: texts, the seed (`--seeds` does that), the table that `optimizer.FIELD` reaches into."""
 
@@ -65,6 +67,8 @@ def make_cells(recipe: Recipe, grid: Grid) -> list[Cell]:
         if repeated or not values:
             problem = f"has {repeated[0]!r} twice" if repeated else "has no value"
             raise UsageError(f"--grid {field} {problem} (allowed: one value or more, each once).")
+    if (num_cells := math.prod(map(len, grid.values()))) > MOST_CELLS:
+        raise UsageError(f"--grid spans {num_cells:,} cells (allowed: at most {MOST_CELLS:,}).")
     cells = []
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values, strict=True))

@@ -59,12 +59,12 @@ def study_latents(
         for member in results.sweep.members(cell)
         if member.state.status == "finished"
     ]
-    return results, [_measured(run, data_dir) for run in runs]
+    return results, [_measured(run) for run in runs]
 
 
-def _measured(run: Run, data_dir: Path | None) -> Measured:
+def _measured(run: Run) -> Measured:
     assert isinstance(run.recipe, Variational)
-    results = measure(run, Settings(metrics=METRICS), data_dir=data_dir)
+    results = measure(run, Settings(metrics=METRICS))
     elbo, fid = results["negative_elbo_nats"], results["fid"]
     return Measured(
         run=str(run.path),

@@ -109,6 +109,7 @@ def measure_sweep(
     *,
     checkpoint: int | str = "last",
     interval: IntervalMethod = "t",
+    data: str | None = None,
     data_dir: Path | None = None,
     say: Callable[[str], None] = _say,
 ) -> MeasuredSweep:
@@ -130,7 +131,7 @@ def measure_sweep(
     for index, member in enumerate(finished, start=1):
         say(f"measuring {member.label} ({index} of {len(finished)})")
         try:
-            run = Run(member.path, checkpoint=checkpoint)
+            run = Run(member.path, checkpoint=checkpoint, data=data)
             runs[member.label] = measure(run, settings, data_dir=data_dir, say=say)
         except EtudeError as error:
             errors[member.label] = error
@@ -144,7 +145,7 @@ def measure_sweep(
 
     @cache
     def on_validation(path: Path) -> dict[str, Any]:
-        run = Run(path, checkpoint=checkpoint)
+        run = Run(path, checkpoint=checkpoint, data=data)
         if len(sweep.cells) < 2 or not run.configuration["dataset"]["validation_images"]:
             return {}
         directed = tuple(name for name in names if name in fitting(run) and fitting(run)[name].better)

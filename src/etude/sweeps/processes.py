@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import IO
 
+from etude.files import cannot_write
 from etude.recipes import to_dict
 from etude.runs.checkpoint import list_steps
+from etude.runs.folder import holds
 from etude.sweeps.folder import Member, Sweep
 from etude.sweeps.progress import SweepDisplay
 from etude.training.replicas import program_key
@@ -100,7 +101,7 @@ def make_jobs(sweep: Sweep, members: Sequence[Member]) -> list[Job]:
         return [[member] for member in members]
     together: dict[Hashable, Job] = {}
     for member in members:
-        begun = (member.path / "recipe.json").is_file()
+        begun = holds(member.path, "recipe.json")
         steps = list_steps(member.path / "checkpoints")
         together.setdefault((program_key(member.recipe), begun, *steps[-1:]), []).append(member)
     return [
@@ -121,7 +122,11 @@ def train_jobs(
     idle: list[Worker] = []
     busy: list[Worker] = []
     stopping = False
-    with Path(sweep.path / "workers.log").open("ab") as log:
+    try:
+        log = (sweep.path / "workers.log").open("ab")
+    except OSError as error:
+        raise cannot_write(sweep.path / "workers.log", error) from error
+    with log:
         try:
             while waiting or busy:
                 if stop and not stopping:

@@ -68,9 +68,9 @@ class SweepDisplay:
 
     def _tell_how(self, member: Member) -> None:
         """What the sweep is computed on, as the first run chose, and a line for each cell that chose otherwise."""
-        if member.cell.name in self._cells_told or not (member.path / "recipe.json").is_file():
+        if member.cell.name in self._cells_told:
             return
-        with suppress(EtudeError):  # a damaged run is reported as failed
+        with suppress(EtudeError):  # a run that has not begun, or is damaged: it is reported as failed
             how = str(Execution(**Run(member.path).configuration["execution"]))
             if how != self._how:
                 self.note(f"{member.cell.label if self._how else self._sweep.name}: computed on {how}")

@@ -4,13 +4,14 @@ The best cell is chosen by the validation split and by nothing else; what is rep
 the end of training. A cell chosen by the numbers that are then reported would look better than it is.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from etude.errors import EtudeError
+from etude.errors import EtudeError, RunError
 from etude.metrics import summarize
 from etude.metrics.intervals import IntervalMethod, Summary
 from etude.runs import Run
@@ -167,14 +168,20 @@ def collect(
                 run = Run(member.path)
                 tables[member.seed] = run.metrics()
                 if (value := measure.read(run, measure.split)) is not None:
-                    values[member.seed] = value
+                    values[member.seed] = _finite(run, value)
                 if not measure.note and (value := measure.read(run, "validation")) is not None:
-                    selection[member.seed] = value
+                    selection[member.seed] = _finite(run, value)
             except EtudeError as error:
                 failed.setdefault(member.label, str(error))
         summary = summarize(np.array(list(values.values())), method=interval) if values else None
         cells.append(CellResult(cell=cell, values=values, summary=summary, selection=selection, tables=tables))
     return Results(sweep=sweep, measure=measure, cells=cells, failures=failed, unfinished=unfinished, interval=interval)
+
+
+def _finite(run: Run, value: float) -> float:
+    if not math.isfinite(value):
+        raise RunError(f"run {run.path} recorded {value} where a number is compared: leave it out, or train it again.")
+    return value
 
 
 def cell_dict(result: CellResult) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from etude import recipes
 from etude.data import Dataset
 from etude.errors import Interrupted, RunError, TrainingError, UsageError
+from etude.files import disk_failures_said
 from etude.recipes import Recipe
 from etude.runs import default_runs_dir
 from etude.runs.lock import is_training, training_lock
@@ -92,8 +93,9 @@ def resume(
     """
     sweep = sweep if isinstance(sweep, Sweep) else load(sweep)
     _check_jobs(num_jobs)
-    members = list(sweep.members())
-    with training_lock(sweep.path), stop_requests() as stop:
+    with training_lock(sweep.path), disk_failures_said(sweep.path), stop_requests() as stop:
+        sweep = load(sweep.path)  # as it is now that no other process adds seeds to it
+        members = list(sweep.members())
         _wait_for_orphans(members, stop)
         waiting = [member for member in members if member.state.status not in ("finished", "failed")]
         jobs = make_jobs(sweep, waiting)

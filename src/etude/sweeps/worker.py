@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from etude import recipes
 from etude.errors import EtudeError, Interrupted
 from etude.runs import Run
+from etude.runs.folder import holds
 from etude.training import Display
 from etude.training.start import resume_together, train_together
 
@@ -39,7 +40,7 @@ def work(job: dict[str, Any]) -> dict[str, str]:
     paths = [Path(path) for path in job["paths"]]
     data_dir, display = Path(job["data_dir"]) if job["data_dir"] else None, Display(quiet=True)
     try:
-        if (paths[0] / "recipe.json").is_file():
+        if holds(paths[0], "recipe.json"):
             runs = [Run(path) for path in paths]
             resume_together(runs, data_dir=None, display=display)
         else:
@@ -59,7 +60,8 @@ def work(job: dict[str, Any]) -> dict[str, str]:
     except EtudeError as error:
         return {str(path): _reason(path, str(error)) for path in paths}
     except Exception as error:  # a bug of ours fails these runs, not the others
-        traceback.print_exc()
+        with suppress(OSError):  # the log's disk is full
+            traceback.print_exc()
         text = " ".join(str(error).split())
         return {str(path): f"{type(error).__name__}: {text} (see {path.parent / 'workers.log'})" for path in paths}
     return {str(run.path): run.state.error or "" for run in runs if run.state.status == "failed"}

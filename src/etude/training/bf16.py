@@ -1,6 +1,5 @@
 """Whether bfloat16 pays on this processor: some lack the instructions, and some builds of PyTorch have slow kernels."""
 
-import fcntl
 import json
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from torch.nn.functional import conv2d
 
 from etude.data.places import cache_folder
 from etude.errors import DiskError
-from etude.files import write_atomically
+from etude.files import locked, write_atomically
 from etude.training.processor import processor_name
 
 _NEEDED_GAIN = 1.5
@@ -32,14 +31,12 @@ def bf16_is_fast() -> bool:
     file = cache_folder() / "bf16.json"
     verdicts = _read(file)
     if machine not in verdicts:
-        with suppress(OSError, DiskError):  # where nothing can be kept, every run measures for itself
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.with_suffix(".lock").open("a") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)  # of runs that begin together one measures, and all take its word
-                verdicts = _read(file)
-                if machine not in verdicts:
-                    verdicts[machine] = _verdict()
-                    write_atomically(file, json.dumps(verdicts, indent=1))
+        # Of runs that begin together one measures, and all take its word; where nothing can be kept, each does.
+        with suppress(DiskError), locked(file.with_suffix(".lock")):
+            verdicts = _read(file)
+            if machine not in verdicts:
+                verdicts[machine] = _verdict()
+                write_atomically(file, json.dumps(verdicts, indent=1))
     return (verdicts.get(machine) or _verdict())["fast"]
 
 
@@ -47,9 +44,9 @@ def _read(file: Path) -> dict[str, Any]:
     """The verdicts by machine; without those that are damaged."""
     try:
         verdicts = dict(json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return {}
-    return {name: each for name, each in verdicts.items() if isinstance(each, dict) and "fast" in each}
+    return {name: each for name, each in verdicts.items() if isinstance(each, dict) and type(each.get("fast")) is bool}
 
 
 def _verdict() -> dict[str, Any]:

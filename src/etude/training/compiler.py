@@ -5,7 +5,11 @@ second in place of several, leaves no guards to check at every step, and keeps g
 which Dynamo drops under `torch.func` (pytorch/pytorch#193279).
 """
 
+import struct
+import sys
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,11 +46,13 @@ def _compile(
     """The function of a flat list of tensors, those that stay first, compiled; and those that stay."""
     from torch._functorch.compile_utils import fx_graph_cse  # here, since these take long to import
     from torch._inductor import compile
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
     from torch.func import functionalize
     from torch.fx.experimental.proxy_tensor import make_fx
     from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
     give_back()
+    remove_torn_libraries(Path(cache_dir()))
     tensors, structure = tree_flatten((kept, changing))
 
     def flat(*tensors: Tensor) -> tuple[Tensor]:
@@ -68,3 +74,28 @@ def _compile(
         graph.graph = fx_graph_cse(graph.graph)
         program: Any = compile(graph, tensors, options)
         return program, tree_leaves(kept)
+
+
+def remove_torn_libraries(cache: Path) -> None:
+    """Remove from Inductor's cache what a kill or a power cut left half written, so that it is compiled again.
+
+    Inductor takes whatever lies there; a half library ends the process that loads it, without an error.
+    """
+    from torch._inductor.codecache import get_lock_dir
+    from torch.utils._filelock import FileLock
+
+    for path in [*cache.glob("*/*.so"), *cache.glob("*/*.o")]:
+        with suppress(OSError, TimeoutError):
+            if is_torn(path):
+                with FileLock(str(Path(get_lock_dir(), f"{path.name.partition('.')[0]}.lock")), timeout=0):
+                    path.unlink()  # no process writes it, for that would hold the lock
+
+
+def is_torn(path: Path) -> bool:
+    """Whether a library or object file ends before its table of sections, the last thing in it."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head[:5] == b"\x7fELF\x02" and len(head) == 64:
+        start, (size, count) = int.from_bytes(head[40:48], "little"), struct.unpack("<HH", head[58:62])
+        return path.stat().st_size < start + size * count
+    return sys.platform == "linux"

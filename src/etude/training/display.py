@@ -1,5 +1,6 @@
 """What a person sees while a run trains: a bar with rate, estimate and losses on stderr, or a line in a notebook."""
 
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -84,6 +85,13 @@ class Display:
     def note(self, text: str) -> None:
         """A line of its own."""
         self._console.print(text, markup=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """A line that must be seen, however quiet progress is."""
+        if self._console.quiet:
+            print(text, file=sys.stderr)
+        else:
+            self.note(text)
 
     def __enter__(self) -> Self:
         self._progress.start()

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from etude.data import Dataset
-from etude.errors import Interrupted, TrainingError
+from etude.errors import Interrupted, RunError, TrainingError
+from etude.files import disk_failures_said
 from etude.runs import Run
-from etude.runs.checkpoint import Best
-from etude.runs.lock import training_lock
+from etude.runs.checkpoint import Best, drop_old
 from etude.training.display import Display
 from etude.training.execution import Execution
 from etude.training.families import create_learner
@@ -29,6 +29,7 @@ T = TypeVar("T")
 def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display: Display) -> None:
     """Train runs to their end, from their last checkpoints if they have any: bit for bit as if never interrupted.
 
+    The caller holds their `training_lock`s.
     One run is the usual case. Several, which differ as `replicas.program_key` allows and stand at the same step, take
     each step together as one program; one that diverges is marked as failed and left behind.
 
@@ -38,13 +39,20 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
     recipe, steps_per_epoch = runs[0].recipe, runs[0].steps_per_epoch
     total_steps = recipe.epochs * steps_per_epoch
     with ExitStack() as held, execution.active(), stop_requests() as stop, display:
-        for run in runs:
-            held.enter_context(training_lock(run.path))
+        held.enter_context(disk_failures_said(runs[0].path))
         learners = [create_learner(run.recipe, dataset, execution) for run in runs]
         images = training_images(runs, dataset, execution.device)
-        places = [restore(run, learner, execution.device) for run, learner in zip(runs, learners, strict=True)]
+        places = [
+            restore(run, learner, execution.device, say=display.warn)
+            for run, learner in zip(runs, learners, strict=True)
+        ]
         for place in places:
             held.enter_context(place.events)
+            if place.step != places[0].step:
+                raise RunError(
+                    f"run {place.run.path} stands at step {place.step}, {runs[0].path} at {places[0].step}, so they "
+                    "are no longer one program: go on with each by `etude resume RUN`."
+                )
         step = make_step(learners, images.used, execution)
         sums = torch.stack([place.sums for place in places], dim=1)  # (2, runs, losses)
         for index, place in enumerate(places):
@@ -142,6 +150,7 @@ def end_epoch(place: Place, *, images: TrainingImages) -> dict[str, float]:
 
 def finish(place: Place, *, images: TrainingImages) -> None:
     """The end of training: what the test split says."""
+    drop_old(place.run.path / "checkpoints", step=place.step, best=place.best)  # a kill may have come before
     if values := place.learner.evaluate_end(images.test, place.run.class_names):
         place.events.write(step=place.step, epoch=place.epoch, values=values)
     place.write_state("finished")

@@ -1,18 +1,23 @@
 """Where training stands: what a checkpoint must hold so that the rest of the run comes out the same bit for bit."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from etude.drawing.tiles import tile, write_png
-from etude.errors import TrainingError
+from etude.errors import RunError, TrainingError
 from etude.files import cannot_write
 from etude.runs import Run, State
 from etude.runs.checkpoint import (
+    TRAINER,
     Best,
     Progress,
+    damaged,
+    drop,
     list_steps,
     load_model,
     load_progress,
@@ -23,7 +28,7 @@ from etude.runs.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
-from etude.runs.events import EventWriter
+from etude.runs.events import EventWriter, read_events
 from etude.training.learner import Learner
 
 
@@ -48,37 +53,87 @@ class Place:
         return self.step // self.run.steps_per_epoch
 
     def write_state(self, status: str) -> None:
-        """Record how far the run is, without a checkpoint."""
-        self.run.write_state(State(status=status, step=self.step, epoch=self.epoch, seconds=self.seconds()))
+        """Record how far the run is, without a checkpoint, once all its events are on the disk."""
+        size_bytes, checksum = self.events.flush()
+        self.run.write_state(
+            State(
+                status=status,
+                step=self.step,
+                epoch=self.epoch,
+                seconds=self.seconds(),
+                metrics_bytes=size_bytes,
+                metrics_checksum=checksum,
+            )
+        )
 
     def seconds(self) -> float:
         """Wall-clock time spent on the run so far."""
         return time.monotonic() - self.started_at
 
 
-def restore(run: Run, learner: Learner, device: str) -> Place:
-    """Put the learner where the run's last checkpoint left it; where there is none, at the start."""
+def restore(run: Run, learner: Learner, device: str, *, say: Callable[[str], None]) -> Place:
+    """Put the learner where the run's newest whole checkpoint left it; where there is none, at the start.
+
+    `say` is told of damaged ones. Raises `RunError` when all there are, or the metrics file, are damaged.
+    """
     folder = run.path / "checkpoints"
-    steps = list_steps(folder)
     progress, sums = Progress(), torch.zeros(2, len(learner.loss_names), device=device)
+    damage: RunError | None = None
+    steps = list_steps(folder)
+    for step in reversed(steps):
+        try:
+            progress, sums = _restore(learner, folder / f"step-{step}", device)
+        except RunError as error:
+            damage = damage or error
+            continue
+        if damage:
+            say(f"{str(damage).partition('; delete')[0]}; going on from step {step}, the last whole one.")
+        break
+    else:
+        if damage:
+            raise RunError(
+                f"{str(damage).partition('; delete')[0]}; no checkpoint before it is whole: train the run again."
+            )
+    metrics = run.path / "metrics.jsonl"
+    read_events(metrics, size_bytes=progress.metrics_bytes, checksum=progress.metrics_checksum)
     if steps:
-        last = folder / f"step-{steps[-1]}"
-        progress, tensors = load_progress(last), load_trainer(last)
-        restore_networks(learner.networks, load_model(last), source=last)
-        for name, optimizer in learner.optimizers.items():
-            restore_optimizer(optimizer, tensors, f"optimizer/{name}")
-        for name, generator in learner.streams.items():
-            generator.set_state(tensors[f"stream/{name}"])
-        sums = tensors["sums"].to(device)
+        # What the state says of the metrics file must hold before the file is cut, and after.
+        run.write_state(
+            State(
+                status="running",
+                step=progress.step,
+                epoch=progress.step // run.steps_per_epoch,
+                seconds=progress.seconds,
+                metrics_bytes=progress.metrics_bytes,
+                metrics_checksum=progress.metrics_checksum,
+            )
+        )
+    for step in steps:
+        if step > progress.step:  # damaged: training passes it again
+            drop(folder / f"step-{step}")
     return Place(
         run=run,
         learner=learner,
-        events=EventWriter(run.path / "metrics.jsonl", size_bytes=progress.metrics_bytes),
+        events=EventWriter(metrics, size_bytes=progress.metrics_bytes),
         step=progress.step,
         sums=sums,
         best=progress.best,
         started_at=time.monotonic() - progress.seconds,
     )
+
+
+def _restore(learner: Learner, checkpoint: Path, device: str) -> tuple[Progress, Tensor]:
+    """Put the learner where a checkpoint left it; where training stood, and the sums of its losses."""
+    progress, tensors = load_progress(checkpoint), load_trainer(checkpoint)
+    restore_networks(learner.networks, load_model(checkpoint), source=checkpoint)
+    try:
+        for name, optimizer in learner.optimizers.items():
+            restore_optimizer(optimizer, tensors, f"optimizer/{name}")
+        for name, generator in learner.streams.items():
+            generator.set_state(tensors[f"stream/{name}"])
+        return progress, tensors["sums"].to(device)
+    except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:  # of another étude or PyTorch
+        raise damaged(checkpoint / TRAINER, f"does not fit this training ({error})") from error
 
 
 def save(place: Place, status: str) -> None:
@@ -92,8 +147,13 @@ def save(place: Place, status: str) -> None:
         trainer |= optimizer_tensors(optimizer, f"optimizer/{name}")
     for name, generator in learner.streams.items():
         trainer[f"stream/{name}"] = generator.get_state()
+    size_bytes, checksum = place.events.flush()
     progress = Progress(
-        step=place.step, metrics_bytes=place.events.size_bytes(), best=place.best, seconds=place.seconds()
+        step=place.step,
+        metrics_bytes=size_bytes,
+        metrics_checksum=checksum,
+        best=place.best,
+        seconds=place.seconds(),
     )
     save_checkpoint(place.run.path / "checkpoints", model=model, trainer=trainer, progress=progress)
     place.write_state(status)
@@ -120,7 +180,16 @@ def diverged(place: Place, what: str) -> TrainingError:
         f"--optimizer.learning-rate (now {run.recipe.optimizer.learning_rate:g}); "
         f"the last good checkpoint, step {last}, is kept."
     )
-    seconds = load_progress(run.path / "checkpoints" / f"step-{last}").seconds
-    epoch = last // run.steps_per_epoch
-    run.write_state(State(status="failed", step=last, epoch=epoch, seconds=seconds, error=message))
+    size_bytes, checksum = place.events.flush()
+    run.write_state(
+        State(
+            status="failed",
+            step=last,
+            epoch=last // run.steps_per_epoch,
+            seconds=load_progress(run.path / "checkpoints" / f"step-{last}").seconds,
+            error=message,
+            metrics_bytes=size_bytes,
+            metrics_checksum=checksum,
+        )
+    )
     return TrainingError(message)

@@ -2,7 +2,8 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from etude.data import load as load_dataset
 from etude.errors import DataError, RunError
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir
+from etude.runs.lock import training_lock
 from etude.runs.networks import build_networks
 from etude.runs.splits import Rows, make_rows
 from etude.training.display import Display
@@ -99,7 +101,8 @@ def train_together(
     display = display or Display()
     for note in dataset.notes:
         display.note(f"{dataset.name}: {note}")
-    fit(runs, dataset, execution=execution, display=display)
+    with training_locks(runs):
+        fit(runs, dataset, execution=execution, display=display)
     return runs
 
 
@@ -132,41 +135,55 @@ def with_absolute_folder(recipe: Recipe) -> Recipe:
     return dataclasses.replace(recipe, data=f"folder:{folder}")
 
 
-def resume(run: Run, *, data_dir: str | Path | None = None, display: Display | None = None) -> Run:
+def resume(
+    run: Run, *, data: str | None = None, data_dir: str | Path | None = None, display: Display | None = None
+) -> Run:
     """Go on with a run that was interrupted or killed; it ends bit for bit as if it had never stopped.
 
+    `data` is where its data set is now, `folder:PATH` say, if it has moved since: the same images.
     Raises `RunError` when there is nothing to go on with: a finished run, or one that diverged and would do so again.
     """
+    run.moved_data = data or run.moved_data
     resume_together([run], data_dir=Path(data_dir) if data_dir else None, display=display)
     return run
 
 
 def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Display | None) -> None:
     """Go on, as one program, with runs of one `replicas.program_key` that stand at one step; otherwise as `resume`."""
-    for run in runs:
-        state = run.state
-        if state.status == "finished":
-            raise RunError(f"run {run.path} is finished; train another with `etude train {run.recipe.name}`.")
-        if state.status == "failed":
-            raise RunError(f"run {run.path} failed, and would do so again: {state.error}")
-    run = runs[0]
-    dataset = run.dataset(data_dir)
-    if dataset.digest() != run.configuration["dataset"]["digest"]:
-        raise DataError(
-            f"the images of {run.recipe.data} are not those that run {run.path} began with: "
-            "restore them, or name their folder with --data-dir."
+    with training_locks(runs):  # before their states are read: who had the lock before may have finished them
+        for run in runs:
+            state = run.state
+            if state.status == "finished":
+                raise RunError(f"run {run.path} is finished; train another with `etude train {run.recipe.name}`.")
+            if state.status == "failed":
+                raise RunError(f"run {run.path} failed, and would do so again: {state.error}")
+        run = runs[0]
+        dataset = run.dataset(data_dir)
+        if dataset.digest() != run.configuration["dataset"]["digest"]:
+            raise DataError(
+                f"the images of {run.recipe.data} are not those that run {run.path} began with: "
+                "restore them, or name their folder with --data-dir."
+            )
+        recorded = run.configuration["execution"]
+        execution = choose_execution(
+            network_name(run.recipe),
+            num_steps=0,
+            images_per_step=run.recipe.images_per_step,
+            device=recorded["device"],
+            threads=recorded["threads"],
+            precision=recorded["precision"],
+            compile="on" if recorded["compiled"] else "off",
         )
-    recorded = run.configuration["execution"]
-    execution = choose_execution(
-        network_name(run.recipe),
-        num_steps=0,
-        images_per_step=run.recipe.images_per_step,
-        device=recorded["device"],
-        threads=recorded["threads"],
-        precision=recorded["precision"],
-        compile="on" if recorded["compiled"] else "off",
-    )
-    fit(runs, dataset, execution=execution, display=display or Display())
+        fit(runs, dataset, execution=execution, display=display or Display())
+
+
+@contextmanager
+def training_locks(runs: Sequence[Run]) -> Iterator[None]:
+    """Hold all of the runs for training; `RunError` when another process trains one."""
+    with ExitStack() as held:
+        for run in runs:
+            held.enter_context(training_lock(run.path))
+        yield
 
 
 def _describe_data(dataset: Dataset, rows: Rows, data_dir: Path | None) -> dict[str, Any]:

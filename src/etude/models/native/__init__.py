@@ -5,7 +5,8 @@
 
 import hashlib
 import subprocess
-import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor
 
 from etude.data.places import cache_folder
+from etude.errors import DiskError
+from etude.files import checksum, locked, remove, remove_leftovers, temporary_path, write_atomically
 
 FOLDER = Path(__file__).parent
 
@@ -76,7 +79,10 @@ def load() -> None:
 
 
 def _library() -> str:
-    """The path of the operations, compiled in about ten seconds for this machine and this PyTorch."""
+    """The path of the operations, compiled in about ten seconds for this machine and this PyTorch.
+
+    Its name ends in a checksum of its content, for a library of which half is missing ends the process that loads it.
+    """
     sources = sorted(FOLDER.glob("*.cpp"))
     text = "".join(file.read_text() for file in sorted(FOLDER.glob("*.[ch]*")))
     folder = Path(torch.__file__).parent
@@ -85,18 +91,46 @@ def _library() -> str:
     flags += [f"-I{folder}/include", f"-I{folder}/include/torch/csrc/api/include"]
     libraries = [f"-L{folder}/lib", "-ltorch", "-ltorch_cpu", "-lc10"]
     key = hashlib.sha256(f"{text} {flags} {torch.__version__} {_processor()}".encode()).hexdigest()
-    library = cache_folder() / f"native-{key[:16]}.so"
-    if not library.exists():
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as place:
-            words = ["g++", *flags, *map(str, sources), "-o", f"{place}/native.so", *libraries]
+    kept_in, stem = cache_folder(), f"native-{key[:16]}"
+    remove_leftovers(kept_in)
+    with _as_os_error(), locked(kept_in / ".native.lock"):  # who comes second waits, then finds it
+        if whole := _whole(kept_in, stem):
+            return str(whole)
+        temporary = temporary_path(kept_in / stem)
+        temporary.mkdir()
+        try:
+            compiled = temporary / "native.so"
+            words = ["g++", *flags, *map(str, sources), "-o", str(compiled), *libraries]
             done = subprocess.run(words, capture_output=True, text=True)
             if done.returncode:
                 raise OSError(
                     f"g++: {next((line for line in done.stderr.splitlines() if 'error' in line), 'no reason')}"
                 )
-            Path(place, "native.so").replace(library)  # whole or not at all, whoever else compiles it meanwhile
-    return str(library)
+            content = compiled.read_bytes()
+            library = kept_in / f"{stem}-{checksum(content)}.so"
+            write_atomically(library, content)
+            return str(library)
+        finally:
+            remove(temporary)
+
+
+def _whole(folder: Path, stem: str) -> Path | None:
+    """The library in the cache, if it is there with the content that it was written with; a damaged one is removed."""
+    for library in sorted(folder.glob(f"{stem}-*.so")):
+        with suppress(OSError):
+            if library.stem.removeprefix(f"{stem}-") == checksum(library.read_bytes()):
+                return library
+        remove(library)
+    return None
+
+
+@contextmanager
+def _as_os_error() -> Iterator[None]:
+    """What cannot be kept cannot be loaded: the same to the caller as what cannot be compiled."""
+    try:
+        yield
+    except DiskError as error:
+        raise OSError(str(error)) from error
 
 
 def _processor() -> str:
