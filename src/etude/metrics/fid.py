@@ -20,7 +20,6 @@ from etude.metrics.arguments import (
     require_varied,
 )
 
-
 FEWEST_PER_FEATURE = 10
 """Samples per feature for the extrapolation. On MNIST with 84 features the distance's bias at n samples and the
 extrapolation's standard deviation were 6.3 and 3.5 at 300, 2.3 and 1.3 at 840, 0.9 and 0.4 at 2,500."""

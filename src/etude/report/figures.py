@@ -139,9 +139,10 @@ def draw(
 
 
 def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | None = None) -> list[Path]:
-    """Draw every figure that fits the run and is quick to draw; of a conditional autoencoder, latent figures of two classes besides.
+    """Draw every figure that fits the run and is quick to draw.
 
-    These are the classes 4 and 8, or the first and the last where there are fewer. Raises as `draw` does.
+    A conditional autoencoder has latent figures of two classes as well: 4 and 8, or the first and the last where there
+    are fewer. Raises as `draw` does.
     """
     material = Material(run, data_dir=data_dir)
     names = [name for name in available(run) if not FIGURES[name].on_request]

@@ -75,7 +75,7 @@ def copies(material: Material) -> Figure:
         training[nearest.index[shown]].float() / 255,
         column_labels=[f"{distance:.2f}" for distance in nearest.distance[shown]],
         row_labels=["new image", "nearest training"],
-        title=material.title(f"Nearest to the training images, of {_SEARCHED_IMAGES:,} new ones, with distances"),
+        title=material.title(f"Nearest of {_SEARCHED_IMAGES:,} new images to training images"),
     )
 
 
