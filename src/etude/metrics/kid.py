@@ -74,7 +74,8 @@ def complete_kernel_distance(
     """The unbiased squared discrepancy of all rows: what `kernel_distance` estimates by subsets, with less noise.
 
     The standard error is the jackknife's: the value with each row of either set left out in turn, which the row sums
-    of the kernel give (NaN without `with_error`). It takes the standardisation as given. Memory is bounded; time grows with the square of the samples.
+    of the kernel give (NaN without `with_error`). It takes the standardisation as given. Memory is bounded; time grows
+    with the square of the samples.
     """
     real, generated = feature_pair(real, generated)
     smaller = min(len(real), len(generated))
