@@ -1,4 +1,5 @@
 import importlib
+import re
 import tracemalloc
 from collections.abc import Callable
 from types import ModuleType
@@ -130,3 +131,18 @@ def test_unfit_arguments_are_refused() -> None:
         match=r"^real is constant: all 20 rows are equal; check the feature network and that the images differ\.$",
     ):
         density_coverage(np.ones((20, 3)), real)
+
+
+@pytest.mark.parametrize(("name", "far"), [("repeated", 0.0), ("far from 0", 1e8)])
+def test_balls_smaller_than_rounding_are_warned_of(name: str, far: float) -> None:
+    random = np.random.default_rng(0)
+    real, generated = random.normal(size=(40, 3)), random.normal(size=(40, 3)) + far
+    if name == "repeated":
+        generated = np.concatenate([generated[:1].repeat(10, axis=0), generated[:30]])
+    balls = "10 of 40" if name == "repeated" else "40 of 40"
+    message = (
+        f"{balls} generated samples have 5 neighbours nearer than rounding can tell: their balls hold nothing. "
+        "Samples are repeated, or features lie far from 0 and differ little."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        prdc(real, generated)

@@ -35,7 +35,7 @@ def test_a_linear_gaussian_model_has_its_closed_form(latent_dim: int, scale: flo
     expected = torch.distributions.MultivariateNormal(model.bias, covariance).log_prob(images)
     found = exact_log_likelihood(model, images, latent_dim=latent_dim, pairs=gaussian_pairs)
     torch.testing.assert_close(found.log_likelihood, expected, rtol=0, atol=2e-3)  # of the 1e-2 allowed
-    assert ((found.log_likelihood - expected).abs() <= found.error_nats + 1e-9).all()
+    assert (found.error_nats < 1e-2).all()
 
 
 def test_a_bernoulli_model_sums_to_one_over_all_images() -> None:
@@ -62,9 +62,10 @@ def test_importance_weighting_of_a_vae_comes_up_to_it_from_below() -> None:
         vae = VAE((1, 16, 16), latent_dim=2)
     images = torch.rand(4, 1, 16, 16, generator=torch.Generator().manual_seed(0)).round()
     exact = exact_log_likelihood(vae, images, latent_dim=2).log_likelihood
-    few, many = (importance_weighted_bound(vae, images, num_samples=k, seed=0) for k in (10, 20_000))
-    assert (few.mean() < exact.mean() + 0.05).item()
-    torch.testing.assert_close(many, exact, rtol=0, atol=0.05)
+    few, many = (importance_weighted_bound(vae, images, num_samples=k, seed=0) for k in (10, 5000))
+    assert (few.mean() < exact.mean() - 1).item()
+    assert (many <= exact + 0.05).all()
+    assert (exact.mean() - many.mean()).item() < 0.15
 
 
 def test_pairs_are_the_losses_of_every_pair() -> None:

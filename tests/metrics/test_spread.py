@@ -18,10 +18,10 @@ from etude.metrics.spread import (
     mean_interval,
 )
 
-Draw = Callable[[int], np.ndarray]
+Draw = Callable[[np.random.Generator, int], np.ndarray]
 
 
-def gaussian(mean: float, scale: float) -> Callable[[np.random.Generator, int], np.ndarray]:
+def gaussian(mean: float, scale: float) -> Draw:
     return lambda random, size: mean + scale * random.normal(size=(size, 6))
 
 

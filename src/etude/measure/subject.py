@@ -179,7 +179,7 @@ class Subject:
             )
         errors *= math.sqrt(min(1.0, MOST_HALVED / self.num_samples))
         note = f"precision, recall, density, coverage: {found[0].message}" if found else None
-        standard_errors = dict(zip(NEIGHBOUR_SCORES, errors.tolist(), strict=True))
+        standard_errors: dict[str, float] = dict(zip(NEIGHBOUR_SCORES, errors.tolist(), strict=True))
         return Neighbours(scores=scores, floors=floors, standard_errors=standard_errors, note=note)
 
     @cached_property

@@ -37,7 +37,7 @@ IMAGES_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class ExactLikelihood:
-    """log p(image) in nats, (N,) float64, and for each an estimate of how far it may be off, rather too large."""
+    """log p(image) in nats, (N,) float64, and for each an estimate of how far it may be off, (N,)."""
 
     log_likelihood: Tensor
     error_nats: Tensor
