@@ -72,7 +72,7 @@ def test_a_classifier_has_intervals(folder: Path, capsys: pytest.CaptureFixture[
     assert "fitted on validation; test nll" in rows["temperature"]
     assert "–" in rows["accuracy"]
     assert "minimum of 10 classes, " in rows["class_accuracy"]
-    assert rows["ece"].endswith("floor: labels drawn from its own probabilities")
+    assert rows["ece"].rstrip().endswith("floor: labels drawn from its own probabilities")
     for row in rows.values():  # value, floor and limits end at one decimal
         words = row.split()
         if "–" in words:
