@@ -153,17 +153,18 @@ def _of_neighbours(subject: Subject, which: int, name: str) -> dict[str, Any]:
     neighbours = subject.neighbours
     value, error = getattr(neighbours.scores[which], name), neighbours.standard_errors[name]
     if name == "density":
-        interval = _from_zero(error_interval(value, error, degrees=NUM_HALVINGS))
+        # Where no ball was ever hit there is no scatter to learn from.
+        interval = _from_zero(error_interval(value, error, degrees=NUM_HALVINGS)) if error else None
     else:
         interval = effective_share_interval(value, subject.num_samples, standard_error=error, degrees=NUM_HALVINGS)
     scored = _scored(subject, value, interval, getattr(neighbours.floors[which], name))
     return {**scored, "nearest_k": neighbours.scores[which].nearest_k, "note": neighbours.note}
 
 
-def _scored(subject: Subject, value: float, interval: Interval, floor: float) -> dict[str, Any]:
+def _scored(subject: Subject, value: float, interval: Interval | None, floor: float) -> dict[str, Any]:
     return {
         "value": value,
-        "interval": _limits(interval),
+        "interval": _limits(interval) if interval else None,
         "floor": floor,
         "num_samples": subject.num_samples,
         "features": subject.feature_network.name,
