@@ -137,6 +137,11 @@ def test_copies_among_test_images_do_not_hide_those_of_the_generator() -> None:
             lambda: nearest_training_images(torch.zeros(2, 3, 5, 5), torch.zeros(2, 1, 5, 5)),
             "training has images of shape (3, 5, 5), images (1, 5, 5): they must agree.",
         ),
+        (
+            lambda: nearest_training_images(torch.zeros(2, 1, 5, 5), torch.full((1, 1, 5, 5), torch.nan)),
+            "images: 25 of 25 values are NaN or infinite, the first at [0, 0, 0, 0]; look for a diverged network or "
+            "drop those rows.",
+        ),
         (lambda: copy_rate(np.zeros(0), np.zeros(3)), "test has shape (0,); allowed: (images,), one distance each."),
         (
             lambda: copy_rate(np.zeros(3), np.zeros(3), nearest=0.9),

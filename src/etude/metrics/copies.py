@@ -15,7 +15,7 @@ from scipy.special import gammaln
 from torch import Tensor
 
 from etude.errors import UsageError
-from etude.metrics.arguments import require_range
+from etude.metrics.arguments import require_finite, require_range
 
 CANDIDATES = 8
 """Training images that are compared pixel by pixel with each image, chosen by coarse pictures of all."""
@@ -58,6 +58,8 @@ def nearest_training_images(training: Tensor, images: Tensor) -> NearestTraining
     for name, given in (("training", training), ("images", images)):
         if given.ndim != 4 or len(given) == 0:
             raise UsageError(f"{name} has shape {tuple(given.shape)}; allowed: (images, channels, height, width).")
+        if given.is_floating_point():
+            require_finite(name, given.numpy())
     if training.shape[1:] != images.shape[1:]:
         raise UsageError(
             f"training has images of shape {tuple(training.shape[1:])}, images {tuple(images.shape[1:])}: "
