@@ -50,8 +50,8 @@ MISTAKES = [
     ),
     (
         "gan", {"metrics": ("fid_infinity",), "num_samples": 85},
-        "fid_infinity of 85 images with 84 features each needs at least 840 images: give a larger --num-samples or more "
-        "data, or measure kid, which has no bias to take off.",
+        "fid_infinity of 85 images with 84 features each needs at least 840 images: give a larger --num-samples or "
+        "more data, or measure kid, which has no bias to take off.",
     ),
     (
         "gan", {"num_samples": 9, "seed": -1},
