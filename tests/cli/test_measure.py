@@ -29,9 +29,9 @@ def test_json_is_one_object_and_nothing_else(folder: Path, capsys: pytest.Captur
     assert main(["measure", str(folder / "vae"), *words]) == 0
     result = json.loads(capsys.readouterr().out)
     assert list(result) == ["fid", "kid", "nll_nats", "about", "notes"]
-    assert set(result["fid"]) == {"value", "floor", "num_samples", "features"}
+    assert set(result["fid"]) == {"value", "interval", "floor", "num_samples", "features"}
     assert result["fid"]["num_samples"] == 297
-    assert result["nll_nats"]["num_importance"] == 10
+    assert result["nll_nats"]["method"] == "quadrature"
 
 
 def test_the_table_has_value_floor_and_number_of_images(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,8 +44,9 @@ def test_the_table_has_value_floor_and_number_of_images(folder: Path, capsys: py
     assert lines[1][2:4] == ["test", "accuracy"]
     assert lines[3] == ["metric", "value", "floor", "95%", "interval", "images"]
     assert lines[4][0] == "kid"
-    assert lines[4][3] == "297"
-    assert shown.out.splitlines()[5].endswith("bits/dim, K = 10, pixels as they are")
+    assert lines[4][-1] == "297"
+    assert shown.out.splitlines()[5].endswith("exact, pixels as they are")
+    assert "bits/dim" not in shown.out
     assert shown.out.splitlines()[-1].startswith("note: grey pixels: these nats bound a cross-entropy")
 
 
@@ -64,12 +65,25 @@ def test_a_classifier_has_intervals(folder: Path, capsys: pytest.CaptureFixture[
     assert main(["measure", "lenet", "--runs-dir", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "lenet at step 337 (the last), digits: test images, seed 0"
-    assert lines[2].split() == ["metric", "value", "95%", "interval", "images"]
+    assert lines[2].split() == ["metric", "value", "floor", "95%", "interval", "images"]
     rows = {line.split()[0]: line for line in lines[3:] if line}
     assert {"accuracy", "top_k_accuracy", "class_accuracy", "nll_nats", "brier", "ece", "temperature"} <= set(rows)
     assert "k = 3" in rows["top_k_accuracy"]
     assert "fitted on validation; test nll" in rows["temperature"]
     assert "–" in rows["accuracy"]
+    assert "minimum of 10 classes, " in rows["class_accuracy"]
+    assert rows["ece"].rstrip().endswith("floor: labels drawn from its own probabilities")
+    for row in rows.values():  # value, floor and limits end at one decimal
+        words = row.split()
+        if "–" in words:
+            numbers = [word for word in words[1 : words.index("–") + 2] if word != "–"]
+            assert len({len(number.partition(".")[2]) for number in numbers}) == 1, row
+
+
+def test_bits_stand_only_where_nats_are_a_likelihood(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--metrics", "nll_nats", "--binarize", "dynamic", "--num-likelihood-images", "20"]
+    assert main(["measure", "vae", "--runs-dir", str(folder), *words]) == 0
+    assert "bits/dim, exact, dynamic binarisation" in capsys.readouterr().out
 
 
 def test_the_checkpoint_that_validation_chose(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

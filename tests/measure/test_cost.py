@@ -50,12 +50,12 @@ def dcgan(tmp_path: Path) -> Run:
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read as Linux gives it")
-def test_a_minute_on_two_cores_and_a_gigabyte_and_a_half_are_enough(dcgan: Run, tmp_path: Path) -> None:
+def test_a_minute_and_a_quarter_and_a_gigabyte_and_a_half_are_enough(dcgan: Run, tmp_path: Path) -> None:
     words = [sys.executable, "-c", MEASURE, str(dcgan.path), str(tmp_path / "cache")]
     one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # the second core can only make it quicker
     found = json.loads(subprocess.run(words, check=True, capture_output=True, text=True, env=one_thread).stdout)
     assert found["results"]["about"]["num_samples"] == 10_000
-    assert {"fid", "kid", "precision", "coverage", "authenticity"} <= set(found["results"])
+    assert {"fid", "kid", "precision", "coverage", "authenticity", "copy_rate"} <= set(found["results"])
     assert found["results"]["authenticity"]["num_training"] == 50_000
-    assert found["seconds"] < 60  # of one thread's processor time, which a busy machine does not stretch much
+    assert found["seconds"] < 76  # of one thread's processor time, which a busy machine does not stretch much
     assert found["kilobytes"] < 1.5e6

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from sklearn.metrics import accuracy_score, log_loss
 
+import etude
 from etude import metrics
 from etude.data import Split, load
+from etude.errors import UsageError
 from etude.losses import bernoulli_from_logits
 from etude.measure import Settings, fitting, measure
 from etude.measure.subject import Subject
@@ -20,8 +24,11 @@ from etude.runs import Run
 from etude.runs.checkpoint import list_steps
 from etude.runs.splits import Splits
 from etude.runs.streams import stream
+from etude.training import Display
 
-SETS = ["fid", "kid", "precision", "recall", "density", "coverage", "authenticity", "classifier_score"]
+SETS = ["fid", "kid", "precision", "recall", "density", "coverage", "authenticity", "copy_rate", "classifier_score"]
+WITH_FLOOR = [*SETS, "negative_elbo_nats", "class_accuracy", "ece"]  # and the nats of a VAE on grey pixels
+WITHOUT_INTERVAL = ["active_latents", "aggregate_posterior", "temperature"]
 VAE_METRICS = [
     "nll_nats", "negative_elbo_nats", "active_latents", "aggregate_posterior", "linear_probe",
     "nearest_neighbours_probe",
@@ -50,7 +57,13 @@ def test_all_that_fits_is_measured(runs: dict[str, Run], name: str, expected: li
     for each in names_in(results):
         assert math.isfinite(results[each]["value"])
         assert results[each]["num_samples"] <= 297
-        assert ("floor" in results[each]) == (each in [*SETS, "nll_nats", "negative_elbo_nats"] and name != "lenet")
+        assert ("floor" in results[each]) == (each in WITH_FLOOR or (each == "nll_nats" and name != "lenet"))
+        unhit = each == "density" and results[each]["value"] == 0
+        assert ("interval" in results[each]) == (each not in WITHOUT_INTERVAL and not unhit)
+        if "interval" in results[each]:
+            low, high = results[each]["interval"]
+            assert low <= results[each]["value"] <= high
+            assert low < high
     json.dumps(results, allow_nan=False)
 
 
@@ -76,20 +89,52 @@ def subject_of(run: Run, **settings: Any) -> Subject:
 
 def test_scores_of_sets_are_those_of_the_pure_functions_on_the_features(runs: dict[str, Run]) -> None:
     run = runs["gan"]
-    subject, results = subject_of(run), measure(run, Settings(extrapolate=True))
+    subject, results = subject_of(run), measure(run)
     network, test = subject.feature_network, run.dataset().test
     real = network.of(test.images, what="real").values
     generated = network.of(run.sample(297, seed=0), what="generated").values
     assert results["fid"]["value"] == metrics.frechet_distance(real, generated)
+    spread = metrics.frechet_error(real, generated)
+    assert np.diff(results["fid"]["interval"])[0] == pytest.approx(2 * 1.968 * spread, rel=1e-3)
     assert results["kid"]["value"] == pytest.approx(metrics.kernel_distance(real, generated, num_subsets=1).value)
     fidelity, diversity = metrics.prdc(real, generated)
     for name, value in (("precision", fidelity.precision), ("recall", fidelity.recall),
                         ("density", diversity.density), ("coverage", diversity.coverage)):  # fmt: skip
         assert results[name]["value"] == value
         assert results[name]["features"] == network.name
-    extrapolated = metrics.extrapolated_frechet_distance(real, generated, seed=subject.seed("extrapolate"))
-    assert results["fid_infinity"]["value"] == extrapolated.value
+    training, images = subject.splits.train.images, run.sample(297, seed=0)
+    nearest = metrics.nearest_training_images(training, images)
+    rate = metrics.copy_rate(metrics.nearest_training_images(training, test.images).distance, nearest.distance)
+    assert (results["copy_rate"]["value"], results["copy_rate"]["p_value"]) == (rate.value, rate.p_value)
+    assert results["copy_rate"]["nearest"][0]["distance"] == nearest.distance.min()
     assert 1 <= results["classifier_score"]["value"] <= results["classifier_score"]["floor"] <= 10
+
+
+def test_the_extrapolation_asks_for_enough_images(runs: dict[str, Run]) -> None:
+    message = (
+        "fid_infinity of 297 images with 84 features each needs at least 840 images: give a larger --num-samples or "
+        "more data, or measure kid, which has no bias to take off."
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        measure(runs["gan"], Settings(metrics=("fid_infinity",)))
+
+
+def test_copies_are_said_and_repeated_images_too(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    training = subject_of(runs["gan"]).splits.train.images.float() / 255
+    monkeypatch.setattr(Run, "sample", lambda self, num, *, seed: training[:num])
+    results = measure(runs["gan"], Settings(metrics=("copy_rate",)))
+    assert results["copy_rate"]["value"] == 1
+    assert results["notes"] == [
+        "copy_rate: 297 of 297 generated images are nearer to a training image than the nearest 1.0% of test images "
+        "are: `etude figure gan copies` shows them."
+    ]
+    monkeypatch.setattr(Run, "sample", lambda self, num, *, seed: training[:3].repeat(99, 1, 1, 1))
+    results = measure(runs["gan"], Settings(metrics=("recall",), seed=1))
+    assert results["recall"]["value"] == 0
+    assert results["notes"] == [
+        "precision, recall, density, coverage: 297 of 297 generated samples have 5 neighbours nearer than rounding can "
+        "tell: their balls hold nothing. Samples are repeated, or features lie far from 0 and differ little."
+    ]
 
 
 def test_an_untrained_like_generator_is_far_from_its_floor(runs: dict[str, Run]) -> None:
@@ -132,13 +177,29 @@ def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(runs: dict
 # Autoencoders --------------------------------------------------------------------------------------------------------
 
 
-def test_the_bound_is_that_of_the_pure_function_and_below_the_elbo(runs: dict[str, Run]) -> None:
+def test_more_latents_take_the_bound(tmp_path: Path) -> None:
+    run = etude.train(
+        "vae", data="digits", latent_dim=3, epochs=1, runs_dir=tmp_path, threads=1, display=Display(quiet=True)
+    )
+    nll = measure(run, Settings(metrics=("nll_nats",), binarize="threshold", **QUICK))["nll_nats"]
+    subject = subject_of(run, binarize="threshold", **QUICK)
+    bound = metrics.importance_weighted_bound(
+        run.model, subject.scored_pixels[subject.likelihood_rows], num_samples=20, seed=subject.seed("importance")
+    )
+    assert nll["value"] == pytest.approx(-bound.mean().item(), rel=1e-9)
+    assert (nll["method"], nll["num_importance"]) == ("importance", 20)
+
+
+def test_two_latents_are_integrated_exactly_and_the_elbo_is_above(runs: dict[str, Run]) -> None:
     run = runs["vae"]
     results = measure(run, Settings(metrics=("nll_nats", "negative_elbo_nats"), binarize="threshold", **QUICK))
     pixels = (run.dataset().test.images[subject_of(run, **QUICK).likelihood_rows].float() / 255 >= 0.5).float()
     bound = metrics.importance_weighted_bound(run.model, pixels, num_samples=2000, seed=5)
     nll, elbo = results["nll_nats"], results["negative_elbo_nats"]
-    assert nll["value"] == pytest.approx(-bound.mean().item(), abs=2)  # of 20 and of 2,000 latents
+    assert nll["value"] <= -bound.mean().item() + 0.05  # the bound of 2,000 latents is near, and above
+    assert nll["value"] == pytest.approx(-bound.mean().item(), abs=2)
+    assert (nll["method"], "num_importance" in nll) == ("quadrature", False)
+    assert 0 < nll["largest_error_nats"] < 0.02
     assert nll["bits_per_dimension"] == pytest.approx(nll["value"] / (784 * math.log(2)), rel=1e-12)
     assert elbo["value"] == pytest.approx(elbo["reconstruction_nats"] + elbo["kl_nats"], rel=1e-9)
     assert (nll["num_samples"], elbo["num_samples"]) == (30, 297)
@@ -165,6 +226,7 @@ def test_the_elbo_is_near_that_of_training(runs: dict[str, Run]) -> None:
 def test_grey_pixels_are_said_to_be_no_likelihood_and_have_their_entropy_as_floor(runs: dict[str, Run]) -> None:
     results = measure(runs["vae"], Settings(metrics=("nll_nats",), **QUICK))
     assert results["nll_nats"]["is_likelihood"] is False
+    assert "bits_per_dimension" not in results["nll_nats"]
     assert results["notes"] == [
         "grey pixels: these nats bound a cross-entropy and are no likelihood; binarise (static, dynamic or threshold) "
         "to compare with published values."
@@ -238,14 +300,19 @@ def test_a_classifier_against_scikit_learn(runs: dict[str, Run]) -> None:
     probabilities = run.classify(test.images).double().numpy()
     predicted = probabilities.argmax(axis=1)
     assert results["accuracy"]["value"] == pytest.approx(accuracy_score(test.labels, predicted), abs=1e-12)
-    interval = metrics.wilson_interval(int((predicted == test.labels.numpy()).sum()), 297)
-    assert results["accuracy"]["interval"] == [interval.low, interval.high]
+    exact = stats.binomtest(int((predicted == test.labels.numpy()).sum()), 297).proportion_ci(method="exact")
+    assert results["accuracy"]["interval"] == pytest.approx([exact.low, exact.high], abs=1e-9)
     normalized = probabilities / probabilities.sum(axis=1, keepdims=True)  # float32 sums are not 1 to the last bit
     assert results["nll_nats"]["value"] == pytest.approx(log_loss(test.labels, normalized), rel=1e-5)
     classes = results["class_accuracy"]
     assert sum(map(sum, classes["confusion"])) == 297
     assert classes["value"] == min(each["value"] for each in classes["classes"].values())
+    low, high = classes["interval"]
+    assert low < classes["value"] < high
+    assert classes["value"] <= high < 1
+    assert 0 < classes["floor"] < results["accuracy"]["value"]
     assert sum(results["ece"]["count"]) == 297
+    assert 0 < results["ece"]["floor"] < 0.1
 
 
 def test_temperature_is_fitted_on_the_images_held_out(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,15 +19,15 @@ MISTAKES = [
     (
         "gan", {"metrics": ("fdi",)},
         "unknown metric 'fdi': did you mean 'fid'? Choose from accuracy, active_latents, aggregate_posterior, "
-        "authenticity, bayes_accuracy, brier, class_accuracy, classifier_score, coverage, density, ece, fid, "
-        "fid_infinity, kid, linear_probe, nearest_neighbours_probe, negative_elbo_nats, nll_nats, precision, recall, "
-        "temperature, top_k_accuracy; docs/metrics.md describes them.",
+        "authenticity, bayes_accuracy, brier, class_accuracy, classifier_score, copy_rate, coverage, density, ece, "
+        "fid, fid_infinity, kid, linear_probe, nearest_neighbours_probe, negative_elbo_nats, nll_nats, precision, "
+        "recall, temperature, top_k_accuracy; docs/metrics.md describes them.",
     ),
     ("gan", {"metrics": "fid"}, "metrics is 'fid'; allowed: a list of names, such as ['fid', 'kid']."),
     (
         "gan", {"metrics": ("accuracy",)},
         "metric 'accuracy' does not fit run gan, a gan: choose from fid, fid_infinity, kid, precision, recall, "
-        "density, coverage, authenticity, classifier_score.",
+        "density, coverage, authenticity, copy_rate, classifier_score.",
     ),
     (
         "lenet", {"metrics": ("accuracy",), "extrapolate": True},
@@ -50,8 +50,8 @@ MISTAKES = [
     ),
     (
         "gan", {"metrics": ("fid_infinity",), "num_samples": 85},
-        "fid_infinity of 85 images with 84 features each needs at least 86 images: give a larger --num-samples or more "
-        "data, or measure kid, which works with few.",
+        "fid_infinity of 85 images with 84 features each needs at least 840 images: give a larger --num-samples or "
+        "more data, or measure kid, which has no bias to take off.",
     ),
     (
         "gan", {"num_samples": 9, "seed": -1},

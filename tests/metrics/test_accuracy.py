@@ -7,7 +7,7 @@ import sklearn.metrics
 import torch
 
 from etude.errors import UsageError
-from etude.metrics import accuracy, class_accuracy, confusion_matrix, top_k_accuracy
+from etude.metrics import accuracy, class_accuracy, confusion_matrix, top_k_accuracy, worst_class_by_chance
 
 
 @pytest.fixture
@@ -65,3 +65,22 @@ def test_a_class_without_samples_has_no_accuracy() -> None:
 def test_an_unfit_k_is_refused(predictions: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(UsageError, match=r"^k is 8; allowed: 1 to the number of classes, 7\.$"):
         top_k_accuracy(*predictions, k=8)
+
+
+@pytest.mark.parametrize("totals", [[30] * 10, [5, 17, 80], [40]])
+def test_the_worst_class_by_chance_is_the_mean_of_simulated_minima(totals: list[int]) -> None:
+    random = np.random.default_rng(0)
+    confusion = np.diag([round(0.9 * total) for total in totals])
+    confusion[:, 0] += totals - confusion.diagonal()
+    confusion[0, 0] = round(0.9 * totals[0])
+    if len(totals) > 1:
+        confusion[0, 1] = totals[0] - confusion[0, 0]
+    share = confusion.diagonal().sum() / confusion.sum()
+    simulated = (random.binomial(totals, share, size=(40_000, len(totals))) / totals).min(axis=1)
+    assert worst_class_by_chance(confusion) == pytest.approx(simulated.mean(), abs=0.003)
+
+
+def test_of_equal_classes_the_worst_is_below_the_rest() -> None:
+    assert worst_class_by_chance(np.diag([10] * 4)) == 1
+    equal = np.full((10, 10), 1) + 20 * np.eye(10, dtype=int)  # 21 of 30 right in every class
+    assert worst_class_by_chance(equal) < 0.7 - 0.1

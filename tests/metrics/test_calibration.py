@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from etude.errors import UsageError
-from etude.metrics import brier_score, fit_temperature, negative_log_likelihood, reliability
+from etude.metrics import brier_score, calibration_floor, fit_temperature, negative_log_likelihood, reliability
 
 Load = Callable[[str], ModuleType]
 
@@ -107,3 +107,43 @@ def test_temperatures_without_an_optimum_are_refused() -> None:
         fit_temperature(-torch.eye(3), labels)
     with pytest.raises(UsageError, match=r"^num_bins is 0; allowed: 1 to 10,000\.$"):
         reliability(torch.eye(3), labels, num_bins=0)
+
+
+def calibrated(num_samples: int, seed: int, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and labels drawn from their probabilities."""
+    random = np.random.default_rng(seed)
+    logits = sharpness * random.normal(size=(num_samples, 10))
+    probabilities = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    labels = (random.random((num_samples, 1)) > probabilities.cumsum(axis=1)).sum(axis=1).clip(max=9)
+    return logits, labels
+
+
+@pytest.mark.parametrize("num_samples", [297, 1000])
+def test_the_floor_is_what_labels_of_its_own_give(num_samples: int) -> None:
+    pairs = [calibrated(num_samples, seed, 2.0) for seed in range(100)]
+    errors = [reliability(*pair).expected_calibration_error for pair in pairs]
+    floors = [calibration_floor(logits, num_simulations=20, seed=0) for logits, _ in pairs]
+    assert np.mean(floors) == pytest.approx(np.mean(errors), rel=0.05)
+    assert np.mean(floors) > 0.03  # far from 0: chance alone
+
+
+@pytest.mark.parametrize("temperature", [1.0, 1.6])
+def test_the_interval_of_the_error_covers_its_mean(temperature: float) -> None:
+    """The jackknife is too wide where a classifier is calibrated, right where it is not."""
+    found = [
+        reliability(temperature * logits, labels) for logits, labels in (calibrated(300, i, 2.0) for i in range(200))
+    ]
+    errors = np.array([each.expected_calibration_error for each in found])
+    said = np.array([each.standard_error for each in found])
+    assert np.mean(abs(errors - errors.mean()) <= 1.97 * said) >= 0.93
+    assert 0.9 * errors.std() < said.mean() < 2 * errors.std()
+
+
+def test_the_error_of_the_calibration_error_is_the_jackknife_sample_by_sample() -> None:
+    logits, labels = calibrated(60, 0, 3.0)
+    left_out = [
+        reliability(np.delete(logits, row, 0), np.delete(labels, row)).expected_calibration_error for row in range(60)
+    ]
+    assert reliability(logits, labels).standard_error == pytest.approx(np.sqrt(59 * np.var(left_out)), rel=1e-9)
+    assert np.isnan(reliability(logits[:1], labels[:1]).standard_error)

@@ -137,8 +137,15 @@ def test_unfit_features_are_refused(real: np.ndarray, generated: np.ndarray, mes
 
 
 def test_unfit_sizes_are_refused() -> None:
-    message = "smallest is 4; allowed: more than the 4 features and less than the 10 samples of the smaller set."
+    message = "smallest is 4; allowed: more than the 4 features and less than the 40 samples of the smaller set."
+    enough = np.random.default_rng(0).normal(size=(40, 4))
     with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
-        extrapolated_frechet_distance(REAL, REAL, smallest=4)
+        extrapolated_frechet_distance(enough, enough, smallest=4)
     with pytest.raises(UsageError, match=r"^num_sizes is 1; allowed: 2 to 1,000\.$"):
-        extrapolated_frechet_distance(REAL, REAL, num_sizes=1)
+        extrapolated_frechet_distance(enough, enough, num_sizes=1)
+    message = (
+        "the smaller set has 39 samples of 4 features; the extrapolated distance needs at least 40, 10 per feature: "
+        "take more samples, or kernel_distance, which has no bias."
+    )
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        extrapolated_frechet_distance(enough[1:], enough)

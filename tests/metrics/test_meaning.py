@@ -97,7 +97,8 @@ def test_a_dropped_digit_costs_diversity_and_not_fidelity(digits: Digits, floor:
 
 
 def test_a_generator_of_twenty_good_images_has_full_precision_and_no_recall(digits: Digits, floor: Scores) -> None:
-    found = measure(digits, digits.other[:20].repeat(125, 1, 1, 1))
+    with pytest.warns(UserWarning, match="2,500 of 2,500 generated samples have 5 neighbours nearer than rounding"):
+        found = measure(digits, digits.other[:20].repeat(125, 1, 1, 1))
     assert found.precision > 0.9
     assert found.recall < 0.01
     assert found.density > 0.8

@@ -1,4 +1,5 @@
 import importlib
+import re
 import tracemalloc
 from collections.abc import Callable
 from types import ModuleType
@@ -10,6 +11,9 @@ import torch
 from etude.errors import UsageError
 from etude.metrics import density_coverage, prdc, precision_recall
 from etude.metrics.prdc import DensityCoverage, PrecisionRecall
+
+# Clipped features of few dimensions repeat the row of zeros, and far sets lie far: said by its own test below.
+pytestmark = pytest.mark.filterwarnings("ignore:.* nearer than rounding can tell")
 
 Load = Callable[[str], ModuleType]
 SHAPES = [(300, 300, 84, 5), (500, 200, 84, 3), (200, 700, 10, 1), (1500, 1200, 6, 10)]
@@ -130,3 +134,18 @@ def test_unfit_arguments_are_refused() -> None:
         match=r"^real is constant: all 20 rows are equal; check the feature network and that the images differ\.$",
     ):
         density_coverage(np.ones((20, 3)), real)
+
+
+@pytest.mark.parametrize(("name", "far"), [("repeated", 0.0), ("far from 0", 1e8)])
+def test_balls_smaller_than_rounding_are_warned_of(name: str, far: float) -> None:
+    random = np.random.default_rng(0)
+    real, generated = random.normal(size=(40, 3)), random.normal(size=(40, 3)) + far
+    if name == "repeated":
+        generated = np.concatenate([generated[:1].repeat(10, axis=0), generated[:30]])
+    balls = "11 of 40" if name == "repeated" else "40 of 40"
+    message = (
+        f"{balls} generated samples have 5 neighbours nearer than rounding can tell: their balls hold nothing. "
+        "Samples are repeated, or features lie far from 0 and differ little."
+    )
+    with pytest.warns(UserWarning, match=f"^{re.escape(message)}$"):
+        prdc(real, generated)

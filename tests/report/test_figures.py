@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -19,11 +20,21 @@ from etude.report.figures import FIGURES, available, draw, draw_all
 from etude.report.material import Material
 from etude.runs import Run, create_run
 from etude.runs.networks import build_networks
+from etude.runs.splits import make_splits
 from made_up import configuration
 
 STEPS = 40
 LOSSES = {"classifier": ["loss"], "adversarial": ["discriminator_loss", "generator_loss"]}
-VAE_FIGURES = ["losses", "samples", "evolution", "latent-plane", "latent-scatter", "reconstructions", "interpolation"]
+VAE_FIGURES = [
+    "losses",
+    "samples",
+    "evolution",
+    "copies",
+    "latent-plane",
+    "latent-scatter",
+    "reconstructions",
+    "interpolation",
+]
 
 
 def make_run(
@@ -68,8 +79,8 @@ def colour_data(num_classes: int = 3, num_images: int = 60) -> Dataset:
 
 FITTING = {
     "lenet": ["losses", "confusion", "per-class-accuracy", "reliability"],
-    "gan": ["losses", "samples", "evolution"],
-    "dcgan": ["losses", "samples", "evolution"],
+    "gan": ["losses", "samples", "evolution", "copies"],
+    "dcgan": ["losses", "samples", "evolution", "copies"],
     "vae": VAE_FIGURES,
     "cvae": [*VAE_FIGURES, "styles"],
 }
@@ -83,7 +94,7 @@ def test_figures_that_fit(tmp_path: Path, name: str, expected: list[str]) -> Non
 @pytest.mark.parametrize("name", ["lenet", "gan", "cvae"])
 def test_every_figure_that_fits_is_drawn(tmp_path: Path, name: str) -> None:
     run = make_run(tmp_path, digits(name))
-    expected = list(FITTING[name])
+    expected = [each for each in FITTING[name] if each != "copies"]
     if name == "cvae":
         expected += [f"latent-{kind}-label-{label}" for label in (4, 8) for kind in ("plane", "scatter")]
     paths = draw_all(run)
@@ -106,7 +117,23 @@ def test_colour_images_of_a_few_classes(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Run, "dataset", lambda *_: dataset)
     names = [path.name for path in draw_all(run, formats=("png",))]
     labelled = [f"latent-{kind}-label-{label}.png" for label in (0, 2) for kind in ("plane", "scatter")]
-    assert names == [f"{each}.png" for each in available(run)] + (labelled if name == "cvae" else [])
+    assert names == [f"{each}.png" for each in available(run) if each != "copies"] + (
+        labelled if name == "cvae" else []
+    )
+
+
+def test_the_nearest_pairs_are_a_new_image_above_its_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = make_run(tmp_path, digits("gan"))
+    training = make_splits(run.recipe, run.dataset()).train.images.float() / 255
+    shown: list[np.ndarray] = []
+    monkeypatch.setattr(Run, "sample", lambda self, num: torch.cat([torch.rand(30, 1, 28, 28), training[:12]]))
+    monkeypatch.setattr(learning, "pairs", lambda upper, lower, **words: (shown.extend((upper, lower)), words)[1])
+    words: Any = learning.copies(Material(run, data_dir=None))
+    np.testing.assert_allclose(shown[0], shown[1], atol=1e-6)
+    assert len(shown[0]) == 12
+    assert words["column_labels"] == ["0.00"] * 12
+    monkeypatch.undo()
+    assert draw(run, "copies", formats=("png",)) == [run.path / "figures" / "copies.png"]
 
 
 def test_one_class_and_one_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,13 +284,13 @@ def test_unknown_figure(tmp_path: Path) -> None:
         (
             digits("gan"),
             "confusion",
-            "figure 'confusion' does not fit run gan-digits-1, a gan: choose from losses, samples, evolution.",
+            "figure 'confusion' does not fit run gan-digits-1, a gan: choose from losses, samples, evolution, copies.",
         ),
         (
             digits("vae", latent_dim=1),
             "latent-plane",
             "figure 'latent-plane' does not fit run vae-digits-1, a vae with 1 latent: "
-            "choose from losses, samples, evolution, reconstructions, interpolation.",
+            "choose from losses, samples, evolution, copies, reconstructions, interpolation.",
         ),
     ],
 )

@@ -135,10 +135,10 @@ def test_nats_say_how_many_images_and_latents_and_which_pixels(folder: Path) -> 
     sweep = load(folder / "plain")
     settings = Settings(metrics=("nll_nats", "negative_elbo_nats"), num_importance=5, num_likelihood_images=20)
     grey = measure_sweep(sweep, settings, say=silent).sentences()
-    assert grey[1:3] == ["nll_nats: 20 images, K = 5, grey pixels.", "negative_elbo_nats: 297 images, grey pixels."]
+    assert grey[1:3] == ["nll_nats: 20 images, grey pixels.", "negative_elbo_nats: 297 images, grey pixels."]
     assert grey[-1].startswith("Note: grey pixels: these nats bound a cross-entropy and are no likelihood;")
     binary = measure_sweep(sweep, replace(settings, binarize="dynamic"), say=silent).sentences()
-    assert binary[1] == "nll_nats: 20 images, K = 5, dynamic binarisation."
+    assert binary[1] == "nll_nats: 20 images, dynamic binarisation."
     assert not any(sentence.startswith("Note") for sentence in binary)
 
 

@@ -23,9 +23,9 @@ def figure(
 
     Args:
         run: The run's name or folder.
-        name: The figure: losses, samples, evolution, confusion, per-class-accuracy, reliability, latent-plane,
+        name: The figure: losses, samples, evolution, copies, confusion, per-class-accuracy, reliability, latent-plane,
             latent-scatter, reconstructions, interpolation or styles.
-        all: Draw every figure that fits the run.
+        all: Draw every figure that fits the run, except copies.
         label: Draw it for one class only, given by its name or index (latent figures and samples of a cvae).
         runs_dir: Where runs are kept.
         data: Where the run's data is now, folder:PATH say, if it has moved: the same images.

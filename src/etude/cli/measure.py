@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from etude.cli.printing import stdout_console
+from etude.cli.printing import rounded, stdout_console
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -154,8 +154,10 @@ def _print_table(results: dict[str, Any]) -> None:
     for heading in ("metric", "value", *(headings[key] for key in shown), "images", ""):
         table.add_column(heading, justify="left" if heading in ("metric", "") else "right", no_wrap=True)
     for name, result in rows:
-        cells = [_text(result.get(key)) for key in shown]
-        table.add_row(name, _text(result["value"]), *cells, f"{result['num_samples']:,}", _remark(name, result))
+        cells = [_text(result.get(key), _spread(result)) for key in shown]
+        table.add_row(
+            name, _text(result["value"], _spread(result)), *cells, f"{result['num_samples']:,}", _remark(name, result)
+        )
     console = stdout_console()
     print()
     console.print(table)
@@ -165,22 +167,33 @@ def _print_table(results: dict[str, Any]) -> None:
         print(f"note: {note}")
 
 
-def _text(value: Any) -> str:
+def _spread(result: dict[str, Any]) -> float:
+    """Half the width of a result's interval, 0 without one: how many digits its numbers are shown with."""
+    low, high = result.get("interval") or (0.0, 0.0)
+    return (high - low) / 2
+
+
+def _text(value: Any, spread: float) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return " – ".join(map(_text, value))
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+        return " – ".join(_text(each, spread) for each in value)
+    return f"{value:,}" if isinstance(value, int) else rounded(value, spread)
 
 
 def _remark(name: str, result: dict[str, Any]) -> str:
     """What else a reader of the table needs of a result."""
+    spread = _spread(result)
     match name:
-        case "nll_nats" if "num_importance" in result:
-            return f"{result['bits_per_dimension']:.4g} bits/dim, K = {result['num_importance']:,}, {_pixels(result)}"
+        case "nll_nats" if "method" in result:
+            exact = result["method"] == "quadrature"
+            how = "exact" if exact else f"upper bound, K = {result['num_importance']:,}"
+            return f"{_bits(result)}{how}, {_pixels(result)}"
         case "negative_elbo_nats":
-            terms = f"reconstruction {result['reconstruction_nats']:.4g} + KL {result['kl_nats']:.4g}"
-            return f"{terms}, {_pixels(result)}"
+            terms = [rounded(result[key], spread) for key in ("reconstruction_nats", "kl_nats")]
+            return f"reconstruction {terms[0]} + KL {terms[1]}, {_pixels(result)}"
+        case "copy_rate":
+            return "nearer to a training image than 1 % of test images are"
         case "bayes_accuracy":
             return f"K = {result['num_importance']:,}, {_pixels(result)}"
         case "active_latents":
@@ -192,11 +205,19 @@ def _remark(name: str, result: dict[str, Any]) -> str:
         case "top_k_accuracy":
             return f"k = {result['k']}"
         case "class_accuracy":
-            return f"the worst class, {result['worst']}"
+            return f"minimum of {result['num_classes']} classes, {result['worst']}; floor: were all equally hard"
+        case "ece":
+            return "floor: labels drawn from its own probabilities"
         case "temperature":
-            return f"fitted on validation; test nll {result['test_nll_nats']:.4g}, ece {result['test_ece']:.4g} with it"
+            return f"fitted on validation; test nll {result['test_nll_nats']:.3g}, ece {result['test_ece']:.2g} with it"
         case _:
             return ""
+
+
+def _bits(result: dict[str, Any]) -> str:
+    """Bits per dimension, where the nats are a likelihood."""
+    bits = result.get("bits_per_dimension")
+    return "" if bits is None else f"{rounded(bits, _spread(result) * bits / result['value'])} bits/dim, "
 
 
 def _pixels(result: dict[str, Any]) -> str:

@@ -45,8 +45,22 @@ def reconstructions(
     originals: Tensor | np.ndarray, decoded: Tensor | np.ndarray, *, column_labels: Sequence[str], title: str
 ) -> Figure:
     """Test images (N, C, H, W) in [0, 1] in the upper row, what the decoder makes of their means in the lower."""
-    cells = np.stack([as_array(originals), as_array(decoded)])  # (2, N, C, H, W)
-    return _mosaic(cells, title=title, row_labels=["original", "reconstruction"], column_labels=column_labels)
+    return pairs(
+        originals, decoded, column_labels=column_labels, row_labels=["original", "reconstruction"], title=title
+    )
+
+
+def pairs(
+    upper: Tensor | np.ndarray,
+    lower: Tensor | np.ndarray,
+    *,
+    column_labels: Sequence[str],
+    row_labels: Sequence[str],
+    title: str,
+) -> Figure:
+    """Images (N, C, H, W) in [0, 1] in one row, and below each its counterpart."""
+    cells = np.stack([as_array(upper), as_array(lower)])  # (2, N, C, H, W)
+    return _mosaic(cells, title=title, row_labels=row_labels, column_labels=column_labels)
 
 
 def interpolation(

@@ -50,9 +50,13 @@ METRICS = (
     Metric(
         name="authenticity", about="no copy of a training image", compute=image_sets.share_of_own, better=None, **_SETS
     ),
+    Metric(
+        name="copy_rate", about="copies of a training image", compute=image_sets.share_of_copies, better="lower",
+        networks=(*_GANS, *_VAES),
+    ),
     Metric(name="classifier_score", about="clear and varied classes", compute=image_sets.score_of_classifier, **_SETS),
     Metric(
-        name="nll_nats", about="−log p(image), upper bound", compute=likelihood.nll_nats,
+        name="nll_nats", about="−log p(image)", compute=likelihood.nll_nats,
         better="lower", networks=_VAES, depends_on=_BOUND,
     ),
     Metric(

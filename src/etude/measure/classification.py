@@ -3,19 +3,23 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from etude.errors import UsageError
 from etude.measure.likelihood import mean_of, share_of
 from etude.measure.subject import Subject
 from etude.metrics import (
-    brier_score,
+    brier_scores,
+    calibration_floor,
     class_accuracy,
     confusion_matrix,
     fit_temperature,
     negative_log_likelihood,
     reliability,
     top_k_accuracy,
+    worst_class_by_chance,
 )
+from etude.metrics.spread import effective_share_interval, error_interval
 
 
 def accuracy(subject: Subject) -> dict[str, Any]:
@@ -31,16 +35,29 @@ def accuracy_of_top_k(subject: Subject) -> dict[str, Any]:
 
 
 def accuracy_of_classes(subject: Subject) -> dict[str, Any]:
-    """Accuracy of each class; the value is that of the worst."""
+    """Accuracy of each class; the value is that of the worst.
+
+    A minimum of noisy shares lies below the true minimum on average, so its floor is what the minimum would be were all
+    classes equally hard. Its interval holds the least true accuracy of any class: from the lowest of the classes'
+    lower limits to the lowest of their upper ones, each class at 1 - 5 % / classes (Bonferroni).
+    """
     confusion = confusion_matrix(subject.logits, subject.measured.labels)
     shares, totals = class_accuracy(confusion), confusion.sum(axis=1)
     classes = {
         name: share_of(float(share), int(total)) if total else None
         for name, share, total in zip(subject.run.class_names, shares, totals, strict=True)
     }
-    worst = int(np.nanargmin(shares))
+    worst, measured = int(np.nanargmin(shares)), np.flatnonzero(totals)
+    intervals = [
+        effective_share_interval(float(shares[each]), int(totals[each]), confidence=1 - 0.05 / len(measured))
+        for each in measured
+    ]
     return {
-        **share_of(float(shares[worst]), int(totals[worst])),
+        "value": float(shares[worst]),
+        "interval": [min(each.low for each in intervals), min(each.high for each in intervals)],
+        "floor": worst_class_by_chance(confusion),
+        "num_samples": int(totals[worst]),
+        "num_classes": len(measured),
         "worst": subject.run.class_names[worst],
         "classes": classes,
         "confusion": confusion.tolist(),
@@ -55,14 +72,18 @@ def nll_nats(subject: Subject) -> dict[str, Any]:
 
 def brier(subject: Subject) -> dict[str, Any]:
     """Brier score."""
-    return {"value": brier_score(subject.logits, subject.measured.labels), "num_samples": subject.num_samples}
+    return mean_of(torch.from_numpy(brier_scores(subject.logits, subject.measured.labels)))
 
 
 def calibration_error(subject: Subject) -> dict[str, Any]:
-    """Expected calibration error, with the reliability diagram's numbers."""
+    """Expected calibration error, with the reliability diagram's numbers; its floor is that of calibrated labels."""
     result = reliability(subject.logits, subject.measured.labels)
+    error = result.expected_calibration_error
+    interval = error_interval(error, result.standard_error, degrees=subject.num_samples - 1)
     return {
-        "value": result.expected_calibration_error,
+        "value": error,
+        "interval": [max(0.0, interval.low), interval.high],
+        "floor": calibration_floor(subject.logits, seed=subject.seed("calibrated")),
         "num_samples": subject.num_samples,
         "edges": result.edges.tolist(),
         "count": result.count.tolist(),

@@ -1,5 +1,9 @@
-"""Generated images against real ones: each score with its floor, the number of images and the features it stands on."""
+"""Generated images against real ones: each score with its interval, its floor, and the features it stands on.
 
+The intervals are over other generated and other real images; see `etude.metrics.spread` for how.
+"""
+
+import math
 from typing import Any
 
 from etude.errors import UsageError
@@ -7,47 +11,59 @@ from etude.measure.subject import Subject
 from etude.metrics import (
     authenticity,
     classifier_score,
-    extrapolated_frechet_distance,
+    complete_kernel_distance,
+    copy_rate,
     frechet_distance,
-    kernel_distance,
+    frechet_error,
 )
+from etude.metrics.fid import FEWEST_PER_FEATURE, extrapolate
+from etude.metrics.intervals import Interval
+from etude.metrics.spread import effective_share_interval, error_interval, halving_error
 
-NUM_SUBSETS, SUBSET_SIZE = 100, 1000
+NUM_HALVINGS = 10
+SHOWN_PAIRS = 16
+SUSPICIOUS = 0.01
+"""The p-value below which a copy rate is called one."""
 
 
 def fid(subject: Subject) -> dict[str, Any]:
     """Fréchet distance."""
     _require_more_samples_than_features(subject, "fid")
     value = frechet_distance(subject.real.values, subject.generated.values)
-    return _scored(subject, value, subject.floor(frechet_distance))
+    standard_error = frechet_error(subject.real.values, subject.generated.values)
+    interval = error_interval(value, standard_error, degrees=subject.num_samples - 1)
+    return _scored(subject, value, _from_zero(interval), subject.floor(frechet_distance))
 
 
 def fid_infinity(subject: Subject) -> dict[str, Any]:
     """Fréchet distance extrapolated to infinitely many samples."""
-    _require_more_samples_than_features(subject, "fid_infinity", spare=1)
+    num_features, num_samples = subject.real.values.shape[1], subject.num_samples
+    if num_samples < FEWEST_PER_FEATURE * num_features:
+        raise UsageError(
+            f"fid_infinity of {num_samples:,} images with {num_features:,} features each needs at least "
+            f"{FEWEST_PER_FEATURE * num_features:,} images: give a larger --num-samples or more data, or measure kid, "
+            "which has no bias to take off."
+        )
 
-    def score(real: Any, generated: Any) -> float:
-        return extrapolated_frechet_distance(real, generated, seed=subject.seed("extrapolate")).value
+    def score(real: Any, generated: Any) -> Any:
+        return extrapolate(real, generated, seed=subject.seed("extrapolate")).value
 
-    return _scored(subject, score(subject.real.values, subject.generated.values), subject.floor(score))
+    value = score(subject.real.values, subject.generated.values)
+    error = halving_error(
+        score, subject.real.values, subject.generated.values, seed=subject.seed("halves"), num_halvings=NUM_HALVINGS
+    ).item()
+    return _scored(subject, value, error_interval(value, error, degrees=NUM_HALVINGS), subject.floor(score))
 
 
 def kid(subject: Subject) -> dict[str, Any]:
-    """Kernel distance on standardised features; with few images that of the whole sets, not of subsets."""
-    num_subsets = NUM_SUBSETS if subject.num_samples > SUBSET_SIZE else 1
+    """Kernel distance of all images on standardised features."""
+    result = complete_kernel_distance(subject.real.values, subject.generated.values)
+    interval = error_interval(result.value, result.standard_error, degrees=subject.num_samples - 1)
 
-    def score(real: Any, generated: Any) -> Any:
-        return kernel_distance(
-            real, generated, num_subsets=num_subsets, subset_size=SUBSET_SIZE, seed=subject.seed("kid")
-        )
+    def score(real: Any, generated: Any) -> float:
+        return complete_kernel_distance(real, generated, with_error=False).value
 
-    result = score(subject.real.values, subject.generated.values)
-    return {
-        **_scored(subject, result.value, subject.floor(score).value),
-        "standard_deviation": result.standard_deviation,
-        "num_subsets": result.num_subsets,
-        "subset_size": result.subset_size,
-    }
+    return _scored(subject, result.value, interval, subject.floor(score))
 
 
 def precision(subject: Subject) -> dict[str, Any]:
@@ -73,8 +89,44 @@ def coverage(subject: Subject) -> dict[str, Any]:
 def share_of_own(subject: Subject) -> dict[str, Any]:
     """Share of generated images that copy no training image; its floor is that of the test images, copies of none."""
     training = subject.training.values
-    floor = authenticity(training, subject.real.values)
-    return {**_scored(subject, authenticity(training, subject.generated.values), floor), "num_training": len(training)}
+    floor, value = (authenticity(training, each.values) for each in (subject.real, subject.generated))
+    interval = effective_share_interval(
+        value, subject.num_samples
+    )  # the images are independent, the training set given
+    return {**_scored(subject, value, interval, floor), "num_training": len(training)}
+
+
+def share_of_copies(subject: Subject) -> dict[str, Any]:
+    """Share of generated images nearer to a training image than the nearest 1 % of test images, and the nearest."""
+    generated = subject.nearest_to_generated
+    rate = copy_rate(subject.nearest_to_real.distance, generated.distance)
+    interval = effective_share_interval(rate.value, subject.num_samples)
+    note = None
+    if rate.p_value < SUSPICIOUS:
+        note = (
+            f"copy_rate: {round(rate.value * subject.num_samples):,} of {subject.num_samples:,} generated images are "
+            f"nearer to a training image than the nearest {rate.expected:.1%} of test images are: "
+            f"`etude figure {subject.run.name} copies` shows them."
+        )
+    nearest = generated.distance.argsort(kind="stable")[:SHOWN_PAIRS]
+    return {
+        "value": rate.value,
+        "interval": _limits(interval),
+        "floor": rate.expected,
+        "num_samples": subject.num_samples,
+        "num_training": len(subject.splits.train),
+        "threshold": rate.threshold,
+        "p_value": rate.p_value,
+        "nearest": [
+            {
+                "generated": int(index),
+                "training": int(generated.index[index]),
+                "distance": float(generated.distance[index]),
+            }
+            for index in nearest
+        ],
+        "note": note,
+    }
 
 
 def score_of_classifier(subject: Subject) -> dict[str, Any]:
@@ -89,29 +141,50 @@ def score_of_classifier(subject: Subject) -> dict[str, Any]:
     assert real is not None
     score = classifier_score(logits, seed=subject.seed("splits"))
     floor = classifier_score(real, seed=subject.seed("splits"))
-    return {**_scored(subject, score.value, floor.value), "standard_deviation": score.standard_deviation}
+    degrees = score.num_splits - 1  # the splits are independent; their deviation is that of 1/n
+    interval = error_interval(score.value, score.standard_deviation / math.sqrt(degrees), degrees=degrees)
+    return {
+        **_scored(subject, score.value, interval, floor.value),
+        "standard_deviation": score.standard_deviation,
+    }
 
 
 def _of_neighbours(subject: Subject, which: int, name: str) -> dict[str, Any]:
-    scores, floors = subject.neighbours
-    scored = _scored(subject, getattr(scores[which], name), getattr(floors[which], name))
-    return {**scored, "nearest_k": scores[which].nearest_k}
+    neighbours = subject.neighbours
+    value, error = getattr(neighbours.scores[which], name), neighbours.standard_errors[name]
+    if name == "density":
+        # Where no ball was ever hit there is no scatter to learn from.
+        interval = _from_zero(error_interval(value, error, degrees=NUM_HALVINGS)) if error else None
+    else:
+        interval = effective_share_interval(value, subject.num_samples, standard_error=error, degrees=NUM_HALVINGS)
+    scored = _scored(subject, value, interval, getattr(neighbours.floors[which], name))
+    return {**scored, "nearest_k": neighbours.scores[which].nearest_k, "note": neighbours.note}
 
 
-def _scored(subject: Subject, value: float, floor: float) -> dict[str, Any]:
+def _scored(subject: Subject, value: float, interval: Interval | None, floor: float) -> dict[str, Any]:
     return {
         "value": value,
+        "interval": _limits(interval) if interval else None,
         "floor": floor,
         "num_samples": subject.num_samples,
         "features": subject.feature_network.name,
     }
 
 
-def _require_more_samples_than_features(subject: Subject, name: str, spare: int = 0) -> None:
+def _limits(interval: Interval) -> list[float]:
+    return [interval.low, interval.high]
+
+
+def _from_zero(interval: Interval) -> Interval:
+    """The interval of a score that is never below 0."""
+    return Interval(max(0.0, interval.low), interval.high, interval.confidence)
+
+
+def _require_more_samples_than_features(subject: Subject, name: str) -> None:
     num_features, num_samples = subject.real.values.shape[1], subject.num_samples
-    if num_samples <= num_features + spare:
+    if num_samples <= num_features:
         raise UsageError(
             f"{name} of {num_samples:,} images with {num_features:,} features each needs at least "
-            f"{num_features + 1 + spare:,} images: give a larger --num-samples or more data, or measure kid, which "
-            "works with few."
+            f"{num_features + 1:,} images: give a larger --num-samples or more data, or measure kid, which works with "
+            "few."
         )

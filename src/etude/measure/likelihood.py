@@ -14,23 +14,36 @@ from etude.metrics import (
     class_log_likelihoods,
     class_log_posterior,
     importance_weighted_bound,
-    wilson_interval,
 )
+from etude.metrics.intervals import t_interval
+from etude.metrics.quadrature import MOST_LATENTS, exact_log_likelihood
+from etude.metrics.spread import effective_share_interval
 
 MAX_BAYES_IMPORTANCE = 50
 """Bayes' rule takes a bound for each class, and needs to tell them apart by many nats only."""
 
 
 def nll_nats(subject: Subject) -> dict[str, Any]:
-    """-log p(image), an upper bound of it by importance weighting (Burda et al. 2016)."""
+    """-log p(image): exact with one or two latents, else an upper bound by importance weighting (Burda et al. 2016)."""
     rows = subject.likelihood_rows
-    pixels = subject.scored_pixels[rows]
+    pixels, labels = subject.scored_pixels[rows], subject.labels_for(subject.measured.labels[rows])
+    latent_dim = subject.variational.latent_dim
+    if latent_dim <= MOST_LATENTS:
+        exact = exact_log_likelihood(subject.vae, pixels, labels, latent_dim=latent_dim, pairs=subject.pairs)
+        return {
+            **_in_nats(subject, -exact.log_likelihood, pixels),
+            "method": "quadrature",
+            "largest_error_nats": exact.error_nats.max().item(),
+        }
     bound = importance_weighted_bound(
-        subject.vae, pixels, subject.labels_for(subject.measured.labels[rows]),
-        num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
+        subject.vae, pixels, labels, num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
         reconstruction=subject.reconstruction,
     )  # fmt: skip
-    return {**_in_nats(subject, -bound, pixels), "num_importance": subject.settings.num_importance}
+    return {
+        **_in_nats(subject, -bound, pixels),
+        "method": "importance",
+        "num_importance": subject.settings.num_importance,
+    }
 
 
 def negative_elbo_nats(subject: Subject) -> dict[str, Any]:
@@ -61,25 +74,26 @@ def bayes_accuracy(subject: Subject) -> dict[str, Any]:
 
 
 def share_of(share: float, num_samples: int) -> dict[str, Any]:
-    """A share of right answers with its Wilson interval."""
-    interval = wilson_interval(round(share * num_samples), num_samples)
+    """A share of right answers with its exact interval (Clopper and Pearson 1934)."""
+    interval = effective_share_interval(share, num_samples)
     return {"value": share, "interval": [interval.low, interval.high], "num_samples": num_samples}
 
 
 def mean_of(values: Tensor) -> dict[str, Any]:
-    """The mean over images (N,) with its 95 % interval, normal approximation."""
-    mean, margin = values.mean().item(), 1.96 * values.std().item() / math.sqrt(len(values))
-    return {"value": mean, "interval": [mean - margin, mean + margin], "num_samples": len(values)}
+    """The mean over images (N,) with its 95 % interval by Student's t."""
+    interval = t_interval(values.numpy())
+    return {"value": values.mean().item(), "interval": [interval.low, interval.high], "num_samples": len(values)}
 
 
 def _in_nats(subject: Subject, nats: Tensor, pixels: Tensor) -> dict[str, Any]:
-    mean = mean_of(nats)
+    mean, is_likelihood = mean_of(nats), subject.likelihood_note is None
+    num_dimensions = math.prod(subject.run.image_shape)
     return {
         **mean,
         "floor": _pixel_entropy(pixels) if _is_grey(subject) else None,
-        "bits_per_dimension": bits_per_dimension(mean["value"], math.prod(subject.run.image_shape)),
+        "bits_per_dimension": bits_per_dimension(mean["value"], num_dimensions) if is_likelihood else None,
         "binarize": subject.binarize,
-        "is_likelihood": subject.likelihood_note is None,
+        "is_likelihood": is_likelihood,
         "note": subject.likelihood_note,
     }
 

@@ -18,7 +18,7 @@ from etude.recipes import Classifier
 from etude.runs import Run
 from etude.runs.checkpoint import MODEL
 
-VERSION = 2
+VERSION = 3
 """Of the arithmetic: a change that changes numbers counts it up, and what is kept in runs is computed anew."""
 
 _OF_CLASSES = ("bayes_accuracy", "classifier_score", "linear_probe", "nearest_neighbours_probe")

@@ -1,6 +1,9 @@
 """A run about to be measured: its data, its settings, and what several metrics need, computed once for all of them."""
 
+import math
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
@@ -15,7 +18,10 @@ from etude.measure.feature_network import FeatureNetwork, Features, FeatureSourc
 from etude.measure.settings import Binarize, Settings
 from etude.metrics import ElboTerms, binarize, elbo_terms, grey_note, prdc, real_floor
 from etude.metrics.arguments import evaluating
+from etude.metrics.copies import NearestTraining, nearest_training_images
 from etude.metrics.prdc import DensityCoverage, PrecisionRecall
+from etude.metrics.quadrature import bernoulli_pairs, gaussian_pairs
+from etude.metrics.spread import halving_error
 from etude.models import VAE
 from etude.recipes import Variational
 from etude.runs import Run
@@ -27,7 +33,21 @@ GAUSSIAN_NOTE = (
     "Gaussian decoder of variance 1: nats of a density over pixel values, "
     "not to be compared with those of a Bernoulli decoder."
 )
-Neighbours = tuple[PrecisionRecall, DensityCoverage]
+NeighbourScores = tuple[PrecisionRecall, DensityCoverage]
+NEIGHBOUR_SCORES = ("precision", "recall", "density", "coverage")
+MOST_HALVED = 2000
+"""Images of each side whose random halves give the standard errors; those of more follow by the root of the number."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """Precision, recall, density and coverage of the generated images."""
+
+    scores: NeighbourScores
+    floors: NeighbourScores
+    standard_errors: dict[str, float]
+    note: str | None
+    """What their reader must know."""
 
 
 @final
@@ -117,10 +137,14 @@ class Subject:
         return self.feature_network.of(self.measured.images, what="real")
 
     @cached_property
+    def generated_images(self) -> Tensor:
+        """As many images from the run, in [0, 1]."""
+        return self.run.sample(self.num_samples, seed=self.settings.seed)
+
+    @cached_property
     def generated(self) -> Features:
-        """Features of as many images from the run."""
-        images = self.run.sample(self.num_samples, seed=self.settings.seed)
-        return self.feature_network.of(images, what="generated")
+        """Features of these images."""
+        return self.feature_network.of(self.generated_images, what="generated")
 
     @cached_property
     def training(self) -> Features:
@@ -142,9 +166,31 @@ class Subject:
         return real_floor(score, self.floor_pool.values, seed=self.seed("halves"), num_samples=self.num_samples)
 
     @cached_property
-    def neighbours(self) -> tuple[Neighbours, Neighbours]:
-        """Precision, recall, density and coverage of the generated images, and their floors."""
-        return prdc(self.real.values, self.generated.values), self.floor(prdc)
+    def neighbours(self) -> Neighbours:
+        """Precision, recall, density and coverage of the generated images, with their floors and standard errors."""
+        real, generated = self.real.values, self.generated.values
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            scores, floors = prdc(real, generated), self.floor(prdc)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of halves: said above
+            errors = halving_error(
+                _neighbour_scores, real[:MOST_HALVED], generated[:MOST_HALVED], seed=self.seed("neighbours")
+            )
+        errors *= math.sqrt(min(1.0, MOST_HALVED / self.num_samples))
+        note = f"precision, recall, density, coverage: {found[0].message}" if found else None
+        standard_errors: dict[str, float] = dict(zip(NEIGHBOUR_SCORES, errors.tolist(), strict=True))
+        return Neighbours(scores=scores, floors=floors, standard_errors=standard_errors, note=note)
+
+    @cached_property
+    def nearest_to_real(self) -> NearestTraining:
+        """The training image nearest to each measured image, by its pixels."""
+        return nearest_training_images(self.splits.train.images, self.measured.images)
+
+    @cached_property
+    def nearest_to_generated(self) -> NearestTraining:
+        """The training image nearest to each generated image, by its pixels."""
+        return nearest_training_images(self.splits.train.images, self.generated_images)
 
     # Autoencoders ---------------------------------------------------------------------------------------------------
 
@@ -174,6 +220,12 @@ class Subject:
         if self.variational.reconstruction == "bernoulli":
             return bernoulli_from_logits(decoded, images)
         return gaussian(decoded.sigmoid(), images)
+
+    def pairs(self, decoded: Tensor, images: Tensor) -> Tensor:
+        """log p(image | latent) of every image and every decoder's logits, (N, M): `reconstruction` of all pairs."""
+        if self.variational.reconstruction == "bernoulli":
+            return bernoulli_pairs(decoded, images)
+        return gaussian_pairs(decoded.sigmoid(), images)
 
     @cached_property
     def scored_pixels(self) -> Tensor:
@@ -231,6 +283,12 @@ class Subject:
     def logits(self) -> Tensor:
         """The classifier's scores of the measured images, (num_samples, num_classes)."""
         return self.run.logits(self.measured.images)
+
+
+def _neighbour_scores(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """Precision, recall, density and coverage, with fewer neighbours where there are few samples, (4,)."""
+    fidelity, diversity = prdc(real, generated, nearest_k=min(5, len(real) - 1))
+    return np.array([fidelity.precision, fidelity.recall, diversity.density, diversity.coverage])
 
 
 def _take(split: Split, rows: Tensor) -> Split:

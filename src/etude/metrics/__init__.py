@@ -4,13 +4,32 @@ Two sets are always `real` and `generated`. Every random draw comes from `seed`,
 What a metric means, its range and its pitfalls: docs/metrics.md.
 """
 
-from etude.metrics.accuracy import accuracy, class_accuracy, confusion_matrix, top_k_accuracy
+from etude.metrics.accuracy import (
+    accuracy,
+    class_accuracy,
+    confusion_matrix,
+    top_k_accuracy,
+    worst_class_by_chance,
+)
 from etude.metrics.authenticity import authenticity
 from etude.metrics.bayes import class_log_likelihoods, class_log_posterior
-from etude.metrics.calibration import brier_score, fit_temperature, negative_log_likelihood, reliability
+from etude.metrics.calibration import (
+    brier_score,
+    brier_scores,
+    calibration_floor,
+    fit_temperature,
+    negative_log_likelihood,
+    reliability,
+)
 from etude.metrics.classifier_score import classifier_score
 from etude.metrics.comparison import compare_paired, corrected, holm
-from etude.metrics.fid import extrapolated_frechet_distance, feature_statistics, frechet_distance
+from etude.metrics.copies import copy_rate, nearest_training_images
+from etude.metrics.fid import (
+    extrapolated_frechet_distance,
+    feature_statistics,
+    frechet_distance,
+    frechet_error,
+)
 from etude.metrics.floor import real_floor
 from etude.metrics.intervals import (
     bootstrap_interval,
@@ -20,7 +39,7 @@ from etude.metrics.intervals import (
     t_interval,
     wilson_interval,
 )
-from etude.metrics.kid import kernel_distance
+from etude.metrics.kid import complete_kernel_distance, kernel_distance
 from etude.metrics.latents import active_latents, aggregate_posterior
 from etude.metrics.likelihood import (
     ElboTerms,
@@ -32,6 +51,7 @@ from etude.metrics.likelihood import (
 )
 from etude.metrics.prdc import density_coverage, prdc, precision_recall
 from etude.metrics.probes import linear_probe, nearest_neighbours_probe
+from etude.metrics.quadrature import exact_log_likelihood
 
 __all__ = [
     "ElboTerms",
@@ -44,25 +64,32 @@ __all__ = [
     "bootstrap_interval",
     "bootstrap_t_interval",
     "brier_score",
+    "brier_scores",
+    "calibration_floor",
     "class_accuracy",
     "class_log_likelihoods",
     "class_log_posterior",
     "classifier_score",
     "compare_paired",
+    "complete_kernel_distance",
     "confusion_matrix",
+    "copy_rate",
     "corrected",
     "density_coverage",
     "elbo_terms",
+    "exact_log_likelihood",
     "extrapolated_frechet_distance",
     "feature_statistics",
     "fit_temperature",
     "frechet_distance",
+    "frechet_error",
     "grey_note",
     "holm",
     "importance_weighted_bound",
     "kernel_distance",
     "linear_probe",
     "nearest_neighbours_probe",
+    "nearest_training_images",
     "negative_log_likelihood",
     "prdc",
     "precision_recall",
@@ -73,4 +100,5 @@ __all__ = [
     "t_interval",
     "top_k_accuracy",
     "wilson_interval",
+    "worst_class_by_chance",
 ]

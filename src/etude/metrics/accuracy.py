@@ -7,12 +7,13 @@ classes the same score predicts class 0 and does not pass for right.
 
 import numpy as np
 import torch
+from scipy.special import betainc
 
 from etude.metrics.arguments import Array, class_scores, require_range
 
 
 def accuracy(scores: Array, labels: Array) -> float:
-    """Share of samples whose largest score is at their label, in [0, 1]; its error bar: `wilson_interval`."""
+    """Share of samples whose largest score is at their label, in [0, 1]; its error bar: `share_interval`."""
     return top_k_accuracy(scores, labels, k=1)
 
 
@@ -40,3 +41,23 @@ def class_accuracy(confusion: np.ndarray) -> np.ndarray:
     """Share of each class's samples predicted right, (num_classes,), from a `confusion_matrix`; NaN without samples."""
     totals = confusion.sum(axis=1)
     return np.where(totals > 0, confusion.diagonal() / np.maximum(totals, 1), np.nan)
+
+
+def worst_class_by_chance(confusion: np.ndarray) -> float:
+    """The worst class's expected accuracy when all classes are equally hard: each with the accuracy of all samples.
+
+    The minimum of several noisy shares is below the true minimum on average. Here no class is worse than another, and
+    yet the worst is below the rest; a worst class at this value shows nothing. Exact, for independent samples:
+    E min = ∫ P(all shares above s) ds over s in [0, 1].
+    """
+    totals = confusion.sum(axis=1)
+    totals = totals[totals > 0]
+    share = confusion.diagonal().sum() / totals.sum()
+    # P(right of n > s n) changes only where s n is whole, for some class: sum over these steps.
+    steps = np.unique(np.concatenate([np.arange(total + 1) / total for total in np.unique(totals)]))
+    above = np.ones(len(steps) - 1)
+    for total, num_classes in zip(*np.unique(totals, return_counts=True), strict=True):
+        most = np.floor(steps[:-1] * total + 1e-9)
+        # P(Binomial(total, share) > most) is an incomplete beta function.
+        above *= betainc(most + 1, total - most, share) ** num_classes
+    return float((above * np.diff(steps)).sum())

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, class_scores, require_range
+from etude.metrics.arguments import Array, Seed, as_numbers, class_scores, generator_of, require_range
+from etude.metrics.spread import jackknife_error
 
 
 def negative_log_likelihood(logits: Array, labels: Array) -> float:
@@ -22,9 +23,14 @@ def negative_log_likelihood(logits: Array, labels: Array) -> float:
 
 def brier_score(logits: Array, labels: Array) -> float:
     """Mean over samples of the squared error summed over all classes, in [0, 2] (Brier 1950, eq. 2)."""
+    return float(brier_scores(logits, labels).mean())
+
+
+def brier_scores(logits: Array, labels: Array) -> np.ndarray:
+    """The squared error of each sample's probabilities, summed over all classes, (num_samples,), in [0, 2]."""
     scores, indices = class_scores(logits, labels)
     error = scores.softmax(dim=1) - torch.nn.functional.one_hot(indices, scores.shape[1])
-    return float(error.square().sum(dim=1).mean())
+    return error.square().sum(dim=1).numpy()
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,11 @@ class Reliability:
     """The data of a reliability diagram, one entry a bin of confidence, and the error over all bins in [0, 1].
 
     `edges` has num_bins + 1 entries from 0 to 1; `confidence` and `accuracy` are NaN where a bin is empty.
+    `standard_error` is that of the error, over other samples (NaN for a single one).
     """
 
     expected_calibration_error: float
+    standard_error: float
     edges: np.ndarray
     count: np.ndarray
     confidence: np.ndarray
@@ -45,19 +53,52 @@ def reliability(logits: Array, labels: Array, *, num_bins: int = 15) -> Reliabil
     """Expected calibration error and reliability diagram of the predicted class (Guo et al. 2017, eq. 2-3).
 
     Σ over bins of count / N · |accuracy - confidence|, bins of equal width on the confidence max p. A confidence on an
-    edge belongs to the bin above it, as in torchmetrics; 1 belongs to the last bin.
+    edge belongs to the bin above it, as in torchmetrics; 1 belongs to the last bin. The absolute value makes the error
+    too large on few samples: `calibration_floor` says by how much. Its standard error is the jackknife's; a bootstrap
+    would add that bias once more.
     """
     scores, indices = class_scores(logits, labels)
     require_range("num_bins", num_bins, 1, 10_000, "1 to 10,000")
     confidences, predicted = (column.numpy() for column in scores.softmax(dim=1).max(dim=1))
-    edges = np.linspace(0, 1, num_bins + 1)
-    bins = (np.searchsorted(edges, confidences, side="right") - 1).clip(max=num_bins - 1)
+    right = (predicted == indices.numpy()).astype(np.float64)
+    edges, bins = _bins(confidences, num_bins)
     count = np.bincount(bins, minlength=num_bins)
     sum_confidence = np.bincount(bins, weights=confidences, minlength=num_bins)
-    sum_right = np.bincount(bins, weights=predicted == indices.numpy(), minlength=num_bins)
-    error = np.abs(sum_right - sum_confidence).sum() / len(bins)
+    sum_right = np.bincount(bins, weights=right, minlength=num_bins)
+    gaps = sum_right - sum_confidence  # (num_bins,)
+    error, num_samples = np.abs(gaps).sum() / len(bins), len(bins)
+    standard_error = math.nan
+    if num_samples > 1:
+        changes = np.abs(gaps[bins] - (right - confidences)) - np.abs(gaps[bins])  # with each sample left out
+        standard_error = jackknife_error((error * num_samples + changes) / (num_samples - 1))
     per_bin = np.where(count > 0, count, np.nan)
-    return Reliability(float(error), edges, count, sum_confidence / per_bin, sum_right / per_bin)
+    return Reliability(float(error), standard_error, edges, count, sum_confidence / per_bin, sum_right / per_bin)
+
+
+def calibration_floor(logits: Array, *, num_bins: int = 15, num_simulations: int = 200, seed: Seed = 0) -> float:
+    """The expected calibration error of a perfectly calibrated classifier with these confidences and as many samples.
+
+    Labels are drawn from the classifier's own probabilities, `num_simulations` times; of `reliability` only whether the
+    predicted class is right then matters, which it is with its confidence as probability. The mean is returned: what
+    chance alone gives, 0.05 at 300 samples of middling confidence.
+    """
+    logits = as_numbers("logits", logits)
+    scores, _ = class_scores(logits, np.zeros(len(logits), np.int64))
+    require_range("num_bins", num_bins, 1, 10_000, "1 to 10,000")
+    require_range("num_simulations", num_simulations, 1, 1_000_000, "1 to 1,000,000")
+    confidences = scores.softmax(dim=1).amax(dim=1).numpy()
+    _, bins = _bins(confidences, num_bins)
+    generator, total = generator_of(seed), 0.0
+    for _ in range(num_simulations):
+        right = torch.rand(len(bins), generator=generator, dtype=torch.float64).numpy() < confidences
+        total += np.abs(np.bincount(bins, weights=right - confidences, minlength=num_bins)).sum()
+    return float(total / num_simulations / len(bins))
+
+
+def _bins(confidences: np.ndarray, num_bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Edges of the bins (num_bins + 1,), and the bin of each confidence, (num_samples,)."""
+    edges = np.linspace(0, 1, num_bins + 1)
+    return edges, (np.searchsorted(edges, confidences, side="right") - 1).clip(max=num_bins - 1)
 
 
 def fit_temperature(validation_logits: Array, validation_labels: Array) -> float:

@@ -20,6 +20,10 @@ from etude.metrics.arguments import (
     require_varied,
 )
 
+FEWEST_PER_FEATURE = 10
+"""Samples per feature for the extrapolation. On MNIST with 84 features the distance's bias at n samples and the
+extrapolation's standard deviation were 6.3 and 3.5 at 300, 2.3 and 1.3 at 840, 0.9 and 0.4 at 2,500."""
+
 
 @dataclass(frozen=True)
 class FeatureStatistics:
@@ -62,15 +66,49 @@ def frechet_distance(real: Array | FeatureStatistics, generated: Array | Feature
     # Rounding of the mean leaves a variance of some 1e-32 of its square on rows that are all equal.
     require_varied(bool(np.trace(real.covariance) > 1e-24 * (real.mean @ real.mean)), real.num_samples)
     difference = real.mean - generated.mean
-    trace_of_root = np.linalg.svd(_factor(real.covariance).T @ _factor(generated.covariance), compute_uv=False).sum()
+    (real_vectors, real_roots), (vectors, roots) = _roots(real.covariance), _roots(generated.covariance)
+    factors = (real_vectors * real_roots).T @ (vectors * roots)
+    trace_of_root = np.linalg.svd(factors, compute_uv=False).sum()
     traces = np.trace(real.covariance) + np.trace(generated.covariance)
     return max(0.0, float(difference @ difference + traces - 2 * trace_of_root))
 
 
-def _factor(covariance: np.ndarray) -> np.ndarray:
-    """F with F Fᵀ = covariance; eigenvalues that rounding made negative count as 0."""
+def frechet_error(real: Array, generated: Array) -> float:
+    """Standard error of `frechet_distance` of features (num_samples, num_features), over other samples of both sets.
+
+    The infinitesimal jackknife (Jaeckel 1972): how much the distance changes with the weight of each row. For a
+    generated row y, u = y - m_g, that is 2 (m_g - m_r)·u + uᵀ(I - T)u plus a constant, T = F_r U Vᵀ F_g⁻¹ the optimal
+    transport from the generated Gaussian to the real one, U and V the singular vectors of F_rᵀ F_g; for a real row
+    with the sides exchanged. A bootstrap would not do: rows drawn twice add to the distance's bias.
+    """
+    real, generated = feature_pair(real, generated)
+    one, other = feature_statistics(real, name="real"), feature_statistics(generated, name="generated")
+    difference = one.mean - other.mean
+    (real_vectors, real_roots), (vectors, roots) = _roots(one.covariance), _roots(other.covariance)
+    real_factor, factor = real_vectors * real_roots, vectors * roots
+    left, _, right = np.linalg.svd(real_factor.T @ factor)
+    transport = real_factor @ left @ right @ (vectors / _or_infinite(roots)).T  # generated to real
+    back = factor @ right.T @ left.T @ (real_vectors / _or_infinite(real_roots)).T
+    variance = 0.0
+    for rows, mean, gap, map in (
+        (real, one.mean, difference, back),
+        (generated, other.mean, -difference, transport),
+    ):
+        centred = rows - mean
+        influence = 2 * centred @ gap + np.einsum("nf,nf->n", centred, centred - centred @ map.T)  # (num_samples,)
+        variance += influence.var(ddof=1) / len(rows)
+    return float(np.sqrt(variance))
+
+
+def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Eigenvectors, and roots of the eigenvalues; those that rounding made negative count as 0."""
     eigenvalues, eigenvectors = np.linalg.eigh(covariance)
-    return eigenvectors * np.sqrt(eigenvalues.clip(min=0))
+    return eigenvectors, np.sqrt(eigenvalues.clip(min=0))
+
+
+def _or_infinite(roots: np.ndarray) -> np.ndarray:
+    """Roots to divide by: where there is no variance no row lies off the mean, so the quotient counts as 0."""
+    return np.where(roots > 1e-6 * roots.max(), roots, np.inf)
 
 
 @dataclass(frozen=True)
@@ -92,8 +130,24 @@ def extrapolated_frechet_distance(
     random subsets of evenly spaced sizes, from `smallest` (a fifth of the samples when not given) to all, and a
     least-squares line over 1 / size is read at 0. Real and generated subsets have equal sizes, so that the
     bias of both goes. Source: Chong and Forsyth 2020, "Effectively unbiased FID", who thin the generated set alone.
+
+    Needs ten samples per feature (a `UsageError` otherwise): with fewer the line's noise is as large as the bias.
     """
     real, generated = feature_pair(real, generated)
+    smaller, enough = min(len(real), len(generated)), FEWEST_PER_FEATURE * real.shape[1]
+    if smaller < enough:
+        raise UsageError(
+            f"the smaller set has {smaller:,} samples of {real.shape[1]:,} features; the extrapolated distance needs "
+            f"at least {enough:,}, {FEWEST_PER_FEATURE} per feature: take more samples, or kernel_distance, which has "
+            "no bias."
+        )
+    return extrapolate(real, generated, seed=seed, num_sizes=num_sizes, smallest=smallest)
+
+
+def extrapolate(
+    real: np.ndarray, generated: np.ndarray, *, seed: Seed, num_sizes: int = 15, smallest: int | None = None
+) -> ExtrapolatedDistance:
+    """`extrapolated_frechet_distance` without asking for many samples, for halves of what it was asked of."""
     largest = min(len(real), len(generated))
     fewest = real.shape[1] + 1
     first = max(fewest, largest // 5) if smallest is None else smallest

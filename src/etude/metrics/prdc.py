@@ -10,6 +10,7 @@ for an exact copy of the real set the density is 1 here and (k + 1) / k with "or
 radius up to rounding (1e-12 of the squared lengths) is a tie here, so the answer does not hang on the last bit.
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -52,9 +53,14 @@ def density_coverage(real: Array, generated: Array, *, nearest_k: int = 5) -> De
 
 
 def prdc(real: Array, generated: Array, *, nearest_k: int = 5) -> tuple[PrecisionRecall, DensityCoverage]:
-    """`precision_recall` and `density_coverage` from one pass; bounded memory for 50,000 × 84 against 50,000 × 84."""
+    """`precision_recall` and `density_coverage` from one pass; bounded memory for 50,000 × 84 against 50,000 × 84.
+
+    Warns where the tolerance of a tie exceeds the radius of a ball: repeated samples, or features too alike.
+    """
     real, generated = _centred(real, generated, nearest_k)
     real_radii, generated_radii = _squared_radii(real, nearest_k), _squared_radii(generated, nearest_k)
+    for name, features, radii in (("real", real, real_radii), ("generated", generated, generated_radii)):
+        _warn_of_empty_balls(name, features, radii, nearest_k)
     num_balls = np.zeros(len(generated), np.int64)  # real balls that hold the generated sample
     covered = np.empty(len(real), bool)  # whether the real ball holds a generated sample
     recalled = np.empty(len(real), bool)  # whether a generated ball holds the real sample
@@ -81,6 +87,17 @@ def _centred(real: Array, generated: Array, nearest_k: int) -> tuple[np.ndarray,
             )
     mean = real.mean(axis=0)
     return real - mean, generated - mean
+
+
+def _warn_of_empty_balls(name: str, features: np.ndarray, radii: np.ndarray, nearest_k: int) -> None:
+    """Warn where the tolerance of a tie exceeds a squared radius: such a ball holds nothing."""
+    num_empty = np.count_nonzero(radii <= 2 * TIE * np.einsum("nf,nf->n", features, features))
+    if num_empty:
+        warnings.warn(
+            f"{num_empty:,} of {len(features):,} {name} samples have {nearest_k} neighbours nearer than rounding can "
+            "tell: their balls hold nothing. Samples are repeated, or features lie far from 0 and differ little.",
+            stacklevel=3,
+        )
 
 
 def squared_distances(left: np.ndarray, right: np.ndarray, *, tie: float = 0.0) -> Iterator[tuple[slice, np.ndarray]]:

@@ -37,6 +37,8 @@ class Kind:
     min_latents: int = 0
     """Only for autoencoders with at least so many latents."""
     min_classes: int = 1
+    on_request: bool = False
+    """Whether it is drawn only by its name, for it takes several seconds."""
     takes_label: bool = False
     """Whether a run that is given the label can draw it for one class."""
 
@@ -59,6 +61,12 @@ FIGURES: dict[str, Kind] = {
         about="what the same noise became in the course of training",
         draw=learning.evolution,
         networks=(*_GANS, *_VAES),
+    ),
+    "copies": Kind(
+        about="new images and the training images nearest to them",
+        draw=learning.copies,
+        networks=(*_GANS, *_VAES),
+        on_request=True,
     ),
     "confusion": Kind(
         about="test images by true and predicted class",
@@ -140,12 +148,14 @@ def draw(
 
 
 def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | None = None) -> Pictures:
-    """Draw every figure that fits the run; of a conditional autoencoder, latent figures of two classes besides.
+    """Draw every figure that fits the run and is quick to draw.
 
-    These are the classes 4 and 8, or the first and the last where there are fewer. Raises as `draw` does.
+    A conditional autoencoder has latent figures of two classes as well: 4 and 8, or the first and the last where there
+    are fewer. Raises as `draw` does.
     """
     material = Material(run, data_dir=data_dir)
-    paths = Pictures(path for name in available(run) for path in _draw(material, name, formats))
+    names = [name for name in available(run) if not FIGURES[name].on_request]
+    paths = Pictures(path for name in names for path in _draw(material, name, formats))
     if material.conditional:
         num_classes = len(run.class_names)
         for label in sorted({4, 8} if num_classes > 8 else {0, num_classes - 1}):

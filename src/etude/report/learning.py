@@ -6,16 +6,19 @@ from matplotlib.figure import Figure
 from etude.drawing.calibration import reliability_diagram
 from etude.drawing.classification import confusion_matrix, per_class_accuracy
 from etude.drawing.curves import loss_curves
-from etude.drawing.mosaic import evolution_strip, image_grid
+from etude.drawing.mosaic import evolution_strip, image_grid, pairs
 from etude.drawing.tiles import read_png, untile
 from etude.errors import RunError
+from etude.metrics import nearest_training_images
 from etude.metrics import reliability as measure_reliability
 from etude.report.material import MAX_CLASSES, Material
 from etude.runs.curves import loss_panels
+from etude.runs.splits import make_splits
 
 _PREVIEW_IMAGES, _PREVIEW_COLUMNS = 64, 8
 _STRIP_ROWS, _STRIP_COLUMNS = 10, 10
 _SAMPLE_ROWS = 8
+_SEARCHED_IMAGES, _SHOWN_PAIRS = 2000, 12
 
 
 def losses(material: Material) -> Figure:
@@ -58,6 +61,22 @@ def evolution(material: Material) -> Figure:
         steps=[step for step, _ in chosen],
         title=material.title("Samples in the course of training", with_names=material.conditional),
         column_labels=[names[index % len(names)] for index in range(_STRIP_COLUMNS)] if material.conditional else (),
+    )
+
+
+def copies(material: Material) -> Figure:
+    """The new images that are nearest to a training image, each above that image, the nearest first."""
+    run = material.run
+    training = make_splits(run.recipe, material.dataset).train.images
+    images = run.sample(_SEARCHED_IMAGES)
+    nearest = nearest_training_images(training, images)
+    shown = nearest.distance.argsort(kind="stable")[:_SHOWN_PAIRS]
+    return pairs(
+        images[shown],
+        training[nearest.index[shown]].float() / 255,
+        column_labels=[f"{distance:.2f}" for distance in nearest.distance[shown]],
+        row_labels=["new image", "nearest training"],
+        title=material.title(f"Nearest of {_SEARCHED_IMAGES:,} new images to training images"),
     )
 
 
