@@ -15,7 +15,7 @@ The convention, the same forward and backward (a gradient kernel is an operation
 - An operation that is not in this table has no cost: `cost` returns None, and the report marks it as not counted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -42,9 +42,24 @@ NOTHING = Cost()
 
 def cost(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Cost | None:
     """The cost of one dispatcher call, or None where the table has no entry for it."""
-    name = operation_name(func)
     if func.namespace not in ("aten", "prims"):
         return None
+    try:
+        return _cost(operation_name(func), tuple(bound(func, args, kwargs).values()), out)
+    except Exception:  # a form of the operation that its entry does not know
+        return None
+
+
+def bound(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of a call by the names of the operation's schema, in its order, those left out by their default."""
+    arguments = func._schema.arguments
+    return {
+        argument.name: args[i] if i < len(args) else kwargs.get(argument.name, argument.default_value)
+        for i, argument in enumerate(arguments)
+    }
+
+
+def _cost(name: str, args: tuple[Any, ...], out: Any) -> Cost | None:
     if name in _PRODUCTS:
         macs = _PRODUCTS[name](args, out)
         bias_gradient = _numel(args[0]) if name == "convolution_backward" and args[10][2] else 0
@@ -53,7 +68,7 @@ def cost(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, A
         return Cost()
     if name in PER_OUTPUT:
         per_element = PER_OUTPUT[name]
-        if name in ("add", "sub") and (args[2] if len(args) > 2 else kwargs.get("alpha", 1)) != 1:
+        if name in ("add", "sub") and args[2] != 1:
             per_element += 1
         return Cost(flops=per_element * _numel(out))
     if name in _PER_INPUT:

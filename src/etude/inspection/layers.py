@@ -228,11 +228,11 @@ class _Grouping:
                 AxisField(
                     f.size,
                     f.taps,
-                    f.pattern.stride if f.pattern and state.dim_of(axis) is not None else None,
+                    f.pattern.stride if f.pattern else None,
                     f.pattern.offset if f.pattern else min((_lowest(bits) for bits in f.seen if bits), default=0),
-                    f.mixed,
+                    f.whole,
                 )
-                for axis, f in enumerate(state.fields)
+                for f in state.fields
             )
 
 

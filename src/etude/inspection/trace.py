@@ -21,7 +21,7 @@ from etude.inspection.failures import one_line, remedy
 from etude.inspection.flops import Cost, cost, operation_name
 from etude.inspection.record import Call, Function, Operation, Trace, Value, depends_on_input, shape_text
 from etude.inspection.twin import at_rest, check_shapes, own_copy, twin_of, undisturbed, without_elements
-from etude.inspection.writes import WRITE, landing, same_place
+from etude.inspection.writes import LARGEST, WRITE, landing, same_place
 
 
 def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = (), **keywords: Any) -> Trace:
@@ -37,14 +37,14 @@ def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = 
         # Shapes decide nearly every forward pass, so for a large network tensors without elements do, in a fraction of
         # the time. Where elements matter (`if x.sum() > 0`, an index), or anything fails, the pass takes real ones.
         tensors = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
-        if not any(map(_is_index, tensors)) and _work(module, tensors) > LARGE:
+        if not any(map(_is_index, tensors)) and _work(module, tensors) > WITHOUT_ELEMENTS:
             with suppress(Exception), torch.device("meta"):
                 twin = at_rest(twin_of(module, without_elements), awake)
                 return _Recorder(twin).run(*tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords)))
         return _Recorder(at_rest(twin_of(module), awake)).run(*tree_map(own_copy, (inputs, keywords)))
 
 
-LARGE = 10**9
+WITHOUT_ELEMENTS = 10**9
 """Work beyond which a pass without elements is quicker, though PyTorch imports two seconds of its own code for it."""
 
 
@@ -88,10 +88,10 @@ class _Recorder:
             self.aliases.setdefault(first, []).append(name)
             if first == name:
                 self.parameters[name] = self._remember(parameter, "parameter", name)
-                self.saved.add(parameter.untyped_storage()._cdata)
+                self.saved.add(_storage(parameter))
         for name, buffer in module.named_buffers():
             self._remember(buffer, "buffer", name)
-            self.saved.add(buffer.untyped_storage()._cdata)
+            self.saved.add(_storage(buffer))
 
     def run(self, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Trace:
         leaves = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
@@ -211,13 +211,24 @@ class _Recorder:
             self._next(),
         )
         self.operations.append(record)
+        record.indices.update(self._indices(record, (args, kwargs)))
         for leaf in written:
             self._rewrite_views(leaf, record)
         self.by_node.setdefault(torch.autograd._get_sequence_nr() - 1, record)  # type: ignore[attr-defined]
 
+    def _indices(self, record: Operation, arguments: Any) -> dict[Value, Tensor]:
+        """The whole numbers among the arguments of an operation that do not depend on an input."""
+        found = {}
+        for leaf in tree_flatten(arguments)[0]:
+            if isinstance(leaf, Tensor) and not (leaf.is_floating_point() or leaf.is_complex()):
+                value = self.values[id(leaf)]
+                if value.kind in ("constant", "buffer") and leaf.numel() <= LARGEST and not leaf.is_meta:
+                    found[value] = leaf.detach().clone()
+        return found
+
     def _rewrite_views(self, written: Tensor, record: Operation) -> None:
         """A write in place also changes every other tensor that shares memory with the written one."""
-        for leaf in self.on_storage[written.untyped_storage()._cdata]:
+        for leaf in self.on_storage[_storage(written)]:
             old = self.values[id(leaf)]
             if leaf is written or old.kind in ("parameter", "buffer") or not leaf.numel():
                 continue
@@ -231,7 +242,7 @@ class _Recorder:
                 )
 
     def _save(self, tensor: Tensor) -> tuple[Tensor, int]:
-        storage = tensor.untyped_storage()._cdata
+        storage = _storage(tensor)
         if not self.in_backward and storage not in self.saved:
             self.saved.add(storage)
             (self.function or self.stack[-1]).saved_bytes += tensor.numel() * tensor.element_size()
@@ -247,13 +258,23 @@ class _Recorder:
         return self._remember(tensor, "constant", "")
 
     def _remember(self, tensor: Tensor, kind: str, name: str) -> Value:
-        self.on_storage.setdefault(tensor.untyped_storage()._cdata, []).append(tensor)
-        value = self.values[id(tensor)] = Value(tuple(tensor.shape), tensor.dtype, kind, name)
+        self.on_storage.setdefault(_storage(tensor), []).append(tensor)
+        strided = tensor.layout == torch.strided and not tensor.is_nested
+        strides, offset = (tuple(tensor.stride()), tensor.storage_offset()) if strided else ((), 0)
+        value = self.values[id(tensor)] = Value(tuple(tensor.shape), tensor.dtype, kind, name, strides, offset)
         return value
 
     def _next(self) -> int:
         self.order += 1
         return self.order
+
+
+def _storage(tensor: Tensor) -> int:
+    """Which memory a tensor lies in; one without any of its own (a sparse one, say) shares it with nobody."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError):
+        return id(tensor)
 
 
 def _unchanged(kept: tuple[Tensor, int]) -> Tensor:
