@@ -39,7 +39,7 @@ def _reshape(step: Step) -> None:
     step.per_axis(old, lambda reach: reach.reshaped(old.shape, new.shape))
 
 
-@_rule("t numpy_T adjoint mT")
+@_rule("t t_copy")
 def _t(step: Step) -> None:
     rank = len(step.args[0].shape)
     step.per_axis(step.args[0], lambda reach: reach.permuted(range(rank)[::-1]))
@@ -61,7 +61,7 @@ def _permute(step: Step) -> None:
 
 @_rule("view_as_real")
 def _view_as_real(step: Step) -> None:
-    step.per_axis(step.args[0], lambda reach: _with_last(reach))
+    step.per_axis(step.args[0], Reach.with_last)
 
 
 @_rule("view_as_complex")
@@ -76,7 +76,7 @@ def _expand(step: Step) -> None:
 
 @_rule("embedding")
 def _embedding(step: Step) -> None:
-    step.per_axis(step.args[1], _with_last)
+    step.per_axis(step.args[1], Reach.with_last)
 
 
 @_rule("_embedding_bag _embedding_bag_forward_only")
@@ -92,10 +92,6 @@ def _embedding_bag(step: Step) -> None:
         return reach.reshaped([bags * each], [bags, each]).union_over([1])
 
     step.per_axis(indices, rule, step.out[:1])
-
-
-def _with_last(reach: Reach) -> Reach:
-    return replace(reach, where=reach.where.unsqueeze(-1))
 
 
 # --- a part of the elements -------------------------------------------------------------------------------------------
@@ -307,7 +303,7 @@ def _copy(step: Step) -> None:
             step.states.pop(out, None)
 
 
-@_rule("slice_scatter select_scatter diagonal_scatter as_strided_scatter")
+@_rule("slice_scatter select_scatter diagonal_scatter")
 def _scatter_view(step: Step) -> None:
     step.move(step.args[:2])
 
@@ -315,17 +311,11 @@ def _scatter_view(step: Step) -> None:
 @_rule("index_put _index_put_impl _unsafe_index_put index_copy scatter scatter_add scatter_reduce index_add masked_scatter")
 def _put(step: Step) -> None:
     """Known places are written to; at places that the data choose, everything may be anywhere."""
-    adds = step.argument("accumulate", False) or "add" in step.name or "reduce" in step.name
+    adds = step.argument("accumulate", False) or "add" in step.name or step.argument("reduce") or "reduce" in step.name
     kinds = [v for v in step.operation.inputs if v not in step.operation.indices]
     data = [v for v in kinds if v in step.states or v.dtype.is_floating_point or v.dtype.is_complex]
     if not adds and len(data) == len(kinds) and step.name != "masked_scatter":
         return step.move(data)
-    whole = [State((), tuple(_scalar(r) for r in s.reaches)) for s in step.known(step.operation.inputs[1:])]
+    whole = [s.scalar() for s in step.known(step.operation.inputs[1:])]
     return step.set(step.join([*step.known(step.args[:1]), *whole], compare=False))
 
-
-def _scalar(reach: Reach) -> Reach:
-    reach = reach.mixture()
-    for _ in range(reach.where.dim()):
-        reach = reach.picked(0, [0], drop=True)
-    return reach

@@ -29,6 +29,11 @@ class State:
         """What each position sees, along each axis of the input."""
         return tuple(reach.field(self.shape) for reach in self.reaches)
 
+    def scalar(self) -> "State":
+        """One number that sees all that any element saw."""
+        reaches = tuple(reach.mixture() for reach in self.reaches)
+        return State((), tuple(reach.reshaped(reach.where.shape, ()) for reach in reaches))
+
     def dim_of(self, axis: int) -> int | None:
         """The dimension whose positions `fields` tells along an axis; None when there is none."""
         return self.reaches[axis].dim
@@ -100,8 +105,9 @@ class Step:
         for value in self.out if outputs is None else outputs:
             rank = len(value.shape)
             for reach in reaches:
-                sizes = reach.lifted(rank).where.shape if reach.where.dim() <= rank else ()
-                if len(sizes) != rank or any(s not in (1, n) for s, n in zip(sizes, value.shape, strict=True)):
+                fits = reach.where.dim() <= rank
+                sizes = reach.lifted(rank).where.shape if fits else ()
+                if not fits or any(s not in (1, n) for s, n in zip(sizes, value.shape, strict=True)):
                     raise NoRule(f"{self.name}, whose rule gives another shape than its output has")
             self.states[value] = State(value.shape, tuple(reach.lifted(rank) for reach in reaches))
 

@@ -49,9 +49,12 @@ class Layer:
     """Parameters that a layer before has used too; they are not counted again."""
     frozen: bool = False
     cost: Cost | None = NOTHING
-    """None when any of its operations could not be counted."""
+    """Of the operations that could be counted; None when none of those that cost anything could."""
     backward: Cost | None = NOTHING
     uncounted: list[str] = field(default_factory=list)
+    """Operations without a known cost, forward and backward: with any, the costs are lower bounds."""
+    partly: bool = False
+    partly_backward: bool = False
     saved_bytes: int = 0
     """Memory that this layer keeps for the backward pass; a tensor that several layers keep counts for the first."""
     settings: dict[str, Any] = field(default_factory=dict)
@@ -204,18 +207,12 @@ class _Grouping:
         self.used |= names
 
     def _count_cost(self, layer: Layer) -> None:
-        for operation in layer.operations:
-            if operation.cost is None:
-                layer.cost = None
-                layer.uncounted.append(operation.name)
-            elif layer.cost is not None:
-                layer.cost += operation.cost
-            for name, cost in operation.backward:
-                if cost is None:
-                    layer.backward = None
-                    layer.uncounted.append(name)
-                elif layer.backward is not None:
-                    layer.backward += cost
+        forward = [(operation.name, operation.cost) for operation in layer.operations]
+        backward = [item for operation in layer.operations for item in operation.backward]
+        layer.cost, missing = _summed(forward)
+        layer.backward, missing_backward = _summed(backward)
+        layer.uncounted = [*missing, *missing_backward]
+        layer.partly, layer.partly_backward = bool(missing), bool(missing_backward)
         if self.record.backward_error:
             layer.backward = None
 
@@ -234,6 +231,13 @@ class _Grouping:
                 )
                 for f in state.fields
             )
+
+
+def _summed(costs: list[tuple[str, Cost | None]]) -> tuple[Cost | None, list[str]]:
+    """The sum of the known costs, and the names of the operations without one; None when nothing of cost is known."""
+    missing = [name for name, cost in costs if cost is None]
+    total = sum((cost for _, cost in costs if cost), Cost())
+    return (None if missing and not total.flops else total), missing
 
 
 def _lowest(bits: int) -> int:

@@ -78,7 +78,7 @@ class Reach:
         whole = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
         _, first, inverse = np.unique(whole, return_index=True, return_inverse=True)
         sets = np.concatenate([np.zeros((1, flat.shape[1]), np.uint64), flat[first]])
-        where = torch.from_numpy(inverse.reshape(rows.shape[:-1]) + 1)
+        where = torch.as_tensor(inverse + 1).reshape(rows.shape[:-1])
         return replace(self, sets=sets, where=thin(where))
 
     def _rows(self) -> np.ndarray:
@@ -136,7 +136,7 @@ class Reach:
         left, right = np.divmod(pairs, len(b.sets))
         union = a.sets[left] | b.sets[right]
         shape = torch.broadcast_shapes(a.where.shape, b.where.shape)
-        where = torch.from_numpy(inverse.reshape(shape) + 1)
+        where = torch.as_tensor(inverse + 1).reshape(shape)
         sets = np.concatenate([np.zeros((1, union.shape[1]), np.uint64), union])
         return Reach(extent=a.extent, sets=sets, where=thin(where), pattern=pattern, along=along, mixed=mixed)
 
@@ -169,6 +169,10 @@ class Reach:
             return self
         along = None if self.along is None else self.along + more
         return replace(self, where=self.where[(None,) * more], along=along)
+
+    def with_last(self) -> "Reach":
+        """With a last dimension, of features that see the same."""
+        return replace(self, where=self.where.unsqueeze(-1))
 
     def picked(self, dim: int, positions: Sequence[int], *, drop: bool = False) -> "Reach":
         """The elements at these positions of a dimension, in this order; `drop` the dimension of a single one."""

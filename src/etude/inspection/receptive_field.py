@@ -69,21 +69,20 @@ def _apply(step: Step) -> None:
 _ELEMENTWISE = (
     set(PER_OUTPUT)
     - set(names_in("_softmax _safe_softmax _log_softmax native_layer_norm native_group_norm glu"))
-    - {name for name in PER_OUTPUT if "upsample" in name or name.endswith("_backward") or "grid" in name}
+    - {name for name in PER_OUTPUT if "upsample" in name or name.endswith(("_backward", "_backward_data"))}
 ) | set(
     names_in("""
         clone detach alias contiguous _to_copy lift_fresh lift where masked_fill eq ne lt le gt ge logical_and
         logical_or logical_not logical_xor bernoulli isnan isinf isfinite isposinf isneginf bitwise_and bitwise_or
         bitwise_not bitwise_xor native_dropout bucketize real imag _conj _conj_physical _neg_view conj_physical angle
         complex polar view_as_complex_copy resolve_conj resolve_neg heaviside signbit nextafter copysign
-        mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy soft_margin_loss _cast_copy __and__ __or__
-        __xor__ __lshift__ __rshift__ bitwise_left_shift bitwise_right_shift _fused_dropout
+        __and__ __or__ __xor__ __lshift__ __rshift__ bitwise_left_shift bitwise_right_shift alias_copy index_fill
     """)
 )
 _LIKE = set(
     names_in("""
         zeros_like ones_like empty_like rand_like randn_like full_like randint_like new_zeros new_ones new_empty
-        new_full new_empty_strided
+        new_full new_empty_strided normal uniform exponential random log_normal cauchy geometric
     """)
 )
 _RULES: dict[str, Callable[[Step], None]] = dict(MOVES)
@@ -245,6 +244,12 @@ def _matrix_vector(step: Step) -> None:
     step.set(step.join([State(step.out[0].shape, tuple(reaches)), *added]) if added else reaches)
 
 
+@_rule("addr")
+def _outer(step: Step) -> None:
+    columns = [State((*s.shape, 1), tuple(r.with_last() for r in s.reaches)) for s in step.known(step.args[1:2])]
+    step.set(step.join([*step.known(step.args[:1]), *columns, *step.known(step.args[2:3])], compare=False))
+
+
 @_rule("_cdist_forward")
 def _cdist(step: Step) -> None:
     """(…, i, k) and (…, j, k): distance (i, j)."""
@@ -325,11 +330,11 @@ def _prefix(step: Step) -> None:
 
 @_rule(
     "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training _native_batch_norm_legit_functional "
-    "batch_norm cudnn_batch_norm"
+    "batch_norm cudnn_batch_norm _batch_norm_with_update"
 )
 def _batch_norm(step: Step) -> None:
     # With running statistics each position stands alone; a batch's own statistics mix all positions.
-    training = step.argument("training", step.argument("train", False)) and "no_training" not in step.name
+    training = "no_training" not in step.name and step.argument("training", step.argument("train", "with_update" in step.name))
     rank = len(step.args[0].shape)
     dims = [0, *range(2, rank)] if training else []
     step.per_axis(step.args[0], lambda reach: reach.union_over(dims), step.out[:1])
@@ -349,6 +354,20 @@ def _group_norm(step: Step) -> None:
         return _mixed_in_groups(reach.union_over(range(2, rank)), 1, groups, channels)
 
     step.per_axis(step.args[0], rule, step.out[:1])
+
+
+@_rule(
+    "mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits soft_margin_loss "
+    "nll_loss_forward nll_loss2d_forward multi_margin_loss multilabel_margin_loss_forward _ctc_loss dist trace"
+)
+def _loss(step: Step) -> None:
+    """A loss per element, or one number that sees everything."""
+    states = step.known(step.operation.inputs)
+    if step.out[0].shape:
+        if "nll" in step.name or "margin" in step.name or "ctc" in step.name:
+            raise NoRule(f"no rule for {step.name} without a reduction")
+        return step.set(step.join(states))
+    return step.set(step.join([s.scalar() for s in states], compare=False), step.out[:1])
 
 
 @_rule("_weight_norm_interface")

@@ -47,9 +47,9 @@ def row(layer: Layer) -> tuple[str, ...]:
         f"{layer.op} {_settings(layer)}".strip(),
         ", ".join(shape_text(value.shape) for value in layer.outputs[:3]) + (" …" if len(layer.outputs) > 3 else ""),
         parameters,
-        _count(layer.cost, "macs"),
-        _count(layer.cost, "flops"),
-        _count(layer.backward, "flops"),
+        _count(layer.cost, "macs", layer.partly),
+        _count(layer.cost, "flops", layer.partly),
+        _count(layer.backward, "flops", layer.partly_backward),
         size_text(layer.saved_bytes) if layer.saved_bytes else "",
         field,
         stride,
@@ -78,11 +78,11 @@ def size_text(count_bytes: int) -> str:
     return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
 
 
-def _count(cost: Cost | None, what: str) -> str:
+def _count(cost: Cost | None, what: str, partly: bool) -> str:
     if cost is None:
         return "not counted"
     value = getattr(cost, what)
-    return f"{value:,}" if value else ""
+    return f"{'≥ ' if partly else ''}{value:,}" if value else ""
 
 
 def _settings(layer: Layer) -> str:
