@@ -242,6 +242,6 @@ def test_settings_are_those_of_layers_that_slide_only() -> None:
 
     found = inspect(Unpools(), torch.rand(1, 1, 4, 4))
     assert [layer.settings.get("kernel") for layer in found.layers] == [[2, 2], None]
-    assert inspect(nn.FractionalMaxPool2d(2, output_size=2), torch.rand(1, 1, 4, 4)).uncounted == [
-        "fractional_max_pool2d"
+    assert inspect(Does(lambda self, x: torch.linalg.matrix_exp(x)), torch.rand(4, 4)).uncounted == [
+        "linalg_matrix_exp"
     ]

@@ -2,6 +2,9 @@
 
 import json
 import math
+import sys
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,3 +56,29 @@ def show_parts(parts: list[Any]) -> None:
     for part in parts:
         part = Text(part) if isinstance(part, str) else part
         console.print(part, soft_wrap=isinstance(part, Text))
+
+
+QUIET_SECONDS, LINE_SECONDS = 2.0, 10.0
+"""Progress of what takes no longer is not shown; where stderr is no terminal, a line comes this often."""
+
+
+def progress_line(what: str) -> Callable[[int, int], None]:
+    """A function of (done, total) that shows rate and estimate on stderr: one line that changes, or a few lines."""
+    started = time.monotonic()
+    terminal = sys.stderr.isatty()
+    shown_at = started + QUIET_SECONDS - (0.25 if terminal else LINE_SECONDS)
+    shown = False
+
+    def show(done: int, total: int) -> None:
+        nonlocal shown_at, shown
+        now = time.monotonic()
+        if done == total:
+            if shown and terminal:
+                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+        elif now - shown_at >= (0.25 if terminal else LINE_SECONDS):
+            rate = done / (now - started)
+            text = f"{what} {done}/{total}  {rate:.3g}/s  {(total - done) / rate:.0f} s left"
+            print(f"\r\x1b[K{text}" if terminal else text, end="" if terminal else "\n", file=sys.stderr, flush=True)
+            shown_at, shown = now, True
+
+    return show

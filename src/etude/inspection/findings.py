@@ -13,8 +13,14 @@ _READS = {"_local_scalar_dense", "nonzero", "masked_select"}
 """Operations whose result, or its shape, depends on the elements."""
 
 
-def findings(record: Trace, layers: "list[Layer]", used: set[str], fields: Fields) -> list[str]:
-    """All findings on one trace, each a sentence; `used` are the names of the parameters that took part."""
+def findings(
+    record: Trace, layers: "list[Layer]", used: set[str], fields: Fields, used_in_training: set[str] | None
+) -> list[str]:
+    """All findings on one trace, each a sentence.
+
+    `used` are the names of the parameters that took part; `used_in_training` of those that do in training, None where
+    a pass in training mode fails.
+    """
     found = _repeated_modules(record)
     again = {name for layer in layers for name in layer.shared}
     tied = {
@@ -22,7 +28,12 @@ def findings(record: Trace, layers: "list[Layer]", used: set[str], fields: Field
     }
     found += [f"tied: {' and '.join(names)} are one parameter; it is counted once." for names in tied.values()]
     unused = [name for name in record.parameters if name not in used]
-    if unused:
+    if unused and used_in_training is None:
+        found.append(f"unused in evaluation: {_listed(unused)}; whether training uses them is not known: it fails here.")
+    elif resting := [name for name in unused if name in (used_in_training or ())]:
+        found.append(f"unused in evaluation: {_listed(resting)} take part in training mode only.")
+    unused = [name for name in unused if name not in (used_in_training or ())]
+    if unused and used_in_training is not None:
         found.append(f"unused: {_listed(unused)} took no part in the forward pass; they get no gradient.")
     if record.foreign_parameters:
         shapes = ", ".join(shape_text(value.shape) for value in record.foreign_parameters[:3])

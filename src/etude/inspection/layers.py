@@ -4,6 +4,7 @@ A module of PyTorch that calls no other module is one layer, whatever it runs (a
 all other code each call of a function is one.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import prod
@@ -11,6 +12,7 @@ from typing import Any
 
 from torch import nn
 
+from etude.errors import UsageError
 from etude.inspection.findings import findings
 from etude.inspection.flops import CONVENTION, NOTHING, Cost, names_in
 from etude.inspection.receptive_field import Fields, State, Unknown, receptive_fields
@@ -43,6 +45,8 @@ class Layer:
     inputs: list[Value]
     outputs: list[Value]
     operations: list[Operation]
+    call: Call | None = None
+    """The call of a module that it is, or in which it ran."""
     parameters: int = 0
     """Elements of the parameters that no layer before has used."""
     shared: list[str] = field(default_factory=list)
@@ -63,6 +67,19 @@ class Layer:
     no_field_because: str = ""
 
 
+@dataclass(eq=False)
+class ModuleTotal:
+    """The sum of all layers inside one module that holds other modules, over all its calls."""
+
+    path: str
+    op: str
+    parameters: int = 0
+    cost: Cost = NOTHING
+    backward: Cost = NOTHING
+    saved_bytes: int = 0
+    uncounted: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, eq=False)
 class Inspection:
     """All that one trace tells about a network."""
@@ -72,6 +89,8 @@ class Inspection:
     trace: Trace
     fields: Fields
     findings: list[str]
+    train: bool = False
+    """Whether the pass was one in training mode."""
 
     @property
     def parameters(self) -> int:
@@ -96,6 +115,21 @@ class Inspection:
         return sum((layer.backward for layer in self.layers if layer.backward), Cost())
 
     @property
+    def modules(self) -> list[ModuleTotal]:
+        """The totals of every module that holds others, the whole network left out, in the order of their calls."""
+        calls = [call for call in self.trace.calls if call.parent and call.children and call.registered]
+        found = {call.path: ModuleTotal(call.path, type(call.module).__name__) for call in calls}
+        for layer in self.layers:
+            for path in {above.path for above in _above(layer)}:
+                if total := found.get(path):
+                    total.parameters += layer.parameters
+                    total.cost += layer.cost or NOTHING
+                    total.backward += layer.backward or NOTHING
+                    total.saved_bytes += layer.saved_bytes
+                    total.uncounted += layer.uncounted
+        return list(found.values())
+
+    @property
     def saved_bytes(self) -> int:
         """Activations kept for the backward pass."""
         return sum(layer.saved_bytes for layer in self.layers)
@@ -116,7 +150,9 @@ class Inspection:
         return {
             "network": self.name,
             "convention": CONVENTION,
+            "mode": "train" if self.train else "eval",
             "layers": [_layer_dict(layer) for layer in self.layers],
+            "modules": [_module_dict(total) for total in self.modules],
             "total": {
                 "parameters": self.parameters,
                 "trainable_parameters": self.trainable_parameters,
@@ -132,16 +168,37 @@ class Inspection:
         }
 
 
-def inspect(module: nn.Module, *inputs: Any, name: str = "", **keywords: Any) -> Inspection:
-    """Trace `module(*inputs, **keywords)` in eval mode and report on every layer; `module` stays as it is.
+def inspect(module: nn.Module, *inputs: Any, name: str = "", train: bool = False, **keywords: Any) -> Inspection:
+    """Trace `module(*inputs, **keywords)` and report on every layer; `module` stays as it is.
 
-    Raises a `UsageError` that names the layer when the forward pass fails.
+    In eval mode, or with `train` in training mode. Raises a `UsageError` that names the layer when the forward pass
+    fails.
     """
-    record = trace(module, *inputs, **keywords)
+    record = trace(module, *inputs, train=train, **keywords)
     fields = receptive_fields(record)
     grouped = _Grouping(record, fields)
-    found = findings(record, grouped.layers, grouped.used, fields)
-    return Inspection(name or type(module).__name__, grouped.layers, record, fields, found)
+    all_used = train or not set(record.parameters) - grouped.used
+    elsewhere = set() if all_used else _used_by_training(module, *inputs, **keywords)
+    found = findings(record, grouped.layers, grouped.used, fields, elsewhere)
+    return Inspection(name or type(module).__name__, grouped.layers, record, fields, found, train)
+
+
+def _used_by_training(module: nn.Module, *inputs: Any, **keywords: Any) -> set[str] | None:
+    """The parameters that take part in a pass in training mode; None where that fails, as on too small a batch."""
+    try:
+        record = trace(module, *inputs, train=True, **keywords)
+    except UsageError:
+        return None
+    return _Grouping(record, Fields(None, (), {}, [])).used
+
+
+def _above(layer: Layer) -> list[Call]:
+    """The calls of modules in which a layer ran, its own first."""
+    calls, call = [], layer.call
+    while call:
+        calls.append(call)
+        call = call.parent
+    return calls
 
 
 _PREPARING = set(
@@ -180,7 +237,11 @@ class _Grouping:
 
     def _layer(self, key: Call | Function | Operation, operations: list[Operation]) -> Layer | None:
         if isinstance(key, Call):
-            layer = Layer(key.path, type(key.module).__name__, key.inputs, key.outputs, operations)
+            made = {v for operation in operations for v in operation.outputs}
+            given = key.inputs or [  # by keyword
+                v for operation in operations for v in operation.inputs if v not in made and v not in self.names
+            ]
+            layer = Layer(key.path, type(key.module).__name__, given, key.outputs, operations, key)
         else:
             made = {v for operation in operations for v in operation.outputs}
             inputs = list(dict.fromkeys(v for operation in operations for v in operation.inputs
@@ -188,12 +249,13 @@ class _Grouping:
             if not inputs and not any(v in self.names for operation in operations for v in operation.inputs):
                 return None  # makes a constant
             outputs = key.outputs or operations[-1].outputs
-            layer = Layer(operations[0].call.path, key.name, inputs, outputs, operations)
+            layer = Layer(operations[0].call.path, key.name, inputs, outputs, operations, operations[0].call)
         self._count_parameters(layer)
         self._count_cost(layer)
         holders = {id(h): h for op in operations for h in (op.function, key) if h and not isinstance(h, Operation)}
         layer.saved_bytes = sum(holder.saved_bytes for holder in holders.values())
-        layer.settings = _settings(operations)
+        with suppress(Exception):
+            layer.settings = _settings(operations)
         self._find_field(layer)
         return layer
 
@@ -298,6 +360,20 @@ def _layer_dict(layer: Layer) -> dict[str, Any]:
         "saved_activation_bytes": layer.saved_bytes,
         **layer.settings,
         "receptive_field": _field_dict(layer),
+    }
+
+
+def _module_dict(total: ModuleTotal) -> dict[str, Any]:
+    return {
+        "path": total.path,
+        "op": total.op,
+        "parameters": total.parameters,
+        "macs": total.cost.macs,
+        "flops": total.cost.flops,
+        "backward_macs": total.backward.macs,
+        "backward_flops": total.backward.flops,
+        "saved_activation_bytes": total.saved_bytes,
+        "uncounted": sorted(set(total.uncounted)),
     }
 
 

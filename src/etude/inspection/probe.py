@@ -5,6 +5,7 @@ One row of the input (all channels, one position along one axis) is poisoned per
 is only a lower bound: a maximum passes its gradient to one tap. `torch.where` and `nan_to_num` absorb NaN.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,8 +41,16 @@ class Probe:
         return None if self.seen is None or self.derived is None else self.seen == self.derived
 
 
-def probe(inspection: Inspection, module: nn.Module, *inputs: Any, **keywords: Any) -> list[Probe]:
+def probe(
+    inspection: Inspection,
+    module: nn.Module,
+    *inputs: Any,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    **keywords: Any,
+) -> list[Probe]:
     """Measure the receptive field of the first output, along every axis that `inspection` follows.
+
+    `progress` is called with the number of positions done and that of all.
 
     Runs a copy of `module` in eval mode in float64, one input position poisoned per batch element. The inputs' first
     dimension is the batch, except where `inspection` follows dimension 0. Raises a `UsageError` for inputs without
@@ -59,11 +68,12 @@ def probe(inspection: Inspection, module: nn.Module, *inputs: Any, **keywords: A
     with undisturbed():
         twin = twin_of(module).eval().double()
         runner = _Runner(twin, inputs, keywords, which)
-        found = []
+        total, found = sum(fields.input.shape[axis] for axis in fields.axes), []
         for k, axis in enumerate(fields.axes):
             derived = state.fields[k].seen if isinstance(state, State) else None
             dim = state.dim_of(k) if isinstance(state, State) else _same_dim(inspection, axis)
-            seen = runner.poisoned(axis, dim)
+            before = sum(fields.input.shape[axis] for axis in fields.axes[:k])
+            seen = runner.poisoned(axis, dim, lambda done, before=before: progress(before + done, total))
             found.append(Probe(axis, seen, runner.gradient(axis), derived))
         return found
 
@@ -124,7 +134,7 @@ class _Runner:
             out = self.module(*inputs, **keywords)
         return next(leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor))
 
-    def poisoned(self, axis: int, dim: int | None) -> tuple[int, ...] | None:
+    def poisoned(self, axis: int, dim: int | None, progress: Callable[[int], None]) -> tuple[int, ...] | None:
         """For each output position along `dim` the set of input positions along `axis` that reach it."""
         one = self.input[:1] if axis else self.input
         extent = self.input.shape[axis]
@@ -144,6 +154,7 @@ class _Runner:
                     bad = self.run(x).isnan()[None]
                 keep = None if dim is None else dim if axis else dim + 1
                 rows.append(_any_but(bad, keep))
+                progress(start + len(positions) if axis else start + 1)
         hit = torch.cat(rows)  # (input positions, output positions)
         if not hit.any():
             return None

@@ -17,8 +17,8 @@ from torch import Tensor
 
 from etude.inspection.axes import Field, Pattern, Window
 
-LARGEST = 2**20
-"""Elements of one reach; beyond, two reaches that meet are taken to meet at all positions (attention over 1,024 of
+LARGEST = 2**18
+"""Elements of one reach; beyond, two reaches that meet are taken to meet at all positions (attention over 512 of
 them)."""
 ROW_BYTES = 2**28
 """Memory of the sets of all elements at once."""
@@ -211,7 +211,7 @@ class Reach:
                     along = outer[0]
                 elif not inner:
                     along = news[0] if news else None
-        if prod(full) > 4 * LARGEST:
+        if prod(full) > 16 * LARGEST:
             raise TooLarge
         where = where.expand(full).reshape(where_shape)
         moved = replace(self, where=thin(where), along=along)
@@ -246,7 +246,7 @@ def moved_together(
 
     None is a tensor that sees nothing. Zeros that `move` fills in see nothing either.
     """
-    if sum(prod(shape) for shape in shapes) > 4 * LARGEST:
+    if sum(prod(shape) for shape in shapes) > 16 * LARGEST:
         raise TooLarge
     known = [reach for reach in reaches if reach]
     sets, start, numbers = [known[0].sets[:1]], 1, []

@@ -21,7 +21,7 @@ def render(inspection: Inspection) -> list[RenderableType]:
         table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name != "layer", overflow="fold")
     for layer in inspection.layers:
         table.add_row(*(escape(cell) for cell in row(layer)))
-    lines = [Text(f"{inspection.name} on {shapes}, eval mode; {CONVENTION}.\n"), table, Text("\n" + totals(inspection))]
+    lines = [Text(f"{inspection.name} on {shapes}, {'training' if inspection.train else 'eval'} mode; {CONVENTION}.\n"), table, Text("\n" + totals(inspection))]
     return [*lines, *(Text(f"! {text}") for text in inspection.findings)]
 
 
@@ -55,6 +55,21 @@ def row(layer: Layer) -> tuple[str, ...]:
         stride,
         offset,
     )
+
+
+def modules(inspection: Inspection) -> list[RenderableType]:
+    """The totals of every module that holds others."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(("module", "kind", "parameters", "MACs", "FLOPs", "backward", "saved")):
+        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=bool(i), overflow="fold")
+    for total in inspection.modules:
+        partly = bool(total.uncounted)
+        costs = [_count(total.cost, "macs", partly), _count(total.cost, "flops", partly)]
+        back = "not counted" if inspection.backward is None else _count(total.backward, "flops", partly)
+        saved = size_text(total.saved_bytes) if total.saved_bytes else ""
+        cells = [total.path, total.op, f"{total.parameters:,}" if total.parameters else "", *costs, back, saved]
+        table.add_row(*map(escape, cells))
+    return [table, Text("\n" + totals(inspection))]
 
 
 def totals(inspection: Inspection) -> str:

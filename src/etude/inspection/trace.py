@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
+from etude.inspection.elements import Elements, is_index
 from etude.inspection.failures import one_line, remedy
 from etude.inspection.flops import Cost, cost, operation_name
 from etude.inspection.record import Call, Function, Operation, Trace, Value, depends_on_input, shape_text
@@ -24,24 +25,30 @@ from etude.inspection.twin import at_rest, check_shapes, own_copy, twin_of, undi
 from etude.inspection.writes import LARGEST, WRITE, landing, same_place
 
 
-def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = (), **keywords: Any) -> Trace:
+def trace(
+    module: nn.Module, *inputs: Any, train: bool = False, awake: tuple[type[nn.Module], ...] = (), **keywords: Any
+) -> Trace:
     """Record a forward pass of `module(*inputs, **keywords)` in eval mode and its backward pass.
 
-    Modules of the types in `awake` stay in training mode.
+    `train`: in training mode instead; modules of the types in `awake` are in it in any case.
 
     Backward means the gradient of the sum of all floating-point outputs for every parameter that requires one; the
     gradient of the inputs is not computed, as in training. Raises a `UsageError` that names the layer when the
     forward pass fails. Nothing of `module`, its inputs or the random states changes.
     """
+    mode = (nn.Module,) if train else awake
     with undisturbed():
         # Shapes decide nearly every forward pass, so for a large network tensors without elements do, in a fraction of
-        # the time. Where elements matter (`if x.sum() > 0`, an index), or anything fails, the pass takes real ones.
+        # the time. Where elements matter (`if x.sum() > 0`), or anything fails, the pass takes real ones.
         tensors = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
-        if not any(map(_is_index, tensors)) and _work(module, tensors) > WITHOUT_ELEMENTS:
+        if _work(module, tensors) > WITHOUT_ELEMENTS:
             with suppress(Exception), torch.device("meta"):
-                twin = at_rest(twin_of(module, without_elements), awake)
-                return _Recorder(twin).run(*tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords)))
-        return _Recorder(at_rest(twin_of(module), awake)).run(*tree_map(own_copy, (inputs, keywords)))
+                twin = at_rest(twin_of(module, without_elements), mode)
+                given = tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords))
+                empty = [leaf for leaf in tree_flatten(given)[0] if isinstance(leaf, Tensor)]
+                pairs = [*zip(empty, tensors, strict=True), *zip(twin.buffers(), module.buffers(), strict=True)]
+                return _Recorder(twin, Elements(pairs)).run(*given)
+        return _Recorder(at_rest(twin_of(module), mode)).run(*tree_map(own_copy, (inputs, keywords)))
 
 
 WITHOUT_ELEMENTS = 10**9
@@ -54,14 +61,9 @@ def _work(module: nn.Module, tensors: list[Tensor]) -> int:
     return sum(p.numel() for p in module.parameters()) * max((leaf.numel() for leaf in tensors), default=1)
 
 
-def _is_index(tensor: Tensor) -> bool:
-    """Whether it holds whole numbers: whether they are in range is not a matter of shapes."""
-    return not (tensor.is_floating_point() or tensor.is_complex())
-
-
 class _Recorder:
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
+    def __init__(self, module: nn.Module, elements: Elements | None = None) -> None:
+        self.module, self.elements = module, elements
         self.names: dict[int, list[str]] = {}
         for name, part in module.named_modules(remove_duplicate=False):
             self.names.setdefault(id(part), []).append(name)
@@ -75,6 +77,7 @@ class _Recorder:
         # All tensors of the trace, kept alive: an id is unique only among the living.
         self.on_storage: dict[int, list[Tensor]] = {}
         self.foreign: list[Value] = []
+        self.given: list[Value] = []
         self.saved: set[int] = set()
         self.order = 0
         self.mkldnn_enabled = torch._C._get_mkldnn_enabled()
@@ -95,7 +98,7 @@ class _Recorder:
 
     def run(self, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Trace:
         leaves = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
-        given = [self._remember(leaf, "input", f"input {i}") for i, leaf in enumerate(leaves)]
+        self.given = [self._remember(leaf, "input", f"input {i}") for i, leaf in enumerate(leaves)]
         with ExitStack() as stack:
             # PyTorch's fused kernels of attention would be one opaque operation.
             fused: dict[Callable[[bool], None], bool] = {
@@ -129,7 +132,7 @@ class _Recorder:
         return Trace(
             calls=self.calls,
             operations=self.operations,
-            inputs=given,
+            inputs=self.given,
             outputs=[self._value(leaf) for leaf in outputs],
             parameters=self.parameters,
             frozen=frozenset(name for name in self.parameters if not names[name].requires_grad),
@@ -183,7 +186,8 @@ class _Recorder:
 
     def _failure(self, error: BaseException) -> UsageError:
         call = self.stack[-1]
-        shapes = ", ".join(shape_text(value.shape) for value in call.inputs) or "no tensor"
+        inputs = call.inputs or ([] if call.parent else self.given)  # those by keyword are not among a call's
+        shapes = ", ".join(shape_text(value.shape) for value in inputs) or "no tensor"
         where = f"{call.path} ({type(call.module).__name__})" if call.path else f"{type(call.module).__name__}.forward"
         remedied = remedy(call.module, call.inputs[0].shape if call.inputs else None)
         return UsageError(f"{where} fails on an input of shape {shapes}: {one_line(error)}.{remedied}")
@@ -220,10 +224,11 @@ class _Recorder:
         """The whole numbers among the arguments of an operation that do not depend on an input."""
         found = {}
         for leaf in tree_flatten(arguments)[0]:
-            if isinstance(leaf, Tensor) and not (leaf.is_floating_point() or leaf.is_complex()):
+            if isinstance(leaf, Tensor) and is_index(leaf) and leaf.numel() <= LARGEST:
                 value = self.values[id(leaf)]
-                if value.kind in ("constant", "buffer") and leaf.numel() <= LARGEST and not leaf.is_meta:
-                    found[value] = leaf.detach().clone()
+                real = self.elements.index(leaf) if self.elements else leaf
+                if value.kind in ("constant", "buffer") and real is not None:
+                    found[value] = real.detach().clone()
         return found
 
     def _rewrite_views(self, written: Tensor, record: Operation) -> None:
@@ -288,6 +293,10 @@ def _unchanged(kept: tuple[Tensor, int]) -> Tensor:
     return tensor
 
 
+def _called(func: Any, args: Any, kwargs: Any) -> Any:
+    return func(*args, **kwargs)
+
+
 class _Dispatch(TorchDispatchMode):
     def __init__(self, recorder: _Recorder) -> None:
         super().__init__()
@@ -298,7 +307,8 @@ class _Dispatch(TorchDispatchMode):
         return False  # skipping would import the compiler, two seconds, to switch it off
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
+        run = self.recorder.elements.run if self.recorder.elements else _called
+        out = run(func, args, kwargs or {})
         if self.recorder.stack or self.recorder.in_backward:
             self.recorder.operation(func, args, kwargs or {}, out)
         return out
