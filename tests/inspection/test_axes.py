@@ -101,7 +101,14 @@ def test_mixture_sees_what_any_position_saw() -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [((4, 6), (24,)), ((24,), (4, 6)), ((1, 4, 6), (2, 2, 6)), ((4, 6), (2, 2, 3, 2)), ((4, 6), (6, 4)), ((6, 1), (1, 6))],
+    [
+        ((4, 6), (24,)),
+        ((24,), (4, 6)),
+        ((1, 4, 6), (2, 2, 6)),
+        ((4, 6), (2, 2, 3, 2)),
+        ((4, 6), (6, 4)),
+        ((6, 1), (1, 6)),
+    ],
 )
 def test_reshapes_keep_each_elements_set(old: tuple[int, ...], new: tuple[int, ...]) -> None:
     """Whatever is merged or cut, across positions too: the same sets in row-major order."""

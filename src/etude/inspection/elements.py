@@ -28,7 +28,7 @@ _INDEXED: dict[str, tuple[str, str, str]] = {
     "index_copy": ("self", "index", "dim"),
     "take": ("self", "index", "all"),
 }
-"""Operation: the argument that is indexed, the one that indexes, and the one that holds the dimension (or 0, or all)."""
+"""Operation: the argument that is indexed, the one that indexes, the one that holds the dimension (or 0, or all)."""
 _BY_INDICES = set(names_in("index _unsafe_index index_put _index_put_impl _unsafe_index_put"))
 _RANDOM = set(names_in("randint randint_like randperm random bernoulli multinomial normal uniform exponential poisson"))
 
@@ -91,7 +91,9 @@ class Elements:
             self._need(self._of(named[index]), 0, size)
         elif name in ("nll_loss_forward", "nll_loss2d_forward"):
             labels = self._of(named["target"])
-            self._need(labels[labels != named["ignore_index"]], 0, named["self"].shape[1 if named["self"].dim() > 1 else 0])
+            self._need(
+                labels[labels != named["ignore_index"]], 0, named["self"].shape[1 if named["self"].dim() > 1 else 0]
+            )
         elif name in _BY_INDICES:
             for dim, index in enumerate(named["indices"]):
                 if index is not None and index.dtype in (torch.bool, torch.uint8):  # how many is a matter of elements

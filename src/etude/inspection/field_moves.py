@@ -122,7 +122,9 @@ def _unbind(step: Step) -> None:
         _pick(step, step.argument("dim", 0), [i], out, drop=True)
 
 
-@_rule("split split_with_sizes unsafe_split unsafe_split_with_sizes split_copy split_with_sizes_copy chunk unsafe_chunk")
+@_rule(
+    "split split_with_sizes unsafe_split unsafe_split_with_sizes split_copy split_with_sizes_copy chunk unsafe_chunk"
+)
 def _split(step: Step) -> None:
     dim, start = step.argument("dim", 0), 0
     for out in step.out:
@@ -202,9 +204,9 @@ def _anywhere(step: Step) -> None:
     dim = step.args[1]
     states = step.known(step.args[:1])
     union = [State(s.shape, tuple(r.union_over([dim]) for r in s.reaches)) for s in states]
-    if step.name != "gather" and step.known(step.args[2:3]):
-        raise NoRule(f"{step.name} at positions that the data choose")
-    step.set(step.join([*union, *step.known(step.args[2:3])], compare=False))
+    index = step.known(step.args[2:3])
+    index = index if step.name == "gather" else [s.scalar() for s in index]
+    step.set(step.join([*union, *index], compare=False))
 
 
 @_rule("index _unsafe_index")
@@ -219,6 +221,12 @@ def _index(step: Step) -> None:
 def _moves(step: Step) -> None:
     step.state(step.args[0])
     step.move(step.args[:1])
+
+
+@_rule("_pack_padded_sequence")
+def _pack(step: Step) -> None:
+    step.state(step.args[0])
+    step.move(step.args[:1], step.out[:1])
 
 
 @_rule("as_strided as_strided_copy")
@@ -308,7 +316,9 @@ def _scatter_view(step: Step) -> None:
     step.move(step.args[:2])
 
 
-@_rule("index_put _index_put_impl _unsafe_index_put index_copy scatter scatter_add scatter_reduce index_add masked_scatter")
+@_rule(
+    "index_put _index_put_impl _unsafe_index_put index_copy scatter scatter_add scatter_reduce index_add masked_scatter"
+)
 def _put(step: Step) -> None:
     """Known places are written to; at places that the data choose, everything may be anywhere."""
     adds = step.argument("accumulate", False) or "add" in step.name or step.argument("reduce") or "reduce" in step.name
@@ -318,4 +328,3 @@ def _put(step: Step) -> None:
         return step.move(data)
     whole = [s.scalar() for s in step.known(step.operation.inputs[1:])]
     return step.set(step.join([*step.known(step.args[:1]), *whole], compare=False))
-

@@ -1,4 +1,4 @@
-"""One tensor's receptive field, and what the rules of `receptive_field` are made of: joining, mixing, sliding, moving."""
+"""One tensor's receptive field, and what the rules of `receptive_field` are made of: joining, sliding, moving."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -150,7 +150,7 @@ class Step:
 
     # --- moving ---------------------------------------------------------------------------------------------------
 
-    def move(self, tensors: Sequence[Value]) -> None:
+    def move(self, tensors: Sequence[Value], outputs: Sequence[Value] | None = None) -> None:
         """Run the operation itself on what the elements of these tensors see, in place of the elements.
 
         Other tensors (indices) are the real ones; where they depend on the input or were not kept there is no rule.
@@ -178,7 +178,8 @@ class Step:
             reaches = [state.reaches[axis] if isinstance(state, State) else None for state in states]
             out = moved_together(reaches, shapes, run)
             moved.append([reaches[0].kept_by(each) for each in out] if reaches[0] else out)
-        for out, reaches in zip(self.out, zip(*moved, strict=True), strict=True):
+        outputs = self.out if outputs is None else outputs
+        for out, reaches in zip(outputs, zip(*moved, strict=True), strict=len(outputs) == len(self.out)):
             self.set(reaches, [out])
 
     def write(self, old: Value, new: Value, where: Landing) -> None:

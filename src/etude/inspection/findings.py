@@ -29,7 +29,9 @@ def findings(
     found += [f"tied: {' and '.join(names)} are one parameter; it is counted once." for names in tied.values()]
     unused = [name for name in record.parameters if name not in used]
     if unused and used_in_training is None:
-        found.append(f"unused in evaluation: {_listed(unused)}; whether training uses them is not known: it fails here.")
+        found.append(
+            f"unused in evaluation: {_listed(unused)}; whether training uses them is not known: it fails here."
+        )
     elif resting := [name for name in unused if name in (used_in_training or ())]:
         found.append(f"unused in evaluation: {_listed(resting)} take part in training mode only.")
     unused = [name for name in unused if name not in (used_in_training or ())]

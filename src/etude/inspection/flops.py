@@ -149,6 +149,7 @@ _PRODUCTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "_convolution": _convolution,
     "convolution_backward": _convolution_backward,
     "_trilinear": _trilinear,
+    "affine_grid_generator": lambda args, out: out.numel() * args[0].shape[-1],
     "_euclidean_dist": lambda args, out: out.numel() * args[0].shape[-1],
     "_addmm_activation": lambda args, out: args[1].numel() * args[2].shape[-1],
     "_scaled_dot_product_flash_attention": _attention,
@@ -205,9 +206,9 @@ PER_OUTPUT: dict[str, int] = {
             reciprocal relu remainder round rsqrt rsub rrelu_with_noise selu sgn sigmoid sign silu sin sinh
             softplus softshrink sqrt square sub tan tanh threshold trunc nan_to_num xlogy acosh asinh atanh sinc
             atan2 hypot lgamma digamma polygamma igamma frexp ldexp fmax fmin gcd lcm copysign deg2rad rad2deg
-            angle polar logaddexp logaddexp2 i0 mvlgamma special_entr special_erfcx igammac nextafter special_i0e special_i1
-            special_i1e special_log_ndtr special_ndtri special_xlog1py special_zeta
-            float_power true_divide absolute negative positive subtract multiply divide
+            angle polar logaddexp logaddexp2 i0 mvlgamma special_entr special_erfcx igammac nextafter special_i0e
+            special_i1 special_i1e special_log_ndtr special_ndtri special_xlog1py special_zeta float_power true_divide
+            absolute negative positive subtract multiply divide
         """),
         1,
     ),
@@ -245,8 +246,8 @@ _PER_INPUT: dict[str, int] = {
             adaptive_max_pool3d_backward reflection_pad1d_backward reflection_pad2d_backward
             reflection_pad3d_backward replication_pad1d_backward replication_pad2d_backward
             replication_pad3d_backward unfold_backward col2im _index_put_impl _unsafe_index_put
-            fractional_max_pool2d_backward fractional_max_pool3d_backward _upsample_nearest_exact1d_backward _upsample_nearest_exact3d_backward
-            index_reduce
+            fractional_max_pool2d_backward fractional_max_pool3d_backward _upsample_nearest_exact1d_backward
+            _upsample_nearest_exact3d_backward index_reduce
         """),
         1,
     ),

@@ -246,7 +246,8 @@ class _Grouping:
             made = {v for operation in operations for v in operation.outputs}
             inputs = list(dict.fromkeys(v for operation in operations for v in operation.inputs
                                         if v not in made and v not in self.names and v.kind != "constant"))  # fmt: skip
-            if not inputs and not any(v in self.names for operation in operations for v in operation.inputs):
+            used = inputs or any(v in self.names for operation in operations for v in operation.inputs)
+            if not used and not any(operation.cost and operation.cost.macs for operation in operations):
                 return None  # makes a constant
             outputs = key.outputs or operations[-1].outputs
             layer = Layer(operations[0].call.path, key.name, inputs, outputs, operations, operations[0].call)

@@ -126,7 +126,9 @@ def _mixed_in_groups(reach: Reach, dim: int, groups: int, channels: int) -> Reac
     return each.reshaped(each.where.shape, [*each.where.shape[: dim + 1], *each.where.shape[dim + 2 :]])
 
 
-@_rule("max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d avg_pool1d")
+@_rule(
+    "max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d avg_pool1d"
+)
 def _pool(step: Step) -> None:
     dims = int(step.name[step.name.index("pool") + 4])
     kernel = _each(step.argument("kernel_size"), dims)
@@ -200,6 +202,11 @@ def _grid_sample(step: Step) -> None:
     step.set(step.join([*x, State(grid.shape, tuple(r.mixture() for r in grid.reaches))]))
 
 
+@_rule("affine_grid_generator")
+def _affine_grid(step: Step) -> None:
+    step.set([reach.mixture() for reach in step.state(step.args[0]).reaches])
+
+
 # --- products ---------------------------------------------------------------------------------------------------------
 
 
@@ -264,7 +271,9 @@ def _cdist(step: Step) -> None:
 
 @_rule("_trilinear")
 def _trilinear(step: Step) -> None:
-    reaches = step.join([State(s.shape, tuple(r.union_over([-1]) for r in s.reaches)) for s in step.known(step.args[:3])])
+    reaches = step.join(
+        [State(s.shape, tuple(r.union_over([-1]) for r in s.reaches)) for s in step.known(step.args[:3])]
+    )
     step.set(reaches)
 
 
@@ -329,12 +338,14 @@ def _prefix(step: Step) -> None:
 
 
 @_rule(
-    "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training _native_batch_norm_legit_functional "
-    "batch_norm cudnn_batch_norm _batch_norm_with_update"
+    "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training batch_norm "
+    "_native_batch_norm_legit_functional cudnn_batch_norm _batch_norm_with_update"
 )
 def _batch_norm(step: Step) -> None:
     # With running statistics each position stands alone; a batch's own statistics mix all positions.
-    training = "no_training" not in step.name and step.argument("training", step.argument("train", "with_update" in step.name))
+    training = "no_training" not in step.name and step.argument(
+        "training", step.argument("train", "with_update" in step.name)
+    )
     rank = len(step.args[0].shape)
     dims = [0, *range(2, rank)] if training else []
     step.per_axis(step.args[0], lambda reach: reach.union_over(dims), step.out[:1])
@@ -385,4 +396,3 @@ def _like(step: Step) -> None:
 def _each(value: Any, dims: int) -> list[int]:
     values = [value] if isinstance(value, int) else list(value)
     return values * dims if len(values) == 1 else values
-

@@ -21,7 +21,11 @@ def render(inspection: Inspection) -> list[RenderableType]:
         table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name != "layer", overflow="fold")
     for layer in inspection.layers:
         table.add_row(*(escape(cell) for cell in row(layer)))
-    lines = [Text(f"{inspection.name} on {shapes}, {'training' if inspection.train else 'eval'} mode; {CONVENTION}.\n"), table, Text("\n" + totals(inspection))]
+    lines = [
+        Text(f"{inspection.name} on {shapes}, {'training' if inspection.train else 'eval'} mode; {CONVENTION}.\n"),
+        table,
+        Text("\n" + totals(inspection)),
+    ]
     return [*lines, *(Text(f"! {text}") for text in inspection.findings)]
 
 

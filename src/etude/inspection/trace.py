@@ -139,7 +139,7 @@ class _Recorder:
             aliases={name: aliases for name, aliases in self.aliases.items() if len(aliases) > 1},
             foreign_parameters=self.foreign,
             backward_error=error,
-            buffer_bytes=sum(buffer.nbytes for buffer in self.module.buffers()),
+            buffer_bytes=sum(_bytes(buffer) for buffer in self.module.buffers()),
         )
 
     def _backward(self, outputs: list[Tensor]) -> str | None:
@@ -250,7 +250,7 @@ class _Recorder:
         storage = _storage(tensor)
         if not self.in_backward and storage not in self.saved:
             self.saved.add(storage)
-            (self.function or self.stack[-1]).saved_bytes += tensor.numel() * tensor.element_size()
+            (self.function or self.stack[-1]).saved_bytes += _bytes(tensor)
         return tensor, tensor._version
 
     def _value(self, tensor: Tensor) -> Value:
@@ -280,6 +280,11 @@ def _storage(tensor: Tensor) -> int:
         return tensor.untyped_storage()._cdata
     except (RuntimeError, NotImplementedError):
         return id(tensor)
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Memory of a tensor; of a sparse one, of its values."""
+    return (tensor.numel() if tensor.layout == torch.strided else tensor._nnz()) * tensor.element_size()
 
 
 def _unchanged(kept: tuple[Tensor, int]) -> Tensor:

@@ -72,6 +72,37 @@ def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -
     return twin
 
 
+def precise(value: Any) -> Any:
+    """Real tensors in float64, complex ones in complex128; a generator in a copy; anything else as it is."""
+    if isinstance(value, torch.Generator):
+        return value.clone_state()
+    if not isinstance(value, Tensor) or not (value.is_floating_point() or value.is_complex()):
+        return value
+    return value.detach().to(torch.complex128 if value.is_complex() else torch.float64)
+
+
+def precise_twin(module: nn.Module) -> nn.Module:
+    """A twin whose parameters, buffers and other tensors are in double precision."""
+    twin = twin_of(module)
+    twin._apply(precise)
+    for part in twin.modules():
+        for name, value in list(vars(part).items()):
+            if isinstance(value, Tensor):
+                vars(part)[name] = precise(value)
+    return twin
+
+
+@contextmanager
+def float64_by_default() -> Iterator[None]:
+    """Tensors that a network makes inside (`torch.zeros(n)`) are in float64 as its weights are."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
 def check_shapes(module: nn.Module) -> None:
     """Refuse a network with lazy layers that no input has given their shapes."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):

@@ -30,7 +30,7 @@ def same_place(a: Tensor, b: Tensor) -> bool:
     return _geometry(a) == _geometry(b)
 
 
-def landing(tensor: Tensor, written: Tensor) -> Landing | None | str:
+def landing(tensor: Tensor, written: Tensor) -> Landing | str | None:
     """Where in `tensor` a write to `written` landed; None when they share no element, as chunks do.
 
     A text says why that cannot be told.

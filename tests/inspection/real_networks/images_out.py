@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one network a line)
 """Networks that make images, boxes or other fields, small, each written in its usual style."""
 
 import math
@@ -53,11 +54,11 @@ class UNet(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.down1, self.down2, self.up1 = self.double(1, 2), self.double(2, 4), self.double(4, 2)
+        self.down1, self.down2, self.up1 = self.twice(1, 2), self.twice(2, 4), self.twice(4, 2)
         self.up, self.out = nn.ConvTranspose2d(4, 2, 2, stride=2), nn.Conv2d(2, 2, 1)
 
     @staticmethod
-    def double(a: int, b: int) -> nn.Sequential:
+    def twice(a: int, b: int) -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(a, b, 3), nn.ReLU(inplace=True), nn.Conv2d(b, b, 3), nn.ReLU(inplace=True))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,7 +109,9 @@ def srcnn() -> nn.Sequential:
 
 
 def espcn() -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(1, 4, 5, padding=2), nn.Tanh(), nn.Conv2d(4, 9, 3, padding=1), nn.PixelShuffle(3), nn.Sigmoid())
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 5, padding=2), nn.Tanh(), nn.Conv2d(4, 9, 3, padding=1), nn.PixelShuffle(3), nn.Sigmoid()
+    )
 
 
 class Yolo(nn.Module):
@@ -190,7 +193,11 @@ class StyleGAN(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.mapping = nn.Sequential(*[part for _ in range(2) for part in (nn.Linear(6, 6), nn.LeakyReLU(0.2))])
-        self.constant, self.conv1, self.conv2 = nn.Parameter(torch.randn(1, 4, 4, 4)), ModulatedConv(4, 4), ModulatedConv(4, 3)
+        self.constant, self.conv1, self.conv2 = (
+            nn.Parameter(torch.randn(1, 4, 4, 4)),
+            ModulatedConv(4, 4),
+            ModulatedConv(4, 3),
+        )
 
     def forward(self, z: Tensor) -> Tensor:
         w = self.mapping(z * torch.rsqrt(z.square().mean(1, keepdim=True) + 1e-8))
@@ -223,7 +230,9 @@ class VQVAE(nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         z = self.encoder(x).permute(0, 2, 3, 1).contiguous()
         flat = z.view(-1, 4)
-        distances = flat.pow(2).sum(1, keepdim=True) + self.codebook.weight.pow(2).sum(1) - 2 * flat @ self.codebook.weight.t()
+        distances = (
+            flat.pow(2).sum(1, keepdim=True) + self.codebook.weight.pow(2).sum(1) - 2 * flat @ self.codebook.weight.t()
+        )
         q = self.codebook(distances.argmin(1)).view(z.shape)
         loss = F.mse_loss(q, z.detach()) + 0.25 * F.mse_loss(q.detach(), z)
         q = z + (q - z).detach()
@@ -291,7 +300,12 @@ class SpectralConv(nn.Module):
 class FNO(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.lift, self.spectral, self.local, self.out = nn.Linear(2, 4), SpectralConv(), nn.Conv1d(4, 4, 1), nn.Linear(4, 1)
+        self.lift, self.spectral, self.local, self.out = (
+            nn.Linear(2, 4),
+            SpectralConv(),
+            nn.Conv1d(4, 4, 1),
+            nn.Linear(4, 1),
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         grid = torch.linspace(0, 1, x.shape[1]).reshape(1, -1, 1).repeat(x.shape[0], 1, 1).to(x)

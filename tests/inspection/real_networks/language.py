@@ -152,7 +152,9 @@ class MixtureOfExperts(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.gate = nn.Linear(WIDTH, 4, bias=False)
-        self.experts = nn.ModuleList([nn.Sequential(nn.Linear(WIDTH, 8), nn.SiLU(), nn.Linear(8, WIDTH)) for _ in range(4)])
+        self.experts = nn.ModuleList(
+            [nn.Sequential(nn.Linear(WIDTH, 8), nn.SiLU(), nn.Linear(8, WIDTH)) for _ in range(4)]
+        )
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         scores = F.softmax(self.gate(x), dim=-1)
@@ -230,7 +232,9 @@ class TextCNN(nn.Module):
     def forward(self, words: Tensor) -> Tensor:
         x = self.embed(words).unsqueeze(1)
         maps = [F.relu(conv(x)).squeeze(3) for conv in self.convs]
-        return self.out(F.dropout(torch.cat([F.max_pool1d(m, m.size(2)).squeeze(2) for m in maps], 1), 0.5, self.training))
+        return self.out(
+            F.dropout(torch.cat([F.max_pool1d(m, m.size(2)).squeeze(2) for m in maps], 1), 0.5, self.training)
+        )
 
 
 class CharCNN(nn.Module):
@@ -353,7 +357,9 @@ class RWKV(nn.Module):
 class Conformer(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.ff1, self.ff2 = (nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 16), nn.SiLU(), nn.Linear(16, 8)) for _ in "12")
+        self.ff1, self.ff2 = (
+            nn.Sequential(nn.LayerNorm(8), nn.Linear(8, 16), nn.SiLU(), nn.Linear(16, 8)) for _ in "12"
+        )
         self.norm, self.attention = nn.LayerNorm(8), nn.MultiheadAttention(8, 2, batch_first=True)
         self.conv_norm = nn.LayerNorm(8)
         self.conv = nn.Sequential(

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one network a line)
 """Networks that classify images, small, each written in its usual style."""
 
 import torch
@@ -30,7 +31,9 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 4, 7, 2, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 4, 7, 2, 3), nn.BatchNorm2d(4), nn.ReLU(inplace=True), nn.MaxPool2d(3, 2, 1)
+        )
         self.layers = nn.Sequential(BasicBlock(4, 4), BasicBlock(4, 8, 2))
         self.avgpool, self.fc = nn.AdaptiveAvgPool2d((1, 1)), nn.Linear(8, 5)
 
@@ -191,12 +194,16 @@ class ViT(nn.Module):
 
 def window_partition(x: Tensor, size: int) -> Tensor:
     n, h, w, c = x.shape
-    return x.view(n, h // size, size, w // size, size, c).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, size * size, c)
+    return (
+        x.view(n, h // size, size, w // size, size, c).permute(0, 1, 3, 2, 4, 5).contiguous().view(-1, size * size, c)
+    )
 
 
 def window_reverse(windows: Tensor, size: int, h: int, w: int) -> Tensor:
     n = int(windows.shape[0] / (h * w / size / size))
-    return windows.view(n, h // size, w // size, size, size, -1).permute(0, 1, 3, 2, 4, 5).contiguous().view(n, h, w, -1)
+    return (
+        windows.view(n, h // size, w // size, size, size, -1).permute(0, 1, 3, 2, 4, 5).contiguous().view(n, h, w, -1)
+    )
 
 
 class SwinBlock(nn.Module):
@@ -213,7 +220,7 @@ class SwinBlock(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(8, 16), nn.GELU(), nn.Linear(16, 8))
 
     def forward(self, x: Tensor) -> Tensor:
-        n, h, w, c = x.shape
+        _, h, w, c = x.shape
         y = torch.roll(self.norm1(x), (-self.shift, -self.shift), (1, 2)) if self.shift else self.norm1(x)
         windows = window_partition(y, 2)
         m, t, _ = windows.shape
@@ -358,7 +365,10 @@ NETWORKS = {
     "SE-net": (lambda: nn.Sequential(conv_norm(3, 4), SqueezeExcite(4, nn.Sigmoid)), lambda: (image(1, 3, 8, 8),), {}, None),
     "CBAM": (CBAM, lambda: (image(1, 3, 8, 8),), {}, None),
     "capsules": (Capsules, lambda: (image(1, 1, 9, 9),), {}, None),
-    "spatial transformer": (STN, lambda: (image(1, 1, 12, 12),), {}, None),
+    # two convolutions, the grid's 3 numbers for each of 2 coordinates, two linear layers
+    "spatial transformer": (
+        STN, lambda: (image(1, 1, 12, 12),), {}, 2 * 2 * 64 * 25 + 32 * 6 + 144 * 2 * 3 + 128 * 3,
+    ),
     "deformable": (Deformable, lambda: (image(1, 2, 6, 6),), {}, None),
     "Siamese": (Siamese, lambda: (image(1, 1, 16, 16), image(1, 1, 16, 16)), {}, None),
     "maxout": (Maxout, lambda: (torch.rand(2, 6),), {}, None),
