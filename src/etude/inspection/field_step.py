@@ -132,7 +132,7 @@ class Step:
         rank = max(a.where.dim(), b.where.dim())
         a, b = a.lifted(rank), b.lifted(rank)
         if compare and a.pattern and b.pattern and a.along is not None and a.along == b.along:
-            one, two = a.where.shape[a.along], b.where.shape[b.along]
+            one, two = (reach.where.shape[a.along] for reach in (a, b))
             centres, strides = (a.pattern.centre, b.pattern.centre), (a.pattern.stride, b.pattern.stride)
             if one == two > 1 and (centres[0] != centres[1] or strides[0] != strides[1]):
                 self.fields.misaligned.append(Misaligned(self.operation, axis, centres, strides))

@@ -265,7 +265,7 @@ class _Recorder:
     def _remember(self, tensor: Tensor, kind: str, name: str) -> Value:
         self.on_storage.setdefault(_storage(tensor), []).append(tensor)
         strided = tensor.layout == torch.strided and not tensor.is_nested
-        strides, offset = (tuple(tensor.stride()), tensor.storage_offset()) if strided else ((), 0)
+        strides, offset = (tuple(tensor.stride()), int(tensor.storage_offset())) if strided else ((), 0)
         value = self.values[id(tensor)] = Value(tuple(tensor.shape), tensor.dtype, kind, name, strides, offset)
         return value
 

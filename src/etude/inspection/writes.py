@@ -60,13 +60,13 @@ def _geometry(tensor: Tensor) -> tuple[Any, ...]:
 
 def _first(tensor: Tensor) -> int:
     """The byte of a tensor's memory at which it begins."""
-    return tensor.storage_offset() * tensor.element_size()
+    return int(tensor.storage_offset()) * tensor.element_size()
 
 
 def _last(tensor: Tensor) -> int:
     """The byte at which it ends."""
     steps = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-    return (tensor.storage_offset() + steps + 1) * tensor.element_size()
+    return (int(tensor.storage_offset()) + steps + 1) * tensor.element_size()
 
 
 def _units(tensor: Tensor, low: int, unit: int) -> np.ndarray:
