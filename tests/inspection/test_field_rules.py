@@ -177,3 +177,13 @@ def test_writes_through_views_of_another_size_stay_in_memory(views: tuple[torch.
         return x + small.sum().abs()
 
     assert inspect(Does(writes), torch.rand(1, 2, 8)).uncounted == []
+
+
+def test_joining_channels_again_and_again_keeps_the_endless_size() -> None:
+    def dense(x: Tensor) -> Tensor:
+        for _ in range(4):
+            x = torch.cat([x, F.avg_pool2d(x, 3, 1, 1)], 1)
+        return x
+
+    for axis in inspect(Does(dense), GRID).layers[-1].receptive_field or ():
+        assert (axis.size, axis.stride, axis.offset) == (9, 1, -4)  # larger than the input of 8

@@ -282,13 +282,20 @@ def _lay_out(step: Step, values: Sequence[Value], states: Sequence[Any], dim: in
     for axis in range(len(known[0].reaches)):
         parts = [s.reaches[axis] if isinstance(s, State) else None for s in states]
         tracked = [r for r in parts if r]
-        pattern, along = None, tracked[0].along
-        if all(r.where.shape[dim] == 1 for r in tracked):  # as skips of a U-Net: channels that see different positions
-            one = step.join_axis(axis, tracked)
-            pattern, along = (None, None) if one.along == dim else (one.pattern, one.along)
-            if len(tracked) == len(parts) and all(_alike(r, tracked[0]) for r in tracked):
-                out.append(one)
-                continue
+        along = tracked[0].along
+        if (
+            len(tracked) == len(parts)
+            and all(_alike(r, tracked[0]) for r in tracked)
+            and tracked[0].where.shape[dim] == 1
+        ):
+            out.append(step.join_axis(axis, tracked))
+            continue
+        pattern = None
+        if along != dim and all(r.along == along for r in tracked):  # channels that see different positions
+            pattern = tracked[0].pattern
+            for r in tracked[1:]:
+                step.compare(axis, tracked[0], r)
+                pattern = pattern.union(r.pattern) if pattern and r.pattern else None
         sizes = [max(r.where.shape[d] for r in tracked) for d in range(len(step.out[0].shape))]
         shapes = [[*sizes[:dim], count, *sizes[dim + 1 :]] for count in counts]
         (moved,) = moved_together(parts, shapes, lambda *numbers: torch.cat(numbers, dim))

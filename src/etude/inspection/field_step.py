@@ -131,12 +131,17 @@ class Step:
     def _joined(self, axis: int, a: Reach, b: Reach, *, compare: bool) -> Reach:
         rank = max(a.where.dim(), b.where.dim())
         a, b = a.lifted(rank), b.lifted(rank)
-        if compare and a.pattern and b.pattern and a.along is not None and a.along == b.along:
+        if compare:
+            self.compare(axis, a, b)
+        return a.joined(b)
+
+    def compare(self, axis: int, a: Reach, b: Reach) -> None:
+        """Note where two branches that meet do not look at the same place."""
+        if a.pattern and b.pattern and a.along is not None and a.along == b.along:
             one, two = (reach.where.shape[a.along] for reach in (a, b))
             centres, strides = (a.pattern.centre, b.pattern.centre), (a.pattern.stride, b.pattern.stride)
             if one == two > 1 and (centres[0] != centres[1] or strides[0] != strides[1]):
                 self.fields.misaligned.append(Misaligned(self.operation, axis, centres, strides))
-        return a.joined(b)
 
     # --- sliding --------------------------------------------------------------------------------------------------
 
