@@ -1,9 +1,11 @@
 # ruff: noqa: E501 (messages are compared as they are printed)
 """Networks that are hard to look at: closures, compiled and scripted code, in-place writes, no outputs, exits."""
 
+import random
 import threading
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -13,9 +15,10 @@ from torch.utils.checkpoint import checkpoint
 from etude.errors import UsageError
 from etude.inspection.gradcheck import gradcheck, summary
 from etude.inspection.gradient_flow import gradient_flow
+from etude.inspection.graph import svg
 from etude.inspection.layers import Inspection, inspect
 from etude.inspection.modes import compare_modes
-from etude.inspection.probe import probe
+from etude.inspection.probe import pixels, probe
 from etude.inspection.simplify import simplify
 
 
@@ -243,6 +246,82 @@ def test_settings_are_those_of_layers_that_slide_only() -> None:
 
     found = inspect(Unpools(), torch.rand(1, 1, 4, 4))
     assert [layer.settings.get("kernel") for layer in found.layers] == [[2, 2], None]
-    assert inspect(nn.FractionalMaxPool2d(2, output_size=2), torch.rand(1, 1, 4, 4)).uncounted == [
-        "fractional_max_pool2d"
+    assert inspect(Does(lambda self, x: torch.linalg.matrix_exp(x)), torch.rand(4, 4)).uncounted == [
+        "linalg_matrix_exp"
     ]
+
+
+@pytest.mark.filterwarnings("ignore")  # by importing the compiler
+@pytest.mark.parametrize("make", ["fx", "export", "trace", "script"])
+def test_graphs_of_every_kind_are_counted(make: str) -> None:
+    module, x = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval(), torch.rand(1, 3, 8, 8)
+    found = inspect({
+        "fx": lambda: torch.fx.symbolic_trace(module),
+        "export": lambda: torch.export.export(module, (x,)).module(),
+        "trace": lambda: torch.jit.trace(module, x),
+        "script": lambda: torch.jit.script(module),
+    }[make](), x)  # fmt: skip
+    assert found.cost.macs == 4 * 36 * 27
+    assert found.backward
+    assert [axis.size for axis in found.layers[-1].receptive_field or ()] == [3, 3]
+    assert found.uncounted == []
+
+
+def test_a_packed_sequence_counts_its_steps() -> None:
+    def runs(self: Does, x: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, [5, 3], batch_first=True)
+        return nn.utils.rnn.pad_packed_sequence(self.lstm(packed)[0], batch_first=True)[0]  # type: ignore[operator]
+
+    module = Does(runs)
+    module.lstm = nn.LSTM(4, 6, batch_first=True)
+    found = inspect(module, torch.rand(2, 5, 4))
+    assert found.cost.macs == 8 * 4 * 6 * (4 + 6)
+    assert [layer.no_field_because for layer in found.layers if layer.no_field_because] == []
+
+
+def test_parameters_that_only_training_uses_are_not_called_useless() -> None:
+    noisy = Does(lambda self, x: self.layer(x) + (self.noise(x) if self.training else 0))
+    noisy.noise = nn.Linear(4, 4)
+    assert inspect(noisy, ROW).findings == [
+        "unused in evaluation: noise.weight, noise.bias take part in training mode only."
+    ]
+    assert inspect(noisy, ROW, train=True).findings == []
+    norm = Does(lambda self, x: self.norm(self.layer(x)))
+    norm.norm, norm.spare = nn.BatchNorm1d(4), nn.Linear(2, 2)
+    assert inspect(norm, ROW).findings == [
+        "unused: spare.weight, spare.bias took no part in the forward pass; they get no gradient."
+    ]
+    assert inspect(norm, ROW[:1]).findings == [
+        "unused in evaluation: spare.weight, spare.bias; whether training uses them is not known: it fails here."
+    ]
+
+
+def test_no_question_moves_a_random_state() -> None:
+    def draws(self: Does, x: Tensor) -> Tensor:
+        noise = torch.rand(4) + random.random() + float(np.random.rand())  # noqa: NPY002
+        return F.dropout(self.layer(x) * noise, 0.5, self.training)
+
+    module, picture = Does(draws), nn.Sequential(nn.Conv2d(1, 1, 3), nn.Dropout(0.5))
+    x, image = torch.ones(3, 4), torch.ones(1, 1, 6, 6)
+    states = torch.get_rng_state(), random.getstate(), str(np.random.get_state())  # noqa: NPY002
+    found = inspect(module, x)
+    inspect(module, x, train=True)
+    for question in (gradcheck, gradient_flow, compare_modes, simplify):
+        question(module, x)
+    probe(inspect(picture, image), picture, image)
+    pixels(inspect(picture, image), picture, image, layer="0")
+    assert str(found)
+    assert svg(found)
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert states[1:] == (random.getstate(), str(np.random.get_state()))  # noqa: NPY002
+
+
+def test_sparse_buffers_are_followed() -> None:
+    module = Does(lambda self, x: torch.sparse.mm(self.links, self.layer(x)))
+    index = torch.tensor([[0, 1, 2], [1, 2, 0]])
+    module.register_buffer(
+        "links", torch.sparse_coo_tensor(index, torch.ones(3), (3, 3), check_invariants=False).coalesce()
+    )
+    found = inspect(module, ROW)
+    assert found.cost.macs == 3 * 16 + 3 * 4  # three links
+    assert found.trace.buffer_bytes == 3 * 4 + 4

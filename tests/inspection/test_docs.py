@@ -28,7 +28,7 @@ def test_commands_print_what_the_docs_show(
     words, _, last = command.partition(" | tail -n ")
     code = main(shlex.split(words)[1:])
     printed = capsys.readouterr()
-    found = (printed.out + printed.err).splitlines()[-int(last) if last else None :]
+    found = (printed.out or printed.err).splitlines()[-int(last) if last else None :]  # no progress, which is on stderr
     assert lines("\n".join(found)) == lines(output)
     assert code == (2 if "LeNet3" in command else 0)
 

@@ -12,7 +12,19 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from etude.inspection.flops import Cost, cost
 from etude.inspection.layers import inspect
+from etude.inspection.table import text
 from etude.inspection.trace import trace
+
+
+class Pair(nn.Module):
+    """A module of two inputs, given one and a part of it repeated."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x, torch.ones(len(x), 5))
 
 
 class Apply(nn.Module):
@@ -107,6 +119,16 @@ BY_HAND: dict[str, tuple[nn.Module, tuple[int, ...], int, int, int]] = {
         nn.ConvTranspose2d(4, 6, 3, 2, groups=2, bias=False), (1, 4, 5, 5), 4 * 25 * 3 * 9, 2 * 2700, 2 * 2700
     ),
     "dropout at rest": (nn.Sequential(nn.Linear(4, 4, bias=False), nn.Dropout(0.5)), (1, 4), 16, 32, 32),
+    "where": (Apply(lambda x, w: torch.where(x > 0.5, w, x), 4), (3, 4), 0, 0, 12),  # the gradient is summed over rows
+    # x1ᵀ A x2 for each output: 2 products and a sum for each weight, as 2 FLOPs per MAC
+    "bilinear product": (Pair(nn.Bilinear(4, 5, 3, bias=False)), (2, 4), 2 * 3 * 4 * 5, 2 * 2 * 3 * 4 * 5, -1),
+    "transform": (Apply(lambda x, w: torch.fft.fft(torch.complex(x * w, x)).abs(), 1), (1, 8), 0, 136, -1),
+    "real transform": (Apply(lambda x, w: torch.fft.rfft(x * w).abs(), 1), (1, 8), 0, 8 + 5 * 8 * 3 // 2 + 5, -1),
+    "sampled": (Apply(lambda x, w: F.grid_sample(x, w, align_corners=True), 1, 4, 4, 2), (1, 3, 8, 8), 0, 7 * 48, -1),
+    "distances": (Apply(torch.cdist, 5, 4), (3, 4), 0, 3 * 15 * 4, -1),
+    "sparse product": (Apply(lambda x, w: torch.sparse.mm(x.to_sparse(), w), 5, 4), (1, 5), 5 * 4, 40, -1),
+    "scaled product": (Apply(lambda x, w: torch.baddbmm(x, w, w), 2, 3, 3), (2, 3, 3), 54, 108, -1),
+    "sum of products": (Apply(lambda x, w: torch.addbmm(x, w, w), 2, 3, 3), (3, 3), 54, 108, -1),
     # Attention, one head, width 4, length 3: in 3·3·4·4, scores and mixture 2·3·3·4, out 3·4·4.
     "attention": (
         Apply(lambda x, w: F.scaled_dot_product_attention(x * w, x, x, scale=1.0), 1), (1, 1, 3, 4), 2 * 9 * 4,
@@ -177,6 +199,55 @@ def test_what_is_not_in_the_table_is_marked_and_never_guessed() -> None:
     assert "linalg_matrix_exp" in found.uncounted
     assert found.cost.macs == 27
     assert any(text.startswith("not counted: ") and text.endswith("are lower bounds.") for text in found.findings)
+
+
+CAUSAL = torch.ones(6, 6).tril().bool()
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"attn_mask": CAUSAL}, {"attn_mask": CAUSAL.float()}])
+def test_attention_keeps_its_products_whatever_its_mask(options: dict[str, object]) -> None:
+    q = torch.rand(1, 2, 6, 4)
+    found = inspect(Apply(lambda x, w: F.scaled_dot_product_attention(x * w, x, x, **options), 1), q)  # type: ignore[arg-type]
+    assert found.cost.macs == 2 * 2 * 6 * 6 * 4
+    assert found.uncounted == []
+
+
+def test_known_costs_of_a_layer_stand_beside_what_is_missing() -> None:
+    class Half(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.multi_head_attention_forward(  # one row with many operations
+                x,
+                x,
+                x,
+                3,
+                1,
+                torch.eye(9, 3),
+                None,
+                None,
+                None,
+                False,
+                0.0,
+                torch.linalg.matrix_exp(self.inner.weight),
+                None,
+            )[0]
+
+    found = inspect(nn.Sequential(nn.Linear(3, 3), Half()), torch.rand(4, 1, 3))
+    (missing,) = [layer for layer in found.layers if layer.uncounted]
+    assert missing.cost is None
+    assert found.cost.macs == 4 * 9 + 4 * 3 * 9 + 2 * 4 * 4 * 3 + 4 * 9
+    part = next(layer for layer in found.layers if layer.op == "multi_head_attention_forward")
+    part.uncounted, part.partly = ["x"], True
+    assert found.cost.macs == 4 * 9 + 4 * 3 * 9 + 2 * 4 * 4 * 3 + 4 * 9
+    assert "≥ 240" in text(found)
+
+
+def test_arguments_by_keyword_cost_the_same() -> None:
+    record = trace(Apply(lambda x, w: torch.add(input=x, other=w, alpha=3), 4), torch.rand(4))
+    assert record.operations[-1].cost == Cost(0, 8)
 
 
 def test_operations_of_other_libraries_are_not_counted() -> None:

@@ -119,6 +119,68 @@ def test_a_forward_pass_that_looks_at_elements_is_run_with_real_ones() -> None:
     assert trace(Branching(), -torch.ones(1, 2)).calls[-1].path == "small"
 
 
+class Words(nn.Module):
+    """Large enough for a pass without elements; the indices decide nothing but what is looked up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places, self.out = nn.Embedding(4000, 256), nn.Embedding(8, 256), nn.Linear(256, 4000)
+        self.register_buffer("order", torch.arange(8).flip(0))
+
+    def forward(self, words: Tensor, labels: Tensor | None = None) -> Tensor:
+        x = self.words(words) + self.places(self.order[torch.arange(words.shape[1])])
+        x = x * (words != 0)[..., None]
+        if bool((words < 0).any()):
+            raise ValueError("negative")
+        scores = self.out(x)
+        return scores if labels is None else F.cross_entropy(scores.flatten(0, 1), labels.flatten(), ignore_index=-1)
+
+
+def test_large_networks_of_whole_numbers_take_a_pass_without_elements(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+    forward = nn.Linear.forward
+    monkeypatch.setattr(nn.Linear, "forward", lambda self, x: seen.append(x.is_meta) or forward(self, x))
+    module, words = Words(), torch.randint(4000, (2, 8))
+    monkeypatch.setattr("etude.inspection.trace.WITHOUT_ELEMENTS", 10**6)
+    quick = [trace(module, words), trace(module, words, words - 1)]
+    assert seen == [True, True]
+    monkeypatch.setattr("etude.inspection.trace.WITHOUT_ELEMENTS", 10**18)
+    slow = [trace(module, words), trace(module, words, words - 1)]
+    assert seen == [True, True, False, False]
+    for one, two in zip(quick, slow, strict=True):
+        assert [(op.name, op.cost) for op in one.operations if op.cost and op.cost.flops] == [
+            (op.name, op.cost) for op in two.operations if op.cost and op.cost.flops
+        ]
+
+
+@pytest.mark.parametrize(
+    ("words", "labels"),
+    [((1, 4000), None), ((1, 9), (0, 4000)), ((1, -1), None), ((1, 9), (-2, 0))],
+)
+def test_indices_out_of_range_are_told_without_elements_too(
+    words: tuple[int, ...], labels: tuple[int, ...] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("etude.inspection.trace.WITHOUT_ELEMENTS", 10**6)
+    given = [torch.tensor([each]) for each in (words, labels) if each]
+    with pytest.raises(UsageError):
+        trace(Words(), *given)
+
+
+def test_too_long_a_text_is_told_without_elements_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("etude.inspection.trace.WITHOUT_ELEMENTS", 10**6)
+    with pytest.raises(UsageError, match=r"out of (range|bounds)"):
+        trace(Words(), torch.ones(1, 9, dtype=torch.long))
+
+
+def test_training_mode_is_traced_on_request() -> None:
+    module = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)).eval()
+    kept = [value.clone() for value in module.state_dict().values()]
+    names = [op.name for op in trace(module, torch.rand(4, 3), train=True).operations]
+    assert "native_dropout" in names or "bernoulli" in names
+    assert not module.training
+    assert all(torch.equal(a, b) for a, b in zip(kept, module.state_dict().values(), strict=True))
+
+
 def test_old_weight_norm_can_be_copied() -> None:
     with pytest.warns(FutureWarning):
         module = nn.utils.weight_norm(nn.Linear(3, 3))

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from etude.inspection.layers import Inspection, Layer
     from etude.inspection.source import Subject
 
-TABLE_BATCH, CHECK_BATCH, FLOW_BATCH = 1, 3, 64
-"""Examples per batch where none are asked for: for the table, the gradient check, and what needs statistics."""
+TABLE_BATCH, TRAIN_BATCH, CHECK_BATCH, FLOW_BATCH = 1, 2, 3, 64
+"""Examples per batch where none are asked for: for the table in evaluation and in training (where batch-norm needs
+several), the gradient check, and what needs statistics."""
 
 
 def inspect(
@@ -26,6 +27,8 @@ def inspect(
     *,
     input: Values = [],  # noqa: B006 (tyro shows the default)
     batch_size: int | None = None,
+    train: bool = False,
+    modules: bool = False,
     probe: bool = False,
     gradcheck: bool = False,
     flow: bool = False,
@@ -43,8 +46,12 @@ def inspect(
 
     Args:
         network: lenet, gan-generator, dcgan-discriminator, vae …, or a file's: net.py:Net or "net.py:Net(3, width=16)".
-        input: Shape of each input without the batch, as 3,32,32; int9:20 is 20 whole numbers below 9.
-        batch_size: Examples in the batch; 1 for the table, 3 for --gradcheck, 64 for --flow and --modes.
+        input: Shape of each input without the batch, as 3,32,32. int9:20 is 20 whole numbers below 9.
+            mask=20:bool gives an input by its name and its type.
+        batch_size: Examples in the batch; 1 for the table (2 with --train), 3 for --gradcheck, 64 for --flow and
+            --modes.
+        train: Show the table of training mode instead of evaluation.
+        modules: Totals of every module that holds others.
         probe: Measure the receptive field with poisoned inputs and compare.
         gradcheck: Compare all gradients with central differences in float64.
         flow: Scale of activations and gradients layer by layer, and what cures it.
@@ -64,15 +71,22 @@ def inspect(
     if layer and not picture:
         raise UsageError("--layer chooses the layer of --picture; give --picture FILE.png too.")
 
+    if train and (probe or picture):
+        raise UsageError("--probe and --picture look at evaluation; leave --train out.")
+
     def subject(size: int) -> Subject:
         found = load(network, flat(input), batch_size=size if batch_size is None else batch_size, seed=seed)
         return _with_images(found, data, data_dir, seed) if data else found
 
     sections: list[Any] = []
     with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is no result
-        small = subject(TABLE_BATCH)
-        found = inspect_module(small.module, *small.inputs, name=small.name, **small.keywords)
+        small = subject(TRAIN_BATCH if train else TABLE_BATCH)
+        found = inspect_module(small.module, *small.inputs, name=small.name, train=train, **small.keywords)
         result = found.to_dict()
+        if modules:
+            from etude.inspection.table import modules as module_totals
+
+            sections += module_totals(found)
         if probe:
             sections += _probe(found, small, result)
         if gradcheck:
@@ -108,7 +122,8 @@ def inspect(
 def _probe(found: Inspection, subject: Subject, result: dict[str, Any]) -> list[Any]:
     from etude.inspection.probe import probe
 
-    measured = probe(found, subject.module, *subject.inputs, **subject.keywords)
+    show = progress_line("positions")
+    measured = probe(found, subject.module, *subject.inputs, progress=show, **subject.keywords)
     words = {True: "agrees", False: "DIFFERS", None: "not derived"}
     rows = []
     result["probe"] = []
@@ -301,6 +316,8 @@ def _with_images(subject: Subject, data: str, data_dir: Path | None, seed: int) 
 
     from etude.data.loading import load
 
+    if not subject.inputs:
+        raise UsageError(f"--data gives images as the first input; {subject.name} gets all of its inputs by name.")
     images = load(data, data_dir=data_dir).train.images
     wanted = subject.inputs[0]
     if tuple(wanted.shape[1:]) != tuple(images.shape[1:]):

@@ -1,13 +1,14 @@
-"""Which input positions along one axis reach each position of a layer: exact sets, carried from layer to layer.
+"""Which positions a layer reads along one axis, and the receptive field that the report shows.
 
 A set of input positions is a Python integer whose bit i stands for position i, so a union is `|` and a shift `<<`.
-A field holds them twice: for each position of the layer at hand, borders included, and as the pattern that repeats on
-an endless axis, which gives size, stride and offset as papers define them (Araujo et al., "Computing receptive fields
-of convolutional neural networks", Distill 2019) even where the field is larger than the input.
+A field holds them twice: for each position of the layer at hand, borders included (`reach` computes them), and as the
+pattern that repeats on an endless axis, which gives size, stride and offset as papers define them (Araujo et al.,
+"Computing receptive fields of convolutional neural networks", Distill 2019) even where the field is larger than the
+input.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
 from math import floor, gcd, lcm
@@ -74,6 +75,65 @@ class Pattern:
         middles = [low + Fraction(bits.bit_length() - 1, 2) - self.stride * r for low, bits, r in seen]
         return sum(middles, Fraction(0)) / max(len(middles), 1)
 
+    def through(self, window: Window) -> "Pattern":
+        """The pattern of a layer that reads this one through a window."""
+        period = len(self.phases)
+        turns = period // gcd(window.step, period)  # turns of the window after which the input's phase is the same
+        phases = []
+        for u in range(turns):
+            for taps in window.taps:
+                joined = (0, 0)
+                for tap in taps:
+                    m, phase = divmod(window.step * u + tap, period)
+                    low, bits = self.phases[phase]
+                    joined = _join(joined, (low + self.shift * m, bits))
+                phases.append(joined)
+        return Pattern(self.shift * window.step * turns // period, tuple(phases)).reduced()
+
+    def picked(self, positions: Sequence[int]) -> "Pattern | None":
+        """The pattern of a layer made of these positions; None when they are not evenly spaced and rising."""
+        start, step = positions[0], (positions[1] - positions[0]) if len(positions) > 1 else 1
+        regular = step > 0 and list(positions) == list(range(start, start + step * len(positions), step))
+        return self.through(Window(step, 1, ((start,),))) if regular else None
+
+    def union(self, other: "Pattern") -> "Pattern | None":
+        """The pattern of two branches that meet; None when their strides differ."""
+        if self.stride != other.stride:
+            return None
+        period = lcm(len(self.phases), len(other.phases))
+        ours, theirs = self.over(period), other.over(period)
+        pairs = zip(ours.phases, theirs.phases, strict=True)
+        return Pattern(ours.shift, tuple(_join(a, b) for a, b in pairs)).reduced()
+
+    def fits(self, seen: Sequence[int]) -> bool:
+        """Whether half of the positions or more see what the pattern says; at borders they may not."""
+        extent = reduce(or_, seen, 0).bit_length()
+        expected = []
+        for o in range(len(seen)):
+            turns, phase = divmod(o, len(self.phases))
+            low, bits = self.phases[phase]
+            low += turns * self.shift
+            expected.append((bits << low if low >= 0 else bits >> -low) & ((1 << extent) - 1))
+        return 2 * sum(a == b for a, b in zip(expected, seen, strict=True)) >= len(seen)
+
+    @classmethod
+    def found_in(cls, seen: Sequence[int]) -> "Pattern | None":
+        """The pattern of positions that all see the same further along, half of them or more; None without one."""
+        lows = [(bits & -bits).bit_length() - 1 for bits in seen]
+        best, start = (0, 0), 0
+        for i in range(1, len(seen) + 1):
+            step = lows[i] - lows[i - 1] if i < len(seen) and seen[i] and seen[i - 1] else 0
+            goes_on = step > 0 and seen[i] == seen[i - 1] << step and step == lows[start + 1] - lows[start]
+            if not goes_on:
+                best, start = max(best, (i - start, -start)), i
+        length, start = best[0], -best[1]
+        if length < 2 or 2 * length < len(seen):
+            return None
+        step, bits = lows[start + 1] - lows[start], seen[start] >> lows[start]
+        if max(map(_span, seen)) > bits.bit_length():
+            return None
+        return cls(step, ((lows[start] - step * start, bits),))
+
     def over(self, period: int) -> "Pattern":
         """The same pattern with its phases repeated up to a multiple of its period."""
         phases = []
@@ -106,40 +166,14 @@ class Field:
     mixed: bool = False
     """Whether an operation over all positions came before: the field is the whole input, up to unused borders."""
 
-    @classmethod
-    def of_input(cls, extent: int) -> "Field":
-        return cls(extent, tuple(1 << i for i in range(extent)), Pattern(1, ((0, 1),)))
-
-    def through(self, window: Window, positions: int) -> "Field":
-        """The field of a layer that reads this one through a window."""
-        last = len(self.seen)
-        seen = tuple(reduce(or_, (self.seen[i] for i in window.reads(o) if 0 <= i < last), 0) for o in range(positions))
-        pattern = self.pattern and _compose(self.pattern, window)
-        return replace(self, seen=seen, pattern=pattern)
-
-    def mixture(self, positions: int = 1) -> "Field":
+    def mixture(self) -> "Field":
         """The field of an operation over the whole axis."""
-        return Field(self.extent, (reduce(or_, self.seen, 0),) * positions, None, mixed=True)
+        return Field(self.extent, (reduce(or_, self.seen, 0),), None, mixed=True)
 
-    def picked(self, positions: Sequence[int]) -> "Field":
-        """The field of a layer made of these positions, in this order."""
-        seen = tuple(self.seen[i] for i in positions)
-        start, step = positions[0], (positions[1] - positions[0]) if len(positions) > 1 else 1
-        regular = step > 0 and list(positions) == list(range(start, start + step * len(positions), step))
-        pattern = self.pattern and (_compose(self.pattern, Window(step, 1, ((start,),))) if regular else None)
-        return replace(self, seen=seen, pattern=pattern)
-
-    def union(self, other: "Field") -> "Field":
-        """The field of two branches that meet; a field of one position meets every position of the other."""
-        length = max(len(self.seen), len(other.seen))
-        seen = tuple(a | b for a, b in zip(_stretch(self.seen, length), _stretch(other.seen, length), strict=True))
-        pattern = None
-        if self.pattern and other.pattern and self.pattern.stride == other.pattern.stride:
-            period = lcm(len(self.pattern.phases), len(other.pattern.phases))
-            ours, theirs = self.pattern.over(period), other.pattern.over(period)
-            pairs = zip(ours.phases, theirs.phases, strict=True)
-            pattern = Pattern(ours.shift, tuple(_join(a, b) for a, b in pairs)).reduced()
-        return Field(self.extent, seen, pattern, self.mixed or other.mixed)
+    @property
+    def whole(self) -> bool:
+        """Whether every position sees the whole axis, or all of it that anything sees."""
+        return self.mixed or (self.pattern is None and all(bits == (1 << self.extent) - 1 for bits in self.seen))
 
     @property
     def size(self) -> int:
@@ -152,21 +186,6 @@ class Field:
         return self.pattern.taps if self.pattern else max(bits.bit_count() for bits in self.seen)
 
 
-def _compose(pattern: Pattern, window: Window) -> Pattern:
-    period, shift = len(pattern.phases), pattern.shift
-    turns = period // gcd(window.step, period)  # turns of the window after which the input's phase is the same
-    phases = []
-    for u in range(turns):
-        for taps in window.taps:
-            joined = (0, 0)
-            for tap in taps:
-                m, phase = divmod(window.step * u + tap, period)
-                low, bits = pattern.phases[phase]
-                joined = _join(joined, (low + shift * m, bits))
-            phases.append(joined)
-    return Pattern(shift * window.step * turns // period, tuple(phases)).reduced()
-
-
 def _join(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     if not a[1] or not b[1]:
         return a if a[1] else b
@@ -176,11 +195,6 @@ def _join(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
 
 def _span(bits: int) -> int:
     return bits.bit_length() - ((bits & -bits).bit_length() - 1) if bits else 0
-
-
-def _stretch(seen: tuple[int, ...], length: int) -> tuple[int, ...]:
-    assert len(seen) in (1, length), (len(seen), length)
-    return seen * length if len(seen) == 1 else seen
 
 
 # --- the windows of the layers ------------------------------------------------------------------------------------

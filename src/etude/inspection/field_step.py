@@ -1,34 +1,42 @@
-"""One tensor's receptive field, and what the rules of `receptive_field` are made of: joining, mixing, sliding, picking.
+"""One tensor's receptive field, and what the rules of `receptive_field` are made of: joining, sliding, moving."""
 
-Each tensor remembers which of its dimensions runs along which axis of the input (`State.layout`), so that reshapes,
-transposes, branches and attention are followed.
-"""
-
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import prod
+from functools import cached_property, reduce
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
 from etude.inspection.axes import Field, Window
+from etude.inspection.flops import bound
+from etude.inspection.reach import Reach, moved_together
 from etude.inspection.record import Operation, Value
 from etude.inspection.writes import Landing
-
-Factor = tuple[int, int]
-"""(size, axis of the input or -1): a dimension is a product of factors, several after a flatten."""
-Layout = tuple[tuple[Factor, ...], ...]
 
 
 @dataclass(frozen=True)
 class State:
-    """What is known of one tensor: the factors of its dimensions and its field along each axis of the input."""
+    """What is known of one tensor: its shape, and what each element sees along each axis of the input."""
 
-    layout: Layout
-    fields: tuple[Field, ...]
+    shape: tuple[int, ...]
+    reaches: tuple[Reach, ...]
+
+    @cached_property
+    def fields(self) -> tuple[Field, ...]:
+        """What each position sees, along each axis of the input."""
+        return tuple(reach.field(self.shape) for reach in self.reaches)
+
+    def scalar(self) -> "State":
+        """One number that sees all that any element saw."""
+        reaches = tuple(reach.mixture() for reach in self.reaches)
+        return State((), tuple(reach.reshaped(reach.where.shape, ()) for reach in reaches))
 
     def dim_of(self, axis: int) -> int | None:
-        """The dimension that runs along an axis alone; None when there is none."""
-        return next((d for d, factors in enumerate(self.layout) if (axis in {f[1] for f in factors})), None)
+        """The dimension whose positions `fields` tells along an axis; None when there is none."""
+        return self.reaches[axis].dim
 
 
 @dataclass(frozen=True)
@@ -60,233 +68,152 @@ class Fields:
 
 
 class NoRule(Exception):
-    """An operation, or a use of one, that this module has no rule for; the text says which."""
+    """An operation, or a use of one, that `receptive_field` has no rule for; the text says which."""
 
 
 class Step:
-    """One operation of the trace; abstract: `receptive_field` adds a rule for each kind of operation."""
+    """One operation of the trace, and the states of the tensors that it reads and makes; final."""
 
     def __init__(self, fields: Fields, operation: Operation) -> None:
         self.fields, self.operation = fields, operation
         self.states = fields.states
-        self.args, self.out = operation.args, operation.outputs
+        self.args, self.out, self.name = operation.args, operation.outputs, operation.name
+        self.named = bound(operation.func, operation.args, operation.kwargs)
+        if self.out and 0 in self.out[0].shape:
+            raise NoRule("a tensor without elements")
 
-    def _state(self, value: Any) -> State:
-        state = self.states.get(value)
+    def argument(self, name: str, default: Any = None) -> Any:
+        """An argument by the name that the operation's schema gives it."""
+        value = self.named.get(name)
+        return default if value is None else value
+
+    def state(self, value: Any) -> State:
+        """The state of an argument that the rule is about."""
+        state = self.states.get(value) if isinstance(value, Value) else None
         if not isinstance(state, State):
-            raise NoRule(f"{self.operation.name} where only another argument depends on the input")
+            raise NoRule(f"{self.name} where only another argument depends on the input")
         return state
 
-    def _set(self, state: State, outputs: Iterable[Value] | None = None) -> None:
-        if not all(any(f.seen) for f in state.fields):  # only padding is seen along one axis: nothing is seen at all
-            state = State(state.layout, tuple(replace(f, seen=(0,) * len(f.seen)) for f in state.fields))
+    def known(self, values: Iterable[Any]) -> list[State]:
+        """The states of those of these arguments that depend on the input."""
+        tensors = [value for value in values if isinstance(value, Value)]
+        return [state for value in tensors if isinstance(state := self.states.get(value), State)]
+
+    def set(self, reaches: Iterable[Reach], outputs: Iterable[Value] | None = None) -> None:
+        """Set the state of the outputs, or of some of them; dimensions of size 1 are added before the first."""
+        reaches = tuple(reaches)
         for value in self.out if outputs is None else outputs:
-            self.states[value] = state
+            rank = len(value.shape)
+            for reach in reaches:
+                fits = reach.where.dim() <= rank
+                sizes = reach.lifted(rank).where.shape if fits else ()
+                if not fits or any(s not in (1, n) for s, n in zip(sizes, value.shape, strict=True)):
+                    raise NoRule(f"{self.name}, whose rule gives another shape than its output has")
+            self.states[value] = State(value.shape, tuple(reach.lifted(rank) for reach in reaches))
 
-    def _argument(self, index: int, name: str, default: Any) -> Any:
-        return self.args[index] if len(self.args) > index else self.operation.kwargs.get(name, default)
+    def per_axis(self, value: Any, rule: Callable[[Reach], Reach], outputs: Iterable[Value] | None = None) -> None:
+        """Apply one rule to the reach along each axis of one argument."""
+        self.set([rule(reach) for reach in self.state(value).reaches], outputs)
 
-    def _joined(self, values: list[Value]) -> State:
-        """The union of several tensors that are combined element by element, broadcast from the right."""
-        states = [state for value in values if isinstance(state := self.states.get(value), State)]
-        joined = states[0]
-        for state in states[1:]:
-            joined = self._join(joined, state)
-        rank = len(self.out[0].shape)
-        padded = ((),) * (rank - len(joined.layout)) + joined.layout
-        layout = tuple(
-            factors if prod(f[0] for f in factors) == size else ((size, -1),)
-            for factors, size in zip(padded, self.out[0].shape, strict=True)
-        )
-        return State(layout, joined.fields)
+    # --- joining --------------------------------------------------------------------------------------------------
 
-    def _join(self, a: State, b: State) -> State:
-        rank = max(len(a.layout), len(b.layout))
-        ours, theirs = (((),) * (rank - len(s.layout)) + s.layout for s in (a, b))
-        layout = []
-        for left, right in zip(ours, theirs, strict=True):
-            tracked = [side for side in (left, right) if any(axis >= 0 for _, axis in side)]
-            if len(tracked) == 2 and left != right:
-                raise NoRule("two reshaped branches whose positions do not correspond")
-            layout.append(tracked[0] if tracked else max(left, right, key=lambda f: prod(s for s, _ in f)))
-        joined, fields = State(tuple(layout), ()), []
-        for axis, (f, g) in enumerate(zip(a.fields, b.fields, strict=True)):
-            dims = {dim for s in (State(ours, ()), State(theirs, ())) if (dim := s.dim_of(axis)) is not None}
-            if len(dims) > 1:  # as in x[:, None] - x[:, :, None]: every position meets every other
-                joined = State(forget(joined.layout, axis), ())
-                fields.append(f.union(f.mixture()).mixture().union(g.mixture()))
-                continue
-            self._compare(axis, f, g)
-            fields.append(f.union(g))
-        return State(joined.layout, tuple(fields))
+    def join(self, states: Sequence[State], *, compare: bool = True) -> list[Reach]:
+        """The union of tensors that are combined element by element, broadcast from the right."""
+        if not states:
+            raise NoRule(f"{self.name} of nothing that depends on the input")
+        by_axis = zip(*(state.reaches for state in states), strict=True)
+        return [self.join_axis(axis, reaches, compare=compare) for axis, reaches in enumerate(by_axis)]
 
-    def _compare(self, axis: int, f: Field, g: Field) -> None:
-        if f.pattern and g.pattern and len(f.seen) > 1 and len(f.seen) == len(g.seen):
-            centres, strides = (f.pattern.centre, g.pattern.centre), (f.pattern.stride, g.pattern.stride)
-            if centres[0] != centres[1] or strides[0] != strides[1]:
+    def join_axis(self, axis: int, reaches: Sequence[Reach], *, compare: bool = True) -> Reach:
+        """The same along one axis."""
+        return reduce(lambda a, b: self._joined(axis, a, b, compare=compare), reaches)
+
+    def _joined(self, axis: int, a: Reach, b: Reach, *, compare: bool) -> Reach:
+        rank = max(a.where.dim(), b.where.dim())
+        a, b = a.lifted(rank), b.lifted(rank)
+        if compare:
+            self.compare(axis, a, b)
+        return a.joined(b)
+
+    def compare(self, axis: int, a: Reach, b: Reach) -> None:
+        """Note where two branches that meet do not look at the same place."""
+        if a.pattern and b.pattern and a.along is not None and a.along == b.along:
+            one, two = (reach.where.shape[a.along] for reach in (a, b))
+            centres, strides = (a.pattern.centre, b.pattern.centre), (a.pattern.stride, b.pattern.stride)
+            if one == two > 1 and (centres[0] != centres[1] or strides[0] != strides[1]):
                 self.fields.misaligned.append(Misaligned(self.operation, axis, centres, strides))
 
-    def _mix(self, state: State, axis_list: Iterable[int], *, keep: bool) -> State:
-        """Every position along these axes sees all; `keep`: the tensor still has positions along them."""
-        fields, layout = list(state.fields), state.layout
-        for axis in set(axis_list):
-            fields[axis] = fields[axis].mixture(len(fields[axis].seen) if keep else 1)
-            layout = layout if keep else forget(layout, axis)
-        return State(layout, tuple(fields))
+    # --- sliding --------------------------------------------------------------------------------------------------
 
-    def _mix_along(self, state: State, dims: Iterable[int]) -> State:
-        rank = len(state.layout)
-        return self._mix(state, [axis for d in dims for _, axis in state.layout[d % rank] if axis >= 0], keep=True)
+    def slide(self, value: Value, windows: list[Window]) -> list[Reach]:
+        """Read the last dimensions of an argument through one window each."""
+        out, reaches = self.out[0].shape, self.state(value).reaches
+        for back, window in enumerate(reversed(windows), start=1):
+            dim, size = len(value.shape) - back, value.shape[-back]
+            reaches = [reach.through(dim, size, window, out[-back]) for reach in reaches]
+        return list(reaches)
 
-    def _slide(self, state: State, windows: list[Window], *, channels: int | None = None) -> None:
-        """Apply one window to each of the last dimensions."""
-        fields, layout = list(state.fields), list(state.layout)
-        for out in self.out:
-            for back, window in enumerate(reversed(windows), start=1):
-                factors, positions = state.layout[-back], out.shape[-back]
-                tracked = [axis for _, axis in factors if axis >= 0]
-                if len(tracked) > 1 or (tracked and len(factors) > 1):
-                    raise NoRule(f"{self.operation.name} along a dimension that was reshaped")
-                if tracked:
-                    fields[tracked[0]] = state.fields[tracked[0]].through(window, positions)
-                layout[-back] = ((positions, tracked[0] if tracked else -1),)
-            mixed = [axis for _, axis in state.layout[-len(windows) - 1] if axis >= 0] if channels is not None else []
-            if channels is not None:
-                layout[-len(windows) - 1] = ((channels, -1),)
-            self._set(self._mix(State(tuple(layout), tuple(fields)), mixed, keep=False), [out])
+    # --- moving ---------------------------------------------------------------------------------------------------
 
-    def _pick(self, state: State, dim: int, positions: list[int], out: Value, *, drop: bool = False) -> None:
-        if not positions:
-            raise NoRule("a tensor without elements")
-        dim %= len(state.layout)
-        tracked = [axis for _, axis in state.layout[dim] if axis >= 0]
-        layout, fields = list(state.layout), list(state.fields)
-        layout[dim] = ((len(positions), -1),)
-        if tracked and len(positions) < prod(size for size, _ in state.layout[dim]):
-            if len(state.layout[dim]) > 1:
-                raise NoRule(f"{self.operation.name} along a dimension that was reshaped")
-            layout[dim] = ((len(positions), tracked[0]),)
-            fields[tracked[0]] = fields[tracked[0]].picked(positions)
-        elif tracked:
-            layout[dim] = state.layout[dim]
-        if drop:
-            del layout[dim]
-        self._set(State(tuple(layout), tuple(fields)), [out])
+    def move(self, tensors: Sequence[Value], outputs: Sequence[Value] | None = None) -> None:
+        """Run the operation itself on what the elements of these tensors see, in place of the elements.
 
-    def _permuted(self, state: State, dim: int, source: Callable[[int, int], int]) -> State:
-        size = prod(s for s, _ in state.layout[dim])
-        tracked = [axis for _, axis in state.layout[dim] if axis >= 0]
-        if not tracked:
-            return state
-        if len(state.layout[dim]) > 1:
-            raise NoRule(f"{self.operation.name} along a dimension that was reshaped")
-        fields = list(state.fields)
-        fields[tracked[0]] = fields[tracked[0]].picked([source(i, size) for i in range(size)])
-        return State(state.layout, tuple(fields))
+        Other tensors (indices) are the real ones; where they depend on the input or were not kept there is no rule.
+        """
+        moved: list[list[Reach]] = []
+        states = [self.states.get(tensor) for tensor in tensors]
 
-    def _lay_out(self, values: Any, states: list[Any], dim: int, axis: int, counts: list[int]) -> None:
-        """Join tensors along a dimension that runs along an axis: positions follow each other."""
-        known = [s for s in states if isinstance(s, State)]
-        extent = known[0].fields[axis].extent
-        seen: list[int] = []
-        for state, count in zip(states, counts, strict=True):
-            own = state.fields[axis].seen if isinstance(state, State) else (0,)
-            seen += own * count if len(own) == 1 else own
-        mixed = any(s.fields[axis].mixed for s in known)
-        fields = list(known[0].fields)
-        for s in known[1:]:
-            fields = [f if a == axis else f.union(g) for a, (f, g) in enumerate(zip(fields, s.fields, strict=True))]
-        fields[axis] = Field(extent, tuple(seen), None, mixed)
-        layout = list(known[0].layout)
-        layout[dim] = ((sum(counts), axis),)
-        self._set(State(tuple(layout), tuple(fields)))
+        def run(*numbers: Tensor) -> Any:
+            stand_ins = dict(zip(tensors, numbers, strict=True))
 
-    def _write_into(self, old: Value, written: Value, where: Landing) -> None:
-        """A tensor after a block of it was written: there it sees what was written, elsewhere what it saw before."""
-        if where.positions is None:
-            raise NoRule("a write in place into a part of a tensor that is no block")
-        shape, sizes = old.shape, [len(along) for along in where.positions]
-        state = self.states.get(written)
-        if isinstance(state, State):
-            state = _spread(state, written.shape, sizes)
-        before = self.states.get(old)
-        known = [s for s in (before, state) if isinstance(s, State)]
-        layout: list[tuple[Factor, ...]] = [((size, -1),) for size in shape]
-        fields = []
-        for axis, one in enumerate(known[0].fields):
-            dims = {dim for s in known if (dim := s.dim_of(axis)) is not None}
-            if len(dims) > 1 or any(len(s.layout[dim]) > 1 for dim in dims for s in known):
-                raise NoRule("a write in place across the axes of the input")
-            dim = next(iter(dims), None)
-            if dim is not None:
-                layout[dim] = ((shape[dim], axis),)
-            replaced = all(sizes[d] == shape[d] for d in range(len(shape)) if d != dim)
-            count = 1 if dim is None else shape[dim]
-            old_field, new_field = (s.fields[axis] if isinstance(s, State) else None for s in (before, state))
-            positions = (0,) if dim is None else where.positions[dim]
-            fields.append(_overwritten(one.extent, old_field, new_field, positions, count, replaced=replaced))
-        self._set(State(tuple(layout), tuple(fields)))
+            def real(leaf: Any) -> Any:
+                if not isinstance(leaf, Value):
+                    return leaf
+                if leaf in stand_ins:
+                    return stand_ins[leaf]
+                if leaf not in self.operation.indices:
+                    raise NoRule(f"{self.name} at positions that the data choose")
+                return self.operation.indices[leaf]
 
+            args, kwargs = tree_map(real, (self.args, dict(self.operation.kwargs)))
+            return self.operation.func(*args, **kwargs)
 
-def _spread(state: State, shape: tuple[int, ...], sizes: list[int]) -> State:
-    """The state of a block whose dimensions of size 1 were dropped or added (`x[:, 0] = y`), with those of `sizes`."""
-    factors = [f for f, size in zip(state.layout, shape, strict=True) if size > 1]
-    if [size for size in shape if size > 1] != [size for size in sizes if size > 1]:
-        raise NoRule("a write in place that is reshaped")
-    layout = tuple(factors.pop(0) if size > 1 else ((1, -1),) for size in sizes)
-    return State(layout, state.fields)
+        shapes = [tensor.shape for tensor in tensors]
+        for axis in range(len(self.fields.axes)):
+            reaches = [state.reaches[axis] if isinstance(state, State) else None for state in states]
+            out = moved_together(reaches, shapes, run)
+            moved.append([reaches[0].kept_by(each) for each in out] if reaches[0] else out)
+        outputs = self.out if outputs is None else outputs
+        for out, reaches in zip(outputs, zip(*moved, strict=True), strict=len(outputs) == len(self.out)):
+            self.set(reaches, [out])
 
+    def write(self, old: Value, new: Value, where: Landing) -> None:
+        """Some elements of a tensor got those of another."""
+        states = [state if isinstance(state := self.states.get(value), State) else None for value in (old, new)]
+        touched, sources = torch.from_numpy(where.touched), torch.from_numpy(where.sources)
+        whole = bool((sources == sources[:, :1]).all() and (sources >= 0).all())  # no element keeps a part of its own
 
-def _overwritten(
-    extent: int, old: Field | None, new: Field | None, positions: tuple[int, ...], count: int, *, replaced: bool
-) -> Field:
-    """One axis of a write: `positions` of `count` see what was written, and unless `replaced` the old content too."""
-    seen = list(old.seen * count if old and len(old.seen) == 1 else old.seen if old else (0,) * count)
-    for i, position in enumerate(positions):
-        add = 0 if new is None else new.seen[i if len(new.seen) > 1 else 0]
-        seen[position] = add | (0 if replaced else seen[position])
-    pattern, start = None, positions[0]
-    if positions == tuple(range(start, start + len(positions))):
-        everywhere = len(positions) == count
-        if old is None or (everywhere and replaced):
-            pattern = new and new.through(Window(1, 1, ((-start,),)), 1).pattern
-        elif everywhere:
-            pattern = old.union(new).pattern if new else old.pattern
-        elif 2 * len(positions) < count and (start == 0 or positions[-1] == count - 1):
-            pattern = old.pattern  # a strip at the border, as a circular padding writes it
-    mixed = any(f.mixed for f in (old, new) if f)
-    return Field(extent, tuple(seen), pattern, mixed)
+        def put(part: int) -> Callable[[Tensor, Tensor], Tensor]:
+            def run(was: Tensor, now: Tensor) -> Tensor:
+                now = torch.cat([now.flatten(), now.new_zeros(1)])  # for a part that is kept, -1: the last
+                return was.flatten().index_copy(0, touched, now[sources[:, part]]).view(old.shape)
 
+            return run
 
-def forget(layout: Layout, axis: int) -> Layout:
-    return tuple(tuple((size, -1 if a == axis else a) for size, a in factors) for factors in layout)
-
-
-def reshaped(state: State, shape: tuple[int, ...]) -> State:
-    """Deal the factors of a tensor out to the dimensions of its new shape, row-major, splitting where needed."""
-    fields = list(state.fields)
-    left = [factor for factors in state.layout for factor in factors if factor[0] != 1 or factor[1] >= 0]
-    layout: list[tuple[Factor, ...]] = []
-    if 0 in shape:
-        raise NoRule("a tensor without elements")
-    for position, size in enumerate(shape):
-        factors: list[Factor] = []
-        if size == 1 and left and left[0][0] == 1:
-            factors.append(left.pop(0))
-        while (have := prod(f[0] for f in factors)) < size:
-            factor, axis = left.pop(0)
-            wanted = size // have
-            if factor == 1:  # its one position is that of all
-                continue
-            if wanted % factor == 0:
-                factors.append((factor, axis))
-            elif factor % wanted == 0:
-                inner = factor // wanted
-                if axis >= 0:
-                    fields[axis] = fields[axis].through(Window(inner, 1, (tuple(range(inner)),)), wanted)
-                factors.append((wanted, axis))
-                left.insert(0, (inner, -1))
+        reaches = []
+        for axis in range(len(self.fields.axes)):
+            before, after = (state and state.reaches[axis] for state in states)
+            shapes = [old.shape, new.shape]
+            if whole:
+                (reach,) = moved_together([before, after], shapes, put(0))
             else:
-                raise NoRule(f"a reshape that cuts across positions, to dimension {position} of size {size}")
-        layout.append(tuple(factors) or ((size, -1),))
-    return State(tuple(layout), tuple(fields))
+                parts = [before] if before else []
+                if after:
+                    parts += [moved_together([None, after], shapes, put(i))[0] for i in range(sources.shape[1])]
+                reach = reduce(Reach.joined, parts)
+            if before and before.pattern and before.along is not None:
+                fits = before.pattern.fits(replace(reach, along=before.along).field(old.shape).seen)
+                if fits:  # a strip at the border, as a circular padding writes it
+                    reach = replace(reach, pattern=before.pattern, along=before.along)
+            reaches.append(reach.with_found_pattern())
+        self.set(reaches)

@@ -15,9 +15,9 @@ The convention, the same forward and backward (a gradient kernel is an operation
 - An operation that is not in this table has no cost: `cost` returns None, and the report marks it as not counted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
+from math import log2, prod
 from typing import Any
 
 import torch
@@ -42,9 +42,24 @@ NOTHING = Cost()
 
 def cost(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], out: Any) -> Cost | None:
     """The cost of one dispatcher call, or None where the table has no entry for it."""
-    name = operation_name(func)
     if func.namespace not in ("aten", "prims"):
         return None
+    try:
+        return _cost(operation_name(func), tuple(bound(func, args, kwargs).values()), out)
+    except Exception:  # a form of the operation that its entry does not know
+        return None
+
+
+def bound(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments of a call by the names of the operation's schema, in its order, those left out by their default."""
+    arguments = func._schema.arguments
+    return {
+        argument.name: args[i] if i < len(args) else kwargs.get(argument.name, argument.default_value)
+        for i, argument in enumerate(arguments)
+    }
+
+
+def _cost(name: str, args: tuple[Any, ...], out: Any) -> Cost | None:
     if name in _PRODUCTS:
         macs = _PRODUCTS[name](args, out)
         bias_gradient = _numel(args[0]) if name == "convolution_backward" and args[10][2] else 0
@@ -53,7 +68,7 @@ def cost(func: torch._ops.OpOverload, args: tuple[Any, ...], kwargs: dict[str, A
         return Cost()
     if name in PER_OUTPUT:
         per_element = PER_OUTPUT[name]
-        if name in ("add", "sub") and (args[2] if len(args) > 2 else kwargs.get("alpha", 1)) != 1:
+        if name in ("add", "sub") and args[2] != 1:
             per_element += 1
         return Cost(flops=per_element * _numel(out))
     if name in _PER_INPUT:
@@ -95,10 +110,34 @@ def _convolution_backward(args: tuple[Any, ...], out: Any) -> int:
     return one * sum(wanted[:2])  # of input and weight; the bias gradient is a plain sum
 
 
+def _attention(args: tuple[Any, ...], out: Any) -> int:
+    """Scores of every query with every key, and as many products with the values."""
+    query, key, value = args[:3]  # (N, heads, length, width)
+    return query.shape[:-1].numel() * key.shape[-2] * (query.shape[-1] + value.shape[-1])
+
+
+def _trilinear(args: tuple[Any, ...], out: Tensor) -> int:
+    """Elements of the product of all three tensors, before it is summed."""
+    shapes = []
+    for tensor, expand in zip(args[:3], args[3:6], strict=True):
+        shape = list(tensor.shape)
+        for dim in sorted(expand):
+            shape.insert(dim, 1)
+        shapes.append(shape)
+    return torch.broadcast_shapes(*shapes).numel()
+
+
+def _terms(matrix: Tensor) -> int:
+    """Elements that take part in a product: of a sparse matrix those that it holds."""
+    return matrix.numel() if matrix.layout == torch.strided else matrix._nnz()
+
+
 _PRODUCTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
-    "mm": lambda args, out: args[0].numel() * args[1].shape[-1],
-    "bmm": lambda args, out: args[0].numel() * args[1].shape[-1],
-    "addmm": lambda args, out: args[1].numel() * args[2].shape[-1],
+    "mm": lambda args, out: _terms(args[0]) * args[1].shape[-1],
+    "bmm": lambda args, out: _terms(args[0]) * args[1].shape[-1],
+    "addmm": lambda args, out: _terms(args[1]) * args[2].shape[-1],
+    "_sparse_mm": lambda args, out: _terms(args[0]) * args[1].shape[-1],
+    "_sparse_addmm": lambda args, out: _terms(args[1]) * args[2].shape[-1],
     "baddbmm": lambda args, out: args[1].numel() * args[2].shape[-1],
     "addbmm": lambda args, out: args[1].numel() * args[2].shape[-1],
     "addmv": lambda args, out: args[1].numel(),
@@ -107,14 +146,24 @@ _PRODUCTS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "vdot": lambda args, out: args[0].numel(),
     "addr": lambda args, out: out.numel(),
     "convolution": _convolution,
+    "_convolution": _convolution,
     "convolution_backward": _convolution_backward,
+    "_trilinear": _trilinear,
+    "affine_grid_generator": lambda args, out: out.numel() * args[0].shape[-1],
+    "_euclidean_dist": lambda args, out: out.numel() * args[0].shape[-1],
+    "_addmm_activation": lambda args, out: args[1].numel() * args[2].shape[-1],
+    "_scaled_dot_product_flash_attention": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu": _attention,
+    "_scaled_dot_product_efficient_attention": _attention,
+    "_scaled_dot_product_cudnn_attention": _attention,
+    "_scaled_dot_product_fused_attention_overrideable": _attention,
 }
 
 # --- data movement, masks and random draws: nothing ---------------------------------------------------------------
 
 _FREE = frozenset(
     names_in("""
-        _cast_copy _conj _conj_physical _local_scalar_dense _pack_padded_sequence _pack_padded_sequence_backward
+        _conj _conj_physical _local_scalar_dense _pack_padded_sequence _pack_padded_sequence_backward
         _reshape_alias _reshape_copy _shape_as_tensor _to_copy _unsafe_index _unsafe_view alias alias_copy
         arange argmax argmin argsort as_strided bernoulli bitwise_and bitwise_not bitwise_or bitwise_xor
         broadcast_tensors cat channel_shuffle chunk clone complex constant_pad_nd contiguous copy detach
@@ -129,7 +178,19 @@ _FREE = frozenset(
         select_scatter set slice slice_backward slice_scatter sort split split_with_sizes squeeze stack t topk
         transpose tril triu unbind unfold unsafe_chunk unsafe_split unsafe_split_with_sizes uniform unsqueeze
         upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d
-        _upsample_nearest_exact2d _upsample_nearest_exact3d view view_as_complex view_as_real zero zeros
+        _upsample_nearest_exact2d _upsample_nearest_exact3d where lift imag _neg_view resolve_conj resolve_neg
+        isposinf isneginf signbit heaviside bucketize searchsorted __and__ __or__ __xor__ __lshift__ __rshift__
+        bitwise_left_shift bitwise_right_shift histc bincount count_nonzero take index_copy index_fill
+        masked_scatter diagonal_scatter as_strided_scatter view_copy slice_copy select_copy split_copy unbind_copy
+        permute_copy transpose_copy squeeze_copy unsqueeze_copy as_strided_copy diagonal_copy unfold_copy block_diag
+        fill_diagonal tril_indices triu_indices logspace range poisson binomial cauchy log_normal geometric
+        random _unique2 unique_dim unique_consecutive nonzero_static median nanmedian mode kthvalue cummax cummin
+        _cummax_helper _cummin_helper sparse_coo_tensor _sparse_coo_tensor_unsafe
+        _sparse_coo_tensor_with_dims_and_tensors _coalesce coalesce _coalesced _indices _values indices values
+        _linalg_check_errors equal allclose isin split_with_sizes_copy narrow_copy t_copy resize_as
+        is_coalesced _nnz sparse_dim dense_dim sparse_mask _to_sparse _to_dense _to_sparse_csr _to_sparse_csc
+        _assert_async _assert_scalar _assert_tensor_metadata sym_size sym_numel sym_stride set_data
+        view view_as_complex view_as_real zero zeros
         zeros_like
     """)
 )
@@ -143,7 +204,11 @@ PER_OUTPUT: dict[str, int] = {
             erfc erfinv exp exp2 expm1 floor floor_divide fmod frac gelu hardshrink hardsigmoid hardswish
             hardtanh leaky_relu log log10 log1p log2 log_sigmoid_forward logit maximum minimum mish mul neg pow
             reciprocal relu remainder round rsqrt rsub rrelu_with_noise selu sgn sigmoid sign silu sin sinh
-            softplus softshrink sqrt square sub tan tanh threshold trunc nan_to_num xlogy
+            softplus softshrink sqrt square sub tan tanh threshold trunc nan_to_num xlogy acosh asinh atanh sinc
+            atan2 hypot lgamma digamma polygamma igamma frexp ldexp fmax fmin gcd lcm copysign deg2rad rad2deg
+            angle polar logaddexp logaddexp2 i0 mvlgamma special_entr special_erfcx igammac nextafter special_i0e
+            special_i1 special_i1e special_log_ndtr special_ndtri special_xlog1py special_zeta float_power true_divide
+            absolute negative positive subtract multiply divide
         """),
         1,
     ),
@@ -164,7 +229,8 @@ PER_OUTPUT: dict[str, int] = {
     **dict.fromkeys(["upsample_linear1d"], 3),  # 2 products, 1 sum
     **dict.fromkeys(["upsample_bilinear2d", "_upsample_bilinear2d_aa"], 7),  # 4 products, 3 sums
     **dict.fromkeys(["upsample_trilinear3d"], 15),
-    **dict.fromkeys(["upsample_bicubic2d"], 31),
+    **dict.fromkeys(["upsample_bicubic2d", "_upsample_bicubic2d_aa"], 31),
+    "_fused_rms_norm": 4,  # square, mean, quotient, scale
     **dict.fromkeys(["native_layer_norm", "native_group_norm"], 8),
 }
 
@@ -173,13 +239,15 @@ PER_OUTPUT: dict[str, int] = {
 _PER_INPUT: dict[str, int] = {
     **dict.fromkeys(
         names_in("""
-            sum mean amax amin max min prod any all cumsum cumprod logcumsumexp embedding_dense_backward
+            sum mean amax amin max min prod any all nansum trace cumsum cumprod logcumsumexp embedding_dense_backward
             index_put index_add scatter_add scatter_reduce upsample_nearest1d_backward
             upsample_nearest2d_backward upsample_nearest3d_backward _upsample_nearest_exact2d_backward
             max_pool2d_with_indices_backward max_pool3d_with_indices_backward adaptive_max_pool2d_backward
             adaptive_max_pool3d_backward reflection_pad1d_backward reflection_pad2d_backward
             reflection_pad3d_backward replication_pad1d_backward replication_pad2d_backward
             replication_pad3d_backward unfold_backward col2im _index_put_impl _unsafe_index_put
+            fractional_max_pool2d_backward fractional_max_pool3d_backward _upsample_nearest_exact1d_backward
+            _upsample_nearest_exact3d_backward index_reduce
         """),
         1,
     ),
@@ -191,6 +259,16 @@ _PER_INPUT: dict[str, int] = {
     "_weight_norm_interface_backward": 5,  # product with the direction, its sum, product, difference, scale
     "var": 4,  # mean, difference, square, sum
     "std": 4,
+    "std_mean": 4,
+    "dist": 4,  # difference, power, sum, root
+    "_pdist_forward": 4,
+    "_fused_rms_norm_backward": 8,
+    "l1_loss": 3,
+    "soft_margin_loss": 4,
+    "soft_margin_loss_backward": 4,
+    "multilabel_margin_loss_forward": 3,
+    "multi_margin_loss": 3,
+    "renorm": 3,
     "var_mean": 4,
     "native_layer_norm_backward": 13,  # x̂ 2, sums of g and g·x̂ 3, input gradient 5, gradients of scale and shift 3
     "native_group_norm_backward": 13,
@@ -201,6 +279,7 @@ _PER_INPUT: dict[str, int] = {
     "huber_loss": 4,
     "huber_loss_backward": 3,
     "binary_cross_entropy": 7,  # two logarithms, 1 - p, 1 - y, two products, difference
+    "binary_cross_entropy_with_logits": 7,
     "binary_cross_entropy_backward": 5,
     "upsample_linear1d_backward": 4,  # a product and a sum per tap
     "upsample_bilinear2d_backward": 8,
@@ -237,6 +316,17 @@ def _batch_norm_backward(args: tuple[Any, ...], out: Any) -> int:
     return grad.numel() * (sums + inputs)
 
 
+def _transform(x: Tensor, dims: list[int]) -> int:
+    """5·n·log2(n) for each complex transform of n elements, as the radix-2 algorithm of Cooley and Tukey (1965)."""
+    points = prod(x.shape[d] for d in dims)
+    return round(5 * x.numel() * log2(points)) if points > 1 else 0
+
+
+def _matrices(x: Tensor) -> int:
+    """n³ for each n×n matrix; the factors in the table are those of Golub and Van Loan, Matrix Computations."""
+    return x.numel() * x.shape[-1]
+
+
 _OTHER: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "max_pool2d_with_indices": lambda args, out: out[0].numel() * (_taps(args[1], 2) - 1),
     "max_pool3d_with_indices": lambda args, out: out[0].numel() * (_taps(args[1], 3) - 1),
@@ -252,9 +342,32 @@ _OTHER: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "adaptive_max_pool3d": lambda args, out: _adaptive_taps(args[0], out[0], 3) - out[0].numel(),
     "native_batch_norm": _batch_norm,
     "_native_batch_norm_legit": _batch_norm,
+    "_batch_norm_with_update": lambda args, out: 8 * args[0].numel(),
     "_native_batch_norm_legit_no_training": lambda args, out: 2 * args[0].numel(),
     "native_batch_norm_backward": _batch_norm_backward,
+    "_fft_c2c": lambda args, out: _transform(args[0], args[1]),
+    "_fft_r2c": lambda args, out: _transform(args[0], args[1]) // 2,
+    "_fft_c2r": lambda args, out: _transform(out, args[1]) // 2,
+    "grid_sampler_2d": lambda args, out: out.numel() * {0: 7, 1: 0, 2: 31}[args[2]],  # as resizing of the same kind
+    "grid_sampler_3d": lambda args, out: out.numel() * {0: 15, 1: 0}[args[2]],
+    "grid_sampler_2d_backward": lambda args, out: args[0].numel() * {0: 16, 1: 1, 2: 64}[args[3]],
+    "grid_sampler_3d_backward": lambda args, out: args[0].numel() * {0: 32, 1: 1}[args[3]],
+    "fractional_max_pool2d": lambda args, out: out[0].numel() * (_taps(args[1], 2) - 1),
+    "fractional_max_pool3d": lambda args, out: out[0].numel() * (_taps(args[1], 3) - 1),
+    "_cdist_forward": lambda args, out: 3 * out.numel() * args[0].shape[-1],  # difference, power, sum
+    "_cdist_backward": lambda args, out: 4 * args[0].numel() * args[1].shape[-1],
+    "linalg_inv_ex": lambda args, out: 2 * _matrices(args[0]),
+    "linalg_lu_factor_ex": lambda args, out: 2 * _matrices(args[0]) // 3,
+    "_linalg_det": lambda args, out: 2 * _matrices(args[0]) // 3,
+    "_linalg_slogdet": lambda args, out: 2 * _matrices(args[0]) // 3,
+    "linalg_cholesky_ex": lambda args, out: _matrices(args[0]) // 3,
+    "_linalg_solve_ex": lambda args, out: 2 * _matrices(args[0]) // 3 + 2 * args[0].shape[-1] * out[0].numel(),
+    "linalg_solve_triangular": lambda args, out: args[0].shape[-1] * out.numel(),
+    "linalg_lu_solve": lambda args, out: 2 * args[0].shape[-1] * out.numel(),
+    "cholesky_solve": lambda args, out: 2 * args[1].shape[-1] * out.numel(),
+    "linalg_cross": lambda args, out: 3 * out.numel(),
     "_embedding_bag": lambda args, out: args[1].numel() * args[0].shape[-1],  # a sum per looked-up number
+    "_embedding_bag_forward_only": lambda args, out: args[1].numel() * args[0].shape[-1],
     "_embedding_bag_backward": lambda args, out: args[1].numel() * args[0].shape[-1],
     "nll_loss_forward": lambda args, out: args[1].numel(),
     "nll_loss2d_forward": lambda args, out: args[1].numel(),

@@ -4,6 +4,7 @@ A module of PyTorch that calls no other module is one layer, whatever it runs (a
 all other code each call of a function is one.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
@@ -45,21 +46,39 @@ class Layer:
     inputs: list[Value]
     outputs: list[Value]
     operations: list[Operation]
+    call: Call | None = None
+    """The call of a module that it is, or in which it ran."""
     parameters: int = 0
     """Elements of the parameters that no layer before has used."""
     shared: list[str] = field(default_factory=list)
     """Parameters that a layer before has used too; they are not counted again."""
     frozen: bool = False
     cost: Cost | None = NOTHING
-    """None when any of its operations could not be counted."""
+    """Of the operations that could be counted; None when none of those that cost anything could."""
     backward: Cost | None = NOTHING
     uncounted: list[str] = field(default_factory=list)
+    """Operations without a known cost, forward and backward: with any, the costs are lower bounds."""
+    partly: bool = False
+    partly_backward: bool = False
     saved_bytes: int = 0
     """Memory that this layer keeps for the backward pass; a tensor that several layers keep counts for the first."""
     settings: dict[str, Any] = field(default_factory=dict)
     """kernel, stride, padding, dilation, groups of what slides."""
     receptive_field: tuple[AxisField, ...] | None = None
     no_field_because: str = ""
+
+
+@dataclass(eq=False)
+class ModuleTotal:
+    """The sum of all layers inside one module that holds other modules, over all its calls."""
+
+    path: str
+    op: str
+    parameters: int = 0
+    cost: Cost = NOTHING
+    backward: Cost = NOTHING
+    saved_bytes: int = 0
+    uncounted: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -71,6 +90,8 @@ class Inspection:
     trace: Trace
     fields: Fields
     findings: list[str]
+    train: bool = False
+    """Whether the pass was one in training mode."""
 
     @property
     def parameters(self) -> int:
@@ -93,6 +114,21 @@ class Inspection:
         if self.trace.backward_error:
             return None
         return sum((layer.backward for layer in self.layers if layer.backward), Cost())
+
+    @property
+    def modules(self) -> list[ModuleTotal]:
+        """The totals of every module that holds others, the whole network left out, in the order of their calls."""
+        calls = [call for call in self.trace.calls if call.parent and call.children and call.registered]
+        found = {call.path: ModuleTotal(call.path, type(call.module).__name__) for call in calls}
+        for layer in self.layers:
+            for path in {above.path for above in _above(layer)}:
+                if total := found.get(path):
+                    total.parameters += layer.parameters
+                    total.cost += layer.cost or NOTHING
+                    total.backward += layer.backward or NOTHING
+                    total.saved_bytes += layer.saved_bytes
+                    total.uncounted += layer.uncounted
+        return list(found.values())
 
     @property
     def saved_bytes(self) -> int:
@@ -120,7 +156,9 @@ class Inspection:
         return {
             "network": self.name,
             "convention": CONVENTION,
+            "mode": "train" if self.train else "eval",
             "layers": [_layer_dict(layer) for layer in self.layers],
+            "modules": [_module_dict(total) for total in self.modules],
             "total": {
                 "parameters": self.parameters,
                 "trainable_parameters": self.trainable_parameters,
@@ -136,17 +174,32 @@ class Inspection:
         }
 
 
-def inspect(module: nn.Module, *inputs: Any, name: str = "", **keywords: Any) -> Inspection:
-    """Trace `module(*inputs, **keywords)` in eval mode and report on every layer; `module` stays as it is.
+def inspect(module: nn.Module, *inputs: Any, name: str = "", train: bool = False, **keywords: Any) -> Inspection:
+    """Trace `module(*inputs, **keywords)` and report on every layer; `module` stays as it is.
 
-    Raises a `UsageError` that names the layer when the forward pass fails.
+    In eval mode, or with `train` in training mode. Raises a `UsageError` that names the layer when the forward pass
+    fails.
     """
-    record = trace(module, *inputs, **keywords)
+    record = trace(module, *inputs, train=train, **keywords)
     fields = receptive_fields(record)
     grouped = _Grouping(record, fields)
-    training = partial(gradient_in_training, module, inputs, keywords)
+    training = _none_in_training if train else partial(gradient_in_training, module, inputs, keywords)
     found = findings(record, grouped.layers, grouped.used, fields, training)
-    return Inspection(name or type(module).__name__, grouped.layers, record, fields, found)
+    return Inspection(name or type(module).__name__, grouped.layers, record, fields, found, train)
+
+
+def _none_in_training(unused: list[str]) -> tuple[set[str], str]:
+    """What `gradient_in_training` finds where the trace itself is of training mode: nothing more."""
+    return set(), ""
+
+
+def _above(layer: Layer) -> list[Call]:
+    """The calls of modules in which a layer ran, its own first."""
+    calls, call = [], layer.call
+    while call:
+        calls.append(call)
+        call = call.parent
+    return calls
 
 
 _PREPARING = set(
@@ -185,20 +238,26 @@ class _Grouping:
 
     def _layer(self, key: Call | Function | Operation, operations: list[Operation]) -> Layer | None:
         if isinstance(key, Call):
-            layer = Layer(key.path, type(key.module).__name__, key.inputs, key.outputs, operations)
+            made = {v for operation in operations for v in operation.outputs}
+            given = key.inputs or [  # by keyword
+                v for operation in operations for v in operation.inputs if v not in made and v not in self.names
+            ]
+            layer = Layer(key.path, type(key.module).__name__, given, key.outputs, operations, key)
         else:
             made = {v for operation in operations for v in operation.outputs}
             inputs = list(dict.fromkeys(v for operation in operations for v in operation.inputs
                                         if v not in made and v not in self.names and v.kind != "constant"))  # fmt: skip
-            if not inputs and not any(v in self.names for operation in operations for v in operation.inputs):
+            used = inputs or any(v in self.names for operation in operations for v in operation.inputs)
+            if not used and not any(operation.cost and operation.cost.macs for operation in operations):
                 return None  # makes a constant
             outputs = key.outputs or operations[-1].outputs
-            layer = Layer(operations[0].call.path, key.name, inputs, outputs, operations)
+            layer = Layer(operations[0].call.path, key.name, inputs, outputs, operations, operations[0].call)
         self._count_parameters(layer)
         self._count_cost(layer)
         holders = {id(h): h for op in operations for h in (op.function, key) if h and not isinstance(h, Operation)}
         layer.saved_bytes = sum(holder.saved_bytes for holder in holders.values())
-        layer.settings = _settings(operations)
+        with suppress(Exception):
+            layer.settings = _settings(operations)
         self._find_field(layer)
         return layer
 
@@ -212,18 +271,12 @@ class _Grouping:
         self.used |= names
 
     def _count_cost(self, layer: Layer) -> None:
-        for operation in layer.operations:
-            if operation.cost is None:
-                layer.cost = None
-                layer.uncounted.append(operation.name)
-            elif layer.cost is not None:
-                layer.cost += operation.cost
-            for name, cost in operation.backward:
-                if cost is None:
-                    layer.backward = None
-                    layer.uncounted.append(name)
-                elif layer.backward is not None:
-                    layer.backward += cost
+        forward = [(operation.name, operation.cost) for operation in layer.operations]
+        backward = [item for operation in layer.operations for item in operation.backward]
+        layer.cost, missing = _summed(forward)
+        layer.backward, missing_backward = _summed(backward)
+        layer.uncounted = [*missing, *missing_backward]
+        layer.partly, layer.partly_backward = bool(missing), bool(missing_backward)
         if self.record.backward_error:
             layer.backward = None
 
@@ -236,12 +289,19 @@ class _Grouping:
                 AxisField(
                     f.size,
                     f.taps,
-                    f.pattern.stride if f.pattern and state.dim_of(axis) is not None else None,
+                    f.pattern.stride if f.pattern else None,
                     f.pattern.offset if f.pattern else min((_lowest(bits) for bits in f.seen if bits), default=0),
-                    f.mixed,
+                    f.whole,
                 )
-                for axis, f in enumerate(state.fields)
+                for f in state.fields
             )
+
+
+def _summed(costs: list[tuple[str, Cost | None]]) -> tuple[Cost | None, list[str]]:
+    """The sum of the known costs, and the names of the operations without one; None when nothing of cost is known."""
+    missing = [name for name, cost in costs if cost is None]
+    total = sum((cost for _, cost in costs if cost), Cost())
+    return (None if missing and not total.flops else total), missing
 
 
 def _lowest(bits: int) -> int:
@@ -302,6 +362,20 @@ def _layer_dict(layer: Layer) -> dict[str, Any]:
         "saved_activation_bytes": layer.saved_bytes,
         **layer.settings,
         "receptive_field": _field_dict(layer),
+    }
+
+
+def _module_dict(total: ModuleTotal) -> dict[str, Any]:
+    return {
+        "path": total.path,
+        "op": total.op,
+        "parameters": total.parameters,
+        "macs": total.cost.macs,
+        "flops": total.cost.flops,
+        "backward_macs": total.backward.macs,
+        "backward_flops": total.backward.flops,
+        "saved_activation_bytes": total.saved_bytes,
+        "uncounted": sorted(set(total.uncounted)),
     }
 
 

@@ -1,10 +1,11 @@
 """What really reaches an output: the network is run on inputs with one position poisoned.
 
 A NaN survives every sum, product, maximum and activation, so an output that turns NaN has read the poisoned position.
-One row of the input (all channels, one position along one axis) is poisoned per element of the batch. A gradient probe
-is only a lower bound: a maximum passes its gradient to one tap. `torch.where` and `nan_to_num` absorb NaN.
+One row of the input (all channels, one position along one axis) is poisoned per pass. A gradient probe is only a lower
+bound: a maximum passes its gradient to one tap. `torch.where` and `nan_to_num` absorb NaN.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,10 @@ from etude.errors import UsageError
 from etude.inspection.failures import told
 from etude.inspection.layers import Inspection
 from etude.inspection.receptive_field import State
-from etude.inspection.twin import twin_of, undisturbed
+from etude.inspection.twin import float64_by_default, precise, precise_twin, undisturbed
 
 BATCH_NUMBERS = 2**24
-"""About so many input numbers go through the network at once."""
+"""About so many input numbers go through the network at once where `pixels` poisons every pixel alone."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,19 @@ class Probe:
         return None if self.seen is None or self.derived is None else self.seen == self.derived
 
 
-def probe(inspection: Inspection, module: nn.Module, *inputs: Any, **keywords: Any) -> list[Probe]:
+def probe(
+    inspection: Inspection,
+    module: nn.Module,
+    *inputs: Any,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    **keywords: Any,
+) -> list[Probe]:
     """Measure the receptive field of the first output, along every axis that `inspection` follows.
 
-    Runs a copy of `module` in eval mode in float64, one input position poisoned per batch element. The inputs' first
-    dimension is the batch, except where `inspection` follows dimension 0. Raises a `UsageError` for inputs without
-    positions.
+    `progress` is called with the number of positions done and that of all.
+
+    Runs a copy of `module` in eval mode in float64, one input position poisoned per pass. Raises a `UsageError` for
+    inputs without positions.
     """
     fields = inspection.fields
     if fields.input is None or not fields.input.dtype.is_floating_point:
@@ -57,13 +65,14 @@ def probe(inspection: Inspection, module: nn.Module, *inputs: Any, **keywords: A
     state = fields.states.get(inspection.trace.outputs[0])
     which = inspection.trace.inputs.index(fields.input)
     with undisturbed():
-        twin = twin_of(module).eval().double()
+        twin = precise_twin(module).eval()
         runner = _Runner(twin, inputs, keywords, which)
-        found = []
+        total, found = sum(fields.input.shape[axis] for axis in fields.axes), []
         for k, axis in enumerate(fields.axes):
             derived = state.fields[k].seen if isinstance(state, State) else None
             dim = state.dim_of(k) if isinstance(state, State) else _same_dim(inspection, axis)
-            seen = runner.poisoned(axis, dim)
+            before = sum(fields.input.shape[axis] for axis in fields.axes[:k])
+            seen = runner.poisoned(axis, dim, lambda done, before=before: progress(before + done, total))
             found.append(Probe(axis, seen, runner.gradient(axis), derived))
         return found
 
@@ -81,7 +90,7 @@ def pixels(
     assert fields.axes == (2, 3), fields.axes
     which = inspection.trace.inputs.index(fields.input)
     with undisturbed():
-        twin = twin_of(module).eval().double()
+        twin = precise_twin(module).eval()
         return _Runner(twin, inputs, keywords, which, layer).pixels()
 
 
@@ -100,7 +109,7 @@ class _Runner:
         if layer:
             module.get_submodule(layer).register_forward_hook(self._keep)
         leaves, self.spec = tree_flatten((inputs, keywords))
-        self.leaves = [_double(leaf) for leaf in leaves]
+        self.leaves = [precise(leaf) for leaf in leaves]
         tensors = [i for i, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
         self.slot = tensors[which]
         self.input: Tensor = self.leaves[self.slot]
@@ -112,7 +121,7 @@ class _Runner:
         copies = x.shape[0] // self.input.shape[0]
         leaves = [
             leaf.repeat(copies, *[1] * (leaf.dim() - 1))
-            if isinstance(leaf, Tensor) and leaf.dim() and leaf.shape[0] == self.input.shape[0] else leaf
+            if copies > 1 and isinstance(leaf, Tensor) and leaf.dim() and leaf.shape[0] == self.input.shape[0] else leaf
             for leaf in self.leaves
         ]  # fmt: skip
         leaves[self.slot] = x
@@ -120,30 +129,22 @@ class _Runner:
             if isinstance(leaf, torch.Generator):
                 leaves[i] = leaf.clone_state()
         inputs, keywords = tree_unflatten(leaves, self.spec)
-        with told("on inputs of float64, some of them NaN, which the probe needs"):
+        with float64_by_default(), told("on inputs of float64, some of them NaN, which the probe needs"):
             out = self.module(*inputs, **keywords)
         return next(leaf for leaf in tree_flatten(out)[0] if isinstance(leaf, Tensor))
 
-    def poisoned(self, axis: int, dim: int | None) -> tuple[int, ...] | None:
-        """For each output position along `dim` the set of input positions along `axis` that reach it."""
-        one = self.input[:1] if axis else self.input
-        extent = self.input.shape[axis]
-        at_once = max(1, min(extent, BATCH_NUMBERS // max(1, 16 * one.numel()))) if axis else 1
+    def poisoned(self, axis: int, dim: int | None, progress: Callable[[int], None]) -> tuple[int, ...] | None:
+        """For each output position along `dim` the set of input positions along `axis` that reach it.
+
+        One position a pass: a network may look across the batch.
+        """
         rows: list[Tensor] = []
         with torch.no_grad():
-            for start in range(0, extent, at_once):
-                positions = range(start, min(start + at_once, extent))
-                if axis:
-                    x = one.repeat(len(positions), *[1] * (one.dim() - 1))
-                    for b, i in enumerate(positions):
-                        x[b].select(axis - 1, i).fill_(torch.nan)
-                    bad = self.run(x).isnan()  # (positions, ...)
-                else:  # the batch is another dimension: one at a time
-                    x = one.clone()
-                    x[start] = torch.nan
-                    bad = self.run(x).isnan()[None]
-                keep = None if dim is None else dim if axis else dim + 1
-                rows.append(_any_but(bad, keep))
+            for i in range(self.input.shape[axis]):
+                x = self.input.clone()
+                x.select(axis, i).fill_(torch.nan)
+                rows.append(_any_but(self.run(x).isnan()[None], None if dim is None else dim + 1))
+                progress(i + 1)
         hit = torch.cat(rows)  # (input positions, output positions)
         if not hit.any():
             return None
@@ -191,10 +192,6 @@ class _Runner:
                     flat[b, :, i] = torch.nan
                 hit[start : chunk.stop] = self._at_middle(x)[0].isnan().flatten(1).any(1)
         return hit.view(strength.shape), strength / strength.max().clamp_min(1e-300), middle
-
-
-def _double(leaf: Any) -> Any:
-    return leaf.detach().double() if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf
 
 
 def _any_but(hit: Tensor, keep: int | None) -> Tensor:

@@ -1,16 +1,19 @@
 """The receptive field of every tensor of a trace, per axis of the input, by exact propagation through its operations.
 
-An operation without a rule here makes the field unknown from there on, with the reason; nothing is guessed.
+An operation without a rule here makes the field unknown from there on, with the reason; nothing is guessed. So does an
+error inside a rule.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 from etude.inspection import axes
-from etude.inspection.axes import Field, Window
-from etude.inspection.field_step import Factor, Fields, Misaligned, NoRule, State, Step, Unknown, forget, reshaped
+from etude.inspection.axes import Window
+from etude.inspection.field_moves import MOVES
+from etude.inspection.field_step import Fields, Misaligned, NoRule, State, Step, Unknown
 from etude.inspection.flops import PER_OUTPUT, names_in
 from etude.inspection.position_axes import position_axes
+from etude.inspection.reach import Reach, TooLarge
 from etude.inspection.record import Trace, Value
 from etude.inspection.writes import WRITE, Landing
 
@@ -24,361 +27,370 @@ def receptive_fields(trace: Trace) -> Fields:
             break
     else:
         return Fields(None, (), {}, [])
-    layout = tuple(((size, followed.index(d) if d in followed else -1),) for d, size in enumerate(value.shape))
     fields = Fields(value, followed, {}, [])
-    fields.states[value] = State(layout, tuple(Field.of_input(value.shape[d]) for d in followed))
+    shape = value.shape
+    fields.states[value] = State(shape, tuple(Reach.of_input(len(shape), d, shape[d]) for d in followed))
     for operation in trace.operations:
-        known = [fields.states[v] for v in operation.inputs if v in fields.states]
-        if not known:
+        states = [fields.states[v] for v in operation.inputs if v in fields.states]
+        if not states:
             continue
-        unknown = next((state for state in known if isinstance(state, Unknown)), None)
-        if unknown:
-            fields.states.update(dict.fromkeys(operation.outputs, unknown))
-            continue
+        unknown = next((state for state in states if isinstance(state, Unknown)), None)
         try:
-            _Rules(fields, operation).apply()
+            if unknown and operation.name not in _LIKE:
+                raise NoRule(unknown.reason)
+            _apply(Step(fields, operation))
         except NoRule as error:
             fields.states.update(dict.fromkeys(operation.outputs, Unknown(str(error))))
+        except (TooLarge, MemoryError):
+            reason = Unknown(f"{operation.name} of too many elements to follow one by one")
+            fields.states.update(dict.fromkeys(operation.outputs, reason))
+        except Exception as error:  # a mistake of ours in one rule must not end the report
+            reason = Unknown(f"the rule for {operation.name} fails ({type(error).__name__})")
+            fields.states.update(dict.fromkeys(operation.outputs, reason))
     return fields
 
 
-_NORMS_PER_POSITION = {"native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"}
+def _apply(step: Step) -> None:
+    name, args = step.name, step.args
+    if step.operation.func is WRITE and len(args) == 3 and isinstance(args[2], Landing | str):
+        if isinstance(args[2], str):
+            raise NoRule(args[2])
+        step.write(args[0], args[1], args[2])
+    elif step.operation.func.namespace not in ("aten", "prims"):
+        raise NoRule(f"no rule for {name}")
+    elif rule := _RULES.get(name):
+        rule(step)
+    elif name in _ELEMENTWISE:
+        step.set(step.join(step.known(step.operation.inputs)))
+    else:
+        raise NoRule(f"no rule for {name}")
+
+
 _ELEMENTWISE = (
     set(PER_OUTPUT)
-    - {"_softmax", "_safe_softmax", "_log_softmax", "native_layer_norm", "native_group_norm", "glu"}
-    - {name for name in PER_OUTPUT if "upsample" in name or name.endswith("_backward")}
+    - set(names_in("_softmax _safe_softmax _log_softmax native_layer_norm native_group_norm glu"))
+    - {name for name in PER_OUTPUT if "upsample" in name or name.endswith(("_backward", "_backward_data"))}
 ) | set(
     names_in("""
-        clone detach alias contiguous _to_copy lift_fresh where masked_fill eq ne lt le gt ge logical_and
-        logical_or logical_not bernoulli isnan isinf isfinite bitwise_and bitwise_or bitwise_not
-        native_dropout channel_shuffle native_channel_shuffle
+        clone detach alias contiguous _to_copy lift_fresh lift where masked_fill eq ne lt le gt ge logical_and
+        logical_or logical_not logical_xor bernoulli isnan isinf isfinite isposinf isneginf bitwise_and bitwise_or
+        bitwise_not bitwise_xor native_dropout bucketize real imag _conj _conj_physical _neg_view conj_physical angle
+        complex polar view_as_complex_copy resolve_conj resolve_neg heaviside signbit nextafter copysign
+        __and__ __or__ __xor__ __lshift__ __rshift__ bitwise_left_shift bitwise_right_shift alias_copy index_fill
     """)
 )
-_RESHAPES = set(
+_LIKE = set(
     names_in("""
-    view _unsafe_view reshape _reshape_alias squeeze unsqueeze
-""")
+        zeros_like ones_like empty_like rand_like randn_like full_like randint_like new_zeros new_ones new_empty
+        new_full new_empty_strided normal uniform exponential random log_normal cauchy geometric
+    """)
 )
-_REDUCTIONS = set(
-    names_in("""
-    sum mean amax amin max min prod any all var std var_mean logsumexp linalg_vector_norm
-""")
-)
-_REDUCTIONS |= {"argmax", "argmin"}
-_ALONG = set(
-    names_in("""
-    _softmax _safe_softmax _log_softmax cumsum cumprod logcumsumexp sort topk
-""")
-)
+_RULES: dict[str, Callable[[Step], None]] = dict(MOVES)
 
 
-class _Rules(Step):
-    """Applies the rule of one operation."""
+def _rule(names: str) -> Callable[[Callable[[Step], None]], Callable[[Step], None]]:
+    def add(rule: Callable[[Step], None]) -> Callable[[Step], None]:
+        _RULES.update(dict.fromkeys(names_in(names), rule))
+        return rule
 
-    def apply(self) -> None:
-        name, args = self.operation.name, self.args
-        rule: Callable[[], None] | None = getattr(self, f"_do_{name.strip('_')}", None)
-        if self.operation.func is WRITE and len(args) == 3 and isinstance(args[2], Landing):
-            self._write_into(args[0], args[1], args[2])
-        elif rule:
-            rule()
-        elif name in _ELEMENTWISE:
-            self._set(self._joined(self.operation.inputs))
-        elif name in _RESHAPES:
-            self._set(reshaped(self._state(args[0]), self.out[0].shape))
-        elif name in _REDUCTIONS:
-            self._reduce(self._argument(1, "dim", None), bool(self._argument(2, "keepdim", False)))
-        elif name in _ALONG:
-            self._set(self._mix_along(self._state(args[0]), [args[1] if isinstance(args[1], int) else -1]))
-        elif name in _NORMS_PER_POSITION:
-            self._batch_norm()
-        elif "pad" in name:
-            self._pad()
-        elif name.startswith(("upsample", "_upsample")):
-            self._upsample(name)
+    return add
+
+
+# --- sliding layers ---------------------------------------------------------------------------------------------------
+
+
+@_rule("convolution _convolution")
+def _convolution(step: Step) -> None:
+    x, weight = step.args[:2]
+    kernel = weight.shape[2:]
+    transposed, groups = step.argument("transposed"), step.argument("groups")
+    make = axes.transposed_convolution if transposed else axes.convolution
+    settings = [_each(step.argument(key), len(kernel)) for key in ("stride", "padding", "dilation")]
+    channel, channels = -len(kernel) - 1, step.out[0].shape[-len(kernel) - 1]
+    reaches = step.slide(x, [make(*sizes) for sizes in zip(kernel, *settings, strict=True)])
+    if step.known([weight]):
+        raise NoRule("a convolution whose weights depend on the input")
+    step.set([_mixed_in_groups(reach, channel, groups, channels) for reach in reaches])
+
+
+def _mixed_in_groups(reach: Reach, dim: int, groups: int, channels: int) -> Reach:
+    """Each of `channels` outputs sees all inputs of its group along a dimension."""
+    dim %= reach.where.dim()
+    size = reach.where.shape[dim]
+    if groups == 1 or size == 1:
+        return reach.union_over([dim])
+    shape = list(reach.where.shape)
+    split = [*shape[:dim], groups, size // groups, *shape[dim + 1 :]]
+    merged = reach.reshaped(shape, split).union_over([dim + 1])
+    each = merged.picked(dim, [o * groups // channels for o in range(channels)])
+    return each.reshaped(each.where.shape, [*each.where.shape[: dim + 1], *each.where.shape[dim + 2 :]])
+
+
+@_rule(
+    "max_pool2d_with_indices max_pool3d_with_indices avg_pool2d avg_pool3d max_pool1d max_pool2d max_pool3d avg_pool1d"
+)
+def _pool(step: Step) -> None:
+    dims = int(step.name[step.name.index("pool") + 4])
+    kernel = _each(step.argument("kernel_size"), dims)
+    stride = _each(step.argument("stride") or kernel, dims)
+    padding, dilation = (_each(step.argument(key, d), dims) for key, d in (("padding", 0), ("dilation", 1)))
+    sizes = zip(kernel, stride, padding, dilation, strict=True)
+    step.set(step.slide(step.args[0], [axes.convolution(*size) for size in sizes]))
+
+
+@_rule(
+    "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d adaptive_max_pool3d adaptive_avg_pool1d "
+    "adaptive_avg_pool2d adaptive_avg_pool3d"
+)
+def _adaptive(step: Step) -> None:
+    dims = int(step.name[-2])
+    sizes = zip(step.args[0].shape[-dims:], step.out[0].shape[-dims:], strict=True)
+    step.set(step.slide(step.args[0], [axes.adaptive_pool(*size) for size in sizes]))
+
+
+@_rule(
+    "upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d "
+    "_upsample_nearest_exact3d upsample_linear1d upsample_bilinear2d upsample_trilinear3d upsample_bicubic2d"
+)
+def _upsample(step: Step) -> None:
+    linear = "nearest" not in step.name  # nearest(x, size, *scales), linear(x, size, align_corners, *scales)
+    corners = bool(step.argument("align_corners", False))
+    x, out = step.args[0].shape, step.out[0].shape
+    dims = len(x) - 2
+    scales: list[float | None] = [*step.args[2 + linear :], *[None] * dims][:dims]
+    windows = []
+    for size, positions, scale in zip(x[2:], out[2:], scales, strict=True):
+        if linear:
+            cubic = "cubic" in step.name
+            windows.append(axes.interpolation(size, positions, scale, align_corners=corners, cubic=cubic))
         else:
-            raise NoRule(f"no rule for {name}")
+            windows.append(axes.nearest(size, positions, scale, exact="exact" in step.name))
+    step.set(step.slide(step.args[0], windows))
 
-    # --- sliding layers -------------------------------------------------------------------------------------------
 
-    def _do_convolution(self) -> None:
-        x, weight, _, stride, padding, dilation, transposed, _, _ = self.args[:9]
-        kernel = weight.shape[2:]
-        make = axes.transposed_convolution if transposed else axes.convolution
-        dims = len(kernel)
-        sizes = zip(kernel, _each(stride, dims), _each(padding, dims), _each(dilation, dims), strict=True)
-        self._slide(self._state(x), [make(*size) for size in sizes], channels=self.out[0].shape[1])
+@_rule(
+    "constant_pad_nd reflection_pad1d reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d "
+    "replication_pad3d"
+)
+def _pad(step: Step) -> None:
+    befores = list(reversed(list(step.args[1])[0::2]))
+    mode = {"constant_pad_nd": "zeros"}.get(step.name) or step.name.split("_")[0]
+    sizes = step.args[0].shape[-len(befores) :]
+    windows = [axes.padding(before, size, mode) for before, size in zip(befores, sizes, strict=True)]
+    step.set(step.slide(step.args[0], windows))
 
-    def _pool(self, dims: int, dilated: bool) -> None:
-        kernel = _each(self.args[1], dims)
-        stride = _each(self._argument(2, "stride", None) or kernel, dims)
-        padding = _each(self._argument(3, "padding", 0), dims)
-        dilation = _each(self._argument(4, "dilation", 1) if dilated else 1, dims)
-        sizes = zip(kernel, stride, padding, dilation, strict=True)
-        self._slide(self._state(self.args[0]), [axes.convolution(*size) for size in sizes])
 
-    def _do_max_pool2d_with_indices(self) -> None:
-        self._pool(2, True)
+@_rule("pixel_shuffle pixel_unshuffle")
+def _pixel_shuffle(step: Step) -> None:
+    factor, shuffles = step.args[1], step.name == "pixel_shuffle"
+    if any(reach.where.dim() > 2 and reach.where.shape[-3] > 1 for reach in step.state(step.args[0]).reaches):
+        return step.move(step.args[:1])  # channels that see different positions
+    taps = ((0,),) * factor if shuffles else (tuple(range(factor)),)
+    window = Window(1, factor, taps) if shuffles else Window(factor, 1, taps)
+    step.set([reach.union_over([-3]) for reach in step.slide(step.args[0], [window, window])])
+    return None
 
-    def _do_max_pool3d_with_indices(self) -> None:
-        self._pool(3, True)
 
-    def _do_avg_pool2d(self) -> None:
-        self._pool(2, False)
+@_rule("grid_sampler_2d grid_sampler_3d _grid_sampler_2d_cpu_fallback cudnn_grid_sampler")
+def _grid_sample(step: Step) -> None:
+    """Where a grid points is data; only of a grid that sees the whole input is it known that it can be anywhere."""
+    grid = step.states.get(step.args[1])
+    if not isinstance(grid, State) or not all(reach.mixed for reach in grid.reaches):
+        raise NoRule(f"no rule for {step.name}")
+    dims = range(2, len(step.args[0].shape))
+    x = [State(s.shape, tuple(r.union_over(dims) for r in s.reaches)) for s in step.known(step.args[:1])]
+    step.set(step.join([*x, State(grid.shape, tuple(r.mixture() for r in grid.reaches))]))
 
-    def _do_avg_pool3d(self) -> None:
-        self._pool(3, False)
 
-    def _adaptive(self, dims: int) -> None:
-        sizes = zip(self.args[0].shape[-dims:], self.out[0].shape[-dims:], strict=True)
-        self._slide(self._state(self.args[0]), [axes.adaptive_pool(*size) for size in sizes])
+@_rule("affine_grid_generator")
+def _affine_grid(step: Step) -> None:
+    step.set([reach.mixture() for reach in step.state(step.args[0]).reaches])
 
-    def _do_adaptive_avg_pool2d(self) -> None:
-        self._adaptive(2)
 
-    def _do_adaptive_avg_pool3d(self) -> None:
-        self._adaptive(3)
+# --- products ---------------------------------------------------------------------------------------------------------
 
-    def _do_adaptive_max_pool2d(self) -> None:
-        self._adaptive(2)
 
-    def _do_adaptive_max_pool3d(self) -> None:
-        self._adaptive(3)
+def _product(step: Step, left: Value, right: Value, added: Value | None = None) -> None:
+    """(…, i, k) by (…, k, j): element (i, j) sees what row i and column j saw."""
+    states = []
+    for value, summed in ((left, -1), (right, -2)):
+        states += [State(s.shape, tuple(r.union_over([summed]) for r in s.reaches)) for s in step.known([value])]
+    step.set(step.join([*states, *step.known([added])], compare=False))
 
-    def _upsample(self, name: str) -> None:
-        if name.endswith("aa"):
-            raise NoRule("antialiased interpolation")
-        linear = "nearest" not in name  # nearest(x, size, *scales), linear(x, size, align_corners, *scales)
-        corners = linear and bool(self.args[2])
-        dims = len(self.args[0].shape) - 2
-        scales = [*self.args[2 + linear :], *[None] * dims][:dims]
-        windows = []
-        for size, positions, scale in zip(self.args[0].shape[2:], self.out[0].shape[2:], scales, strict=True):
-            if linear:
-                windows.append(axes.interpolation(size, positions, scale, align_corners=corners, cubic="cubic" in name))
-            else:
-                windows.append(axes.nearest(size, positions, scale, exact="exact" in name))
-        self._slide(self._state(self.args[0]), windows)
 
-    def _pad(self) -> None:
-        amounts, state = list(self.args[1]), self._state(self.args[0])
-        mode = {"constant_pad_nd": "zeros"}.get(self.operation.name) or self.operation.name.split("_")[0]
-        befores = list(reversed(amounts[0::2]))
-        sizes = self.args[0].shape[-len(befores) :]
-        self._slide(state, [axes.padding(before, size, mode) for before, size in zip(befores, sizes, strict=True)])
+@_rule("mm bmm _euclidean_dist")
+def _mm(step: Step) -> None:
+    _product(step, *step.args[:2])
 
-    def _do_pixel_shuffle(self) -> None:
-        factor = self.args[1]
-        window = Window(1, factor, ((0,),) * factor)
-        self._slide(self._state(self.args[0]), [window, window], channels=self.out[0].shape[-3])
 
-    def _do_pixel_unshuffle(self) -> None:
-        factor = self.args[1]
-        window = Window(factor, 1, (tuple(range(factor)),))
-        self._slide(self._state(self.args[0]), [window, window], channels=self.out[0].shape[-3])
+@_rule("addmm baddbmm _addmm_activation")
+def _addmm(step: Step) -> None:
+    _product(step, step.args[1], step.args[2], step.args[0])
 
-    # --- products -------------------------------------------------------------------------------------------------
 
-    def _matrix_product(self, left: Value, right: Value, added: Value | None = None) -> None:
-        states = [state for v in (left, right) if isinstance(state := self.states.get(v), State)]
-        batch = len(left.shape) - 2
-        dims: list[tuple[Factor, ...]] = [((size, -1),) for size in self.out[0].shape]
-        fields: list[Field] | None = None
-        for state, kept, summed in zip(
-            (self.states.get(left), self.states.get(right)), (-2, -1), (-1, -2), strict=True
-        ):
-            if not isinstance(state, State):
-                continue
-            state = self._mix(state, [axis for _, axis in state.layout[summed] if axis >= 0], keep=False)
-            dims[kept] = state.layout[kept]
-            for d in range(batch):
-                dims[d] = state.layout[d] if any(axis >= 0 for _, axis in state.layout[d]) else dims[d]
-            fields = list(state.fields) if fields is None else self._meet(fields, states, state)
-        if added is not None and isinstance(self.states.get(added), State):
-            raise NoRule(f"{self.operation.name} that adds a tensor depending on the input")
-        assert fields is not None
-        layout = tuple(dims)
-        for axis in range(len(fields)):
-            if sum(a == axis for factors in layout for _, a in factors) > 1:  # query against key positions
-                layout, fields[axis] = forget(layout, axis), fields[axis].mixture()
-        present = {axis for factors in layout for _, axis in factors}
-        self._set(State(layout, tuple(f if axis in present else f.mixture() if len(f.seen) > 1 else f
-                                      for axis, f in enumerate(fields))))  # fmt: skip
+@_rule("addbmm")
+def _addbmm(step: Step) -> None:
+    states = [(step.args[0], ()), (step.args[1], (0, -1)), (step.args[2], (0, -2))]
+    found = [State(s.shape, tuple(r.union_over(d) for r in s.reaches)) for v, d in states for s in step.known([v])]
+    flat = [State(s.shape[-2:], tuple(_dropped(r) for r in s.reaches)) for s in found]
+    step.set(step.join(flat, compare=False))
 
-    def _meet(self, fields: list[Field], states: list[State], other: State) -> list[Field]:
-        """The fields of a product whose two sides depend on the input; positions that differ all meet."""
-        return [
-            f.union(g) if 1 in (len(f.seen), len(g.seen)) else f.mixture().union(g.mixture())
-            for f, g in zip(fields, other.fields, strict=True)
-        ]
 
-    def _do_mm(self) -> None:
-        self._matrix_product(self.args[0], self.args[1])
+def _dropped(reach: Reach) -> Reach:
+    return reach.picked(0, [0], drop=True) if reach.where.dim() == 3 else reach
 
-    _do_bmm = _do_mm
 
-    def _do_addmm(self) -> None:
-        self._matrix_product(self.args[1], self.args[2], self.args[0])
+@_rule("mv addmv dot vdot")
+def _matrix_vector(step: Step) -> None:
+    values = step.args[1:] if step.name == "addmv" else step.args
+    reaches = step.join([
+        State(s.shape[:-1], tuple(r.union_over([-1]).picked(-1, [0], drop=True) for r in s.reaches))
+        for s in step.known(values[:2])
+    ])  # fmt: skip
+    added = step.known(step.args[:1]) if step.name == "addmv" else []
+    step.set(step.join([State(step.out[0].shape, tuple(reaches)), *added]) if added else reaches)
 
-    _do_baddbmm = _do_addmm
 
-    # --- statistics -----------------------------------------------------------------------------------------------
+@_rule("addr")
+def _outer(step: Step) -> None:
+    columns = [State((*s.shape, 1), tuple(r.with_last() for r in s.reaches)) for s in step.known(step.args[1:2])]
+    step.set(step.join([*step.known(step.args[:1]), *columns, *step.known(step.args[2:3])], compare=False))
 
-    def _reduce(self, dim: Any, keepdim: bool) -> None:
-        state = self._state(self.args[0])
-        rank = len(state.layout)
-        dims = range(rank) if dim is None or dim == [] else [dim] if isinstance(dim, int) else dim
-        dims = {d % rank for d in dims}
-        mixed = self._mix(state, [axis for d in dims for _, axis in state.layout[d] if axis >= 0], keep=False)
-        kept = [((1, -1),) if d in dims else factors for d, factors in enumerate(mixed.layout)]
-        keepdim = len(self.out[0].shape) == rank
-        self._set(State(tuple(f for d, f in enumerate(kept) if keepdim or d not in dims), mixed.fields))
 
-    def _batch_norm(self) -> None:
-        # With running statistics each position stands alone; a batch's own statistics mix all positions.
-        uses_batch = (
-            self.args[5] if self.operation.name == "native_batch_norm" else self.operation.name.endswith("legit")
-        )
-        state = self._state(self.args[0])
-        mixed = self._mix_along(state, range(2, len(state.layout))) if uses_batch else state
-        self._set(mixed, self.out[:1])
+@_rule("_cdist_forward")
+def _cdist(step: Step) -> None:
+    """(…, i, k) and (…, j, k): distance (i, j)."""
+    states = []
+    for value, swap in zip(step.args[:2], (False, True), strict=True):
+        for s in step.known([value]):
+            reaches = [r.union_over([-1]) for r in s.reaches]
+            dims = [*range(len(s.shape) - 2), len(s.shape) - 1, len(s.shape) - 2]
+            states.append(State(s.shape, tuple(r.permuted(dims) for r in reaches) if swap else tuple(reaches)))
+    step.set(step.join(states, compare=False))
 
-    def _do_native_layer_norm(self) -> None:
-        state = self._state(self.args[0])
-        self._set(self._mix_along(state, range(-len(self.args[1]), 0)), self.out[:1])
 
-    def _do_native_group_norm(self) -> None:
-        state = self._state(self.args[0])
-        self._set(self._mix_along(state, range(1, len(state.layout))), self.out[:1])
+@_rule("_trilinear")
+def _trilinear(step: Step) -> None:
+    reaches = step.join(
+        [State(s.shape, tuple(r.union_over([-1]) for r in s.reaches)) for s in step.known(step.args[:3])]
+    )
+    step.set(reaches)
 
-    # --- moving data ----------------------------------------------------------------------------------------------
 
-    def _do_t(self) -> None:
-        state = self._state(self.args[0])
-        self._set(State(tuple(reversed(state.layout)), state.fields))
+@_rule(
+    "linalg_inv_ex linalg_solve_ex _linalg_solve_ex linalg_lu_factor_ex linalg_cholesky_ex linalg_eigh _linalg_eigh "
+    "linalg_qr _linalg_svd _linalg_det _linalg_slogdet linalg_solve_triangular triangular_solve linalg_lu_solve "
+    "cholesky_inverse cholesky_solve linalg_eig linalg_pinv linalg_matrix_norm"
+)
+def _matrices(step: Step) -> None:
+    """Every element of the result sees the whole matrix."""
+    states = step.known(step.operation.inputs)
+    mixed = [State(s.shape, tuple(r.union_over([-1, -2]) for r in s.reaches)) for s in states]
+    reaches = step.join(mixed, compare=False)
+    for out in step.out:
+        fewer = len(reaches[0].where.shape) - len(out.shape)
+        step.set([_without_last(reach, fewer) for reach in reaches], [out])
 
-    def _do_transpose(self) -> None:
-        state = self._state(self.args[0])
-        layout = list(state.layout)
-        a, b = self.args[1:3]
-        layout[a], layout[b] = layout[b], layout[a]
-        self._set(State(tuple(layout), state.fields))
 
-    def _do_permute(self) -> None:
-        state = self._state(self.args[0])
-        self._set(State(tuple(state.layout[d] for d in self.args[1]), state.fields))
+def _without_last(reach: Reach, count: int) -> Reach:
+    for _ in range(count):
+        reach = reach.picked(-1, [0], drop=True)
+    return reach
 
-    def _do_slice(self) -> None:
-        dim, start, end, step = (self._argument(i + 1, "", d) for i, d in enumerate((0, None, None, 1)))
-        size = self.args[0].shape[dim]
-        self._pick(self._state(self.args[0]), dim, list(range(size))[start:end:step], self.out[0])
 
-    def _do_select(self) -> None:
-        dim, index = self.args[1:3]
-        size = self.args[0].shape[dim]
-        self._pick(self._state(self.args[0]), dim, [index % size], self.out[0], drop=True)
+# --- statistics -------------------------------------------------------------------------------------------------------
 
-    def _do_unbind(self) -> None:
-        dim = self._argument(1, "dim", 0)
-        for i, out in enumerate(self.out):
-            self._pick(self._state(self.args[0]), dim, [i], out, drop=True)
 
-    def _do_split(self) -> None:
-        dim, start = self._argument(2, "dim", 0), 0
-        for out in self.out:
-            count = out.shape[dim]
-            self._pick(self._state(self.args[0]), dim, list(range(start, start + count)), out)
-            start += count
+@_rule(
+    "sum mean amax amin max min prod any all var std var_mean std_mean logsumexp linalg_vector_norm norm argmax argmin "
+    "nansum median nanmedian mode kthvalue count_nonzero aminmax"
+)
+def _reduce(step: Step) -> None:
+    if len(step.known(step.args[:2])) == 2:  # torch.max(a, b)
+        return step.set(step.join(step.known(step.args[:2])))
+    state = step.state(step.args[0])
+    rank, dim = len(state.shape), step.argument("dim")
+    dims = range(rank) if dim is None or dim == [] else [dim] if isinstance(dim, int) else dim
+    dims = sorted({d % rank for d in dims}, reverse=True) if rank else []
+    reaches = [reach.union_over(dims) for reach in state.reaches]
+    for out in step.out:
+        kept = reaches
+        if len(out.shape) < rank:
+            for d in dims:
+                kept = [reach.picked(d, [0], drop=True) for reach in kept]
+        step.set(kept, [out])
+    return None
 
-    _do_split_with_sizes = _do_unsafe_split = _do_unsafe_split_with_sizes = _do_split
 
-    def _do_glu(self) -> None:
-        dim, count = self._argument(1, "dim", -1), self.args[0].shape[self._argument(1, "dim", -1)] // 2
-        halves = []
-        for start in (0, count):
-            self._pick(self._state(self.args[0]), dim, list(range(start, start + count)), self.out[0])
-            halves.append(self._state(self.out[0]))
-        self._set(self._join(*halves))
+@_rule("_softmax _safe_softmax _log_softmax sort topk argsort _fft_c2c _fft_r2c _fft_c2r renorm multinomial")
+def _along(step: Step) -> None:
+    """Every position along a dimension sees all of them."""
+    dims = step.argument("dim", -1)
+    dims = [dims] if isinstance(dims, int) else dims
+    step.per_axis(step.args[0], lambda reach: reach.union_over(dims))
 
-    def _do_flip(self) -> None:
-        state = self._state(self.args[0])
-        for dim in self.args[1]:
-            state = self._permuted(state, dim, lambda i, size: size - 1 - i)
-        self._set(state)
 
-    def _do_roll(self) -> None:
-        state = self._state(self.args[0])
-        for shift, dim in zip(self.args[1], self._argument(2, "dims", []), strict=True):
-            state = self._permuted(state, dim, lambda i, size, by=shift: (i - by) % size)
-        self._set(state)
+@_rule("cumsum cumprod logcumsumexp cummax cummin _cummax_helper _cummin_helper")
+def _prefix(step: Step) -> None:
+    state, dim = step.state(step.args[0]), step.argument("dim")
+    rank = len(state.shape)
+    step.set([reach.prefix_over(dim % rank, state.shape[dim]) if rank else reach for reach in state.reaches])
 
-    def _do_cat(self) -> None:
-        values = [v for v in self.args[0] if v.shape != (0,)]
-        dim = self._argument(1, "dim", 0) % len(self.out[0].shape)
-        states = [self.states.get(v) for v in values]
-        tracked = [axis for s in states if isinstance(s, State) for _, axis in s.layout[dim] if axis >= 0]
-        if not tracked:
-            whole = self._joined([v for v, s in zip(values, states, strict=True) if isinstance(s, State)])
-            self._set(
-                State((*whole.layout[:dim], ((self.out[0].shape[dim], -1),), *whole.layout[dim + 1 :]), whole.fields)
-            )
-            return
-        self._lay_out(values, states, dim, tracked[0], [v.shape[dim] for v in values])
 
-    def _do_stack(self) -> None:
-        values, dim = self.args[0], self._argument(1, "dim", 0) % len(self.out[0].shape)
-        states = [self.states.get(v) for v in values]
-        known = [s for s in states if isinstance(s, State)]
-        single = [
-            axis for axis in range(len(known[0].fields))
-            if all(len(s.fields[axis].seen) == 1 and s.dim_of(axis) is None for s in known)
-            and len({s.fields[axis].seen for s in known}) > 1
-        ]  # fmt: skip
-        grown = [
-            State((*s.layout[:dim], ((1, -1),), *s.layout[dim:]), s.fields) if isinstance(s, State) else None
-            for s in states
-        ]
-        if single:  # the steps of a recurrent layer: positions along the axis come back
-            self._lay_out(values, grown, dim, single[0], [1] * len(values))
-            return
-        joined = next(s for s in grown if s)
-        for state in [s for s in grown if s][1:]:
-            joined = self._join(joined, state)
-        layout = (*joined.layout[:dim], ((len(values), -1),), *joined.layout[dim + 1 :])
-        self._set(State(layout, joined.fields))
+@_rule(
+    "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training batch_norm "
+    "_native_batch_norm_legit_functional cudnn_batch_norm _batch_norm_with_update"
+)
+def _batch_norm(step: Step) -> None:
+    # With running statistics each position stands alone; a batch's own statistics mix all positions.
+    training = "no_training" not in step.name and step.argument(
+        "training", step.argument("train", "with_update" in step.name)
+    )
+    rank = len(step.args[0].shape)
+    dims = [0, *range(2, rank)] if training else []
+    step.per_axis(step.args[0], lambda reach: reach.union_over(dims), step.out[:1])
 
-    def _do_copy(self) -> None:
-        """What was there before is gone, in `fill` and `zero` too; nothing else depends on the input then."""
-        if written := [v for v in self.args[1:] if isinstance(v, Value) and v in self.states]:
-            self._set(self._joined(written))
 
-    _do_fill = _do_zero = _do_copy
+@_rule("native_layer_norm _fused_rms_norm rms_norm")
+def _layer_norm(step: Step) -> None:
+    dims = range(-len(step.args[1]), 0)
+    step.per_axis(step.args[0], lambda reach: reach.union_over(dims), step.out[:1])
 
-    def _do_embedding(self) -> None:
-        state = self._state(self.args[1])
-        self._set(State((*state.layout, ((self.out[0].shape[-1], -1),)), state.fields))
 
-    def _do_expand(self) -> None:
-        state, rank = self._state(self.args[0]), len(self.out[0].shape)
-        padded = (((1, -1),),) * (rank - len(state.layout)) + state.layout
-        old = (1,) * (rank - len(state.layout)) + self.args[0].shape
-        layout = tuple(f if a == b else ((b, -1),) for f, a, b in zip(padded, old, self.out[0].shape, strict=True))
-        self._set(State(layout, state.fields))
+@_rule("native_group_norm")
+def _group_norm(step: Step) -> None:
+    rank, groups, channels = len(step.args[0].shape), step.argument("group"), step.args[0].shape[1]
 
-    def _do_repeat(self) -> None:
-        state, rank = self._state(self.args[0]), len(self.out[0].shape)
-        padded = (((1, -1),),) * (rank - len(state.layout)) + state.layout
-        if any(axis >= 0 and times > 1 for f, times in zip(padded, self.args[1], strict=True) for _, axis in f):
-            raise NoRule("repeat along an axis of the input")
-        layout = tuple(f if times == 1 else ((size, -1),) for f, times, size in
-                       zip(padded, self.args[1], self.out[0].shape, strict=True))  # fmt: skip
-        self._set(State(layout, state.fields))
+    def rule(reach: Reach) -> Reach:
+        return _mixed_in_groups(reach.union_over(range(2, rank)), 1, groups, channels)
 
-    def _like(self) -> None:
-        """A new tensor of the same shape: it depends on nothing."""
+    step.per_axis(step.args[0], rule, step.out[:1])
 
-    _do_zeros_like = _do_ones_like = _do_empty_like = _do_rand_like = _do_randn_like = _do_full_like = _like
-    _do_new_zeros = _do_new_ones = _do_new_empty = _do_new_full = _do_new_empty_strided = _do_randint_like = _like
+
+@_rule(
+    "mse_loss l1_loss smooth_l1_loss huber_loss binary_cross_entropy binary_cross_entropy_with_logits soft_margin_loss "
+    "nll_loss_forward nll_loss2d_forward multi_margin_loss multilabel_margin_loss_forward _ctc_loss dist trace"
+)
+def _loss(step: Step) -> None:
+    """A loss per element, or one number that sees everything."""
+    states = step.known(step.operation.inputs)
+    if step.out[0].shape:
+        if "nll" in step.name or "margin" in step.name or "ctc" in step.name:
+            raise NoRule(f"no rule for {step.name} without a reduction")
+        return step.set(step.join(states))
+    return step.set(step.join([s.scalar() for s in states], compare=False), step.out[:1])
+
+
+@_rule("_weight_norm_interface")
+def _weight_norm(step: Step) -> None:
+    raise NoRule("weights that depend on the input")
+
+
+@_rule(" ".join(sorted(_LIKE)))
+def _like(step: Step) -> None:
+    """A new tensor of the same shape: it depends on nothing."""
+    for out in step.out:
+        step.states.pop(out, None)
 
 
 def _each(value: Any, dims: int) -> list[int]:

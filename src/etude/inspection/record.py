@@ -21,6 +21,9 @@ class Value:
     """input, parameter, buffer, constant (made inside the forward pass) or computed."""
     name: str = ""
     """The input's number, the parameter's or buffer's path; empty for the others."""
+    strides: tuple[int, ...] = ()
+    """Of its memory, which only `as_strided` cares about; empty for a tensor without any (a sparse one)."""
+    offset: int = 0
 
 
 @dataclass(eq=False)
@@ -65,6 +68,8 @@ class Operation:
     function: Function | None
     order: int
     backward: list[tuple[str, Cost | None]] = field(default_factory=list)
+    indices: dict[Value, torch.Tensor] = field(default_factory=dict)
+    """Whole numbers among the arguments that do not depend on the input: which elements an index picks."""
 
     @property
     def name(self) -> str:
@@ -96,9 +101,9 @@ class Trace:
 
 def is_library(module: nn.Module) -> bool:
     """Whether the module's forward pass is PyTorch's own, or that of one of étude's layers that compute the same."""
-    forward = getattr(type(module), "forward", None)  # a scripted module has none
+    forward = getattr(type(module), "forward", None)  # a scripted module has none, and that of a graph no module
     libraries = ("torch.nn.modules", "etude.models.layers", "etude.models.transposed")
-    return getattr(forward, "__module__", "").startswith(libraries)
+    return (getattr(forward, "__module__", None) or "").startswith(libraries)
 
 
 def depends_on_input(arguments: Any) -> bool:

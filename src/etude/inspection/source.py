@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from etude.errors import EtudeError, UsageError, unknown
+from etude.inspection.inputs import examples
 from etude.inspection.record import shape_text
 from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 
@@ -56,8 +57,8 @@ NETWORKS: dict[str, tuple[Callable[[Image], nn.Module], Image, Image | None]] = 
 def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: int = 0) -> Subject:
     """The network that `target` names, with random weights and inputs that `seed` determines.
 
-    `shapes` are those of its inputs without the batch: `3,32,32`, or `int9:20` for 20 whole numbers below 9. Raises a
-    `UsageError` that says what is missing.
+    `shapes` are those of its inputs without the batch: `3,32,32`, or `int9:20` for 20 whole numbers below 9; with a
+    name before and a type after them, as `mask=20:bool`. Raises a `UsageError` that says what is missing.
     """
     if batch_size < 1:
         raise UsageError(f"--batch-size is {batch_size}; allowed: 1 or more.")
@@ -72,17 +73,17 @@ def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: 
         module = _foreign(target)
         if not shapes:
             raise UsageError(f"{target} needs the shape of its input, without the batch: --input 3,32,32, for example.")
-        inputs = tuple(example(shape, batch_size) for shape in shapes)
+        inputs, keywords = examples(shapes, batch_size, example)
         if any(isinstance(part, LazyModuleMixin) for part in module.modules()):
-            _give_shapes(module, inputs)
-        return Subject(target, module, inputs)
+            _give_shapes(module, inputs, keywords)
+        return Subject(target, module, inputs, keywords)
 
 
-def _give_shapes(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+def _give_shapes(module: nn.Module, inputs: tuple[Tensor, ...], keywords: dict[str, Any]) -> None:
     """Run a network with lazy layers once, so that their parameters exist; where that fails, `trace` says why not."""
     mode = module.training
     with contextlib.suppress(Exception), torch.no_grad():
-        module.eval()(*inputs)
+        module.eval()(*inputs, **keywords)
     module.train(mode)
 
 

@@ -28,7 +28,7 @@ def render(inspection: Inspection) -> list[RenderableType]:
 def heading(inspection: Inspection) -> str:
     """What was inspected, and how costs are counted."""
     shapes = ", ".join(shape_text(value.shape) for value in inspection.trace.inputs)
-    return f"{inspection.name} on {shapes}, eval mode; {CONVENTION}."
+    return f"{inspection.name} on {shapes}, {'training' if inspection.train else 'eval'} mode; {CONVENTION}."
 
 
 def html(inspection: Inspection) -> str:
@@ -56,14 +56,29 @@ def row(layer: Layer) -> tuple[str, ...]:
         f"{layer.op} {_settings(layer)}".strip(),
         ", ".join(shape_text(value.shape) for value in layer.outputs[:3]) + (" …" if len(layer.outputs) > 3 else ""),
         parameters,
-        _count(layer.cost, "macs"),
-        _count(layer.cost, "flops"),
-        _count(layer.backward, "flops"),
+        _count(layer.cost, "macs", layer.partly),
+        _count(layer.cost, "flops", layer.partly),
+        _count(layer.backward, "flops", layer.partly_backward),
         size_text(layer.saved_bytes) if layer.saved_bytes else "",
         field,
         stride,
         offset,
     )
+
+
+def modules(inspection: Inspection) -> list[RenderableType]:
+    """The totals of every module that holds others."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for i, name in enumerate(("module", "kind", "parameters", "MACs", "FLOPs", "backward", "saved")):
+        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=bool(i), overflow="fold")
+    for total in inspection.modules:
+        partly = bool(total.uncounted)
+        costs = [_count(total.cost, "macs", partly), _count(total.cost, "flops", partly)]
+        back = "not counted" if inspection.backward is None else _count(total.backward, "flops", partly)
+        saved = size_text(total.saved_bytes) if total.saved_bytes else ""
+        cells = [total.path, total.op, f"{total.parameters:,}" if total.parameters else "", *costs, back, saved]
+        table.add_row(*map(escape, cells))
+    return [table, Text("\n" + totals(inspection))]
 
 
 def totals(inspection: Inspection) -> str:
@@ -87,11 +102,11 @@ def size_text(count_bytes: int) -> str:
     return f"{amount:.0f} {units[0]}" if units[0] == "B" else f"{amount:.1f} {units[0]}"
 
 
-def _count(cost: Cost | None, what: str) -> str:
+def _count(cost: Cost | None, what: str, partly: bool) -> str:
     if cost is None:
         return "not counted"
     value = getattr(cost, what)
-    return f"{value:,}" if value else ""
+    return f"{'≥ ' if partly else ''}{value:,}" if value else ""
 
 
 def _settings(layer: Layer) -> str:

@@ -17,34 +17,41 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
+from etude.inspection.elements import Elements, is_index
 from etude.inspection.failures import one_line, remedy, view_remedy
 from etude.inspection.flops import Cost, cost, operation_name
 from etude.inspection.record import Call, Function, Operation, Trace, Value, depends_on_input, shape_text
 from etude.inspection.twin import at_rest, check_shapes, own_copy, twin_of, undisturbed, without_elements
-from etude.inspection.writes import WRITE, landing, same_place
+from etude.inspection.writes import LARGEST, WRITE, landing, same_place
 
 
-def trace(module: nn.Module, *inputs: Any, awake: tuple[type[nn.Module], ...] = (), **keywords: Any) -> Trace:
+def trace(
+    module: nn.Module, *inputs: Any, train: bool = False, awake: tuple[type[nn.Module], ...] = (), **keywords: Any
+) -> Trace:
     """Record a forward pass of `module(*inputs, **keywords)` in eval mode and its backward pass.
 
-    Modules of the types in `awake` stay in training mode.
+    `train`: in training mode instead; modules of the types in `awake` are in it in any case.
 
     Backward means the gradient of the sum of all floating-point outputs for every parameter that requires one; the
     gradient of the inputs is not computed, as in training. Raises a `UsageError` that names the layer when the
     forward pass fails. Nothing of `module`, its inputs or the random states changes.
     """
+    mode = (nn.Module,) if train else awake
     with undisturbed():
         # Shapes decide nearly every forward pass, so for a large network tensors without elements do, in a fraction of
-        # the time. Where elements matter (`if x.sum() > 0`, an index), or anything fails, the pass takes real ones.
+        # the time. Where elements matter (`if x.sum() > 0`), or anything fails, the pass takes real ones.
         tensors = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
-        if not any(map(_is_index, tensors)) and _work(module, tensors) > LARGE:
+        if _work(module, tensors) > WITHOUT_ELEMENTS:
             with suppress(Exception), torch.device("meta"):
-                twin = at_rest(twin_of(module, without_elements), awake)
-                return _Recorder(twin).run(*tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords)))
-        return _Recorder(at_rest(twin_of(module), awake)).run(*tree_map(own_copy, (inputs, keywords)))
+                twin = at_rest(twin_of(module, without_elements), mode)
+                given = tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords))
+                empty = [leaf for leaf in tree_flatten(given)[0] if isinstance(leaf, Tensor)]
+                pairs = [*zip(empty, tensors, strict=True), *zip(twin.buffers(), module.buffers(), strict=True)]
+                return _Recorder(twin, Elements(pairs)).run(*given)
+        return _Recorder(at_rest(twin_of(module), mode)).run(*tree_map(own_copy, (inputs, keywords)))
 
 
-LARGE = 10**9
+WITHOUT_ELEMENTS = 10**9
 """Work beyond which a pass without elements is quicker, though PyTorch imports two seconds of its own code for it."""
 
 
@@ -54,14 +61,9 @@ def _work(module: nn.Module, tensors: list[Tensor]) -> int:
     return sum(p.numel() for p in module.parameters()) * max((leaf.numel() for leaf in tensors), default=1)
 
 
-def _is_index(tensor: Tensor) -> bool:
-    """Whether it holds whole numbers: whether they are in range is not a matter of shapes."""
-    return not (tensor.is_floating_point() or tensor.is_complex())
-
-
 class _Recorder:
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
+    def __init__(self, module: nn.Module, elements: Elements | None = None) -> None:
+        self.module, self.elements = module, elements
         self.names: dict[int, list[str]] = {}
         for name, part in module.named_modules(remove_duplicate=False):
             self.names.setdefault(id(part), []).append(name)
@@ -75,6 +77,7 @@ class _Recorder:
         # All tensors of the trace, kept alive: an id is unique only among the living.
         self.on_storage: dict[int, list[Tensor]] = {}
         self.foreign: list[Value] = []
+        self.given: list[Value] = []
         self.saved: set[int] = set()
         self.order = 0
         self.mkldnn_enabled = torch._C._get_mkldnn_enabled()
@@ -88,14 +91,14 @@ class _Recorder:
             self.aliases.setdefault(first, []).append(name)
             if first == name:
                 self.parameters[name] = self._remember(parameter, "parameter", name)
-                self.saved.add(parameter.untyped_storage()._cdata)
+                self.saved.add(_storage(parameter))
         for name, buffer in module.named_buffers():
             self._remember(buffer, "buffer", name)
-            self.saved.add(buffer.untyped_storage()._cdata)
+            self.saved.add(_storage(buffer))
 
     def run(self, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> Trace:
         leaves = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
-        given = [self._remember(leaf, "input", f"input {i}") for i, leaf in enumerate(leaves)]
+        self.given = [self._remember(leaf, "input", f"input {i}") for i, leaf in enumerate(leaves)]
         with ExitStack() as stack:
             # PyTorch's fused kernels of attention would be one opaque operation.
             fused: dict[Callable[[bool], None], bool] = {
@@ -129,14 +132,14 @@ class _Recorder:
         return Trace(
             calls=self.calls,
             operations=self.operations,
-            inputs=given,
+            inputs=self.given,
             outputs=[self._value(leaf) for leaf in outputs],
             parameters=self.parameters,
             frozen=frozenset(name for name in self.parameters if not names[name].requires_grad),
             aliases={name: aliases for name, aliases in self.aliases.items() if len(aliases) > 1},
             foreign_parameters=self.foreign,
             backward_error=error,
-            buffer_bytes=sum(buffer.nbytes for buffer in self.module.buffers()),
+            buffer_bytes=sum(_bytes(buffer) for buffer in self.module.buffers()),
         )
 
     def _backward(self, outputs: list[Tensor]) -> str | None:
@@ -183,7 +186,8 @@ class _Recorder:
 
     def _failure(self, error: BaseException) -> UsageError:
         call = self.stack[-1]
-        shapes = ", ".join(shape_text(value.shape) for value in call.inputs) or "no tensor"
+        inputs = call.inputs or ([] if call.parent else self.given)  # those by keyword are not among a call's
+        shapes = ", ".join(shape_text(value.shape) for value in inputs) or "no tensor"
         where = f"{call.path} ({type(call.module).__name__})" if call.path else f"{type(call.module).__name__}.forward"
         remedied = remedy(call.module, call.inputs[0].shape if call.inputs else None) or view_remedy(
             self.module, str(error), [value.shape for operation in self.operations for value in operation.outputs]
@@ -213,13 +217,25 @@ class _Recorder:
             self._next(),
         )
         self.operations.append(record)
+        record.indices.update(self._indices(record, (args, kwargs)))
         for leaf in written:
             self._rewrite_views(leaf, record)
         self.by_node.setdefault(torch.autograd._get_sequence_nr() - 1, record)  # type: ignore[attr-defined]
 
+    def _indices(self, record: Operation, arguments: Any) -> dict[Value, Tensor]:
+        """The whole numbers among the arguments of an operation that do not depend on an input."""
+        found = {}
+        for leaf in tree_flatten(arguments)[0]:
+            if isinstance(leaf, Tensor) and is_index(leaf) and leaf.numel() <= LARGEST:
+                value = self.values[id(leaf)]
+                real = self.elements.index(leaf) if self.elements else leaf
+                if value.kind in ("constant", "buffer") and real is not None:
+                    found[value] = real.detach().clone()
+        return found
+
     def _rewrite_views(self, written: Tensor, record: Operation) -> None:
         """A write in place also changes every other tensor that shares memory with the written one."""
-        for leaf in self.on_storage[written.untyped_storage()._cdata]:
+        for leaf in self.on_storage[_storage(written)]:
             old = self.values[id(leaf)]
             if leaf is written or old.kind in ("parameter", "buffer") or not leaf.numel():
                 continue
@@ -233,10 +249,10 @@ class _Recorder:
                 )
 
     def _save(self, tensor: Tensor) -> tuple[Tensor, int]:
-        storage = tensor.untyped_storage()._cdata
+        storage = _storage(tensor)
         if not self.in_backward and storage not in self.saved:
             self.saved.add(storage)
-            (self.function or self.stack[-1]).saved_bytes += tensor.numel() * tensor.element_size()
+            (self.function or self.stack[-1]).saved_bytes += _bytes(tensor)
         return tensor, tensor._version
 
     def _value(self, tensor: Tensor) -> Value:
@@ -249,13 +265,28 @@ class _Recorder:
         return self._remember(tensor, "constant", "")
 
     def _remember(self, tensor: Tensor, kind: str, name: str) -> Value:
-        self.on_storage.setdefault(tensor.untyped_storage()._cdata, []).append(tensor)
-        value = self.values[id(tensor)] = Value(tuple(tensor.shape), tensor.dtype, kind, name)
+        self.on_storage.setdefault(_storage(tensor), []).append(tensor)
+        strided = tensor.layout == torch.strided and not tensor.is_nested
+        strides, offset = (tuple(tensor.stride()), int(tensor.storage_offset())) if strided else ((), 0)
+        value = self.values[id(tensor)] = Value(tuple(tensor.shape), tensor.dtype, kind, name, strides, offset)
         return value
 
     def _next(self) -> int:
         self.order += 1
         return self.order
+
+
+def _storage(tensor: Tensor) -> int:
+    """Which memory a tensor lies in; one without any of its own (a sparse one, say) shares it with nobody."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (RuntimeError, NotImplementedError):
+        return id(tensor)
+
+
+def _bytes(tensor: Tensor) -> int:
+    """Memory of a tensor; of a sparse one, of its values."""
+    return (tensor.numel() if tensor.layout == torch.strided else tensor._nnz()) * tensor.element_size()
 
 
 def _unchanged(kept: tuple[Tensor, int]) -> Tensor:
@@ -269,6 +300,10 @@ def _unchanged(kept: tuple[Tensor, int]) -> Tensor:
     return tensor
 
 
+def _called(func: Any, args: Any, kwargs: Any) -> Any:
+    return func(*args, **kwargs)
+
+
 class _Dispatch(TorchDispatchMode):
     def __init__(self, recorder: _Recorder) -> None:
         super().__init__()
@@ -279,7 +314,8 @@ class _Dispatch(TorchDispatchMode):
         return False  # skipping would import the compiler, two seconds, to switch it off
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
+        run = self.recorder.elements.run if self.recorder.elements else _called
+        out = run(func, args, kwargs or {})
         if self.recorder.stack or self.recorder.in_backward:
             self.recorder.operation(func, args, kwargs or {}, out)
         return out

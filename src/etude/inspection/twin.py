@@ -20,8 +20,8 @@ from etude.inspection.failures import one_line
 
 
 def at_rest(module: nn.Module, awake: tuple[type[nn.Module], ...]) -> nn.Module:
-    """The module in eval mode, but for modules of the types in `awake`."""
-    module.eval()
+    """The module in eval mode, except modules of the types in `awake`."""
+    module.train(nn.Module in awake)
     for part in module.modules():
         part.training = isinstance(part, awake)
     return module

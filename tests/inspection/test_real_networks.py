@@ -1,0 +1,119 @@
+"""Real networks, small: no traceback in any mode, costs equal to a second count, fields right where NaN can tell."""
+
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from real_networks import images_out, language, others, vision
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten
+from torch.utils.flop_counter import FlopCounterMode
+
+from etude.errors import UsageError
+from etude.inspection.gradcheck import gradcheck
+from etude.inspection.gradient_flow import gradient_flow
+from etude.inspection.graph import svg
+from etude.inspection.layers import inspect
+from etude.inspection.modes import compare_modes
+from etude.inspection.probe import probe
+from etude.inspection.receptive_field import State
+from etude.inspection.simplify import simplify
+from etude.inspection.table import text
+from etude.inspection.twin import float64_by_default, precise, precise_twin
+
+NETWORKS: dict[str, Any] = {
+    **language.NETWORKS, **vision.NETWORKS, **images_out.NETWORKS, **others.NETWORKS,
+}  # fmt: skip
+NO_FIELD = {
+    "deformable": "no rule for grid_sampler_2d",
+    "switch experts": "a tensor without elements",
+    "LSTM tagger": "_pack_padded_sequence at positions that the data choose",
+}
+"""Networks whose last field is unknown, and why."""
+NO_MODES = {"sparse GCN", "switch experts"}
+"""Networks that `compare_modes` cannot compare yet: a sparse buffer, a layer that runs in some passes only."""
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:enable_nested_tensor is True")  # nn.Transformer's own default
+
+
+def made(name: str) -> tuple[nn.Module, tuple[Tensor, ...], dict[str, Any], int | None]:
+    torch.manual_seed(0)
+    build, inputs, keywords, macs = NETWORKS[name]
+    return build().eval(), inputs(), keywords, macs
+
+
+def test_there_are_sixty_and_more() -> None:
+    assert len(NETWORKS) >= 60
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_products_equal_an_independent_count(name: str) -> None:
+    module, inputs, keywords, macs = made(name)
+    found = inspect(module, *inputs, **keywords)
+    assert found.uncounted == []
+    if macs is None:
+        with (
+            torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+            FlopCounterMode(display=False) as counter,
+        ):
+            module(*inputs, **keywords)
+        macs = counter.get_total_flops() // 2
+    assert found.cost.macs == macs
+    assert found.backward is not None
+    assert text(found).count("\n") > len(found.layers)
+    assert {layer["path"] for layer in found.to_dict()["layers"]}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_output_sees_more_or_less_than_it_is_said_to(name: str) -> None:
+    """One position poisoned at a time: what turns NaN has read it. Element by element nothing may be left out; over
+    all elements of a position nothing may be added."""
+    module, inputs, keywords, _ = made(name)
+    found = inspect(module, *inputs, **keywords)
+    value = found.trace.outputs[0]
+    state = found.fields.states.get(value)
+    if not isinstance(state, State):
+        assert name not in NO_FIELD or NO_FIELD[name] in str(state)
+        assert state is None or name in NO_FIELD, state
+        return
+    which = found.trace.inputs.index(found.fields.input)
+    if not inputs[which].is_floating_point():
+        return
+    module = precise_twin(module)
+    doubles = [precise(x) for x in inputs]
+    for reach, axis in zip(state.reaches, found.fields.axes, strict=True):
+        seen, read = [], []
+        for position in range(inputs[which].shape[axis]):
+            x = doubles[which].clone()
+            x.select(axis, position).fill_(torch.nan)
+            with torch.no_grad(), float64_by_default():
+                out = module(*doubles[:which], x, *doubles[which + 1 :], **keywords)
+            (bad, *_) = (y.isnan() for y in tree_flatten(out)[0] if isinstance(y, Tensor))
+            has = (reach.sets[:, position // 64] >> np.uint64(position % 64)) & np.uint64(1)
+            said = torch.from_numpy(has.astype(bool))[reach.where].expand(value.shape)
+            assert not (bad & ~said).any(), (axis, position)
+            seen.append(bool(bad.any()))
+            read.append(bool(said.any()))
+        assert seen == read
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_question_ends_in_a_traceback_or_moves_a_random_state(name: str) -> None:
+    module, inputs, keywords, _ = made(name)
+    found = inspect(module, *inputs, **keywords)
+    before = torch.get_rng_state()
+    svg(found)
+    inspect(module, *inputs, train=True, **keywords)
+    scalar = any(value.shape == () for value in found.trace.outputs)
+    questions = [gradcheck, simplify]
+    questions += [] if name in NO_MODES else [compare_modes]
+    questions += [] if scalar else [gradient_flow]
+    for question in questions:
+        with suppress(UsageError):  # told on one line
+            question(module, *inputs, **keywords)
+    with suppress(UsageError):
+        probe(found, module, *inputs, **keywords)
+    assert torch.equal(before, torch.get_rng_state())
