@@ -157,7 +157,9 @@ def test_patches_keep_their_stride_through_a_reshape() -> None:
         y = x.view(1, 3, 2, 4, 2, 4).permute(0, 2, 4, 1, 3, 5).reshape(1, 2, 2, 48)
         return y.sum(-1)
 
-    (rows, columns) = inspect(Does(cut), GRID).layers[-1].receptive_field or ()
+    field = inspect(Does(cut), GRID).layers[-1].receptive_field
+    assert field
+    rows, columns = field
     assert (rows.size, rows.stride, columns.size, columns.stride) == (4, 4, 4, 4)
 
 

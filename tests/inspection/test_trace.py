@@ -125,6 +125,7 @@ class Words(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.words, self.places, self.out = nn.Embedding(4000, 256), nn.Embedding(8, 256), nn.Linear(256, 4000)
+        self.order: Tensor
         self.register_buffer("order", torch.arange(8).flip(0))
 
     def forward(self, words: Tensor, labels: Tensor | None = None) -> Tensor:

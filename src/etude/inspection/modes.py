@@ -190,6 +190,7 @@ def _own_code_that_looks(module: nn.Module, inputs: Any, keywords: Any, at_rest:
 
 
 def _same(a: Tensor, b: Tensor) -> bool:
+    a, b = (x if x.layout == torch.strided else x.to_dense() for x in (a, b))
     return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
 
 
@@ -209,7 +210,7 @@ def _pass(module: nn.Module, inputs: Any, keywords: Any, *, watch: bool = False)
             if is_library(part) and not any(True for _ in part.children()):
 
                 def note(part: nn.Module, args: Any, out: Any, name: str = name) -> None:
-                    if isinstance(out, Tensor) and name not in seen:
+                    if isinstance(out, Tensor) and out.numel() and name not in seen:  # an expert may get no example
                         seen[name] = (part, tree_map(_fresh, args), out.detach().clone())
 
                 handles.append(part.register_forward_hook(note))
