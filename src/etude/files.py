@@ -1,12 +1,15 @@
-"""Writing files so that a reader, or a kill at any moment, never meets half of one."""
+"""Writing files so that a reader, or a kill at any moment, never meets half of one; reading TOML and JSON."""
 
+import json
 import os
 import re
 import secrets
+import tomllib
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from etude.errors import DiskError
+from etude.errors import DiskError, UsageError
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
 """A name that is safe as a file's or folder's on every system."""
@@ -18,10 +21,12 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
     Raises `DiskError` when it cannot be written; what was at `path` before is then still there, whole.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    if path.name in ("", ".."):
+        raise UsageError(f"{str(path)!r} is no name for a file; give one, such as {path / 'NAME'}.")
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")  # a name has room for 255 bytes
     try:
         with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -30,6 +35,45 @@ def write_atomically(path: Path, content: bytes | str) -> None:
         with suppress(OSError):
             temporary.unlink()
         raise cannot_write(path, error) from error
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text; `ValueError` says on one line why it is none, or holds a number beyond 64 bits."""
+    try:
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise ValueError(_TOO_LARGE) from None
+    _require_64_bits(values)
+    return values
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a JSON text; `ValueError` says on one line why it is none, or holds a number beyond 64 bits."""
+    try:
+        values = json.loads(text, parse_int=_int_of_64_bits)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    return values
+
+
+_TOO_LARGE = "it holds a whole number beyond 64 bits"
+
+
+def _int_of_64_bits(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        raise ValueError(_TOO_LARGE)
+    return int(digits)
+
+
+def _require_64_bits(value: object) -> None:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError(_TOO_LARGE)
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _require_64_bits(each)
 
 
 def flush_folder(folder: Path) -> None:

@@ -104,7 +104,19 @@ def make(folder: Path) -> None:
             Image.new("RGB", (20, 20), (40 * number, 9, 9)).save(path)
     (folder / "broken/a").mkdir(parents=True)
     (folder / "broken/a/x.png").write_bytes(b"\x89PNG nothing")
-    flags = ["--data", "digits", "--epochs", "1", "--train-images", "256", "--batch-size", "64", "--quiet", "--threads", "1"]
+    flags = [
+        "--data",
+        "digits",
+        "--epochs",
+        "1",
+        "--train-images",
+        "256",
+        "--batch-size",
+        "64",
+        "--quiet",
+        "--threads",
+        "1",
+    ]
     for words in (
         *(["train", recipe, *flags, "--name", recipe, "--no-figures"] for recipe in ("lenet", "gan", "vae", "cvae")),
         ["sweep", "lenet", *flags, "--seeds", "1", "--jobs", "1", "--name", "small"],

@@ -90,7 +90,15 @@ NAMES = [
     "runs/vae/recipe.json", ".png", "..png", "x.png/", "/x.png", "/proc/x.png", "/root/\udcff/x.png",
 ]  # fmt: skip
 
-DEEP_TEXTS = ["(" * DEEP, "[" * DEEP, "-" * DEEP, "(" * DEEP + "x" + ")" * DEEP, "{" * DEEP, "x" + "+x" * DEEP, "not " * DEEP]
+DEEP_TEXTS = [
+    "(" * DEEP,
+    "[" * DEEP,
+    "-" * DEEP,
+    "(" * DEEP + "x" + ")" * DEEP,
+    "{" * DEEP,
+    "x" + "+x" * DEEP,
+    "not " * DEEP,
+]
 
 VALUES_OF = {
     # What a flag or word is meant to hold, by its name: mutated, it reaches further into the command.
@@ -150,7 +158,9 @@ def mutated(text: str, random: random.Random) -> str:
             case 1:
                 letters[at:at] = letters[at : at + random.randint(1, 5)] * random.randint(1, 3)
             case 2:
-                letters[at:at] = random.choice(["²", "\n", "\x00", "-", ",", "=", ":", "9" * 30, "(", ")", "\udcff", ".", "0"])
+                letters[at:at] = random.choice(
+                    ["²", "\n", "\x00", "-", ",", "=", ":", "9" * 30, "(", ")", "\udcff", ".", "0"]
+                )
             case _:
                 letters[at : at + 1] = random.choice("(){}[]=,:;.*/@+-xX0123456789eE\"'\\")
     return "".join(letters)
@@ -271,7 +281,14 @@ BASES: dict[str, list[list[str]] | Fill] = {
 PYTHON_FILES: list[str] = []
 """The names of a person's own files; `files` fills it."""
 
-_STREAMS = [("closed", "file"), ("full", "file"), ("gone", "file"), ("file", "closed"), ("full", "full"), ("closed", "closed")]
+_STREAMS = [
+    ("closed", "file"),
+    ("full", "file"),
+    ("gone", "file"),
+    ("file", "closed"),
+    ("full", "full"),
+    ("closed", "closed"),
+]
 _ENVIRONMENTS: list[dict[str, str | None]] = [
     {"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"COLUMNS": "0"},
     {"COLUMNS": "1"}, {"COLUMNS": "abc"}, {"COLUMNS": "-5"}, {"HOME": None}, {"HOME": "/nowhere"}, {"HOME": ""}, {"TERM": "dumb"},
@@ -318,7 +335,11 @@ class Grammar:
     def _surrounding(self) -> dict[str, object]:
         stdout, stderr = self.random.choice(_STREAMS)
         return self.random.choice(
-            [{"stdout": stdout, "stderr": stderr}, {"environment": self.random.choice(_ENVIRONMENTS[:6])}, {"python": ["-OO"]}]
+            [
+                {"stdout": stdout, "stderr": stderr},
+                {"environment": self.random.choice(_ENVIRONMENTS[:6])},
+                {"python": ["-OO"]},
+            ]
         )  # type: ignore[return-value]
 
     def _line(self, command: list[str]) -> list[str]:
@@ -363,4 +384,8 @@ class Grammar:
                 files = {"a.toml": adapter_text(self.random)}
                 return Attack(kind="adapter", words=["verify", "gradients", "a.toml"], files=files)
             case _:
-                return Attack(kind="notebook", words=["verify", "gradients", "n.ipynb"], files={"n.ipynb": notebook_text(self.random)})
+                return Attack(
+                    kind="notebook",
+                    words=["verify", "gradients", "n.ipynb"],
+                    files={"n.ipynb": notebook_text(self.random)},
+                )

@@ -26,8 +26,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from attacks import files  # noqa: E402
-from attacks.grammar import Attack, Grammar  # noqa: E402
+from attacks import files
+from attacks.grammar import Attack, Grammar
 
 SECONDS = 10.0
 """No command may take longer: processor time, or wall time on a machine that does nothing else."""
@@ -180,7 +180,9 @@ def _become(attack: Attack, ground: Ground, out: int, err: int) -> int:
         os.execv(sys.executable, words)
     encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
     sys.stdout = None if attack.stdout == "closed" else open(1, "w", encoding=encoding, closefd=False)  # type: ignore[assignment]
-    sys.stderr = None if attack.stderr == "closed" else open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # type: ignore[assignment]
+    sys.stderr = (
+        None if attack.stderr == "closed" else open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
+    )  # type: ignore[assignment]
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
     sys.argv = ["etude", *attack.words]
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -255,7 +257,9 @@ def fault(attack: Attack, result: Result) -> str | None:
     return None
 
 
-def run(seed: int, tries: int, root: Path, *, skip: tuple[str, ...] = ()) -> tuple[Counter, list[tuple[Attack, Result, str]]]:
+def run(
+    seed: int, tries: int, root: Path, *, skip: tuple[str, ...] = ()
+) -> tuple[Counter, list[tuple[Attack, Result, str]]]:
     """Try so many attacks; the number by kind and exit code, and those that broke the rule."""
     ground, grammar = Ground(root), Grammar(seed)
     _preload()
@@ -276,8 +280,14 @@ def run(seed: int, tries: int, root: Path, *, skip: tuple[str, ...] = ()) -> tup
 def shown(attack: Attack, result: Result, wrong: str) -> str:
     """A fault for a person, on a few lines."""
     words = " ".join(shlex.quote(word) if len(word) < 100 else f"{word[:20]!r}…×{len(word)}" for word in attack.words)
-    extra = {key: value for key, value in vars(attack).items() if value and key not in ("kind", "words", "files") and value != "file"}
-    extra |= {name: text[:1500] if len(text) < 1500 else f"{text[:300]}…×{len(text)}" for name, text in attack.files.items()}
+    extra = {
+        key: value
+        for key, value in vars(attack).items()
+        if value and key not in ("kind", "words", "files") and value != "file"
+    }
+    extra |= {
+        name: text[:1500] if len(text) < 1500 else f"{text[:300]}…×{len(text)}" for name, text in attack.files.items()
+    }
     err = result.err.decode(errors="backslashreplace").rstrip()
     return f"--- {wrong}\n{words!r:.600} {extra or ''}\n    {err[-700:]}".encode(errors="backslashreplace").decode()
 

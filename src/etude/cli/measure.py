@@ -86,7 +86,7 @@ def measure(
     opened = load(run[0], runs_dir=runs_dir, checkpoint=which)
     results = measure_run(opened, settings, data_dir=data_dir)
     if json:
-        print(json_format.dumps(results, ensure_ascii=False))
+        print(json_format.dumps(results))
     else:
         _print_table(results)
 
@@ -113,7 +113,7 @@ def _measure_sweeps(
     if out:
         write_atomically(out, writers[out.suffix](measured))
     if json:
-        print(json_format.dumps({"split": "test", "sweeps": [each.to_dict() for each in measured]}, ensure_ascii=False))
+        print(json_format.dumps({"split": "test", "sweeps": [each.to_dict() for each in measured]}))
         return
     headings, rows = table_rows(measured)
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -35,7 +35,9 @@ def exit_code(command: Callable[[], object]) -> int:
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-        return _failed("there is not enough memory for this: give smaller sizes, or fewer at once.", EtudeError.exit_code)
+        return _failed(
+            "there is not enough memory for this: give smaller sizes, or fewer at once.", EtudeError.exit_code
+        )
     return 0
 
 

@@ -46,7 +46,7 @@ def verify(
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
     if json:
-        print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        print(json_format.dumps(report.to_dict(), indent=2))
     else:
         passed = sum(check.status == "pass" for check in report.checks)
         print(f"{report}\n{report.contract}: {passed} of {len(report.checks)} checks pass, score {report.score:.2f}")

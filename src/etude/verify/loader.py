@@ -1,7 +1,7 @@
 """The learner's file as a dictionary of names: a module, or a notebook's cells."""
 
 import ast
-import json
+import os
 import re
 import runpy
 import sys
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
+from etude.files import parse_json
 from etude.verify.adapter import Adapter
 from etude.verify.observation import OUT_OF_MEMORY, NotAllowed, Undecided, is_out_of_memory, one_line
 
@@ -40,7 +41,7 @@ class CannotLoad(Exception):
 
 def checked_path(path: Path) -> Path:
     """`path` if it is a file of a kind that `load` reads, else a `UsageError`."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{path}: no such file; give a module (.py), a notebook (.ipynb) or an adapter (.toml).")
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: a {path.suffix or 'nameless'} file; give .py, .ipynb or an adapter (.toml).")
@@ -123,7 +124,7 @@ def _definitions(statements: list[ast.stmt]) -> list[ast.stmt]:
 def _code_cells(path: Path) -> list[tuple[int, str]]:
     """(number from 1, source) of every code cell."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = parse_json(path.read_text(encoding="utf-8"))["cells"]
         return [(number, "".join(cell["source"])) for number, cell in enumerate(cells, 1)
                 if cell["cell_type"] == "code"]  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
