@@ -4,6 +4,7 @@ import json
 import os
 import re
 import secrets
+import time
 import tomllib
 from contextlib import suppress
 from pathlib import Path
@@ -31,10 +32,22 @@ def write_atomically(path: Path, content: bytes | str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
         flush_folder(path.parent)
+        _remove_leftovers(path.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise cannot_write(path, error) from error
+
+
+_LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Temporary files of writers that were killed: a day old, so that no writer still works on them."""
+    for entry in os.scandir(folder):
+        if _LEFTOVER.fullmatch(entry.name) and entry.is_file() and entry.stat().st_mtime < time.time() - 86_400:
+            with suppress(OSError):
+                os.unlink(entry.path)
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -254,8 +254,10 @@ def _verify(random: random.Random) -> list[str]:
 
 
 BASES: dict[str, list[list[str]] | Fill] = {
-    "train": [["--data", "digits", "--epochs", "1", "--train-images", "64", "--quiet", "--no-figures", "--threads", "1"]],
-    "sweep": [["--data", "digits", "--epochs", "1", "--train-images", "64", "--quiet", "--seeds", "1", "--jobs", "1"]],
+    "train": [["--data", "digits", "--epochs", "1", "--train-images", "64", "--quiet", "--no-figures", "--threads", "1",
+               "--compile", "off"]],
+    "sweep": [["--data", "digits", "--epochs", "1", "--train-images", "64", "--quiet", "--seeds", "1", "--jobs", "1",
+               "--compile", "off"]],
     "resume": [["lenet"], ["vae", "--no-figures"], ["small"]],
     "recipes": [["vae"], []],
     "runs": [[]],
@@ -277,6 +279,9 @@ BASES: dict[str, list[list[str]] | Fill] = {
     "verify": _verify,
 }  # fmt: skip
 """Command lines that work, to be spoilt; a command without a line here is given bad words alone."""
+
+SLOW = ("train", "sweep", "latents", "verify")
+"""Commands that start other processes, or train: attacked less often where nothing is wrong with their words."""
 
 PYTHON_FILES: list[str] = []
 """The names of a person's own files; `files` fills it."""
@@ -313,8 +318,10 @@ class Grammar:
         if chance < 0.02:
             return Attack(kind="first word", words=[_any_name(self.random), *self.random.choice(self.commands)])
         command = self.random.choice(self.commands)
-        if chance < 0.10:
+        if chance < 0.08:
             return self._file_attack()
+        if chance < 0.35 and command[0] in SLOW and self.random.random() < 0.75:
+            command = self.random.choice([each for each in self.commands if each[0] not in SLOW])
         words, files = self._line(command), {}
         if chance < 0.20:
             stdout, stderr = self.random.choice(_STREAMS)
@@ -326,9 +333,9 @@ class Grammar:
         if chance < 0.30:
             return Attack(kind="help", words=[*command, *self.random.choice([["--help"], ["-h"], []])],
                           **self._surrounding())  # fmt: skip
-        if chance < 0.32:
+        if chance < 0.31:
             return Attack(kind="-OO", words=words, python=[self.random.choice(["-O", "-OO"])])
-        if chance < 0.335:
+        if chance < 0.32:
             return Attack(kind="ctrl-c", words=words, interrupt_after=self.random.uniform(0.05, 3), is_own_process=True)
         return self._spoilt(command, words)
 
@@ -376,8 +383,7 @@ class Grammar:
         match self.random.randrange(4):
             case 0 | 1:
                 command = self.random.choice(["train", "train", "sweep", "latents"])
-                quick = [word for word in BASES[command][0]] if command != "latents" else ["--quiet"]  # type: ignore[index]
-                quick = [word for word in quick if word == "--quiet"]
+                quick = ["--quiet"] if command == "latents" else ["--quiet", "--compile", "off"]
                 words, files = [command, "r.toml", *quick], {"r.toml": recipe_text(self.random)}
                 return Attack(kind="recipe", words=words, files=files)
             case 2:

@@ -86,9 +86,8 @@ def _load_notebook(path: Path) -> Loaded:
             notes.append(f"cell {number} skipped: line {error.lineno}: {error.msg}")
             continue
         for statement in _definitions(statements):
-            code = compile(ast.Module([statement], []), f"cell {number}", "exec")
             try:
-                exec(code, names)
+                exec(compile(ast.Module([statement], []), f"cell {number}", "exec"), names)
             except Exception as error:
                 reason = f"{type(error).__name__}: {one_line(str(error))}"
                 notes.append(f"cell {number}, line {statement.lineno} skipped: {reason}")
@@ -143,6 +142,13 @@ def _parsed(source: str) -> list[ast.stmt]:
     if magic := _CELL_MAGIC.match(source):
         source = "\n" + source[magic.end() :] if magic[1] in _PYTHON_CELLS else ""
     try:
-        return ast.parse(source).body
+        return _tree(source)
     except SyntaxError:
-        return ast.parse(_COMMAND.sub(r"\1pass", _COMMAND_RESULT.sub(r"\1None", source))).body
+        return _tree(_COMMAND.sub(r"\1pass", _COMMAND_RESULT.sub(r"\1None", source)))
+
+
+def _tree(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except (ValueError, RecursionError, MemoryError) as error:  # half a character, NUL; nested too deeply
+        raise SyntaxError(f"Python cannot read it: {one_line(str(error)) or type(error).__name__}") from None
