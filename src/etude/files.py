@@ -89,6 +89,14 @@ def _require_64_bits(value: object) -> None:
         _require_64_bits(each)
 
 
+def expand_home(path: Path | str) -> Path:
+    """The path with `~` or `~name` at its front replaced by that home; `UsageError` where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{str(path)!r}: there is no such home folder; write the path in full.") from None
+
+
 def flush_folder(folder: Path) -> None:
     """Put the names in a folder onto the disk, so that a renamed file is found there after a power cut too."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -37,7 +37,7 @@ BUSY = 6.0
 """By so much wall time may exceed processor time, since tests share the machine."""
 MOST_BYTES = 12 * 2**30
 TRAINS = ("train", "sweep", "resume", "latents", "measure")
-PROGRESS = re.compile(r"^(note: |measuring |[\w.=,/ -]+: |[\w.=, -]+ seed \d+  |PRINTED)")
+PROGRESS = re.compile(r"^(note: |measuring |[\w.=,/ -]+: |[\w.=, -]+ seed \d+  |\S+  epoch \d|PRINTED)")
 """Lines on stderr beside the one that says what is wrong; the last is what a person's own file prints."""
 TRACES = re.compile(r"Traceback|^\s*File |\w(Error|Exception|Warning)\b: |Exception ignored|Fatal Python", re.MULTILINE)
 PERSONS = re.compile(r"WARNED|^files/|^  import numpy|ZeroDivisionError|atexit|thread|libgomp|^$")
@@ -233,6 +233,8 @@ def _redirect(descriptor: int, kind: str, file: int) -> None:
 def fault(attack: Attack, result: Result) -> str | None:
     """What breaks the rule, or None: exit code 0, 1 (verify's verdict), 2 or 130, one line, no litter, no hang."""
     err = result.err.decode(errors="backslashreplace")
+    if any(odd in word for word in attack.words for odd in ("files/thread", "files/atexit")):
+        err = "\n".join(line for line in err.splitlines() if line.startswith("etude: "))  # the rest is their doing
     if attack.interrupt_after is not None and result.code == -signal.SIGINT and "etude" not in err:
         return None  # Python itself was still starting
     if result.interrupted and attack.interrupt_after is None and not _may_take_long(attack):

@@ -74,7 +74,7 @@ def measure(
         num_importance=num_importance,
         num_likelihood_images=num_likelihood_images,
     )
-    which = int(checkpoint) if checkpoint.isdecimal() else checkpoint
+    which = int(checkpoint) if checkpoint.isdecimal() and len(checkpoint) < 20 else checkpoint
     if not run:
         raise UsageError("name a run or a sweep to measure: `etude runs` lists them.")
     if len(run) > 1 or find(run[0], runs_dir=runs_dir):

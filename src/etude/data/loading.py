@@ -13,6 +13,7 @@ from etude.data.download import fetch_files
 from etude.data.folder import DEFAULT_IMAGE_SIZE, load_folder
 from etude.data.idx import read_idx
 from etude.errors import DataError, UsageError
+from etude.files import expand_home
 
 FOLDER_PREFIX = "folder:"
 
@@ -139,7 +140,7 @@ def _classes(path: Path, count: int) -> torch.Tensor:
 
 
 def _load_own(name: str, *, image_size: int, seed: int) -> Dataset:
-    path = Path(name.removeprefix(FOLDER_PREFIX)).expanduser()
+    path = expand_home(name.removeprefix(FOLDER_PREFIX))
     if name == FOLDER_PREFIX:
         raise UsageError("folder: needs a path, as in folder:pictures, with one folder per class below it.")
     if image_size < 1:

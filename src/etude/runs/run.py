@@ -217,7 +217,7 @@ class Run:
         """The index of a class given by its name or its index; `UsageError` names the classes."""
         if str(label) in self.class_names:
             return self.class_names.index(str(label))
-        if str(label).isdecimal() and int(label) < len(self.class_names):
+        if str(label).isdecimal() and len(str(label)) <= 9 and int(label) < len(self.class_names):
             return int(label)
         raise unknown("label", str(label), self.class_names)
 
