@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from etude.errors import EtudeError, one_line
+from etude.errors import EtudeError, UsageError, one_line
 
 
 def run_file(path: Path, tell: Callable[[BaseException], EtudeError]) -> dict[str, Any]:
@@ -42,6 +42,23 @@ def contained(tell: Callable[[BaseException], EtudeError]) -> Iterator[None]:
 
 def _exit(status: int = 0) -> NoReturn:
     raise SystemExit(status)
+
+
+def require_no_loop(module: Any, name: str) -> None:
+    """Raise a `UsageError` for a `torch.nn.Module` that contains itself: PyTorch would follow it for ever."""
+    finished: set[int] = set()
+
+    def visit(part: Any, path: str, above: tuple[int, ...]) -> None:
+        if id(part) in above:
+            raise UsageError(f"{name} contains itself, as {path}: keep a parent in a list, [parent], not as a layer.")
+        if id(part) in finished:
+            return
+        for key, child in part._modules.items():
+            if child is not None:
+                visit(child, f"{path}.{key}" if path else key, (*above, id(part)))
+        finished.add(id(part))
+
+    visit(module, "", ())
 
 
 def reason(error: BaseException) -> str:

@@ -262,7 +262,7 @@ def fault(attack: Attack, result: Result) -> str | None:
 
 
 def run(
-    seed: int, tries: int, root: Path, *, skip: tuple[str, ...] = ()
+    seed: int, tries: int, root: Path, *, skip: tuple[str, ...] = (), kinds: tuple[str, ...] = ()
 ) -> tuple[Counter, list[tuple[Attack, Result, str]]]:
     """Try so many attacks; the number by kind and exit code, and those that broke the rule."""
     _preload()
@@ -272,7 +272,7 @@ def run(
     faults = []
     while sum(counts.values()) < tries:
         attack = grammar.attack()
-        if attack.words[0] in skip:
+        if attack.words[0] in skip or (kinds and attack.kind not in kinds):
             continue
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         result = try_attack(attack, ground)
@@ -323,6 +323,7 @@ if __name__ == "__main__":
     parser.add_argument("--tries", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--skip", nargs="*", default=[])
+    parser.add_argument("--kinds", nargs="*", default=[])
     parser.add_argument("--out", type=Path)
     parser.add_argument("--pristine", type=Path)
     options = parser.parse_args()
@@ -330,7 +331,7 @@ if __name__ == "__main__":
     if options.pristine and options.pristine.exists():
         shutil.copytree(options.pristine, place / "pristine", symlinks=True)
     started = time.monotonic()
-    found, wrong = run(options.seed, options.tries, place, skip=tuple(options.skip))
+    found, wrong = run(options.seed, options.tries, place, skip=tuple(options.skip), kinds=tuple(options.kinds))
     shutil.rmtree(place, ignore_errors=True)
     for (kind, code), number in sorted(found.items()):
         print(f"{kind:<14} exit code {code:>4}: {number:>5}")

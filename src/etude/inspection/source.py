@@ -24,7 +24,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 from etude.errors import UsageError, unknown
 from etude.inspection.record import shape_text
 from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
-from etude.user_code import contained, reason, text_of
+from etude.user_code import contained, reason, require_no_loop, text_of
 
 NOISE_DIM = 96
 LATENT_DIM = 2
@@ -77,6 +77,7 @@ def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: 
                 raise UsageError(f"{target} is a file; name the network in it too, {target}:{_first_name(target)}.")
             raise unknown("network", target, NETWORKS, hint="or a file's, as net.py:Net")
         module = _foreign(target)
+        require_no_loop(module, target)
         if not shapes:
             raise UsageError(f"{target} needs the shape of its input, without the batch: --input 3,32,32, for example.")
         inputs = tuple(example(shape, batch_size) for shape in shapes)

@@ -18,7 +18,7 @@ from etude.models import LeNet
 from etude.recipes import Recipe
 from etude.runs.inputs import IMAGES_AT_ONCE
 from etude.runs.streams import global_stream
-from etude.user_code import contained, reason, run_file
+from etude.user_code import contained, reason, require_no_loop, run_file
 
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 
@@ -186,6 +186,7 @@ def _load_file(path: Path, name: str) -> FeatureNetwork:
             f"--features {shown} is no torch module but a {type(module).__name__}; allowed: a torch.nn.Module, or a "
             "class or function that makes one without arguments."
         )
+    require_no_loop(module, f"--features {shown}")
     digest = hashlib.sha256(path.read_bytes())
     for key, tensor in module.state_dict().items():
         digest.update(key.encode())
