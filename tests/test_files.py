@@ -10,7 +10,7 @@ from etude.errors import UsageError
 from etude.files import expand_home, parse_json, parse_toml, write_atomically
 
 
-@pytest.mark.parametrize("name", ["x.txt", "x" * 250])
+@pytest.mark.parametrize("name", ["x.txt", "x" * 250, "é" * 125])
 def test_a_file_is_written_whole_and_nothing_is_left_beside_it(tmp_path: Path, name: str) -> None:
     write_atomically(tmp_path / name, "half a character: \udcff")
     assert [path.name for path in tmp_path.iterdir()] == [name]
@@ -20,11 +20,28 @@ def test_a_file_is_written_whole_and_nothing_is_left_beside_it(tmp_path: Path, n
 def test_what_is_no_name_is_refused_before_anything_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for path, message in ((Path(), "'.' is no name for a file; give one, such as NAME."),
-                          (Path("a/.."), "'a/..' is no name for a file; give one, such as a/../NAME.")):  # fmt: skip
+                          (Path("a/.."), "'a/..' is no name for a file; give one, such as a/NAME."),
+                          (Path("a\0b"), "'a\\x00b' is no name for a file; give one, such as NAME.")):  # fmt: skip
         with pytest.raises(UsageError) as error:
             write_atomically(path, "text")
         assert str(error.value) == message
     assert list(tmp_path.iterdir()) == []
+
+
+def test_links_are_followed_and_pipes_written(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there/file")
+    write_atomically(tmp_path / "link", "text")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "there/file").read_text() == "text"
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(tmp_path / "pipe", "text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+    assert (tmp_path / "pipe").is_fifo()
+    write_atomically(Path(os.devnull), "text")
+    assert not Path(os.devnull).is_file()
 
 
 def test_the_next_writer_removes_what_a_killed_one_left_a_day_ago(tmp_path: Path) -> None:

@@ -20,23 +20,30 @@ PLAIN_NAME_RULE = "letters, digits, '.', '_' and '-', starting with a letter or 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to a temporary name beside `path`, flush it to the disk, then rename it.
 
-    Raises `DiskError` when it cannot be written; what was at `path` before is then still there, whole.
+    A link is followed; a device or a pipe, /dev/stdout say, is written as it is. Raises `DiskError` when it cannot be
+    written; what was at `path` before is then still there, whole.
     """
-    if path.name in ("", ".."):
-        raise UsageError(f"{str(path)!r} is no name for a file; give one, such as {path / 'NAME'}.")
-    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}.part")  # a name has room for 255 bytes
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    if path.name in ("", "..") or "\0" in str(path):
+        raise UsageError(f"{str(path)!r} is no name for a file; give one, such as {path.parent / 'NAME'}.")
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name[:50]}.{secrets.token_hex(4)}.part")  # a name has room for 255 bytes
     try:
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_bytes(data)
+            return
         with temporary.open("wb") as file:
-            file.write(content.encode(errors="backslashreplace") if isinstance(content, str) else content)
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-        flush_folder(path.parent)
-        _remove_leftovers(path.parent)
+        temporary.replace(target)
+        flush_folder(target.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise cannot_write(path, error) from error
+    with suppress(OSError):
+        _remove_leftovers(target.parent)
 
 
 _LEFTOVER = re.compile(r"\..+\.[0-9a-f]{8}\.part")
@@ -46,8 +53,7 @@ def _remove_leftovers(folder: Path) -> None:
     """Temporary files of writers that were killed: a day old, so that no writer still works on them."""
     for entry in os.scandir(folder):
         if _LEFTOVER.fullmatch(entry.name) and entry.is_file() and entry.stat().st_mtime < time.time() - 86_400:
-            with suppress(OSError):
-                os.unlink(entry.path)
+            os.unlink(entry.path)
 
 
 def parse_toml(text: str) -> dict[str, Any]:

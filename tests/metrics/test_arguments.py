@@ -1,14 +1,10 @@
-"""What metrics accept: arrays and settings, and the messages for what they do not."""
-
 import re
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from etude import metrics
 from etude.errors import UsageError
 from etude.metrics.arguments import (
     as_numbers,
@@ -123,42 +119,3 @@ def test_evaluating_restores_every_mode_even_after_an_error() -> None:
         interrupted()
     assert [module.training for module in model.modules()] == [True, True, False, True]
     assert torch.is_grad_enabled()
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: metrics.bootstrap_interval([1.0, 2.0], num_resamples=100.5),
-         "num_resamples is 100.5; allowed: a whole number, 100 to 10,000,000."),
-        (lambda: metrics.bootstrap_interval([1.0, 2.0], num_resamples="many"),
-         "num_resamples is 'many'; allowed: a whole number, 100 to 10,000,000."),
-        (lambda: metrics.bootstrap_interval([1.0, 2.0], num_resamples=10**5000),
-         "num_resamples is a number of 16610 bits; allowed: 100 to 10,000,000."),
-        (lambda: metrics.bootstrap_interval([1.0, 2.0], seed=1.5),
-         "seed is 1.5; allowed: a torch.Generator or a whole number from 0 to 2^63 - 1."),
-        (lambda: metrics.bootstrap_interval([1.0, 2.0], seed=None),
-         "seed is None; allowed: a torch.Generator or a whole number from 0 to 2^63 - 1."),
-        (lambda: metrics.bootstrap_interval([1.0, 2.0], confidence="high"),
-         "confidence is 'high'; allowed: between 0 and 1, usually 0.95."),
-        (lambda: metrics.bootstrap_interval([[1.0], [2.0, 3.0]]),
-         "values is no array; allowed: whole or floating-point numbers, rows of equal length."),
-        (lambda: metrics.bootstrap_interval(["a", "b"]),
-         "values has dtype <U1; allowed: whole or floating-point numbers."),
-        (lambda: metrics.bootstrap_interval([1, 10**400]),
-         "values has dtype object; allowed: whole or floating-point numbers."),
-        (lambda: metrics.wilson_interval(1.5, 3), "num_right is 1.5; allowed: a whole number, 0 to the total."),
-        (lambda: metrics.wilson_interval(1, None), "num_total is None; allowed: a whole number, 1 or more."),
-        (lambda: metrics.active_latents(np.eye(3), threshold="low"), "threshold is 'low'; allowed: 0 or more."),
-        (lambda: metrics.active_latents(np.eye(3), threshold=float("nan")), "threshold is nan; allowed: 0 or more."),
-    ],
-)  # fmt: skip
-def test_each_argument_of_a_wrong_kind_has_its_message(call: Callable[[], object], message: str) -> None:
-    with pytest.raises(UsageError) as error:
-        call()
-    assert str(error.value) == message
-
-
-def test_whole_numbers_of_numpy_and_torch_are_whole() -> None:
-    given = [100, np.int64(100), torch.tensor(100)]
-    assert len({metrics.bootstrap_interval([1.0, 2.0, 4.0], num_resamples=each) for each in given}) == 1  # type: ignore[arg-type]
-    assert metrics.bootstrap_interval([1.0, 2.0, 4.0], seed=np.uint8(0)) == metrics.bootstrap_interval([1.0, 2.0, 4.0])  # type: ignore[arg-type]

@@ -42,7 +42,9 @@ def verify(
         return
     if not contract or file is None:
         raise UsageError("give a contract and a file: `etude verify gan my_gan.py`; `etude verify --list` lists them.")
-    report = verify_file(contract, file, seed=hidden or 0, hidden=hidden is not None, limits=Limits(network=network))
+    report = verify_file(contract, file, seed=hidden or 0, hidden=hidden is not None, limits=Limits(network=network),
+        say=lambda text: print(text, file=sys.stderr, flush=True),
+    )  # fmt: skip
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
     if json:

@@ -1,7 +1,5 @@
 """What the metrics accept: arrays or tensors, checked once, with errors that say what to mend."""
 
-import numbers
-import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
@@ -20,11 +18,8 @@ def as_numbers(name: str, values: Array) -> np.ndarray:
     """The values as a NumPy array of numbers, off the accelerator, without gradient; float64 unless whole numbers."""
     if isinstance(values, Tensor):
         values = values.detach().cpu()
-        values = (values.double() if values.is_floating_point() else values).to_dense().numpy()
-    try:
-        array = np.asarray(values)
-    except (ValueError, TypeError, OverflowError):  # rows of different lengths, say
-        raise UsageError(f"{name} is no array; allowed: whole or floating-point numbers, rows of equal length.") from None
+        values = (values.double() if values.is_floating_point() else values).numpy()
+    array = np.asarray(values)
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{name} has dtype {array.dtype}; allowed: whole or floating-point numbers.")
     return array.astype(np.float64) if array.dtype.kind == "f" else array
@@ -99,27 +94,10 @@ def class_labels(labels: Array, num_samples: int, num_classes: int) -> Tensor:
     return torch.from_numpy(labels.astype(np.int64))
 
 
-def require_range(name: str, given: int, low: float, high: float, what: str) -> None:
-    """Raise a `UsageError` unless `given` is a whole number, low <= given <= high; `what` is the range in words."""
-    try:
-        whole = operator.index(given)
-    except TypeError:
-        what = what if "whole number" in what else f"a whole number, {what}"
-        raise UsageError(f"{name} is {given!r}; allowed: {what}.") from None
-    if not low <= whole <= high:
-        raise UsageError(f"{name} is {_digits(whole)}; allowed: {what}.")
-
-
-def require_real(name: str, given: float, low: float, high: float, what: str) -> None:
-    """Raise a `UsageError` unless `given` is a real number, low <= given <= high; `what` is the range in words."""
-    if not isinstance(given, numbers.Real) or not low <= given <= high:
-        shown = f"{given:,}" if isinstance(given, float) else repr(given)
-        raise UsageError(f"{name} is {shown}; allowed: {what}.")
-
-
-def _digits(number: int) -> str:
-    # Python writes no number of more than 4,300 digits.
-    return f"{number:,}" if abs(number) < 10**100 else f"a number of {number.bit_length()} bits"
+def require_range(name: str, given: float, low: float, high: float, what: str) -> None:
+    """Raise a `UsageError` unless low <= given <= high; `what` is the allowed range in words."""
+    if not low <= given <= high:
+        raise UsageError(f"{name} is {given:,}; allowed: {what}.")
 
 
 def generator_of(seed: Seed) -> torch.Generator:
@@ -127,7 +105,7 @@ def generator_of(seed: Seed) -> torch.Generator:
     if isinstance(seed, torch.Generator):
         return seed
     require_range("seed", seed, 0, 2**63 - 1, "a torch.Generator or a whole number from 0 to 2^63 - 1")
-    return torch.Generator().manual_seed(operator.index(seed))
+    return torch.Generator().manual_seed(seed)
 
 
 @contextmanager

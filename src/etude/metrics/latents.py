@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, Seed, feature_matrix, generator_of, require_real
+from etude.metrics.arguments import Array, Seed, feature_matrix, generator_of, require_range
 
 
 def active_latents(means: Array, *, threshold: float = 0.01) -> np.ndarray:
@@ -18,7 +18,7 @@ def active_latents(means: Array, *, threshold: float = 0.01) -> np.ndarray:
     """
     means = feature_matrix("means", means)
     _require_images(len(means))
-    require_real("threshold", threshold, 0, math.inf, "0 or more")
+    require_range("threshold", threshold, 0, math.inf, "0 or more")
     return means.var(axis=0, ddof=1) > threshold
 
 
