@@ -49,7 +49,7 @@ def test_the_next_writer_removes_what_a_killed_one_left_a_day_ago(tmp_path: Path
     for path in (old, new, other):
         path.touch()
     for path in (old, other):
-        os.utime(path, (time.time() - 90_000,) * 2)
+        os.utime(path, (time.time() - 90_000, time.time() - 90_000))
     write_atomically(tmp_path / "a.json", "{}")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".b.json.0123abcd.part", ".c.part", "a.json"]
 

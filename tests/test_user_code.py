@@ -53,7 +53,9 @@ def test_errors_of_our_own_and_ctrl_c_pass() -> None:
         assert found.value is error
 
 
-def test_a_file_may_import_its_neighbours_and_prints_to_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_may_import_its_neighbours_and_prints_to_stderr(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "neighbour_in_user_code.py").write_text("answer = 42\n")
     (tmp_path / "mine.py").write_text("from neighbour_in_user_code import answer\nprint('printed')\n")
     assert run_file(tmp_path / "mine.py", told)["answer"] == 42

@@ -1,5 +1,6 @@
 """`etude` and `python -m etude`: from the first import on, Ctrl-C ends with one line and exit code 130."""
 
+import contextlib
 import os
 import signal
 import sys
@@ -51,10 +52,8 @@ def _stop_unless_raised(unraisable: "sys.UnraisableHookArgs") -> None:
 
 
 def _say_stopped() -> None:
-    try:
+    with contextlib.suppress(OSError):  # stderr may be closed, or full
         os.write(2, b"etude: stopped.\n")
-    except OSError:  # stderr is closed or full
-        pass
 
 
 if __name__ == "__main__":

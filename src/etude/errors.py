@@ -46,7 +46,7 @@ class Interrupted(EtudeError):
 
 
 def one_line(text: str, *, longest_word: int = 240, longest: int = 1200) -> str:
-    """The text on one line that a terminal can show: other characters as their codes, what is too long cut in the middle.
+    """The text on one line that a terminal can show: other characters as their codes, long parts cut in the middle.
 
     >>> one_line("no run 'a\\n\\x1b[31m'")
     "no run 'a \\\\x1b[31m'"

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a file on a line)
 """A folder as a person may have it: runs, a sweep, pictures good and broken, and Python files that do odd things."""
 
 import os
@@ -53,7 +54,8 @@ WHOLE = {
     "list_itself.py": NET.format(init="self.l = []; self.l.append(self.l)", forward="return self.l"),
     "returns.py": NET.format(init="", forward="return {'a': None, 'b': [x, {1: (x,)}], 'c': 'x'}"),
     "none.py": NET.format(init="", forward="return None"),
-    "attribute.py": NET.format(init="", forward="").replace("def forward", "def __getattr__(self, n): return 1/0\n    def forward"),
+    "attribute.py": NET.format(init="", forward="").replace("def forward",
+    "def __getattr__(self, n): return 1/0\n    def forward"),
     "no_super.py": "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        self.a = nn.Linear(1, 1)\n",
     "number.py": "Net = 3\nCONTRACT = 3\nnumerical_grad = 3\n",
     "function.py": "def Net(*a): return 3\ndef numerical_grad(*a): return None\nCONTRACT = None\n",

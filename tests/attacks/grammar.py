@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from etude.cli import COMMANDS, main
 
@@ -72,20 +73,28 @@ def flags_of(words: list[str]) -> list[Flag]:
 # Values ---------------------------------------------------------------------------------------------------------------
 
 NUMBERS = [
-    "0", "-0", "-1", "1", "2", "3", "1.5", "-0.0", "1e400", "-1e400", "1e-400", "nan", "inf", "-inf", "NaN", "1_0", "0x10",
+    "0", "-0", "-1", "1", "2", "3", "1.5", "-0.0", "1e400", "-1e400", "1e-400", "nan", "inf", "-inf", "NaN", "1_0",
+    "0x10",
     "1e5", "+3", " 3 ", "²", "½", "٣", "１２", "1/2", "1,5", "9" * 400, "9" * 5000, "-" + "9" * 5000, "0." + "1" * 5000,
-    "1" + "0" * 18, str(10**9), str(10**6), str(2**31), str(2**63 - 1), str(2**63), str(2**64), str(2**70), str(-(2**63)),
+    "1" + "0" * 18, str(10**9), str(10**6), str(2**31), str(2**63 - 1), str(2**63), str(2**64), str(2**70),
+    str(-(2**63)),
     "1e308", "1e309", "true", "None", "",
 ]  # fmt: skip
 
 NAMES = [
-    "", " ", ".", "..", "/", "//", "-", "--", "---", "-x", "--x", "--=", "=", "~", "~nouser", "~nouser/x", LONG, f"{LONG}.py",
-    f"{LONG}.toml", f"{LONG}/{LONG}", "/".join("a" * 100 for _ in range(50)), "a\nb", "a\rb", "a\tb", "a\x1b[31mb", "\x07",
-    "\x7f", "a\x00b", "\u2028", "\u202e", "\ufeff", "é", "日本", "😀", "\udcff", "a\udce9.png", "²", "[bold]x[/bold]", "[/]",
-    "[", "{}", "{0}", "%s", "%", "$HOME", "`", "'", '"', "\\", "\\n", "a=b", "a:b", "a,b", ",", ",,", ":", ";", "*", "?", "#",
-    "folder:", "folder:.", "folder:~nouser", "folder:/", f"folder:{LONG}", "folder:a\x00b", "folder:\udcff", "folder:pictures",
+    "", " ", ".", "..", "/", "//", "-", "--", "---", "-x", "--x", "--=", "=", "~", "~nouser", "~nouser/x",
+    LONG, f"{LONG}.py",
+    f"{LONG}.toml", f"{LONG}/{LONG}", "/".join("a" * 100 for _ in range(50)), "a\nb", "a\rb", "a\tb", "a\x1b[31mb",
+    "\x07",
+    "\x7f", "a\x00b", "\u2028", "\u202e", "\ufeff", "é", "日本", "😀", "\udcff", "a\udce9.png", "²", "[bold]x[/bold]",
+    "[/]",
+    "[", "{}", "{0}", "%s", "%", "$HOME", "`", "'", '"', "\\", "\\n", "a=b", "a:b", "a,b", ",", ",,", ":", ";", "*",
+    "?", "#",
+    "folder:", "folder:.", "folder:~nouser", "folder:/", f"folder:{LONG}", "folder:a\x00b", "folder:\udcff",
+    "folder:pictures",
     "folder:broken", "folder:files/raise.py", "files", "files/raise.py", "files/raise.py/x", "missing", "missing/x",
-    "missing.toml", "missing.py", "missing.py:Net", "files/noise.bin", "files/loop", "/dev/null", "/dev/full", "/dev/full.png",
+    "missing.toml", "missing.py", "missing.py:Net", "files/noise.bin", "files/loop", "/dev/null", "/dev/full",
+    "/dev/full.png",
     "/proc/self/mem", "/proc/x", "x.png", "x.npy", "x.md", "x.csv", "x.toml", "files/x.png", "runs", "runs/lenet",
     "runs/vae/recipe.json", ".png", "..png", "x.png/", "/x.png", "/proc/x.png", "/root/\udcff/x.png",
 ]  # fmt: skip
@@ -105,7 +114,8 @@ VALUES_OF = {
     "--grid": ["batch_size=16,32", "optimizer.learning_rate=1e-3,3e-3", "epochs=1", "seed=1", "batch_size=", "=1", "x",
                "optimizer=1,2", "batch_size=16,16", "data=digits,mnist", "batch_size=1e400", "batch_size=nan,16"],
     "--shapes": ["x=3", "A=3,4", "x=n", "b=1", "x=0", "A=-1,2", "x=²", "x=99999999999", "A=2,3,4", "x=,", "A=n,m"],
-    "--at": ["x=1,2", "A=1,2;3,4", "x=nan", "x=inf", "x=1e400", "A=1,2;3", "x=", "x=;", "A=²", "x=1;2", "x=" + "1," * 5000],
+    "--at": ["x=1,2", "A=1,2;3,4", "x=nan", "x=inf", "x=1e400", "A=1,2;3", "x=", "x=;", "A=²", "x=1;2",
+    "x=" + "1," * 5000],
     "--input": ["3,32,32", "1,28,28", "int9:20", "0", "1,1,1", "int0:1", "int:3", "3x32x32", "3,100000,100000", "²",
                 "int99999999999999999999:3", "1", "3,3", "1," * 70 + "1", "int9:1000000000000", "9" * 400, "9" * 5000],
     "--mirror": ["k3s2p1 k3s2p1", "k3", "k0", "s2", "k3s0", "k99999999999", "k3s2p1 " * 100, "k²", ""],
@@ -123,12 +133,17 @@ VALUES_OF = {
 """For flags whose values have a form of their own; another flag needs no line here."""
 
 EXPRESSIONS = [
-    "x.T @ A @ y", "log(sum(exp(x)))", "norm(A @ x - b)", "softmax(x)", "trace(A @ B)", "cross_entropy(x, y)", "log(x*y/z)",
-    "1/0", "0/0", "9**9**9", "9**-9**9", "1e400*x", "log(0)", "x@1", "log(x**y*z)", "sum(1)", "x()", "x.y", "x[0]", "f(x)",
-    "lambda x: x", "x if y else z", "'a'", "x := 1", "x; y", "import os", "__import__('os')", "x @ x", "inv(x)", "det(x)",
-    "logdet(0*A)", "sqrt(-1)", "x**1e9", "2**x**y**z", "a+b+c+d+e+f+g+h+i+j+k+l+m", "1", "-x", "+x", "~x", "x < y", "x.T.T",
+    "x.T @ A @ y", "log(sum(exp(x)))", "norm(A @ x - b)", "softmax(x)", "trace(A @ B)", "cross_entropy(x, y)",
+    "log(x*y/z)",
+    "1/0", "0/0", "9**9**9", "9**-9**9", "1e400*x", "log(0)", "x@1", "log(x**y*z)", "sum(1)", "x()", "x.y", "x[0]",
+    "f(x)",
+    "lambda x: x", "x if y else z", "'a'", "x := 1", "x; y", "import os", "__import__('os')", "x @ x", "inv(x)",
+    "det(x)",
+    "logdet(0*A)", "sqrt(-1)", "x**1e9", "2**x**y**z", "a+b+c+d+e+f+g+h+i+j+k+l+m", "1", "-x", "+x", "~x", "x < y",
+    "x.T.T",
     "x^2", "x²", "x\ny", "sum()", "sum(x, y)", "mse(x)", "1j*x", "True*x", "None", "...", "*x", "x.T()", "exp(1000*x)",
-    "1e308*1e308*x", "9" * 5000 + "*x", "x/" + "9" * 400, "0.1*x**0.5", "log(exp(x", "logsumexp(A)", "A.T @ A", "inv(A) @ b",
+    "1e308*1e308*x", "9" * 5000 + "*x", "x/" + "9" * 400, "0.1*x**0.5", "log(exp(x", "logsumexp(A)", "A.T @ A",
+    "inv(A) @ b",
 ]  # fmt: skip
 
 NETWORKS = ["lenet", "gan-generator", "dcgan-discriminator", "vae", "cvae", "cifar-fast"]
@@ -166,11 +181,13 @@ def mutated(text: str, random: random.Random) -> str:
     return "".join(letters)
 
 
-# Files of a person's ----------------------------------------------------------------------------------------------------
+# Files of a person's --------------------------------------------------------------------------------------------------
 
 _TOML_VALUES = [
-    "0", "-1", "1.5", "1e400", "nan", "-inf", '""', '"x"', '"\\u0000"', '"a\\nb"', "true", "[]", "{}", "[1, 2]", "[[[]]]",
-    "1979-05-27", "07:32:00", "9" * 400, "9" * 5000, "1" + "0" * 18, "[" * DEEP, "0x" + "f" * 5000, f'"{LONG}"', '"~nouser"',
+    "0", "-1", "1.5", "1e400", "nan", "-inf", '""', '"x"', '"\\u0000"', '"a\\nb"', "true", "[]", "{}", "[1, 2]",
+    "[[[]]]",
+    "1979-05-27", "07:32:00", "9" * 400, "9" * 5000, "1" + "0" * 18, "[" * DEEP, "0x" + "f" * 5000, f'"{LONG}"',
+    '"~nouser"',
     '"[bold]"', "{a = {b = 1}}", "1_000", "+1", '"²"', '"\\ud800"', "'", '"""', "1" + "0" * 400, '"\udcff"', "[true]",
 ]  # fmt: skip
 
@@ -220,7 +237,8 @@ def notebook_text(random: random.Random) -> str:
     notebook = json.dumps({"cells": [cell, {"cell_type": "markdown", "source": []}], "metadata": {}, "nbformat": 4})
     odd = ['{"cells": 3}', '{"cells": [3]}', '{"cells": [{"cell_type": "code", "source": 3}]}', "[]", "3", "null", "",
            "[" * DEEP, '{"cells": ' + "[" * DEEP, '{"cells": [{"cell_type": "code", "source": "\\ud800"}]}',
-           '{"cells": [{"cell_type": "code", "source": "a\\u0000b"}]}', '{"cells": [{"cell_type": "code", "source": [null]}]}',
+           '{"cells": [{"cell_type": "code", "source": "a\\u0000b"}]}', '{"cells": [{"cell_type": "code", '
+           '"source": [null]}]}',
            '{"cells": [{"cell_type": "code", "source": "x = ' + "(" * 500 + '"}]}', '{"a": ' + "9" * 5000 + "}",
            '{"cells": [{"cell_type": "code", "source": "' + "-" * DEEP + '1"}]}',
            '{"cells": [{"cell_type": "code", "source": "import os; os._exit(0)\\nx=os._exit(0)"}]}',
@@ -228,7 +246,7 @@ def notebook_text(random: random.Random) -> str:
     return random.choice(odd) if random.random() < 0.7 else mutated(notebook, random)
 
 
-# Command lines ----------------------------------------------------------------------------------------------------------
+# Command lines --------------------------------------------------------------------------------------------------------
 
 Fill = Callable[[random.Random], list[str]]
 
@@ -239,9 +257,31 @@ def _any_name(random: random.Random) -> str:
 
 def _network(random: random.Random) -> list[str]:
     file = random.choice(PYTHON_FILES)
-    call = random.choice(["Net", "Net()", "Net(3)", "Net(x=1)", "net", "f", "_x", "", "Net(", "Net(()", "3", "Net(*a)",
-                          "Net(**a)", "a.b()", "Net(" + "[" * 300, "Net(" + "9" * 5000 + ")", "\x00", "Net(lambda: 1)",
-                          "Net('" + LONG + "')", "Net(1e400)", "Net(-" + "-" * 5000 + "1)"])  # fmt: skip
+    call = random.choice(
+        [
+            "Net",
+            "Net()",
+            "Net(3)",
+            "Net(x=1)",
+            "net",
+            "f",
+            "_x",
+            "",
+            "Net(",
+            "Net(()",
+            "3",
+            "Net(*a)",
+            "Net(**a)",
+            "a.b()",
+            "Net(" + "[" * 300,
+            "Net(" + "9" * 5000 + ")",
+            "\x00",
+            "Net(lambda: 1)",
+            "Net('" + LONG + "')",
+            "Net(1e400)",
+            "Net(-" + "-" * 5000 + "1)",
+        ]
+    )
     name = f"files/{file}:{'Net' if random.random() < 0.7 else call}"
     return random.choice([[name, "--input", "1,8,8"], [name, "--input", "1,8,8"], [name], [random.choice(NETWORKS)]])
 
@@ -249,35 +289,92 @@ def _network(random: random.Random) -> list[str]:
 def _verify(random: random.Random) -> list[str]:
     file = f"files/{random.choice(PYTHON_FILES)}"
     contract = random.choice(["gradients", "gradients.numerical_gradient", "gradients.x", ".", "gradients."])
-    return random.choice([["gradients", file], [file, "files/gradients.py"], [contract, "files/gradients.py"], ["--list"],
-                          ["--list", file], [file, file]])  # fmt: skip
+    return random.choice(
+        [
+            ["gradients", file],
+            [file, "files/gradients.py"],
+            [contract, "files/gradients.py"],
+            ["--list"],
+            ["--list", file],
+            [file, file],
+        ]
+    )
 
 
 BASES: dict[str, list[list[str]] | Fill] = {
-    "train": [["--data", "digits", "--epochs", "1", "--train-images", "64", "--quiet", "--no-figures", "--threads", "1",
-               "--compile", "off"]],
-    "sweep": [["--data", "digits", "--epochs", "1", "--train-images", "64", "--quiet", "--seeds", "1", "--jobs", "1",
-               "--compile", "off"]],
+    "train": [
+        [
+            "--data",
+            "digits",
+            "--epochs",
+            "1",
+            "--train-images",
+            "64",
+            "--quiet",
+            "--no-figures",
+            "--threads",
+            "1",
+            "--compile",
+            "off",
+        ]
+    ],
+    "sweep": [
+        [
+            "--data",
+            "digits",
+            "--epochs",
+            "1",
+            "--train-images",
+            "64",
+            "--quiet",
+            "--seeds",
+            "1",
+            "--jobs",
+            "1",
+            "--compile",
+            "off",
+        ]
+    ],
     "resume": [["lenet"], ["vae", "--no-figures"], ["small"]],
     "recipes": [["vae"], []],
     "runs": [[]],
     "show": [["lenet"], ["vae"], ["small"]],
     "sample": [["vae"], ["gan"], ["cvae", "--label", "3"], ["lenet"]],
-    "figure": [["vae"], ["lenet", "confusion"], ["vae", "latent-plane"], ["gan", "losses"], ["cvae", "styles", "--label", "3"]],
+    "figure": [
+        ["vae"],
+        ["lenet", "confusion"],
+        ["vae", "latent-plane"],
+        ["gan", "losses"],
+        ["cvae", "styles", "--label", "3"],
+    ],
     "measure": [["lenet"], ["lenet", "--metrics", "accuracy"], ["vae", "--metrics", "negative_elbo_nats"], ["small"]],
     "latents": [["--data", "digits", "--epochs", "1", "--quiet", "--jobs", "1", "--dims", "2"]],
-    "compare": [["small", "small"], ["small:lenet", "small"], ["lenet", "lenet"], ["lenet,lenet", "lenet"], ["small:x=1", "small"]],
+    "compare": [
+        ["small", "small"],
+        ["small:lenet", "small"],
+        ["lenet", "lenet"],
+        ["lenet,lenet", "lenet"],
+        ["small:x=1", "small"],
+    ],
     "inspect": _network,
-    "solve conv": [["--in", "28", "--out", "14"], ["--in", "28", "--kernel", "3"], ["--in", "28", "--mirror", "k3s2p1 k3s2p1"]],
+    "solve conv": [
+        ["--in", "28", "--out", "14"],
+        ["--in", "28", "--kernel", "3"],
+        ["--in", "28", "--mirror", "k3s2p1 k3s2p1"],
+    ],
     "derive": lambda random: random.choice(
-        [[random.choice(EXPRESSIONS)], [random.choice(EXPRESSIONS), "--wrt", "x"],
-         [mutated(random.choice(EXPRESSIONS), random), "--wrt", "x"], [random.choice(DEEP_TEXTS), "--wrt", "x"]]
+        [
+            [random.choice(EXPRESSIONS)],
+            [random.choice(EXPRESSIONS), "--wrt", "x"],
+            [mutated(random.choice(EXPRESSIONS), random), "--wrt", "x"],
+            [random.choice(DEEP_TEXTS), "--wrt", "x"],
+        ]
     ),
     "data": [[]],
     "data fetch": [["digits"], ["mnist"], ["cifar10"]],
     "data show": [["digits"], ["mnist"], ["folder:pictures"], ["folder:broken"]],
     "verify": _verify,
-}  # fmt: skip
+}
 """Command lines that work, to be spoilt; a command without a line here is given bad words alone."""
 
 SLOW = ("train", "sweep", "latents", "verify")
@@ -295,13 +392,35 @@ _STREAMS = [
     ("closed", "closed"),
 ]
 _ENVIRONMENTS: list[dict[str, str | None]] = [
-    {"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}, {"COLUMNS": "0"},
-    {"COLUMNS": "1"}, {"COLUMNS": "abc"}, {"COLUMNS": "-5"}, {"HOME": None}, {"HOME": "/nowhere"}, {"HOME": ""}, {"TERM": "dumb"},
-    {"ETUDE_RUNS": ""}, {"ETUDE_RUNS": LONG}, {"ETUDE_RUNS": "files/raise.py"}, {"ETUDE_RUNS": "~nouser"}, {"ETUDE_RUNS": "\udcff"},
-    {"ETUDE_DATA": "~nouser/x"}, {"ETUDE_DATA": LONG}, {"ETUDE_DATA": "files/raise.py"}, {"ETUDE_DATA": ":::"}, {"ETUDE_DATA": "\udcff"},
-    {"XDG_CACHE_HOME": "files/raise.py"}, {"XDG_CACHE_HOME": LONG}, {"XDG_CACHE_HOME": ""}, {"XDG_CACHE_HOME": "/proc"},
-    {"TMPDIR": "/nowhere"}, {"FORCE_COLOR": "1"}, {"TZ": "x" * 300}, {"OMP_NUM_THREADS": "x"},
-]  # fmt: skip
+    {"PYTHONIOENCODING": "ascii"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+    {"COLUMNS": "0"},
+    {"COLUMNS": "1"},
+    {"COLUMNS": "abc"},
+    {"COLUMNS": "-5"},
+    {"HOME": None},
+    {"HOME": "/nowhere"},
+    {"HOME": ""},
+    {"TERM": "dumb"},
+    {"ETUDE_RUNS": ""},
+    {"ETUDE_RUNS": LONG},
+    {"ETUDE_RUNS": "files/raise.py"},
+    {"ETUDE_RUNS": "~nouser"},
+    {"ETUDE_RUNS": "\udcff"},
+    {"ETUDE_DATA": "~nouser/x"},
+    {"ETUDE_DATA": LONG},
+    {"ETUDE_DATA": "files/raise.py"},
+    {"ETUDE_DATA": ":::"},
+    {"ETUDE_DATA": "\udcff"},
+    {"XDG_CACHE_HOME": "files/raise.py"},
+    {"XDG_CACHE_HOME": LONG},
+    {"XDG_CACHE_HOME": ""},
+    {"XDG_CACHE_HOME": "/proc"},
+    {"TMPDIR": "/nowhere"},
+    {"FORCE_COLOR": "1"},
+    {"TZ": "x" * 300},
+    {"OMP_NUM_THREADS": "x"},
+]
 
 
 class Grammar:
@@ -331,15 +450,16 @@ class Grammar:
             own = any(name in variables for name in ("LC_ALL", "HOME", "OMP_NUM_THREADS"))  # read when Python starts
             return Attack(kind="environment", words=words, environment=variables, is_own_process=own)
         if chance < 0.30:
-            return Attack(kind="help", words=[*command, *self.random.choice([["--help"], ["-h"], []])],
-                          **self._surrounding())  # fmt: skip
+            return Attack(
+                kind="help", words=[*command, *self.random.choice([["--help"], ["-h"], []])], **self._surrounding()
+            )
         if chance < 0.31:
             return Attack(kind="-OO", words=words, python=[self.random.choice(["-O", "-OO"])])
         if chance < 0.32:
             return Attack(kind="ctrl-c", words=words, interrupt_after=self.random.uniform(0.05, 3), is_own_process=True)
         return self._spoilt(command, words)
 
-    def _surrounding(self) -> dict[str, object]:
+    def _surrounding(self) -> dict[str, Any]:
         stdout, stderr = self.random.choice(_STREAMS)
         return self.random.choice(
             [

@@ -25,8 +25,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from etude import recipes
@@ -131,7 +131,8 @@ def _data(folder: Path) -> Iterator[Parser]:
                 pictures.append(file.getvalue())
     yield Parser("image", _written(folder / "x.png", lambda path: read_image(path, 8)), pictures, 4)
     yield Parser(
-        "picture folder", _written(folder / "pictures/a/x.png", lambda path: load_folder(folder / "pictures", image_size=8, seed=0)),
+        "picture folder", _written(folder / "pictures/a/x.png", lambda path: load_folder(folder / "pictures",
+        image_size=8, seed=0)),
         pictures, 1,
     )  # fmt: skip
     other = folder / "pictures/b/y.png"
@@ -163,14 +164,14 @@ def _configurations(folder: Path) -> Iterator[Parser]:
 def _runs(folder: Path) -> Iterator[Parser]:
     from dataclasses import asdict
 
-    from made_up import configuration
-
     from etude.runs import Run, checkpoint
     from etude.runs.events import read_events
     from etude.sweeps import Sweep
+    from made_up import configuration
 
     run = folder / "run"
-    good = json.dumps({"format": 1, "recipe": recipes.to_dict(recipes.RECIPES["vae"]), "created": "2026-01-01T00:00:00+00:00",
+    good = json.dumps({"format": 1, "recipe": recipes.to_dict(recipes.RECIPES["vae"]),
+    "created": "2026-01-01T00:00:00+00:00",
                        **configuration()}).encode()  # fmt: skip
     yield Parser("recipe.json", _written(run / "recipe.json", lambda path: Run(run)), [good], 6)
     whole = folder / "whole"
@@ -184,35 +185,36 @@ def _runs(folder: Path) -> Iterator[Parser]:
     yield Parser("metrics", _written(whole / "metrics.jsonl", lambda path: Run(whole).metrics().last()), [events], 4)
     progress = json.dumps(asdict(_progress(checkpoint))).encode()
     yield Parser("trainer.json", _checkpoint(folder / "step-1", checkpoint), [progress], 5)
-    sweep = {"format": 1, "recipe": recipes.to_dict(recipes.RECIPES["lenet"]), "grid": {"batch_size": [4, 8]}, "seeds": [0, 1],
-             "device": "cpu", "threads": 1, "precision": "fp32", "compile": "off", "data_dir": None, "created": "2026"}  # fmt: skip
+    sweep = {"format": 1, "recipe": recipes.to_dict(recipes.RECIPES["lenet"]), "grid": {"batch_size": [4, 8]},
+    "seeds": [0, 1],
+             "device": "cpu", "threads": 1, "precision": "fp32", "compile": "off",
+             "data_dir": None, "created": "2026"}  # fmt: skip
     yield Parser("sweep.json", _written(folder / "sweep/sweep.json", lambda path: Sweep(path.parent).cells),
                  [json.dumps(sweep).encode()], 4)  # fmt: skip
 
 
-def _progress(checkpoint: object) -> object:
+def _progress(checkpoint: Any) -> Any:
     from dataclasses import MISSING, fields
 
-    values = {each.name: 1 for each in fields(checkpoint.Progress) if each.default is MISSING}  # type: ignore[attr-defined]
-    best = checkpoint.Best(**{each.name: 1 for each in fields(checkpoint.Best)})  # type: ignore[attr-defined]
-    return checkpoint.Progress(**{**values, "best": best})  # type: ignore[attr-defined]
+    values = {each.name: 1 for each in fields(checkpoint.Progress) if each.default is MISSING}
+    best = checkpoint.Best(**{each.name: 1 for each in fields(checkpoint.Best)})
+    return checkpoint.Progress(**{**values, "best": best})
 
 
-def _checkpoint(folder: Path, checkpoint: object) -> Callable[[bytes], object]:
+def _checkpoint(folder: Path, checkpoint: Any) -> Callable[[bytes], object]:
     folder.mkdir()
 
     def read(data: bytes) -> object:
         (folder / "trainer.json").write_bytes(data)
         digest = hashlib.blake2b(data, digest_size=16).hexdigest()  # as if it had been written so
         (folder / "checksums.json").write_text(json.dumps({"trainer.json": digest}))
-        return checkpoint.load_progress(folder)  # type: ignore[attr-defined]
+        return checkpoint.load_progress(folder)
 
     return read
 
 
 def _texts() -> Iterator[Parser]:
     from attacks.grammar import EXPRESSIONS, VALUES_OF
-
     from etude.cli import solve
     from etude.inspection import conv_solver, source
     from etude.inspection.expression_text import parse
@@ -223,20 +225,36 @@ def _texts() -> Iterator[Parser]:
 
     expressions = [each.encode() for each in EXPRESSIONS if len(each) < 2000]
     yield Parser("expression", _text(lambda text: parse(text, {})), expressions, 12)
-    yield Parser("--shapes", _text(lambda text: parse("x.T @ A @ x + b", dict([solve._pair("--shapes", text)]))), samples("--shapes"), 6)
+    yield Parser(
+        "--shapes",
+        _text(lambda text: parse("x.T @ A @ x + b", dict([solve._pair("--shapes", text)]))),
+        samples("--shapes"),
+        6,
+    )
     yield Parser("--at", _text(lambda text: solve._numbers(*solve._pair("--at", text))), samples("--at"), 6)
     yield Parser("--input", _text(source._sizes), samples("--input"), 6)
     yield Parser("network", _text(lambda text: source._parse_call(text, text)),
                  [b"Net", b"Net(3, width=16)", b"Net('a', b=(1, 2))", b"Net(-1)", b"Net({1: [2.5]})"], 6)  # fmt: skip
     yield Parser("--mirror", _text(lambda text: conv_solver.mirror(28, text)), samples("--mirror"), 6)
-    yield Parser("--grid", _text(lambda text: make_cells(recipes.RECIPES["lenet"], parse_grid([text]))), samples("--grid"), 6)
+    yield Parser(
+        "--grid", _text(lambda text: make_cells(recipes.RECIPES["lenet"], parse_grid([text]))), samples("--grid"), 6
+    )
 
 
 def _persons_files(folder: Path) -> Iterator[Parser]:
     from etude.verify import loader
 
-    cell = {"cell_type": "code", "source": ["x = 1\n", "%matplotlib inline\n", "def f():\n  return 1\n", "!ls\n", "y = %time 3"]}
-    whole = {"cells": [cell, {"cell_type": "markdown", "source": []}, {"cell_type": "code", "source": "%%time\ntry:\n  a = 1\nfinally:\n  b\n"}]}
+    cell = {
+        "cell_type": "code",
+        "source": ["x = 1\n", "%matplotlib inline\n", "def f():\n  return 1\n", "!ls\n", "y = %time 3"],
+    }
+    whole = {
+        "cells": [
+            cell,
+            {"cell_type": "markdown", "source": []},
+            {"cell_type": "code", "source": "%%time\ntry:\n  a = 1\nfinally:\n  b\n"},
+        ]
+    }
 
     def cells(path: Path) -> None:
         for _, text in loader._code_cells(path):
@@ -298,8 +316,9 @@ def run(seed: int, inputs: int, folder: Path, *, skip: Sequence[str] = ()) -> tu
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    import torch
     import warnings
+
+    import torch
 
     torch.set_num_threads(1)
     options = argparse.ArgumentParser(description=__doc__)
@@ -319,5 +338,7 @@ if __name__ == "__main__":
     for name, example in wrong.items():
         print(f"FAULT {name}: {example}".encode(errors="backslashreplace").decode())
     number = sum(found.values())
-    print(f"{number:,} inputs, {len(wrong)} faults, {seconds:.0f} s of processor time, {number / seconds:,.0f} a second")
+    print(
+        f"{number:,} inputs, {len(wrong)} faults, {seconds:.0f} s of processor time, {number / seconds:,.0f} a second"
+    )
     sys.exit(1 if wrong else 0)

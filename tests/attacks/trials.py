@@ -19,10 +19,11 @@ import tempfile
 import threading
 import time
 import traceback
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -105,7 +106,7 @@ class Ground:
 def try_attack(attack: Attack, ground: Ground) -> Result:
     """Run the attack's command and wait for its end. Returns in the parent only."""
     ground.prepare(attack)
-    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()
+    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115 (closed below)
     started = time.monotonic()
     sys.stdout.flush()
     child = os.fork()
@@ -181,10 +182,8 @@ def _become(attack: Attack, ground: Ground, out: int, err: int) -> int:
         os.closerange(3, 100)
         os.execv(sys.executable, words)
     encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
-    sys.stdout = None if attack.stdout == "closed" else open(1, "w", encoding=encoding, closefd=False)  # type: ignore[assignment]
-    sys.stderr = (
-        None if attack.stderr == "closed" else open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)
-    )  # type: ignore[assignment]
+    sys.stdout = None if attack.stdout == "closed" else _stream(1, encoding, None)  # type: ignore[assignment]
+    sys.stderr = None if attack.stderr == "closed" else _stream(2, "utf-8", "backslashreplace")  # type: ignore[assignment]
     sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr  # type: ignore[misc]
     sys.argv = ["etude", *attack.words]
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -214,6 +213,10 @@ def _end(run: Callable[[], int]) -> None:
         except (OSError, ValueError):
             code = 120
     os._exit(code if isinstance(code, int) else 1)
+
+
+def _stream(number: int, encoding: str, errors: str | None) -> TextIO:
+    return open(number, "w", encoding=encoding, errors=errors, closefd=False)
 
 
 def _redirect(descriptor: int, kind: str, file: int) -> None:
@@ -268,7 +271,7 @@ def run(
     _preload()
     ground, grammar = Ground(root), Grammar(seed)
     counts: Counter = Counter()
-    used: Counter[str] = Counter()
+    used: dict[str, float] = defaultdict(float)
     faults = []
     while sum(counts.values()) < tries:
         attack = grammar.attack()
@@ -280,7 +283,9 @@ def run(
         counts[attack.kind, result.code] += 1
         if sum(counts.values()) % 100 == 0:
             print(f"{sum(counts.values())} tries, {len(faults)} faults", flush=True)
-            print({k: round(v) for k, v in used.most_common(12)}, round(sum(used.values())))
+            print(
+                {k: round(v) for k, v in sorted(used.items(), key=lambda each: -each[1])[:8]}, round(sum(used.values()))
+            )
         if wrong := fault(attack, result):
             faults.append((attack, result, wrong))
             print(shown(attack, result, wrong), flush=True)
@@ -309,7 +314,8 @@ def _preload() -> None:
 
     matplotlib.use("Agg")
     torch.set_num_threads(1)
-    for name in ("etude.cli", "etude.training", "etude.sweeps", "etude.measure", "etude.report.figures", "rich.progress",
+    for name in ("etude.cli", "etude.training", "etude.sweeps", "etude.measure", "etude.report.figures",
+                 "rich.progress",
                  "etude.inspection.source", "etude.inspection.derive", "etude.inspection.table", "etude.verify.sandbox",
                  "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"):  # fmt: skip
         __import__(name)

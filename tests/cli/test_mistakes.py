@@ -53,15 +53,15 @@ MISTAKES = {
     ("train", "digits.toml"): "digits.toml is not TOML: it holds a whole number beyond 64 bits; "
     "`etude recipes vae` prints an example.",
     ("train", "deep.toml"): "deep.toml is not TOML: it is nested too deeply; `etude recipes vae` prints an example.",
-    ("train", "latin.toml"): "latin.toml is not TOML: 'utf-8' codec can't decode byte 0xff in position 8: invalid start "
-    "byte; `etude recipes vae` prints an example.",
+    ("train", "latin.toml"): "latin.toml is not TOML: 'utf-8' codec can't decode byte 0xff in position 8: invalid "
+    "start byte; `etude recipes vae` prints an example.",
     ("inspect", "lenet", "--batch-size", "1000000000"): "an input of 1000000000×3×32×32 has 3,072,000,000,000 numbers; "
     "allowed: 134,217,728; give smaller sizes or a smaller --batch-size.",
     ("inspect", "lenet", "--seed", str(2**70)): "--seed is 1180591620717411303424; allowed: in [0, 2^63).",
-    ("inspect", "vae", "--input", "1,9000,9000"): "vae for images of 1×9000×9000 has 6,156,037,653 parameters; allowed: "
-    "134,217,728.",
-    ("inspect", "lenet", "--input", "int99999999999999999999:3"): "--input is 'int99999999999999999999:3'; allowed: sizes "
-    "without the batch, as 3,32,32, or int9:20 for indices.",
+    ("inspect", "vae", "--input", "1,9000,9000"): "vae for images of 1×9000×9000 has 6,156,037,653 parameters; "
+    "allowed: 134,217,728.",
+    ("inspect", "lenet", "--input", "int99999999999999999999:3"): "--input is 'int99999999999999999999:3'; allowed: "
+    "sizes without the batch, as 3,32,32, or int9:20 for indices.",
     ("data", "--data-dir", "~nouser"): "'~nouser': there is no such home folder; write the path in full.",
     ("verify", "exits.py", "mine.py"): "exits.py does not import: SystemExit: 0.",
     ("verify", "os_exits.py", "mine.py"): "os_exits.py does not import: SystemExit: 0.",
@@ -90,7 +90,8 @@ def test_each_mistake_has_its_line(words: tuple[str, ...], capsys: pytest.Captur
     Path("mine.py").write_text("")
     Path("itself.py").write_text(
         "from torch import nn\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
-        "        self.a = nn.Linear(8, 8)\n        self._modules['me'] = self\n    def forward(self, x): return self.a(x)\n"
+        "        self.a = nn.Linear(8, 8)\n        self._modules['me'] = self\n"
+        "    def forward(self, x): return self.a(x)\n"
     )
     before = set(Path().iterdir())
     assert said(list(words), capsys) == MISTAKES[words]
@@ -148,8 +149,8 @@ def test_ctrl_c_while_libraries_are_imported_is_one_line(tmp_path: Path) -> None
         folder = tmp_path / library
         folder.mkdir()
         (folder / f"{library}.py").write_text(
-            f"import time\nopen({str(folder / 'begun')!r}, 'w').close()\ntry:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n"
-            "    raise ImportError('turned into another error')\n"
+            f"import time\nopen({str(folder / 'begun')!r}, 'w').close()\ntry:\n    time.sleep(60)\n"
+            "except KeyboardInterrupt:\n    raise ImportError('turned into another error')\n"
         )
         environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{SOURCES}"}
         child = subprocess.Popen([sys.executable, "-m", "etude", *words], stderr=subprocess.PIPE, env=environment)

@@ -129,8 +129,8 @@ def _affordable(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape of an input, or a `UsageError` where it would fill the memory."""
     if (numbers := math.prod(shape)) > MOST_NUMBERS:
         raise UsageError(
-            f"an input of {shape_text(shape)} has {numbers:,} numbers; allowed: {MOST_NUMBERS:,}; give smaller sizes or "
-            "a smaller --batch-size."
+            f"an input of {shape_text(shape)} has {numbers:,} numbers; allowed: {MOST_NUMBERS:,}; give smaller sizes "
+            "or a smaller --batch-size."
         )
     return shape
 
