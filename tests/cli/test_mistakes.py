@@ -120,6 +120,15 @@ def test_closed_and_full_streams(shell: str, code: int, err: str) -> None:
     assert (done.returncode, done.stderr) == (code, err)
 
 
+def test_a_page_in_one_column_is_quick(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "1")
+    started = time.process_time()
+    with pytest.raises(SystemExit):
+        main(["sample", "-h"])
+    assert time.process_time() - started < 5  # it took minutes
+    assert max(map(len, capsys.readouterr().out.splitlines())) > 30
+
+
 def test_a_reader_that_has_left_is_no_error() -> None:
     done = process(["data", "--json"], shell='{ "$@"; echo $? >&2; } | true')
     assert done.stderr == "0\n"
