@@ -41,7 +41,7 @@ TRAINS = ("train", "sweep", "resume", "latents", "measure")
 PROGRESS = re.compile(r"^(note: |measuring |[\w.=,/ -]+: |[\w.=, -]+ seed \d+  |\S+  epoch \d|PRINTED)")
 """Lines on stderr beside the one that says what is wrong; the last is what a person's own file prints."""
 TRACES = re.compile(r"Traceback|^\s*File |\w(Error|Exception|Warning)\b: |Exception ignored|Fatal Python", re.MULTILINE)
-PERSONS = re.compile(r"WARNED|^files/|^  import numpy|ZeroDivisionError|atexit|thread|libgomp|^$")
+PERSONS = re.compile(r"WARNED|files/\w+\.py:\d+: |^  import numpy|ZeroDivisionError|atexit|thread|libgomp|^$")
 """What a person's own file writes to stderr, by a thread or at exit: not ours to silence."""
 
 

@@ -145,7 +145,7 @@ def _wait(
             return
         except subprocess.TimeoutExpired:
             done = reports.read_bytes().count(b'{"result"')
-            say(f"{done} checks done after {time.monotonic() - started:.0f} s")
+            say(f"checks done after {time.monotonic() - started:.0f} s: {done}")
     raise subprocess.TimeoutExpired(child.args, seconds)
 
 
