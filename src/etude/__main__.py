@@ -1,5 +1,6 @@
 """`etude` and `python -m etude`: from the first import on, Ctrl-C ends with one line and exit code 130."""
 
+import atexit
 import contextlib
 import os
 import signal
@@ -28,7 +29,9 @@ def main() -> int:
             raise
         _say_stopped()
     if signal.getsignal(signal.SIGINT) is _interrupt:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # Ctrl-C once more, while Python shuts down
+        # Ctrl-C once more, while Python shuts down: it waits for threads first, and takes handlers away after that.
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     return code
 
 
