@@ -7,7 +7,7 @@ from etude import errors
 
 def test_the_docstrings_of_errors_say_what_their_code_gives() -> None:
     result = doctest.testmod(errors)
-    assert result.attempted == 1
+    assert result.attempted == 2
     assert result.failed == 0
 
 

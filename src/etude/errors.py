@@ -10,9 +10,12 @@ from difflib import get_close_matches
 
 
 class EtudeError(Exception):
-    """A mistake that the person at the keyboard can mend; its text is one line."""
+    """A mistake that the person at the keyboard can mend; its text is one line, whatever it quotes."""
 
     exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
 class UsageError(EtudeError):
@@ -43,6 +46,27 @@ class Interrupted(EtudeError):
         self.exit_code = 128 + signal  # as shells do
 
 
+def one_line(text: str, *, longest_word: int = 240, longest: int = 1200) -> str:
+    """The text on one line that a terminal can show: other characters as their codes, long parts cut in the middle.
+
+    >>> one_line("no run 'a\\n\\x1b[31m'")
+    "no run 'a \\\\x1b[31m'"
+    """
+    text = " ".join(printable(word) for word in _cut(text, 50 * longest).split())
+    words = (_cut(word, longest_word) for word in text.split(" "))
+    return _cut(" ".join(words), longest)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest // 2]}…{text[-longest // 3 :]}"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Python's own error, or PyTorch's, which has no class of its own for a processor's memory."""
+    text = str(error)
+    return isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text
+
+
 def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") -> UsageError:
     """The error for a name that is not on a list: suggests the nearest one and names them all.
 
@@ -50,7 +74,9 @@ def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") ->
     UsageError("unknown recipe 'lenett': did you mean 'lenet'? Choose from gan, lenet; `etude recipes` describes them.")
     """
     names = sorted(allowed)
-    near = get_close_matches(given, names, n=1) or _spelled_otherwise(given, names)
+    near: list[str] = []
+    if len(given) <= 100:  # slow for long texts
+        near = get_close_matches(given, names, n=1) or _spelled_otherwise(given, names)
     suggestion = f"did you mean {near[0]!r}? Choose" if near else "choose"
     return UsageError(f"unknown {kind} {given!r}: {suggestion} from {', '.join(names)}{'; ' + hint if hint else ''}.")
 

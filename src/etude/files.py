@@ -15,12 +15,13 @@ import secrets
 import shutil
 import stat
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from etude.errors import DiskError, EtudeError
+from etude.errors import DiskError, EtudeError, UsageError
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
 """A name that is safe as a file's or folder's on every system."""
@@ -37,17 +38,85 @@ _SEALED = re.compile(rb'(.*),\n "checksum": "([0-9a-f]{32})"\n\}', re.DOTALL)
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to a temporary name beside `path`, flush it to the disk, then rename it.
 
-    Raises `DiskError` when it cannot be written; what was at `path` before is then still there, whole.
+    A link is followed; a device or a pipe, /dev/stdout say, is written as it is. Raises `DiskError` when it cannot be
+    written; what was at `path` before is then still there, whole.
     """
-    temporary = temporary_path(path)
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
+    if path.name in ("", "..") or "\0" in str(path):
+        raise UsageError(f"{str(path)!r} is no name for a file; give one, such as {path.parent / 'NAME'}.")
+    target = Path(os.path.realpath(path))
+    temporary = temporary_path(target)
     try:
-        write_and_flush(temporary, content.encode() if isinstance(content, str) else content)
-        temporary.replace(path)
-        flush_folder(path.parent)
+        if target.exists() and not target.is_file() and not target.is_dir():
+            target.write_bytes(data)
+            return
+        write_and_flush(temporary, data)
+        temporary.replace(target)
+        flush_folder(target.parent)
     except OSError as error:
         with suppress(OSError):
             temporary.unlink()
         raise cannot_write(path, error) from error
+    remove_leftovers(target.parent)
+
+
+# TOML and JSON that a person may have spoilt --------------------------------------------------------------------------
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """The tables of a TOML text; `ValueError` says on one line why it is none, or holds a number beyond 64 bits."""
+    try:
+        values = tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError:  # Python reads no number of more than 4,300 digits
+        raise ValueError(_TOO_LARGE) from None
+    _require_64_bits(values)
+    return values
+
+
+def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
+    """The value of a JSON text, with `finite` without infinite numbers.
+
+    `ValueError` says on one line why it is none, or holds a number beyond 64 bits.
+    """
+    floats: dict[str, Any] = {"parse_float": _finite, "parse_constant": _finite} if finite else {}
+    try:
+        return json.loads(text, parse_int=_int_of_64_bits, **floats)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+_TOO_LARGE = "it holds a whole number beyond 64 bits"
+
+
+def _int_of_64_bits(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        raise ValueError(_TOO_LARGE)
+    return int(digits)
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text[:20]} is no finite number")
+    return value
+
+
+def _require_64_bits(value: object) -> None:
+    if isinstance(value, int) and not -(2**63) <= value < 2**64:
+        raise ValueError(_TOO_LARGE)
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _require_64_bits(each)
+
+
+def expand_home(path: Path | str) -> Path:
+    """The path with `~` or `~name` at its front replaced by that home; `UsageError` where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UsageError(f"{str(path)!r}: there is no such home folder; write the path in full.") from None
 
 
 def write_and_flush(path: Path, content: bytes) -> None:
@@ -109,7 +178,7 @@ def disk_failures_said(folder: Path) -> Iterator[None]:
 
 def temporary_path(path: Path) -> Path:
     """A new name beside `path` for a file or folder that is not finished yet."""
-    return path.with_name(f".{path.name[:100]}.{secrets.token_hex(4)}.part")
+    return path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
 
 
 def is_temporary(path: Path) -> bool:
@@ -155,28 +224,13 @@ def parse_checked_json(text: bytes) -> tuple[dict[str, Any], bool]:
     sealed = _SEALED.fullmatch(text)
     if sealed and checksum(sealed[1]).encode() != sealed[2]:
         raise ValueError("its content has changed since it was written")
-    try:
-        value = json.loads(text, parse_float=_finite, parse_int=_whole, parse_constant=_finite)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+    value = parse_json(text, finite=True)
     if not isinstance(value, dict):
         raise ValueError(f"it holds a {type(value).__name__}, not an object")
     if not sealed and "checksum" in value:
         raise ValueError("its content has changed since it was written")
     value.pop("checksum", None)
     return value, sealed is not None
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(value := float(text)):
-        raise ValueError(f"{text[:20]} is no finite number")
-    return value
-
-
-def _whole(text: str) -> int:
-    if len(text) > 20 or abs(value := int(text)) >= 2**63:
-        raise ValueError(f"{text[:20]} is too large a number")
-    return value
 
 
 # Locks ----------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from etude.cli import main
-from etude.verify import CheckResult, Report
+from etude.verify import CheckResult, Report, sandbox
+
+
+@pytest.fixture(autouse=True)
+def _without_words_of_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "SAY_SECONDS", 1000.0)  # a busy machine takes its time
+
 
 RIGHT = """
 def numerical_grad(loss_fn, param, eps):

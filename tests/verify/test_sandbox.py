@@ -1,13 +1,14 @@
 """The child process: whatever a learner's file does, the result is a report. Few children: each starts PyTorch."""
 
 import json
+import re
 import signal
 from pathlib import Path
 
 import pytest
 
 from etude.errors import UsageError
-from etude.verify import CheckResult, Limits, verify_file
+from etude.verify import CheckResult, Limits, sandbox, verify_file
 from etude.verify.sandbox import ending
 
 HOSTILE = """
@@ -117,6 +118,15 @@ def test_files_that_do_not_import_are_results(source: str, reason: str, tmp_path
     (tmp_path / "mine.py").write_text(source)
     report = verify_file("gan.bce_loss", tmp_path / "mine.py", limits=Limits(load_seconds=5.0, memory_mib=2048))
     assert report.checks == (CheckResult(name="bce_loss", status="undecided", message=reason),)
+
+
+def test_a_slow_file_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sandbox, "SAY_SECONDS", 0.5)
+    (tmp_path / "mine.py").write_text("import time; time.sleep(1)\ndef bce_loss(input, target): return 0")
+    said: list[str] = []
+    verify_file("gan.bce_loss", tmp_path / "mine.py", say=said.append)
+    assert len(said) >= 2
+    assert all(re.fullmatch(r"mine\.py: checks done after \d+ s: [01]", each) for each in said), said
 
 
 def test_a_hidden_seed_shows_no_counterexample(tmp_path: Path):

@@ -3,9 +3,9 @@
 import sys
 from collections.abc import Callable, Sequence
 
-from etude.cli import data, figure, inspect, latents, measure, runs, solve, sweep, train, verify
+from etude.cli import data, figure, inspect, latents, measure, outcome, runs, solve, sweep, train, verify
 from etude.cli.parse import parse_call
-from etude.errors import EtudeError, UsageError, unknown
+from etude.errors import UsageError, unknown
 
 Command = Callable[..., object]
 
@@ -23,18 +23,7 @@ COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a person's mistake, 130 when interrupted."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        _run(words)
-    except EtudeError as error:
-        print(f"etude: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("etude: stopped.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
-        sys.stderr.close()
-        return 0
-    return 0
+    return outcome.exit_code(lambda: _run(words))
 
 
 def _run(words: list[str]) -> None:
@@ -79,5 +68,4 @@ def _help() -> str:
 
 
 def _first_line(command: Command) -> str:
-    assert command.__doc__, command
-    return command.__doc__.splitlines()[0].rstrip(".")
+    return (command.__doc__ or "").partition("\n")[0].rstrip(".")  # `python -OO` has no docstrings

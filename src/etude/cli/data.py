@@ -149,4 +149,4 @@ def _short(name: str) -> str:
 def _print_json(values: dict[str, Any]) -> None:
     import json
 
-    print(json.dumps(values, ensure_ascii=False))
+    print(json.dumps(values))

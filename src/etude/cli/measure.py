@@ -78,7 +78,7 @@ def measure(
         num_importance=num_importance,
         num_likelihood_images=num_likelihood_images,
     )
-    which = int(checkpoint) if checkpoint.isdecimal() else checkpoint
+    which = int(checkpoint) if checkpoint.isdecimal() and len(checkpoint) < 20 else checkpoint
     if not run:
         raise UsageError("name a run or a sweep to measure: `etude runs` lists them.")
     if len(run) > 1 or find(run[0], runs_dir=runs_dir):
@@ -93,7 +93,7 @@ def measure(
     opened = load(run[0], runs_dir=runs_dir, checkpoint=which, data=data)
     results = measure_run(opened, settings, data_dir=data_dir)
     if json:
-        print(json_format.dumps(results, ensure_ascii=False))
+        print(json_format.dumps(results))
     else:
         _print_table(results)
 
@@ -120,7 +120,7 @@ def _measure_sweeps(
     if out:
         write_atomically(out, writers[out.suffix](measured))
     if json:
-        print(json_format.dumps({"split": "test", "sweeps": [each.to_dict() for each in measured]}, ensure_ascii=False))
+        print(json_format.dumps({"split": "test", "sweeps": [each.to_dict() for each in measured]}))
         return
     headings, rows = table_rows(measured)
     table = Table(box=None, pad_edge=False, header_style="bold")

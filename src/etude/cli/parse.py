@@ -4,7 +4,9 @@ import contextlib
 import dataclasses
 import functools
 import io
+import os
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from types import NoneType
 from typing import Any, get_args
@@ -20,6 +22,8 @@ CONFIG = (
 )
 
 REGISTRY = ConstructorRegistry()
+NARROWEST = 40
+"""Columns of a page at least: in one or two tyro takes minutes for it."""
 
 
 @REGISTRY.primitive_rule
@@ -58,6 +62,8 @@ def parse_call(command: Callable[..., object], *, prog: str, arguments: Sequence
 
 def parse(target: Any, *, prog: str, arguments: Sequence[str], **options: Any) -> Any:
     """`tyro.cli`, with `UsageError` for what a person typed wrongly."""
+    if shutil.get_terminal_size().columns < NARROWEST:
+        os.environ["COLUMNS"] = str(NARROWEST)
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):

@@ -60,7 +60,11 @@ def stdout_console() -> "Console":
     """Where tables go: as wide as the terminal, into a file or a pipe uncut."""
     from rich.console import Console
 
-    console = Console(highlight=False)
+    class Piped(Console):
+        def on_broken_pipe(self) -> None:
+            raise  # BrokenPipeError, which ends the command in `outcome`; rich's own way is exit code 1
+
+    console = Piped(highlight=False)
     if not console.is_terminal:
         console.width = 200
     return console

@@ -41,11 +41,13 @@ def verify(
         return
     if not contract or file is None:
         raise UsageError("give a contract and a file: `etude verify gan my_gan.py`; `etude verify --list` lists them.")
-    report = verify_file(contract, file, seed=hidden or 0, hidden=hidden is not None, limits=Limits(network=network))
+    report = verify_file(contract, file, seed=hidden or 0, hidden=hidden is not None, limits=Limits(network=network),
+        say=lambda text: print(text, file=sys.stderr, flush=True),
+    )  # fmt: skip
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
     if json:
-        print(json_format.dumps(report.to_dict(), indent=2, ensure_ascii=False))
+        print(json_format.dumps(report.to_dict(), indent=2))
     else:
         print(report)
     if not report.passed:

@@ -1,6 +1,5 @@
 """A data set by its name, as tensors in memory: find its files, fetch them where they are missing, read them."""
 
-import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -45,7 +44,7 @@ def load(
     Raises `UsageError` for a wrong name or argument, `DataError` for data that is missing or damaged.
     """
     if name.startswith(FOLDER_PREFIX):
-        path = Path(os.path.expanduser(name.removeprefix(FOLDER_PREFIX)))  # ~nobody stays as it is
+        path = expand_home(name.removeprefix(FOLDER_PREFIX))
         if name == FOLDER_PREFIX:
             raise UsageError("folder: needs a path, as in folder:pictures, with one folder per class below it.")
         size = DEFAULT_IMAGE_SIZE if image_size is None else image_size

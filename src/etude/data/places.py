@@ -7,6 +7,7 @@ from pathlib import Path
 import platformdirs
 
 from etude.errors import UsageError
+from etude.files import expand_home
 
 SYSTEM_FOLDER = Path("/usr/share/datasets")  # Debian's
 
@@ -47,4 +48,4 @@ def _first_file(folder: Path, names: Sequence[str]) -> Path | None:
 
 def split(folders: Path | str | None) -> list[Path]:
     """The folders that a person named in one text, separated as in PATH."""
-    return [Path(part).expanduser() for part in str(folders or "").split(os.pathsep) if part]
+    return [expand_home(part) for part in str(folders or "").split(os.pathsep) if part]

@@ -8,6 +8,8 @@ import ast
 import contextlib
 import importlib.util
 import inspect
+import math
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -19,14 +21,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
-from etude.errors import EtudeError, UsageError, unknown
+from etude.errors import UsageError, unknown
 from etude.inspection.inputs import examples
 from etude.inspection.record import shape_text
 from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
+from etude.user_code import contained, reason, require_no_loop, text_of
 
 NOISE_DIM = 96
 LATENT_DIM = 2
 CIFAR_FAST_WIDTH = 32
+MOST_NUMBERS = 2**27
+"""Of an input, and of a network of étude's for unusual images: half a gigabyte."""
 MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
 
 
@@ -62,6 +67,8 @@ def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: 
     """
     if batch_size < 1:
         raise UsageError(f"--batch-size is {batch_size}; allowed: 1 or more.")
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"--seed is {seed}; allowed: in [0, 2^63).")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if target in NETWORKS:
@@ -71,6 +78,7 @@ def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: 
                 raise UsageError(f"{target} is a file; name the network in it too, {target}:{_first_name(target)}.")
             raise unknown("network", target, NETWORKS, hint="or a file's, as net.py:Net")
         module = _foreign(target)
+        require_no_loop(module, target)
         if not shapes:
             raise UsageError(f"{target} needs the shape of its input, without the batch: --input 3,32,32, for example.")
         inputs, keywords = examples(shapes, batch_size, example)
@@ -93,8 +101,15 @@ def _own(name: str, shapes: Sequence[str], batch_size: int) -> Subject:
         wanted = "no --input: it takes noise" if other else "one --input, the image's shape"
         raise UsageError(f"{name} takes {wanted}; got {' '.join(shapes)}.")
     image = _sizes(shapes[0]) if shapes else image
+    example_shape = _affordable((batch_size, *(other or image)))
+    with torch.device("meta"):
+        numbers = sum(each.numel() for each in build(image).parameters())
+    if numbers > MOST_NUMBERS:
+        raise UsageError(
+            f"{name} for images of {shape_text(image)} has {numbers:,} parameters; allowed: {MOST_NUMBERS:,}."
+        )
     module = build(image)
-    inputs: tuple[Tensor, ...] = (torch.rand(batch_size, *(other or image)),)
+    inputs: tuple[Tensor, ...] = (torch.rand(example_shape),)
     if name == "cvae":
         inputs = (*inputs, torch.arange(batch_size) % 10)
     keywords = {"noise": torch.zeros(1, LATENT_DIM)} if name in ("vae", "cvae") else {}  # for any number of images
@@ -103,15 +118,27 @@ def _own(name: str, shapes: Sequence[str], batch_size: int) -> Subject:
 
 def example(shape: str, batch_size: int) -> Tensor:
     """Uniform numbers in [0, 1) of a shape with the batch before it; `int9:20` makes whole numbers below 9."""
-    match = re.fullmatch(r"int(\d+):(.+)", shape)
+    match = re.fullmatch(r"int([0-9]+):(.+)", shape)
     if match:
-        return torch.randint(max(1, int(match[1])), (batch_size, *_sizes(match[2])))
-    return torch.rand(batch_size, *_sizes(shape))
+        if len(match[1]) > 18:
+            raise UsageError(f"--input is {shape!r}; allowed: whole numbers below 10^18.")
+        return torch.randint(max(1, int(match[1])), _affordable((batch_size, *_sizes(match[2]))))
+    return torch.rand(_affordable((batch_size, *_sizes(shape))))
+
+
+def _affordable(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an input, or a `UsageError` where it would fill the memory."""
+    if (numbers := math.prod(shape)) > MOST_NUMBERS:
+        raise UsageError(
+            f"an input of {shape_text(shape)} has {numbers:,} numbers; allowed: {MOST_NUMBERS:,}; give smaller sizes "
+            "or a smaller --batch-size."
+        )
+    return shape
 
 
 def _sizes(text: str) -> tuple[int, ...]:
     parts = re.split(r"[,x×]", text)
-    if not all(re.fullmatch(r"[1-9]\d*", part) for part in parts):
+    if not all(re.fullmatch(r"[1-9][0-9]{,17}", part) for part in parts):
         raise UsageError(f"--input is {text!r}; allowed: sizes without the batch, as 3,32,32, or int9:20 for indices.")
     return tuple(int(part) for part in parts)
 
@@ -119,7 +146,7 @@ def _sizes(text: str) -> tuple[int, ...]:
 def _foreign(target: str) -> nn.Module:
     file, _, expression = target.partition(".py:")
     path = Path(f"{file}.py")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"there is no file {path}; give the path of a Python file, as net.py:Net.")
     name, arguments, keywords = _parse_call(expression, target)
     namespace = _run(path)
@@ -134,12 +161,8 @@ def _foreign(target: str) -> nn.Module:
     if not callable(thing):
         raise UsageError(f"{target} is a {type(thing).__name__}; name a class, a function or a torch.nn.Module.")
     _check_arguments(thing, name, arguments, keywords, target)
-    try:
+    with contained(lambda error: UsageError(f"{expression} could not be built: {_reason(error)}.")):
         module = thing(*arguments, **keywords)
-    except EtudeError:
-        raise
-    except Exception as error:
-        raise UsageError(f"{expression} could not be built: {_reason(error)}.") from error
     if not isinstance(module, nn.Module):
         raise UsageError(
             f"{target} made a {type(module).__name__}, not a torch.nn.Module; name a class or a function of one."
@@ -152,11 +175,17 @@ def _parse_call(expression: str, target: str) -> tuple[str, list[Any], dict[str,
         tree = ast.parse(expression, mode="eval").body
         if isinstance(tree, ast.Name):
             return tree.id, [], {}
-        assert isinstance(tree, ast.Call)
-        assert isinstance(tree.func, ast.Name)
+        if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+            raise ValueError("no call")
         arguments = [ast.literal_eval(value) for value in tree.args]
         return tree.func.id, arguments, {str(k.arg): ast.literal_eval(k.value) for k in tree.keywords}
-    except (SyntaxError, ValueError, AssertionError) as error:
+    except (
+        SyntaxError,
+        ValueError,
+        TypeError,
+        RecursionError,
+        MemoryError,
+    ) as error:  # the last two: nested too deeply
         raise UsageError(f"{target!r} names no network; write FILE.py:NAME or FILE.py:NAME(3, width=16).") from error
 
 
@@ -165,7 +194,7 @@ def _check_arguments(
 ) -> None:
     try:
         signature = inspect.signature(thing)
-    except ValueError:  # built in C: the call itself will tell
+    except (ValueError, TypeError):  # built in C, or odd: the call itself will tell
         return
     try:
         signature.bind(*arguments, **keywords)
@@ -184,11 +213,14 @@ def _run(path: Path) -> dict[str, Any]:
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.resolve()))  # its own imports work as when it is run
     sys.modules[spec.name], before = module, sys.modules.get(spec.name)  # dataclasses and pickling look there
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
+
+    def tell(error: BaseException) -> UsageError:
         line = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
-        raise UsageError(f"{path} could not be imported{line}: {_reason(error)}.") from error
+        return UsageError(f"{path} could not be imported{line}: {_reason(error)}.")
+
+    try:
+        with contained(tell):
+            spec.loader.exec_module(module)
     finally:
         sys.path.pop(0)
         if before is not None:
@@ -211,8 +243,7 @@ def _first_name(target: str) -> str:
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(getattr(error, "msg", None) or error).split()).rstrip(".")
-    return f"{type(error).__name__}: {text}" if not isinstance(error, TypeError | SyntaxError) else text
+    return text_of(error) if isinstance(error, TypeError | SyntaxError) else reason(error)
 
 
 def describe(inputs: Sequence[Any]) -> str:

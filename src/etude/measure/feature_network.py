@@ -1,11 +1,10 @@
 """The networks that turn images into features: étude's own classifier, Inception, or a torch module of the user's."""
 
 import hashlib
-import runpy
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from etude.models import LeNet
 from etude.recipes import Recipe
 from etude.runs.inputs import IMAGES_AT_ONCE
 from etude.runs.streams import global_stream
+from etude.user_code import contained, reason, require_no_loop, run_file
 
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 
@@ -62,7 +62,7 @@ class FeatureNetwork:
             result = self.module(images)
         except Exception as error:
             raise UsageError(
-                f"--features {self.choice} fails on images of shape {tuple(images.shape)}: {_reason(error)}."
+                f"--features {self.choice} fails on images of shape {tuple(images.shape)}: {reason(error)}."
             ) from error
         features, logits = result if isinstance(self.module, _Penultimate | _Inception) else (result, None)
         if not isinstance(features, Tensor):
@@ -157,7 +157,7 @@ def _load_inception() -> FeatureNetwork:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError as error:
         raise DataError(
-            f"--features inception needs the package torch-fidelity ({_reason(error)}): "
+            f"--features inception needs the package torch-fidelity ({reason(error)}): "
             "`pip install torch-fidelity torchvision`, or leave --features out."
         ) from error
     if not weights.is_file():
@@ -174,14 +174,16 @@ def _load_inception() -> FeatureNetwork:
 def _load_file(path: Path, name: str) -> FeatureNetwork:
     """The module called `name` in a Python file: a module, or a class or function that makes one without arguments."""
     shown = f"{path}:{name}"
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"--features {shown}: no such file; name a Python file that defines a torch module.")
-    try:
-        with global_stream(0, "features"):  # a network with random weights is the same one each time
-            names: dict[str, Any] = runpy.run_path(str(path))
+
+    def tell(error: BaseException) -> UsageError:
+        return UsageError(f"--features {shown} does not run: {reason(error)}.")
+
+    with global_stream(0, "features"):  # a network with random weights is the same one each time
+        names = run_file(path, tell)
+        with contained(tell):
             made = names[name]() if callable(names.get(name)) and not isinstance(names[name], nn.Module) else None
-    except Exception as error:
-        raise UsageError(f"--features {shown} does not run: {_reason(error)}.") from error
     if name not in names:
         modules = [each for each, value in names.items() if not each.startswith("_") and callable(value)]
         raise unknown(f"name in {path}:", name, modules)
@@ -191,13 +193,9 @@ def _load_file(path: Path, name: str) -> FeatureNetwork:
             f"--features {shown} is no torch module but a {type(module).__name__}; allowed: a torch.nn.Module, or a "
             "class or function that makes one without arguments."
         )
+    require_no_loop(module, f"--features {shown}")
     digest = hashlib.sha256(path.read_bytes())
     for key, tensor in module.state_dict().items():
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
     return FeatureNetwork(name=f"{path.name}:{name}-{digest.hexdigest()[:8]}", choice=shown, module=module)
-
-
-def _reason(error: BaseException) -> str:
-    first_line = (str(error).splitlines() or [""])[0].rstrip(".")
-    return f"{type(error).__name__}: {first_line}"

@@ -7,7 +7,6 @@ imports PyTorch, so `etude --help` stays quick.
 
 import dataclasses
 import math
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from tyro.conf import Suppress
 
 from etude.errors import UsageError, unknown
-from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, write_atomically
+from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, parse_toml, write_atomically
 from etude.recipes.building import build, table, without_none
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
@@ -389,9 +388,9 @@ def write_toml(recipe: Recipe, path: Path) -> None:
 def read_toml(path: Path) -> Recipe:
     """The recipe in a TOML file; `UsageError` says what is wrong with it."""
     try:
-        values = tomllib.loads(path.read_text())
+        values = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read recipe {path}: {(error.strerror or str(error)).lower()}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}; `etude recipes vae` prints an example.") from error
     return from_dict(values, source=str(path))

@@ -144,8 +144,8 @@ def require_intact(path: Path, content: bytes, *, size_bytes: int, checksum: str
 def _event(line: bytes) -> dict[str, Any] | None:
     """The event in a line; None when there is none."""
     try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
+        event = files.parse_json(line)
+    except ValueError:
         return None
     if not isinstance(event, dict) or not all(_is_number(value) for value in event.values()):
         return None

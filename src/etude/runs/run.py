@@ -23,6 +23,7 @@ from etude.data import Dataset
 from etude.data import load as load_dataset
 from etude.data.loading import FOLDER_PREFIX
 from etude.errors import DataError, RunError, UsageError, unknown
+from etude.files import expand_home
 from etude.models import VAE, uniform_noise
 from etude.recipes import Adversarial, Classifier, Variational
 from etude.runs import checkpoint
@@ -107,7 +108,7 @@ class Run:
         """
         data = self.moved_data
         if data is None and data_dir and self.recipe.data.startswith(FOLDER_PREFIX):
-            data = f"{FOLDER_PREFIX}{data_dir.expanduser().absolute()}"
+            data = f"{FOLDER_PREFIX}{expand_home(data_dir).absolute()}"
         if data is None and self.recipe.data.startswith(FOLDER_PREFIX):
             folder = self.recipe.data.removeprefix(FOLDER_PREFIX)
             if not os.path.isdir(folder):
@@ -244,7 +245,7 @@ class Run:
         """The index of a class given by its name or its index; `UsageError` names the classes."""
         if str(label) in self.class_names:
             return self.class_names.index(str(label))
-        if str(label).isdecimal() and int(label) < len(self.class_names):
+        if str(label).isdecimal() and len(str(label)) <= 9 and int(label) < len(self.class_names):
             return int(label)
         raise unknown("label", str(label), self.class_names)
 

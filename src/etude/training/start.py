@@ -1,7 +1,6 @@
 """Starting a run from a recipe, and resuming one."""
 
 import dataclasses
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
 from etude.errors import DataError, RunError
+from etude.files import expand_home
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir
 from etude.runs.lock import training_lock
@@ -131,7 +131,7 @@ def with_absolute_folder(recipe: Recipe) -> Recipe:
     """The recipe with the whole path of its `folder:` data, so that it can be gone on with from another folder."""
     if not recipe.data.startswith("folder:"):
         return recipe
-    folder = Path(os.path.expanduser(recipe.data.removeprefix("folder:"))).absolute()
+    folder = expand_home(recipe.data.removeprefix("folder:")).absolute()
     return dataclasses.replace(recipe, data=f"folder:{folder}")
 
 

@@ -8,13 +8,14 @@ VAE = "Autoencoder"
 "VAE.sample_latent" = "draw"      # a function of the file, if it has one of that name
 """
 
-import tomllib
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
+from etude.files import parse_toml
 
 _MISSING = object()
 
@@ -46,15 +47,15 @@ class Adapter:
 def read_adapter(path: Path) -> Adapter:
     """The adapter at `path`; `UsageError` if it is none."""
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        content = parse_toml(path.read_text(encoding="utf-8"))
+    except ValueError as error:
         raise UsageError(f"{path.name} is not TOML: {error}.") from None
     file, table = content.get("file"), content.get("names", {})
     names = dict(_flat({"": table}))
     if not isinstance(file, str) or not all(name and isinstance(own, str) for name, own in names.items()):
         raise UsageError(f'{path.name} needs `file = "…"` and a table [names] of texts.')
     target = path.parent / file
-    if not target.is_file() or target.suffix not in (".py", ".ipynb"):
+    if not os.path.isfile(target) or target.suffix not in (".py", ".ipynb"):
         raise UsageError(f"{path.name} names {file}, which is no .py or .ipynb file.")
     return Adapter(target, names)
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from hypothesis.strategies import SearchStrategy
 
+from etude.errors import UsageError
 from etude.notebook import paragraph_html, table_html
 from etude.verify.observation import Observation, call_function
 
@@ -100,6 +101,13 @@ class Contract:
     name: str
     about: str
     checks: tuple[Check, ...]
+
+    def __post_init__(self) -> None:
+        texts = isinstance(self.name, str) and isinstance(self.about, str)
+        if not texts or not self.checks or not all(isinstance(each, Check) for each in self.checks):
+            raise UsageError(
+                f"contract {self.name!r}: needs a name and what it is about, both texts, and one Check or more."
+            )
 
     @property
     def names(self) -> set[str]:

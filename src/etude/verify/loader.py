@@ -1,7 +1,7 @@
 """The learner's file as a dictionary of names: a module, or a notebook's cells."""
 
 import ast
-import json
+import os
 import re
 import runpy
 import sys
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
+from etude.files import parse_json
 from etude.verify.adapter import Adapter
 from etude.verify.observation import OUT_OF_MEMORY, NotAllowed, Undecided, is_out_of_memory, one_line
 
@@ -40,7 +41,7 @@ class CannotLoad(Exception):
 
 def checked_path(path: Path) -> Path:
     """`path` if it is a file of a kind that `load` reads, else a `UsageError`."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{path}: no such file; give a module (.py), a notebook (.ipynb) or an adapter (.toml).")
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: a {path.suffix or 'nameless'} file; give .py, .ipynb or an adapter (.toml).")
@@ -85,9 +86,8 @@ def _load_notebook(path: Path) -> Loaded:
             notes.append(f"cell {number} skipped: line {error.lineno}: {error.msg}")
             continue
         for statement in _definitions(statements):
-            code = compile(ast.Module([statement], []), f"cell {number}", "exec")
             try:
-                exec(code, names)
+                exec(compile(ast.Module([statement], []), f"cell {number}", "exec"), names)
             except Exception as error:
                 reason = f"{type(error).__name__}: {one_line(str(error))}"
                 notes.append(f"cell {number}, line {statement.lineno} skipped: {reason}")
@@ -123,7 +123,7 @@ def _definitions(statements: list[ast.stmt]) -> list[ast.stmt]:
 def _code_cells(path: Path) -> list[tuple[int, str]]:
     """(number from 1, source) of every code cell."""
     try:
-        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        cells = parse_json(path.read_text(encoding="utf-8"))["cells"]
         return [(number, "".join(cell["source"])) for number, cell in enumerate(cells, 1)
                 if cell["cell_type"] == "code"]  # fmt: skip
     except (ValueError, KeyError, TypeError) as error:
@@ -142,6 +142,13 @@ def _parsed(source: str) -> list[ast.stmt]:
     if magic := _CELL_MAGIC.match(source):
         source = "\n" + source[magic.end() :] if magic[1] in _PYTHON_CELLS else ""
     try:
-        return ast.parse(source).body
+        return _tree(source)
     except SyntaxError:
-        return ast.parse(_COMMAND.sub(r"\1pass", _COMMAND_RESULT.sub(r"\1None", source))).body
+        return _tree(_COMMAND.sub(r"\1pass", _COMMAND_RESULT.sub(r"\1None", source)))
+
+
+def _tree(source: str) -> list[ast.stmt]:
+    try:
+        return ast.parse(source).body
+    except (ValueError, RecursionError, MemoryError) as error:  # half a character, NUL; nested too deeply
+        raise SyntaxError(f"Python cannot read it: {one_line(str(error)) or type(error).__name__}") from None

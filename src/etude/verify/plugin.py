@@ -6,7 +6,6 @@ checks = ["generator_loss"]       # optional: only these
 hidden_seed = 7                   # optional: inputs of the grader's own, no counter-examples shown
 """
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,9 +42,11 @@ class Exercise(pytest.File):
             yield CheckItem.from_parent(self, name=name)
 
     def settings(self) -> dict[str, Any]:
+        from etude.files import parse_toml
+
         try:
-            settings = tomllib.loads(self.path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            settings = parse_toml(self.path.read_text(encoding="utf-8"))
+        except ValueError as error:
             raise self.CollectError(f"{self.path} is not TOML: {error}.") from None
         wrong = [key for key, value in settings.items() if key not in _KEYS or not isinstance(value, _KEYS[key])]
         if wrong or not settings.keys() >= {"contract", "file"}:

@@ -13,6 +13,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from etude.verify.matching import hide
 
 START_SECONDS = 60.0
 """Time for Python and PyTorch to start; two seconds, many times that on a busy machine."""
+SAY_SECONDS = 5.0
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "Agg"}
 """The learner's code runs on one thread, without accelerator and without windows."""
 
@@ -48,11 +51,18 @@ DEFAULT = Limits()
 
 
 def verify_file(
-    contract_name: str, path: Path, *, seed: int = 0, hidden: bool = False, limits: Limits = DEFAULT
+    contract_name: str,
+    path: Path,
+    *,
+    seed: int = 0,
+    hidden: bool = False,
+    limits: Limits = DEFAULT,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Report:
     """The verdict on a file; nothing that its code does ends this process.
 
-    `seed` determines the generated inputs. With `hidden` no counter-example is shown.
+    `seed` determines the generated inputs. With `hidden` no counter-example is shown. `say` is told how far it is when
+    it takes longer than `SAY_SECONDS`.
     """
     contract = find(contract_name)
     if not hasattr(os, "fork"):
@@ -63,7 +73,7 @@ def verify_file(
     order = {"contract": contract_name, "path": str(adapter.file.resolve()), "names": adapter.names, "seed": seed}
     order |= asdict(limits)
     seconds = START_SECONDS + limits.load_seconds + len(contract.checks) * (limits.check_seconds + 1)
-    messages, reason = _run_child(order, limits, seconds)
+    messages, reason = _run_child(order, limits, seconds, lambda text: say(f"{path.name}: {text}"))
 
     results: dict[str, CheckResult] = {}
     notes: tuple[str, ...] = ()
@@ -90,7 +100,9 @@ def _adapter(path: Path, contract: Contract) -> Adapter:
     return adapter
 
 
-def _run_child(order: dict[str, Any], limits: Limits, seconds: float) -> tuple[list[dict[str, Any]], str]:
+def _run_child(
+    order: dict[str, Any], limits: Limits, seconds: float, say: Callable[[str], None]
+) -> tuple[list[dict[str, Any]], str]:
     """What the child reported, and how it ended; afterwards its whole process group is gone."""
     with tempfile.TemporaryDirectory(prefix="etude-verify-") as folder:
         reports = Path(folder) / "reports.jsonl"
@@ -104,7 +116,7 @@ def _run_child(order: dict[str, Any], limits: Limits, seconds: float) -> tuple[l
             env={**os.environ, **ENVIRONMENT, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         )
         try:
-            child.communicate(json.dumps(order).encode(), timeout=seconds)
+            _wait(child, json.dumps(order).encode(), reports, seconds, say)
             reason = ending(child.returncode, limits.load_seconds, "importing the file")
         except subprocess.TimeoutExpired:
             reason = f"not finished within {seconds:g} s"
@@ -117,6 +129,24 @@ def _run_child(order: dict[str, Any], limits: Limits, seconds: float) -> tuple[l
             with contextlib.suppress(ValueError):
                 messages.append(json.loads(line))
         return messages, reason
+
+
+def _wait(
+    child: subprocess.Popen[bytes], order: bytes, reports: Path, seconds: float, say: Callable[[str], None]
+) -> None:
+    """Give the child its order and wait for its end, `TimeoutExpired` after so many seconds."""
+    assert child.stdin
+    with contextlib.suppress(BrokenPipeError), child.stdin:
+        child.stdin.write(order)
+    started = time.monotonic()
+    while (elapsed := time.monotonic() - started) < seconds:
+        try:
+            child.wait(timeout=min(SAY_SECONDS, seconds - elapsed))
+            return
+        except subprocess.TimeoutExpired:
+            done = reports.read_bytes().count(b'{"result"')
+            say(f"checks done after {time.monotonic() - started:.0f} s: {done}")
+    raise subprocess.TimeoutExpired(child.args, seconds)
 
 
 def ending(code: int, seconds: float, what: str) -> str:

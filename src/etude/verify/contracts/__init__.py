@@ -1,9 +1,10 @@
 """The contracts by name, one file per family: the right answer, the inputs and the known mistakes side by side."""
 
-import runpy
+import os
 from pathlib import Path
 
 from etude.errors import UsageError, unknown
+from etude.user_code import reason, run_file
 from etude.verify.contract import Contract
 from etude.verify.contracts import (
     classifier,
@@ -56,12 +57,10 @@ def find(name: str) -> Contract:
 
 
 def _from_file(path: Path) -> Contract:
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise UsageError(f"{path}: no such file; give a contract's name or a Python file that defines CONTRACT.")
-    try:
-        contract = runpy.run_path(str(path)).get("CONTRACT")
-    except Exception as error:
-        raise UsageError(f"{path} does not import: {type(error).__name__}: {error}.") from None
+    names = run_file(path, lambda error: UsageError(f"{path} does not import: {reason(error)}."))
+    contract = names.get("CONTRACT")
     if not isinstance(contract, Contract):
         raise UsageError(f"{path} does not define CONTRACT, a Contract; docs/teachers.md shows how.")
     return contract
