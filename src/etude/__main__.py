@@ -28,6 +28,9 @@ def main() -> int:
         if not _was_interrupted:  # a library that was being imported turns Ctrl-C into an error of its own
             raise
         _say_stopped()
+    # Where Ctrl-C fell into an exec(), a dataclass's say, Python would end itself by SIGINT, whatever we return: it
+    # notes what the last exec() met.
+    exec("")
     if signal.getsignal(signal.SIGINT) is _interrupt:
         # Ctrl-C once more, while Python shuts down: it waits for threads first, and takes handlers away after that.
         signal.signal(signal.SIGINT, lambda *_: os._exit(code))

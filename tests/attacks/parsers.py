@@ -196,7 +196,7 @@ def _runs(folder: Path) -> Iterator[Parser]:
 def _progress(checkpoint: Any) -> Any:
     from dataclasses import MISSING, fields
 
-    values = {each.name: 1 for each in fields(checkpoint.Progress) if each.default is MISSING}
+    values = {each.name: 1 for each in fields(checkpoint.Progress) if each.default is MISSING or each.name == "step"}
     best = checkpoint.Best(**{each.name: 1 for each in fields(checkpoint.Best)})
     return checkpoint.Progress(**{**values, "best": best})
 

@@ -46,7 +46,7 @@ def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 CANNOT = "file name too long; check the path, its permissions and the space on the disk."
 MISTAKES = {
-    ("show", LONG): f"cannot use '{'a' * 119}…{'a' * 67}/sweep.json': {CANNOT}",
+    ("show", LONG): f"no run '{'a' * 119}…{'a' * 79}' here or in runs: `etude runs` lists 0.",
     ("recipes", "vae", "--out", ""): "'.' is no name for a file; give one, such as NAME.",
     ("train", "digits.toml"): "digits.toml is not TOML: it holds a whole number beyond 64 bits; "
     "`etude recipes vae` prints an example.",
@@ -166,3 +166,18 @@ def test_ctrl_c_while_libraries_are_imported_is_one_line(tmp_path: Path) -> None
         child.send_signal(signal.SIGINT)
         _, err = child.communicate(timeout=60)
         assert (child.returncode, err) == (130, b"etude: stopped.\n"), library
+
+
+def test_ctrl_c_within_an_exec_is_still_130(tmp_path: Path) -> None:
+    """Python notes a Ctrl-C that an exec() met, and would end itself by the signal though it was handled."""
+    (tmp_path / "interrupted.py").write_text(
+        "import sys\n"
+        "import etude.cli\n"
+        "from etude.__main__ import main\n"
+        "from etude.cli.outcome import exit_code\n"
+        "etude.cli.main = lambda: exit_code(lambda: exec('raise KeyboardInterrupt'))\n"
+        "sys.exit(main())\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}:{SOURCES}"}
+    done = subprocess.run([sys.executable, "-m", "interrupted"], capture_output=True, text=True, env=environment)
+    assert (done.returncode, done.stderr) == (130, "etude: stopped.\n")

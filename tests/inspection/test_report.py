@@ -220,7 +220,7 @@ def test_public_api() -> None:
         (["solve", "conv", "--in", "8", "--kernel", "3", "--stride", "0"], "--stride is 0; allowed: 1 or more."),
         (["solve"], "`etude solve` needs a command after it: conv; `etude --help` describes them."),
         (["solve", "conf"], "unknown solve command 'conf': did you mean 'conv'? Choose from conv."),
-        (["solve", "conv", "--in", "8"], "give --out to find convolutions, --kernel to compute an output, or --mirror to undo "
+        (["solve", "conv", "--in", "8"], "give --out to find convolutions, --kernel to compute an output, --chain for several layers, or --mirror to undo "
          "an encoder."),
         (["solve", "conv", "--in", "8", "--mirror", "k3", "--kernel", "3"], "--mirror holds every layer's settings; leave "
          "--kernel out."),

@@ -272,8 +272,8 @@ def test_unknown_figure(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         draw(run, "latent-plan")
     assert str(caught.value) == (
-        "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from confusion, evolution, interpolation, "
-        "latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, reliability, samples, styles."
+        "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from confusion, copies, evolution, "
+        "interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, reliability, samples, styles."
     )
     assert not (run.path / "figures").exists()
 

@@ -54,7 +54,8 @@ def test_cells_of_a_sweep_are_named_by_what_differs(make_sweep: MakeSweep) -> No
         f"  B  {name}:{SECOND}: mean 0.7033  (0.7  0.72  0.7  0.69  0.7  0.71)",
         "Paired by seed (0, 1, 2, 3, 4, 5). Compared: test/accuracy, of the test split. Higher is better.",
     ]
-    assert repr(comparison) == f"<Comparison of {comparison.paired.sentence}>"
+    assert repr(comparison) == str(comparison)
+    assert str(comparison).startswith(comparison.paired.sentence)
     written = json.loads(json.dumps(comparison.to_dict()))
     assert (written["metric"], written["split"], written["num_pairs"]) == ("test/accuracy", "test", 6)
     assert written["candidate"]["values"] == {str(seed): value for seed, value in enumerate(second)}
@@ -95,7 +96,7 @@ def test_several_candidates_are_corrected(make_sweep: MakeSweep) -> None:
     assert lines[-1] == (
         "Corrected for 2 comparisons by Holm's method: the verdicts hold together, each interval by itself."
     )
-    assert repr(found) == "<Comparisons with ours: 2, corrected by Holm's method>"
+    assert repr(found) == str(found)
     written = json.loads(json.dumps(found.to_dict()))
     assert written["correction"] == "holm"
     assert [each["num_comparisons"] for each in written["comparisons"]] == [2, 2]

@@ -134,7 +134,7 @@ def report(results: Results, *, json: bool) -> None:
 def compare(
     a: Where,
     b: Where,
-    more: tyro.conf.Positional[tuple[str, ...]] = (),
+    more: tyro.conf.Positional[Annotated[tuple[str, ...], tyro.conf.arg(help_behavior_hint="(optional)")]] = (),
     *,
     metric: str | None = None,
     test: Literal["mean", "median"] = "mean",

@@ -18,6 +18,7 @@ from etude.data.folder import DEFAULT_IMAGE_SIZE, load_folder
 from etude.data.idx import content_checksum, read_idx
 from etude.data.pictures import Fit
 from etude.errors import DataError, UsageError
+from etude.files import expand_home
 
 FOLDER_PREFIX = "folder:"
 

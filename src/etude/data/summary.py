@@ -36,7 +36,7 @@ def text(dataset: "Dataset", *, drawn_as: Mapping[str, str] | None = None) -> st
     for name in dataset.class_names:
         shown = name + (drawn_as or {}).get(name, "")
         table.add_row(escape(shown), *(f"{each[name]:,}" for each in counts.values()))
-    notes = [f"\n{note}" for note in _notes(dataset)]
+    notes = ["", *_notes(dataset)] if dataset.notes else []
     return "\n".join([f"{_heading(dataset)}\n{dataset.source}\n", plain_text(table), *notes])
 
 

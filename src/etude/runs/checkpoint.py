@@ -30,6 +30,7 @@ from etude.files import (
     checksum,
     flush_folder,
     is_temporary,
+    parse_json,
     read_whole,
     temporary_path,
     write_and_flush,
@@ -147,7 +148,7 @@ def load_progress(checkpoint: Path) -> Progress:
     """Where training stood; `RunError` when the file is damaged."""
     path = checkpoint / PROGRESS
     try:
-        values: dict[str, Any] = json.loads(_read(path))
+        values: dict[str, Any] = parse_json(_read(path))
         best = values.pop("best")
         progress = Progress(**values, best=Best(**best) if best else None)
         if checkpoint.name != f"step-{progress.step}":
@@ -211,7 +212,7 @@ def _tensors(path: Path) -> dict[str, Tensor]:
 def _read(path: Path) -> bytes:
     """A file of a checkpoint, once its checksum has been found right."""
     try:
-        checksums = json.loads(read_whole(path.parent / CHECKSUMS))
+        checksums = parse_json(read_whole(path.parent / CHECKSUMS))
         content = read_whole(path)
         wanted = checksums[path.name]
     except OSError as error:
