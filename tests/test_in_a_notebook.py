@@ -16,14 +16,14 @@ run = etude.train("vae", data="digits", epochs=2, batch_size=32, runs_dir=RUNS, 
     "inspect": "etude.inspect(run.model, run.inputs(run.dataset().test.images[:1]))",
     "dataset": "run.dataset()",
     "split": "run.dataset().train",
-    "figure": "from etude.report import figures; figures.draw(run, 'reconstructions')",
+    "figure": "etude.figure(run, 'reconstructions')",
     "verify": """
 def kl_loss(mean, logvar):
     return -0.5 * (1 + logvar - mean**2 - logvar.exp()).sum(1).mean()
 etude.verify.check("vae", kl_loss)""",
     "contract": "etude.verify.find('vae')",
     "sweep": """
-results = etude.sweep("lenet", data="digits", num_seeds=2, num_jobs=1, epochs=1, batch_size=256, runs_dir=RUNS)""",
+results = etude.sweep("lenet", data="digits", seeds=2, jobs=1, epochs=1, batch_size=256, runs_dir=RUNS)""",
     "results": "results",
     "metrics": "run.metrics()",
 }

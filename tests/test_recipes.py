@@ -4,12 +4,14 @@ import dataclasses
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import etude
 from etude import recipes
 from etude.errors import UsageError
 from etude.recipes import RECIPES, Adversarial, Optimizer, Variational
@@ -138,3 +140,22 @@ def test_cosine_schedule(progress: float, share: float) -> None:
 def test_recipes_do_not_import_torch() -> None:
     code = "import sys, etude.recipes, etude.cli; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "begins", "ends"),
+    [
+        (
+            lambda: etude.train("vae", epoch=3),
+            "unknown argument 'epoch': did you mean 'epochs'? Choose from about, batch_size, ",
+            "; `etude.sweep` trains several seeds.",
+        ),
+        (lambda: etude.train("vae", run_dir="x"), "unknown argument 'run_dir': did you mean 'runs_dir'? ", None),
+        (lambda: etude.sweep("vae", num_seeds=3), "unknown argument 'num_seeds': did you mean 'seeds'? ", None),
+    ],
+)
+def test_a_wrong_argument_is_called_one(call: Callable[[], object], begins: str, ends: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        call()
+    assert str(caught.value).startswith(begins)
+    assert ends is None or str(caught.value).endswith(ends)

@@ -4,7 +4,7 @@
     run = etude.train("vae", data="digits", epochs=3)
     run = etude.load("runs/vae-digits-1")
     images = run.sample(64)
-    etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16]}, num_seeds=8)
+    etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16]}, seeds=8)
 
 Names are imported when first used, so that `import etude` is quick.
 """
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
     from etude.inspection import inspect
     from etude.inspection.conv_solver import solve
     from etude.inspection.derive import derive
+    from etude.report.figures import draw as figure
     from etude.runs import Run, load
     from etude.sweeps import compare, sweep
     from etude.training import resume, train
 
 _HOMES = {
-    "train": "training",
-    "resume": "training",
-    "load": "runs",
-    "Run": "runs",
-    "inspect": "inspection",
-    "derive": "inspection.derive",
-    "solve": "inspection.conv_solver",
-    "sweep": "sweeps",
-    "compare": "sweeps",
+    "train": "training.train",
+    "resume": "training.resume",
+    "load": "runs.load",
+    "Run": "runs.Run",
+    "figure": "report.figures.draw",
+    "inspect": "inspection.inspect",
+    "derive": "inspection.derive.derive",
+    "solve": "inspection.conv_solver.solve",
+    "sweep": "sweeps.sweep",
+    "compare": "sweeps.compare",
 }
+"""Where each name is defined; as a command is called, so is its function."""
 _MODULES = ("data", "losses", "metrics", "models", "recipes", "sweeps", "verify")
 
 __all__ = [
@@ -39,6 +42,7 @@ __all__ = [
     "compare",
     "data",
     "derive",
+    "figure",
     "inspect",
     "load",
     "losses",
@@ -56,7 +60,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
-        return getattr(import_module(f"etude.{_HOMES[name]}"), name)
+        module, _, defined_as = _HOMES[name].rpartition(".")
+        return getattr(import_module(f"etude.{module}"), defined_as)
     if name in _MODULES:
         return import_module(f"etude.{name}")
     raise AttributeError(f"module 'etude' has no attribute {name!r}")

@@ -132,7 +132,7 @@ def test_the_method_of_the_intervals_is_an_option(folder: Path, capsys: pytest.C
 
 
 def test_a_sweep_has_eight_seeds_unless_told_otherwise() -> None:
-    assert SweepOptions().seeds == signature(sweep).parameters["num_seeds"].default == 8
+    assert SweepOptions().seeds == signature(sweep).parameters["seeds"].default == 8
 
 
 def test_seeds_share_the_machine_as_they_are_told_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

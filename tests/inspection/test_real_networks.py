@@ -110,3 +110,21 @@ def test_no_question_ends_in_a_traceback_or_moves_a_random_state(name: str) -> N
     with suppress(UsageError):
         probe(found, module, *inputs, **keywords)
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_fold_is_false(name: str) -> None:
+    """The folded network gives the same on inputs of ours too, to rounding in float64."""
+    module, inputs, keywords, _ = made(name)
+    found = simplify(module, *inputs, **keywords)
+    if not found.folds:
+        return
+    torch.manual_seed(7)
+    others = [precise(torch.randn_like(x) if x.is_floating_point() else x) for x in inputs]
+    with torch.no_grad(), float64_by_default():
+        ours, theirs = (
+            [x for x in tree_flatten(net.eval()(*others, **keywords))[0] if isinstance(x, Tensor)]
+            for net in (precise_twin(module), precise_twin(found.module))
+        )
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)

@@ -113,7 +113,7 @@ def make_sweep(folder: Path, name: str) -> Sweep:
     """A sweep of two cells and two seeds, finished."""
     recipe = recipes.change(RECIPES["lenet"], data="digits", batch_size=10)
     plan: dict[str, Any] = {"device": "cpu", "threads": 1, "precision": "auto", "compile": "auto", "data_dir": None}
-    sweep = prepare(recipe, {"epochs": [1, 2]}, num_seeds=2, name=name, runs_dir=folder, **plan)
+    sweep = prepare(recipe, {"epochs": [1, 2]}, seeds=2, name=name, runs_dir=folder, **plan)
     for member in sweep.members():
         make_run(sweep.path, member.path.name)
     return sweep

@@ -28,13 +28,13 @@ def make_sweep(tmp_path: Path) -> Callable[..., Sweep]:
         *,
         recipe: str = "lenet",
         name: str | None = None,
-        num_seeds: int | None = None,
+        seeds: int | None = None,
         **changes: Any,
     ) -> Sweep:
         sweep = prepare(
             recipes.change(recipes.get(recipe), **{"data": "digits", "batch_size": 10, **changes}),
             grid,
-            num_seeds=num_seeds or max(len(each) for each in runs.values()),
+            seeds=seeds or max(len(each) for each in runs.values()),
             name=name,
             runs_dir=tmp_path / "runs",
             data_dir=None,

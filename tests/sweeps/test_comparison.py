@@ -26,15 +26,15 @@ def two_cells(make_sweep: MakeSweep, first: list[float], second: list[float]) ->
 
 
 @pytest.mark.parametrize("shift", [0.0, 0.01, 0.03, -0.05])
-@pytest.mark.parametrize("num_seeds", [6, 8])
-def test_the_p_value_is_that_of_the_exact_permutation_test(make_sweep: MakeSweep, shift: float, num_seeds: int) -> None:
-    generator = np.random.default_rng(num_seeds)
-    first = generator.normal(0.6, 0.02, num_seeds).round(4)
-    second = (first + shift + generator.normal(0, 0.01, num_seeds)).round(4)
+@pytest.mark.parametrize("seeds", [6, 8])
+def test_the_p_value_is_that_of_the_exact_permutation_test(make_sweep: MakeSweep, shift: float, seeds: int) -> None:
+    generator = np.random.default_rng(seeds)
+    first = generator.normal(0.6, 0.02, seeds).round(4)
+    second = (first + shift + generator.normal(0, 0.01, seeds)).round(4)
     paired = compare(*two_cells(make_sweep, first.tolist(), second.tolist())).paired
     # Exchanging the two values of a pair is flipping the sign of their difference.
     reference = scipy.stats.permutation_test(
-        (second, first), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=2**num_seeds
+        (second, first), lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=2**seeds
     )
     assert paired.difference == pytest.approx(np.mean(second - first), abs=1e-12)
     assert paired.p_value == pytest.approx(reference.pvalue, abs=1e-12)
@@ -61,11 +61,11 @@ def test_cells_of_a_sweep_are_named_by_what_differs(make_sweep: MakeSweep) -> No
     assert written["candidate"]["values"] == {str(seed): value for seed, value in enumerate(second)}
 
 
-@pytest.mark.parametrize(("num_seeds", "lowest"), [(1, "1"), (2, "0.5"), (5, "0.062")])
-def test_fewer_than_six_pairs_claim_nothing(make_sweep: MakeSweep, num_seeds: int, lowest: str) -> None:
-    comparison = compare(*two_cells(make_sweep, [0.5] * num_seeds, [0.75] * num_seeds))
+@pytest.mark.parametrize(("seeds", "lowest"), [(1, "1"), (2, "0.5"), (5, "0.062")])
+def test_fewer_than_six_pairs_claim_nothing(make_sweep: MakeSweep, seeds: int, lowest: str) -> None:
+    comparison = compare(*two_cells(make_sweep, [0.5] * seeds, [0.75] * seeds))
     assert comparison.paired.sentence == (
-        f"test/accuracy: epochs=2 less epochs=1 is +0.25 on average over {num_seeds} pair{'s' * (num_seeds > 1)}; "
+        f"test/accuracy: epochs=2 less epochs=1 is +0.25 on average over {seeds} pair{'s' * (seeds > 1)}; "
         f"no significance can be claimed with fewer than 6 pairs (p cannot go below {lowest})."
     )
     assert not comparison.paired.is_significant
@@ -139,7 +139,7 @@ def test_what_cannot_be_compared_says_why(make_sweep: MakeSweep) -> None:
     ours = make_sweep({}, {"lenet": [0.5, 0.6]}, name="ours")
     runs = [str(member.path) for member in ours.members()]
     failing = make_sweep({}, {"lenet": [0.5, None]}, name="failing", label_smoothing=0.1)
-    part = make_sweep({}, {"lenet": [0.5]}, name="part", num_seeds=2)
+    part = make_sweep({}, {"lenet": [0.5]}, name="part", seeds=2)
     failed = make_sweep({}, {"lenet": [None]}, name="failed")
     mnist = make_sweep({}, {"lenet": [0.5, 0.6]}, name="mnist", data="mnist")
     gan = make_sweep({}, {"gan": [[{"train/generator_loss": 1.0}]] * 2}, name="gan", recipe="gan")

@@ -142,7 +142,7 @@ def test_all_files_are_written_and_none_before_a_run_ended_can_be_drawn(sweep: S
     assert all((sweep.path / name).stat().st_size > 100 for name in FILES)
     with Image.open(sweep.path / "learning-curves.png") as picture:
         assert picture.width > 900
-    begun = make_sweep({}, {"lenet": []}, num_seeds=2)
+    begun = make_sweep({}, {"lenet": []}, seeds=2)
     write_files(collect(begun))
     assert [name for name in FILES if (begun.path / name).exists()] == ["results.csv", "results.md"]
 

@@ -16,11 +16,11 @@ MakeSweep = Callable[..., Sweep]
 
 
 def test_without_a_name_the_plan_finds_its_folder_again(make_sweep: MakeSweep, tmp_path: Path) -> None:
-    first = make_sweep({"epochs": [1, 2]}, {"epochs-1": [], "epochs-2": []}, num_seeds=2)
+    first = make_sweep({"epochs": [1, 2]}, {"epochs-1": [], "epochs-2": []}, seeds=2)
     assert first.path == tmp_path / "runs" / "lenet-digits-sweep-1"
-    assert make_sweep({"epochs": [1, 3]}, {"epochs-1": [], "epochs-3": []}, num_seeds=2).name == "lenet-digits-sweep-2"
-    assert make_sweep({}, {"lenet": []}, num_seeds=2).name == "lenet-digits-seeds-1"
-    more = make_sweep({"epochs": [1, 2]}, {"epochs-1": [], "epochs-2": []}, num_seeds=4)
+    assert make_sweep({"epochs": [1, 3]}, {"epochs-1": [], "epochs-3": []}, seeds=2).name == "lenet-digits-sweep-2"
+    assert make_sweep({}, {"lenet": []}, seeds=2).name == "lenet-digits-seeds-1"
+    more = make_sweep({"epochs": [1, 2]}, {"epochs-1": [], "epochs-2": []}, seeds=4)
     assert (more.path, more.seeds) == (first.path, [0, 1, 2, 3])
     # Seed by seed, so that an early stop leaves whole rows of pairs.
     assert [member.path.name for member in more.members()][:3] == [
@@ -36,16 +36,16 @@ def test_without_a_name_the_plan_finds_its_folder_again(make_sweep: MakeSweep, t
         ({"batch_size": 20}, "another batch_size (10; asked for: 20)"),
         ({"label_smoothing": 0.1}, "another label_smoothing (0.0; asked for: 0.1)"),
         ({"seed": 5}, "other seeds (0 to 1; asked for: 5 to 6)"),
-        ({"num_seeds": 1}, "other seeds (0 to 1; asked for: 0)"),
+        ({"seeds": 1}, "other seeds (0 to 1; asked for: 0)"),
         ({"grid": {"epochs": [1]}}, "another grid (none; asked for: epochs=1)"),
     ],
 )
 def test_another_plan_of_the_same_name_is_refused(
     make_sweep: MakeSweep, tmp_path: Path, changes: dict[str, Any], difference: str
 ) -> None:
-    make_sweep({}, {"lenet": []}, num_seeds=2, name="mine")
+    make_sweep({}, {"lenet": []}, seeds=2, name="mine")
     with pytest.raises(RunError) as caught:
-        make_sweep(**{"grid": {}, "runs": {"lenet": []}, "num_seeds": 2, "name": "mine", **changes})
+        make_sweep(**{"grid": {}, "runs": {"lenet": []}, "seeds": 2, "name": "mine", **changes})
     assert str(caught.value) == (
         f"sweep {tmp_path / 'runs' / 'mine'} has {difference}: choose another --name, "
         "or go on with it as it is by `etude resume mine`."
@@ -53,7 +53,7 @@ def test_another_plan_of_the_same_name_is_refused(
 
 
 def test_a_sweep_from_before_a_field_existed_has_its_default(make_sweep: MakeSweep) -> None:
-    plan: dict[str, Any] = {"recipe": "vae", "epochs": 1, "num_seeds": 2, "name": "mine"}
+    plan: dict[str, Any] = {"recipe": "vae", "epochs": 1, "seeds": 2, "name": "mine"}
     sweep = make_sweep({}, {"vae": []}, **plan)
     content, _ = parse_checked_json((sweep.path / "sweep.json").read_bytes())
     assert content["recipe"].pop("binarize") == "none"
@@ -68,12 +68,12 @@ def test_a_run_of_that_name_is_no_sweep(make_sweep: MakeSweep, tmp_path: Path) -
     run.mkdir(parents=True)
     (run / "recipe.json").write_text("{}")
     with pytest.raises(RunError) as caught:
-        make_sweep({}, {"lenet": []}, num_seeds=2, name="mine")
+        make_sweep({}, {"lenet": []}, seeds=2, name="mine")
     assert str(caught.value) == f"{run} is already there and no sweep: choose another --name."
 
 
 def test_sweeps_are_found_by_name_and_path_and_near_misses_are_suggested(make_sweep: MakeSweep, tmp_path: Path) -> None:
-    sweep = make_sweep({}, {"lenet": []}, num_seeds=2, name="mine")
+    sweep = make_sweep({}, {"lenet": []}, seeds=2, name="mine")
     assert load(sweep.path).path == load("mine", runs_dir=tmp_path / "runs").path == sweep.path
     with pytest.raises(RunError) as caught:
         load("mime", runs_dir=tmp_path / "runs")
@@ -95,7 +95,7 @@ def test_sweeps_are_found_by_name_and_path_and_near_misses_are_suggested(make_sw
 def test_a_damaged_sweep_says_so_and_hides_no_other(
     make_sweep: MakeSweep, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, problem: str
 ) -> None:
-    sweep = make_sweep({}, {"lenet": []}, num_seeds=2, name="mine")
+    sweep = make_sweep({}, {"lenet": []}, seeds=2, name="mine")
     make_sweep({}, {"lenet": [0.5, None]}, name="other", epochs=1)
     (sweep.path / "sweep.json").write_text(content)
     with pytest.raises(RunError) as caught:
@@ -110,7 +110,7 @@ def test_a_damaged_sweep_says_so_and_hides_no_other(
 
 
 def test_a_sweep_of_a_newer_version_is_left_alone(make_sweep: MakeSweep) -> None:
-    sweep = make_sweep({}, {"lenet": []}, num_seeds=2, name="mine")
+    sweep = make_sweep({}, {"lenet": []}, seeds=2, name="mine")
     content, _ = parse_checked_json((sweep.path / "sweep.json").read_bytes())
     (sweep.path / "sweep.json").write_text(checked_json({**content, "format": 3}))
     with pytest.raises(RunError) as caught:
@@ -119,7 +119,7 @@ def test_a_sweep_of_a_newer_version_is_left_alone(make_sweep: MakeSweep) -> None
 
 
 def test_a_changed_plan_is_not_gone_on_with(make_sweep: MakeSweep) -> None:
-    sweep = make_sweep({}, {"lenet": []}, num_seeds=2, name="mine")
+    sweep = make_sweep({}, {"lenet": []}, seeds=2, name="mine")
     text = (sweep.path / "sweep.json").read_text()
     (sweep.path / "sweep.json").write_text(text.replace('"learning_rate": 0.001', '"learning_rate": 0.003'))
     with pytest.raises(RunError) as caught:

@@ -27,7 +27,7 @@ QUICK = Settings(metrics=("fid", "coverage", "authenticity"), num_samples=200)
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A sweep `grid` of two cells of a GAN, and `plain` of a VAE without held-out images."""
     folder = tmp_path_factory.mktemp("runs")
-    small: dict[str, Any] = {"data": "digits", "epochs": 1, "num_seeds": 2, "runs_dir": folder, "quiet": True}
+    small: dict[str, Any] = {"data": "digits", "epochs": 1, "seeds": 2, "runs_dir": folder, "quiet": True}
     etude.sweep("gan", grid={"noise_dim": [4, 96]}, name="grid", **small)
     etude.sweep("vae", name="plain", **small)
     return folder

@@ -180,7 +180,7 @@ def test_a_damaged_run_is_reported_and_the_others_count(make_sweep: MakeSweep, n
 
 
 def test_runs_to_come_are_counted(make_sweep: MakeSweep) -> None:
-    sweep = make_sweep({}, {"lenet": [0.5, 0.6]}, num_seeds=5)
+    sweep = make_sweep({}, {"lenet": [0.5, 0.6]}, seeds=5)
     results = collect(sweep)
     assert results.unfinished == ["lenet seed 2", "lenet seed 3", "lenet seed 4"]
     assert sentences(results)[-1] == f"Unfinished: 3 runs; go on with `etude resume {sweep.path}`."

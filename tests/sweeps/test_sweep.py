@@ -65,7 +65,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_of_a_sweep_equals_the_same_run_alone(tmp_path: Path) -> None:
-    results = sweep(tmp_path, grid={"batch_size": [4, 8]}, num_seeds=2, epochs=2)
+    results = sweep(tmp_path, grid={"batch_size": [4, 8]}, seeds=2, epochs=2)
     alone = etude.train("lenet", **SMALL, runs_dir=tmp_path / "alone", batch_size=8, epochs=2, seed=1, threads=1)
     of_the_sweep = etude.load(tmp_path / "sweep" / "batch_size-8-seed-1")
     for name in ("metrics.jsonl", "checkpoints/step-50/model.safetensors"):
@@ -77,13 +77,13 @@ def test_a_run_of_a_sweep_equals_the_same_run_alone(tmp_path: Path) -> None:
 
     # The same call again trains nothing; more seeds are added to those there.
     before = {path: path.stat().st_mtime_ns for path in tmp_path.glob("sweep/*/state.json")}
-    assert sweep(tmp_path, grid={"batch_size": [4, 8]}, num_seeds=2, epochs=2).to_dict() == results.to_dict()
-    more = sweep(tmp_path, grid={"batch_size": [4, 8]}, num_seeds=3, epochs=2)
+    assert sweep(tmp_path, grid={"batch_size": [4, 8]}, seeds=2, epochs=2).to_dict() == results.to_dict()
+    more = sweep(tmp_path, grid={"batch_size": [4, 8]}, seeds=3, epochs=2)
     assert [sorted(cell.values) for cell in more.cells] == [[0, 1, 2], [0, 1, 2]]
     assert {path: path.stat().st_mtime_ns for path in before} == before
     # Another plan is another sweep.
     with pytest.raises(RunError) as caught:
-        sweep(tmp_path, grid={"batch_size": [4, 8]}, num_seeds=3, epochs=3)
+        sweep(tmp_path, grid={"batch_size": [4, 8]}, seeds=3, epochs=3)
     assert str(caught.value) == (
         f"sweep {tmp_path / 'sweep'} has another epochs (2; asked for: 3): choose another --name, "
         "or go on with it as it is by `etude resume sweep`."
@@ -91,7 +91,7 @@ def test_a_run_of_a_sweep_equals_the_same_run_alone(tmp_path: Path) -> None:
 
 
 def test_a_failing_cell_is_reported_and_the_others_finish(tmp_path: Path) -> None:
-    results = sweep(tmp_path, grid={"optimizer.learning_rate": [1e30, 1e-3]}, num_seeds=2, epochs=1, report_every=5)
+    results = sweep(tmp_path, grid={"optimizer.learning_rate": [1e30, 1e-3]}, seeds=2, epochs=1, report_every=5)
     wild, tame = results.cells
     assert (wild.values, wild.summary, sorted(tame.values)) == ({}, None, [0, 1])
     run = tmp_path / "sweep" / "optimizer.learning_rate-1e-30-seed-0"
@@ -108,7 +108,7 @@ def test_a_failing_cell_is_reported_and_the_others_finish(tmp_path: Path) -> Non
 
 def test_where_all_runs_fail_the_first_reason_is_said(tmp_path: Path) -> None:
     with pytest.raises(TrainingError) as caught:
-        sweep(tmp_path, grid={"optimizer.learning_rate": [1e30]}, num_seeds=1, epochs=1, report_every=5)
+        sweep(tmp_path, grid={"optimizer.learning_rate": [1e30]}, seeds=1, epochs=1, report_every=5)
     assert str(caught.value).startswith(
         f"all 1 runs of {tmp_path / 'sweep'} failed, the first so: the loss is no longer finite after step 5 of "
     )
@@ -118,8 +118,10 @@ def test_a_mistake_is_said_before_anything_is_made(tmp_path: Path) -> None:
     for changes, message in (
         ({"grid": {"batch_size": [4, 5000]}}, "--batch-size 5000 needs 5000 images a step"),
         ({"grid": {"data": ["digits", "mnits"]}}, "unknown data set 'mnits': did you mean 'mnist'?"),
-        ({"num_jobs": 0}, "--jobs 0 (allowed: at least 1)."),
-        ({"num_seeds": 0}, "--seeds 0 (allowed: 1 to 10,000)."),
+        ({"jobs": 0}, "--jobs 0 (allowed: at least 1)."),
+        ({"seeds": 0}, "--seeds 0 (allowed: 1 to 10,000)."),
+        ({"seeds": [1, 2]}, "--seeds [1, 2] (allowed: 1 to 10,000)."),
+        ({"jobs": "two"}, "--jobs 'two' (allowed: at least 1)."),
         ({"name": "a/b"}, "--name 'a/b' (allowed: letters, digits"),
     ):
         with pytest.raises(UsageError) as caught:
@@ -199,12 +201,12 @@ def test_modules_in_the_current_folder_are_not_mistaken_for_pythons(
 ) -> None:
     (tmp_path / "random.py").write_text("raise SystemExit('not me')")
     monkeypatch.chdir(tmp_path)
-    assert sorted(sweep(tmp_path / "runs", num_seeds=1, epochs=1).cells[0].values) == [0]
+    assert sorted(sweep(tmp_path / "runs", seeds=1, epochs=1).cells[0].values) == [0]
 
 
 def test_on_a_gpu_runs_that_differ_in_seed_and_learning_rate_are_one_program(make_sweep: Callable[..., Sweep]) -> None:
     grid = {"optimizer.learning_rate": [1e-3, 3e-3], "batch_size": [4, 8]}
-    made = make_sweep(grid, {}, num_seeds=40)
+    made = make_sweep(grid, {}, seeds=40)
     made.device = "cuda"
     members = list(made.members())
     jobs = make_jobs(made, members)
@@ -221,7 +223,7 @@ def test_on_a_gpu_runs_that_differ_in_seed_and_learning_rate_are_one_program(mak
 
 
 def test_on_a_gpu_runs_go_on_with_those_that_stand_where_they_do(make_sweep: Callable[..., Sweep]) -> None:
-    made = make_sweep({}, {}, num_seeds=5)
+    made = make_sweep({}, {}, seeds=5)
     made.device = "cuda"
     members = list(made.members())
     steps_of_begun: list[list[int]] = [[0, 100], [0, 100], [0], []]

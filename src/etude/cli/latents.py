@@ -59,7 +59,7 @@ def latents(
     changes = {field: value for field, value in (("data", data), ("epochs", epochs)) if value is not None}
     results, measured = study_latents(
         recipes.change(start_recipe(recipe, command="latents"), **changes), latent_dims,
-        num_seeds=seeds, name=name, num_jobs=jobs, runs_dir=runs_dir, data_dir=data_dir, quiet=quiet,
+        seeds=seeds, name=name, jobs=jobs, runs_dir=runs_dir, data_dir=data_dir, quiet=quiet,
     )  # fmt: skip
     figures = _draw(results.sweep, measured)
     if json:

@@ -73,9 +73,9 @@ def run(recipe: Recipe, options: SweepOptions) -> None:
     results = sweeps.sweep(
         recipe,
         grid=sweeps.parse_grid(options.grid),
-        num_seeds=options.seeds,
+        seeds=options.seeds,
         name=options.name,
-        num_jobs=options.jobs,
+        jobs=options.jobs,
         runs_dir=options.runs_dir,
         data_dir=options.data_dir,
         device=options.device,
@@ -91,7 +91,7 @@ def go_on(path: Path, *, jobs: int | None, quiet: bool, json: bool) -> None:
     """`etude resume` of a sweep."""
     from etude import sweeps
 
-    report(sweeps.resume(path, num_jobs=jobs, quiet=quiet), json=json)
+    report(sweeps.resume(path, jobs=jobs, quiet=quiet), json=json)
 
 
 def show(path: Path, *, interval: Literal["t", "bootstrap-t"], json: bool) -> None:

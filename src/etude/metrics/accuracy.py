@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.special import betainc
 
-from etude.metrics.arguments import Array, class_scores, require_range
+from etude.metrics.arguments import Array, class_scores, require_count
 
 
 def accuracy(scores: Array, labels: Array) -> float:
@@ -21,7 +21,7 @@ def top_k_accuracy(scores: Array, labels: Array, *, k: int) -> float:
     """Share of samples whose label is among the k largest scores, in [0, 1]; 1 at k = num_classes."""
     checked, indices = class_scores(scores, labels)
     num_classes = checked.shape[1]
-    require_range("k", k, 1, num_classes, f"1 to the number of classes, {num_classes}")
+    require_count("k", k, 1, num_classes, f"1 to the number of classes, {num_classes}")
     of_label = checked.gather(1, indices[:, None])  # (num_samples, 1)
     lower_index = torch.arange(num_classes) < indices[:, None]
     ahead = (checked > of_label) | ((checked == of_label) & lower_index)  # (num_samples, num_classes)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, Seed, as_numbers, class_scores, generator_of, require_range
+from etude.metrics.arguments import Array, Seed, as_numbers, class_scores, generator_of, require_count
 from etude.metrics.spread import jackknife_error
 
 
@@ -58,7 +58,7 @@ def reliability(logits: Array, labels: Array, *, num_bins: int = 15) -> Reliabil
     would add that bias once more.
     """
     scores, indices = class_scores(logits, labels)
-    require_range("num_bins", num_bins, 1, 10_000, "1 to 10,000")
+    require_count("num_bins", num_bins, 1, 10_000, "1 to 10,000")
     confidences, predicted = (column.numpy() for column in scores.softmax(dim=1).max(dim=1))
     right = (predicted == indices.numpy()).astype(np.float64)
     edges, bins = _bins(confidences, num_bins)
@@ -84,8 +84,8 @@ def calibration_floor(logits: Array, *, num_bins: int = 15, num_simulations: int
     """
     logits = as_numbers("logits", logits)
     scores, _ = class_scores(logits, np.zeros(len(logits), np.int64))
-    require_range("num_bins", num_bins, 1, 10_000, "1 to 10,000")
-    require_range("num_simulations", num_simulations, 1, 1_000_000, "1 to 1,000,000")
+    require_count("num_bins", num_bins, 1, 10_000, "1 to 10,000")
+    require_count("num_simulations", num_simulations, 1, 1_000_000, "1 to 1,000,000")
     confidences = scores.softmax(dim=1).amax(dim=1).numpy()
     _, bins = _bins(confidences, num_bins)
     generator, total = generator_of(seed), 0.0

@@ -15,7 +15,7 @@ from etude.metrics.arguments import (
     feature_matrix,
     feature_pair,
     generator_of,
-    require_range,
+    require_count,
     require_same_features,
     require_varied,
 )
@@ -151,7 +151,7 @@ def extrapolate(
     largest = min(len(real), len(generated))
     fewest = real.shape[1] + 1
     first = max(fewest, largest // 5) if smallest is None else smallest
-    require_range("num_sizes", num_sizes, 2, 1000, "2 to 1,000")
+    require_count("num_sizes", num_sizes, 2, 1000, "2 to 1,000")
     if not fewest <= first < largest:
         raise UsageError(
             f"smallest is {first:,}; allowed: more than the {real.shape[1]:,} features and less than the "

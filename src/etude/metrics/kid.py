@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, Seed, feature_pair, generator_of, require_range
+from etude.metrics.arguments import Array, Seed, feature_pair, generator_of, require_count
 from etude.metrics.prdc import BLOCK_BYTES
 from etude.metrics.spread import jackknife_error
 
@@ -46,8 +46,8 @@ def kernel_distance(
     smaller = min(len(real), len(generated))
     if smaller < 2:
         raise UsageError(f"the smaller set has {smaller} sample; kernel_distance needs at least 2 of each.")
-    require_range("num_subsets", num_subsets, 1, 1_000_000, "1 to 1,000,000")
-    require_range("subset_size", subset_size, 2, float("inf"), "2 or more")
+    require_count("num_subsets", num_subsets, 1, 1_000_000, "1 to 1,000,000")
+    require_count("subset_size", subset_size, 2, float("inf"), "2 or more")
     subset_size = min(subset_size, smaller)
     if standardize:
         real, generated = standardized(real, generated)

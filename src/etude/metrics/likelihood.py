@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from etude.errors import UsageError, unknown
 from etude.losses import bernoulli_from_logits, kl_to_standard_normal
-from etude.metrics.arguments import Seed, evaluating, generator_of, require_range
+from etude.metrics.arguments import Seed, evaluating, generator_of, require_count
 
 Binarization = Literal["static", "dynamic", "threshold"]
 # (decoded, images) of equal shape (N, ...) to -log p(image | latent) in nats (N,), as `etude.losses.gaussian`.
@@ -104,8 +104,8 @@ def importance_weighted_bound(
     (Burda et al. 2016, eq. 8 and theorem 1). At most `max_decoded` images are decoded at once, whatever N and K, so
     memory is bounded; the logarithm of the sum is kept in float64 and never leaves the logarithm.
     """
-    require_range("num_samples", num_samples, 1, float("inf"), "1 or more")
-    require_range("max_decoded", max_decoded, 1, float("inf"), "1 or more")
+    require_count("num_samples", num_samples, 1, float("inf"), "1 or more")
+    require_count("max_decoded", max_decoded, 1, float("inf"), "1 or more")
     generator = generator_of(seed)
     bounds = []
     with evaluating(model):
@@ -131,7 +131,7 @@ def importance_weighted_bound(
 
 def bits_per_dimension(nats: float, num_dimensions: int) -> float:
     """Nats per image as bits per pixel and channel: nats / (num_dimensions · ln 2)."""
-    require_range("num_dimensions", num_dimensions, 1, float("inf"), "1 or more")
+    require_count("num_dimensions", num_dimensions, 1, float("inf"), "1 or more")
     return nats / (num_dimensions * math.log(2))
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from etude.errors import UsageError
-from etude.metrics.arguments import Array, feature_pair, require_range
+from etude.metrics.arguments import Array, feature_pair, require_count
 
 BLOCK_BYTES = 16 * 2**20
 TIE = 1e-12
@@ -78,7 +78,7 @@ def prdc(real: Array, generated: Array, *, nearest_k: int = 5) -> tuple[Precisio
 def _centred(real: Array, generated: Array, nearest_k: int) -> tuple[np.ndarray, np.ndarray]:
     """Both sets moved so that the real mean is 0: distances stay, and |x|² + |y|² - 2 x·y loses fewer digits."""
     real, generated = feature_pair(real, generated)
-    require_range("nearest_k", nearest_k, 1, float("inf"), "1 or more")
+    require_count("nearest_k", nearest_k, 1, float("inf"), "1 or more")
     for name, features in (("real", real), ("generated", generated)):
         if len(features) <= nearest_k:
             raise UsageError(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from scipy.special import betaincinv, ndtri, stdtrit
 
-from etude.metrics.arguments import Seed, check_confidence, generator_of, require_range
+from etude.metrics.arguments import Seed, check_confidence, generator_of, require_count
 from etude.metrics.intervals import Interval
 
 # Of real and generated features (num_samples, num_features), to one number or several, (num_scores,).
@@ -63,7 +63,7 @@ def halving_error(
     Wu 1989, "A general theory for jackknife variance estimation", with half of the samples left out). Unlike a
     bootstrap it repeats no sample, which nearest neighbours would take for copies.
     """
-    require_range("num_halvings", num_halvings, 1, 10_000, "1 to 10,000")
+    require_count("num_halvings", num_halvings, 1, 10_000, "1 to 10,000")
     generator, half = generator_of(seed), min(len(real), len(generated)) // 2
     differences = []
     for _ in range(num_halvings):

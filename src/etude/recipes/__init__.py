@@ -7,7 +7,7 @@ imports PyTorch, so `etude --help` stays quick.
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -340,9 +340,15 @@ def get(name: str) -> Recipe:
     return RECIPES[name]
 
 
-def change(recipe: Recipe, **changes: Any) -> Recipe:
-    """The recipe with some fields changed; `UsageError` for a field it has not or a value of the wrong type."""
+def change(recipe: Recipe, *, others: Iterable[str] = (), hint: str = "", **changes: Any) -> Recipe:
+    """The recipe with some fields changed; `UsageError` for a field it has not or a value of the wrong type.
+
+    `others` are the names of what else may be given in the same call, and `hint` what to know of them.
+    """
     values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
+    for name in changes:
+        if name not in values:
+            raise unknown("argument", name, [*values, *others], hint=hint)
     return build(type(recipe), {**values, **changes}, f"recipe {recipe.name}")
 
 

@@ -133,7 +133,7 @@ def prepare(
     recipe: Recipe,
     grid: Grid,
     *,
-    num_seeds: int,
+    seeds: int,
     name: str | None,
     runs_dir: Path,
     data_dir: Path | None,
@@ -147,16 +147,16 @@ def prepare(
     Without a `name` it is called RECIPE-DATA-sweep-NUMBER (or -seeds- where there is no grid), the first number that is
     free or holds this plan. Seeds count up from the recipe's.
     """
-    if not 1 <= num_seeds <= MOST_SEEDS:
-        raise UsageError(f"--seeds {num_seeds} (allowed: 1 to {MOST_SEEDS:,}).")
+    if not (isinstance(seeds, int) and 1 <= seeds <= MOST_SEEDS):
+        raise UsageError(f"--seeds {seeds!r} (allowed: 1 to {MOST_SEEDS:,}).")
     if name is not None and not PLAIN_NAME.fullmatch(name):
         raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
-    _require_few(len(make_cells(recipe, grid)) * num_seeds)  # a mistake is said before anything is made
+    _require_few(len(make_cells(recipe, grid)) * seeds)  # a mistake is said before anything is made
     content = {
         "format": FORMAT,
         "recipe": recipes.to_dict(recipe),
         "grid": {field: list(values) for field, values in grid.items()},
-        "seeds": list(range(recipe.seed, recipe.seed + num_seeds)),
+        "seeds": list(range(recipe.seed, recipe.seed + seeds)),
         "device": device,
         "threads": threads,
         "precision": precision,

@@ -32,9 +32,9 @@ def sweep(
     recipe: str | Recipe,
     *,
     grid: Grid | None = None,
-    num_seeds: int = 8,
+    seeds: int = 8,
     name: str | None = None,
-    num_jobs: int | None = None,
+    jobs: int | None = None,
     runs_dir: str | Path | None = None,
     data_dir: str | Path | None = None,
     device: str = "auto",
@@ -46,18 +46,19 @@ def sweep(
 ) -> Results:
     """Train every cell of the grid with every seed and return what came out.
 
-        etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, num_seeds=8)
+        etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, seeds=8)
 
-    `changes` are fields of the recipe. `num_jobs` processes train side by side, each with `threads` threads;
+    `changes` are fields of the recipe. `jobs` processes train side by side, each with `threads` threads;
     `precision` is auto, fp32 or bf16, `compile` auto, on or off. When not given there is a process for each core, with
     one run at a time; on a GPU one process, for which runs that differ only in seed, learning rate and β are one
     program. The same call again goes on where it stopped.
     Raises `UsageError` or `DataError` before anything starts, `Interrupted` after Ctrl-C when all is saved,
     `TrainingError` when every run failed.
     """
-    recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
+    recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
+    recipe = recipes.change(recipe, others=sweep.__kwdefaults__, **changes)
     recipe = with_absolute_folder(recipe)
-    _check_jobs(num_jobs)
+    _check_jobs(jobs)
     data_dir = Path(data_dir) if data_dir else None
     execution = choose_execution(  # each run chooses for itself: here a mistake is said before anything starts
         network_name(recipe),
@@ -72,7 +73,7 @@ def sweep(
     prepared = prepare(
         recipe,
         grid or {},
-        num_seeds=num_seeds,
+        seeds=seeds,
         name=name,
         runs_dir=Path(runs_dir) if runs_dir else default_runs_dir(),
         data_dir=data_dir,
@@ -81,32 +82,32 @@ def sweep(
         precision=precision,
         compile=compile,
     )
-    return resume(prepared, num_jobs=num_jobs, quiet=quiet, notes=notes)
+    return resume(prepared, jobs=jobs, quiet=quiet, notes=notes)
 
 
 def resume(
-    sweep: Sweep | str | Path, *, num_jobs: int | None = None, quiet: bool = False, notes: Sequence[str] = ()
+    sweep: Sweep | str | Path, *, jobs: int | None = None, quiet: bool = False, notes: Sequence[str] = ()
 ) -> Results:
     """Train what is not finished of a sweep; write the files of its results and return them.
 
     A run that diverged is left: it would do so again. `notes` are said first.
     """
     sweep = sweep if isinstance(sweep, Sweep) else load(sweep)
-    _check_jobs(num_jobs)
+    _check_jobs(jobs)
     with training_lock(sweep.path), disk_failures_said(sweep.path), stop_requests() as stop:
         sweep = load(sweep.path)  # as it is now that no other process adds seeds to it
         members = list(sweep.members())
         _wait_for_orphans(members, stop)
         waiting = [member for member in members if member.state.status not in ("finished", "failed")]
-        jobs = make_jobs(sweep, waiting)
-        at_once = max(1, min(num_jobs or (1 if sweep.device == "cuda" else num_cores()), len(jobs)))
-        most = max(map(len, jobs), default=1)
+        parts = make_jobs(sweep, waiting)
+        at_once = max(1, min(jobs or (1 if sweep.device == "cuda" else num_cores()), len(parts)))
+        most = max(map(len, parts), default=1)
         with SweepDisplay(sweep, num_jobs=at_once * most, quiet=quiet) as display:
             for note in notes:
                 display.note(note)
-            if jobs:
-                display.note(how_trained(sweep, jobs, at_once))
-            failures = train_jobs(sweep, jobs, num_jobs=at_once, stop=stop, display=display)
+            if parts:
+                display.note(how_trained(sweep, parts, at_once))
+            failures = train_jobs(sweep, parts, num_jobs=at_once, stop=stop, display=display)
         if stop:
             num_finished = sum(member.state.status == "finished" for member in members)
             raise Interrupted(
@@ -139,9 +140,9 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _check_jobs(num_jobs: int | None) -> None:
-    if num_jobs is not None and num_jobs < 1:
-        raise UsageError(f"--jobs {num_jobs} (allowed: at least 1).")
+def _check_jobs(jobs: int | None) -> None:
+    if jobs is not None and not (isinstance(jobs, int) and jobs >= 1):
+        raise UsageError(f"--jobs {jobs!r} (allowed: at least 1).")
 
 
 def _check_data(cells: list[Cell], data_dir: Path | None) -> list[str]:

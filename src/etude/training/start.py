@@ -44,7 +44,9 @@ def train(
     processor threads; `precision` auto, fp32 or bf16; `compile` auto, on or off. Raises `Interrupted` after Ctrl-C,
     when all is saved.
     """
-    recipe = recipes.change(recipes.get(recipe) if isinstance(recipe, str) else recipe, **changes)
+    recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
+    hint = "`etude.sweep` trains several seeds"
+    recipe = recipes.change(recipe, others=train.__kwdefaults__, hint=hint, **changes)
     (run,) = train_together(
         [recipe],
         names=[name],
