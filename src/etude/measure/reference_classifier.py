@@ -13,7 +13,8 @@ from etude.data.places import cache_folder
 from etude.errors import RunError, UsageError
 from etude.files import locked, remove, temporary_path
 from etude.models import LeNet
-from etude.recipes import Classifier, Fit, Optimizer
+from etude.recipes import Classifier, Optimizer
+from etude.recipes.schema import Fit
 from etude.runs import Run
 from etude.training import Display, resume, train
 

@@ -56,7 +56,8 @@ def sweep(
     `TrainingError` when every run failed.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
-    recipe = recipes.change(recipe, others=sweep.__kwdefaults__, **changes)
+    recipes.require_arguments(recipe, changes, sweep.__kwdefaults__ or ())
+    recipe = recipes.change(recipe, **changes)
     recipe = with_absolute_folder(recipe)
     _check_jobs(jobs)
     data_dir = Path(data_dir) if data_dir else None

@@ -45,8 +45,9 @@ def train(
     when all is saved.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
-    hint = "`etude.sweep` trains several seeds"
-    recipe = recipes.change(recipe, others=train.__kwdefaults__, hint=hint, **changes)
+    others = train.__kwdefaults__ or ()
+    recipes.require_arguments(recipe, changes, others, hint="`etude.sweep` trains several seeds")
+    recipe = recipes.change(recipe, **changes)
     (run,) = train_together(
         [recipe],
         names=[name],
