@@ -176,7 +176,7 @@ def in_a_process(
             operations = Operations(folder, kill_before=kill_before, way=way)
             go_on(recipe, folder, stop_after=stop_after)
             log.write_text("\n".join(operations.log))
-        except Interrupted:
+        except (Interrupted, KeyboardInterrupt):  # the second where Ctrl-C came after the last step
             code = 130
         except BaseException:
             traceback.print_exc(file=os.fdopen(2, "w"))

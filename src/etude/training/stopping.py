@@ -23,6 +23,7 @@ class StopRequest:
 def stop_requests() -> Iterator[StopRequest]:
     """Turn the first Ctrl-C or SIGTERM within the block into a `StopRequest`; a second one acts as it always does.
 
+    One that comes too late for the block to obey acts as it always does once the block is done: none is lost.
     Python allows signal handlers in the main thread only; in another thread nothing is ever requested.
     """
     request = StopRequest()
@@ -43,3 +44,5 @@ def stop_requests() -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if request:
+        signal.raise_signal(request.signal)
