@@ -29,7 +29,7 @@ def figure(
         label: Draw it for one class only, given by its name or index (latent figures and samples of a cvae).
         runs_dir: Where runs are kept.
         data: Where the run's data is now, folder:PATH say, if it has moved: the same images.
-        data_dir: Where data is looked for first; of a run of a folder, that folder, if it has moved.
+        data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
     """
     from etude.report.figures import FIGURES, available, draw, draw_all
     from etude.runs import load

@@ -58,7 +58,7 @@ def measure(
         out: For sweeps: FILE.md, the table in Markdown, or FILE.csv, a row a run.
         runs_dir: Where runs are kept.
         data: Where the data is now, folder:PATH say, if it has moved since training: the same images.
-        data_dir: Where data is looked for first; of a run of a folder, that folder, if it has moved.
+        data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
         json: Print one JSON object on stdout.
     """
     from etude.measure import Settings

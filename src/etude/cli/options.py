@@ -10,7 +10,7 @@ class TrainingOptions:
     """Where and how training runs, of one run or of many; abstract."""
 
     jobs: int | None = None
-    """Processes for several runs; one a core when not given, on a GPU one, which trains many runs as one program."""
+    """Worker processes. Default: one per core; on a GPU a single one, which trains many runs together."""
     runs_dir: Path | None = None
     """Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given."""
     data_dir: Path | None = None

@@ -107,7 +107,7 @@ def resume(
         run: The run's or the sweep's name or folder.
         runs_dir: Where runs are kept.
         data: Where the run's data is now, folder:PATH say, if it has moved: the same images.
-        data_dir: Where data is looked for first; of a run of a folder, that folder, if it has moved.
+        data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
         no_figures: Draw no figures at the end; `etude figure RUN --all` draws them later.
         print_losses: Print the running losses at every report, as the course does.
         jobs: Processes for a sweep, as in `etude sweep`.

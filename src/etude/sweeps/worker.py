@@ -25,6 +25,9 @@ from etude.training.start import resume_together, train_together
 
 def main() -> None:
     """Answer each job with the messages of the runs that failed, by their folders."""
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
+    )  # tidily: matplotlib, say, removes a folder
     answers = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints goes to the log, not between the answers
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
