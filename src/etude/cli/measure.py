@@ -183,14 +183,13 @@ def _text(value: Any, spread: float) -> str:
 
 def _remark(name: str, result: dict[str, Any]) -> str:
     """What else a reader of the table needs of a result."""
-    spread = _spread(result)
     match name:
         case "nll_nats" if "method" in result:
             exact = result["method"] == "quadrature"
             how = "exact" if exact else f"upper bound, K = {result['num_importance']:,}"
             return f"{_bits(result)}{how}, {_pixels(result)}"
         case "negative_elbo_nats":
-            terms = [rounded(result[key], spread) for key in ("reconstruction_nats", "kl_nats")]
+            terms = [f"{result[key]:.4g}" for key in ("reconstruction_nats", "kl_nats")]
             return f"reconstruction {terms[0]} + KL {terms[1]}, {_pixels(result)}"
         case "copy_rate":
             return "nearer to a training image than 1 % of test images are"
