@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from etude.cli import main
+from etude.runs import default_runs_dir
 
 TESTS = Path(__file__).parents[1]
 SOURCES = TESTS.parent / "src"
@@ -45,9 +46,17 @@ def said(words: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 CANNOT = "file name too long; check the path, its permissions and the space on the disk."
+EMPTY = (
+    "Error parsing {}: '' is no path (allowed: a name, or . for this folder); `etude {} --help` lists what is allowed."
+)
 MISTAKES = {
     ("show", LONG): f"no run '{'a' * 119}…{'a' * 79}' here or in runs: `etude runs` lists 0.",
-    ("recipes", "vae", "--out", ""): "'.' is no name for a file; give one, such as NAME.",
+    ("recipes", "vae", "--out", ""): EMPTY.format("--out", "recipes"),
+    ("sample", "a", "--out", ""): EMPTY.format("--out", "sample"),
+    ("inspect", "lenet", "--svg="): EMPTY.format("--svg", "inspect"),
+    ("runs", "--runs-dir", ""): EMPTY.format("--runs-dir", "runs"),
+    ("train", "vae", "--data-dir", ""): EMPTY.format("--data-dir", "train vae"),
+    ("recipes", "vae", "--out", "."): "'.' is no name for a file; give one, such as NAME.",
     ("train", "digits.toml"): "digits.toml is not TOML: it holds a whole number beyond 64 bits; "
     "`etude recipes vae` prints an example.",
     ("train", "deep.toml"): "deep.toml is not TOML: it is nested too deeply; `etude recipes vae` prints an example.",
@@ -74,6 +83,11 @@ MISTAKES = {
     + "' names no network; write FILE.py:NAME or FILE.py:NAME(3, width=16).",
     ("show", "a\n\x1b[31mb"): "no run 'a\\n\\x1b[31mb' here or in runs: `etude runs` lists 0.",
 }  # fmt: skip
+
+
+def test_an_empty_ETUDE_RUNS_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ETUDE_RUNS", "")
+    assert default_runs_dir() == Path("runs")
 
 
 @pytest.mark.parametrize("words", MISTAKES, ids=lambda words: " ".join(words)[:40])

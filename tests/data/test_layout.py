@@ -178,6 +178,26 @@ A_FIFTH = "no pictures to test on beside {}/: a fifth of it is drawn for that"
             )
             for inner in ("", "images/", "unknown/")
         ),
+        *(
+            (
+                ["train/{1,2}.png", f"test/{CLASSES}", *more],
+                {
+                    "train": {"train": ["train/1.png", "train/2.png"]},
+                    "test": {"train": [*direct, *(f"test/{name}/{n}.png" for name in ("cat", "dog") for n in (1, 2))]},
+                },
+                [
+                    "train/ has no class folders: those in test/ (cat, dog) are ignored, and all pictures are of one "
+                    "class"
+                ],
+            )
+            for more, direct in (([], []), (["test/1.png"], ["test/1.png"]))
+        ),
+        (
+            ["train/{1,2}.png", "test/images/{1,2}.png"],
+            {"train": {"train": ["train/1.png", "train/2.png"]}, "test": {"train": ["test/images/1.png",
+            "test/images/2.png"]}},
+            [],
+        ),
         # A class may be called train.
         (
             ["{bus,train}/{1,2}.png"],
@@ -253,10 +273,13 @@ def test_each_wrong_folder_has_its_message(
 
 
 def test_no_folder_and_a_file(tmp_path: Path) -> None:
-    (tmp_path / "pics.zip").touch()
+    for name in ("pics.zip", "pics.tar.gz", "0.png"):
+        (tmp_path / name).touch()
     for name, message in (
         ("none", "no such folder; folder:PATH needs one folder per class below PATH."),
         ("pics.zip", "a file; folder:PATH needs a folder with one folder per class: unpack it first."),
+        ("pics.tar.gz", "a file; folder:PATH needs a folder with one folder per class: unpack it first."),
+        ("0.png", "a file, not a folder; give the folder that holds it."),
     ):
         with pytest.raises(DataError) as error:
             find_pictures(tmp_path / name)

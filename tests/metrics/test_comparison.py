@@ -204,7 +204,13 @@ def test_seeds_that_collapse_on_one_side_are_noted() -> None:
     more = compare_paired(np.zeros(8), np.where(differences == 1.3, -7, differences))
     assert more.note.startswith("2 of 8 differences lie more than")
     assert compare_paired(np.zeros(8), differences, test="median").note == ""
-    assert compare_paired(np.zeros(5), differences[3:]).note == ""  # too few pairs for a claim
+    assert compare_paired(np.zeros(3), differences[5:]).note == ""  # of three, one often lies so
+    few = compare_paired(np.zeros(5), differences[3:])  # too few pairs for a finding, and the mean is told all the same
+    assert few.note == (
+        "1 of 5 differences lies more than 6 median absolute deviations from the median and pulls the mean that way. "
+        "`--test median` tells the median."
+    )
+    assert compare_paired(np.zeros(5), differences[3:], test="median").note == ""
     assert compare_paired(np.zeros(8), np.full(8, 0.1) + np.arange(8) * 1e-17).note == ""
     plain, uneven = (
         np.mean([bool(compare_paired(np.zeros(8), make(seed)).note) for seed in range(500)])
@@ -212,6 +218,20 @@ def test_seeds_that_collapse_on_one_side_are_noted() -> None:
     )
     assert plain <= 0.14
     assert uneven >= 0.5
+
+
+@pytest.mark.parametrize(
+    ("differences", "num_apart"),
+    [
+        ([0, 0, 0, 0, 0, 0.001, 0.001, -0.001], 0),
+        ([0, 0, 0, 0, 0, 0, 0, 0.001], 0),
+        ([0, 0, 0, 0, 0, 0, 0, 0], 0),
+        ([0.1, 0.1, 0.1, 0.1, 0.1, 0.101, 0.099, -0.8], 1),
+    ],
+)
+def test_ties_are_no_reason_for_an_alarm(differences: list[float], num_apart: int) -> None:
+    found = compare_paired(np.zeros(8), np.array(differences))
+    assert (found.num_apart, bool(found.note)) == (num_apart, num_apart > 0)
 
 
 def test_the_median_keeps_5_percent_where_the_mean_does_not() -> None:

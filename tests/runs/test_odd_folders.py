@@ -151,6 +151,24 @@ def test_each_odd_folder_is_shown_or_refused_in_a_line(odd: Path, capsys: pytest
         assert error.startswith("etude: ") or not error
 
 
+@pytest.mark.parametrize("file", ["recipe.json", "sweep.json"])
+@pytest.mark.parametrize(
+    "spoil", [lambda path: path.symlink_to(path), lambda path: path.symlink_to("nowhere"), Path.mkdir]
+)
+def test_what_is_listed_as_damaged_is_shown_with_the_same_reason(
+    tmp_path: Path, file: str, spoil: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = (make_run(tmp_path, "x") if file == "recipe.json" else make_sweep(tmp_path, "x")).path
+    (path / file).unlink()
+    spoil(path / file)
+    assert main(["runs", "--runs-dir", str(tmp_path), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    (row,) = [*listed["runs"], *listed["sweeps"]]
+    for words in ([str(path)], ["x", "--runs-dir", str(tmp_path)]):
+        assert main(["show", *words]) == 2
+        assert capsys.readouterr().err == f"etude: {row['error']}\n"
+
+
 def test_odd_runs_of_a_sweep_count_as_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     draw = random.Random(1)
     for number in range(5):

@@ -93,6 +93,23 @@ def test_find_suggests_the_nearest_name(tmp_path: Path) -> None:
     assert str(caught.value) == f"no run 'frist' here or in {tmp_path}: did you mean 'first'? `etude runs` lists 1."
 
 
+def test_a_path_is_looked_for_among_the_runs_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder, name in (("runs", "first"), ("old ones", "second"), ("old ones", "third"), ("runs/sweep", "lenet")):
+        make(tmp_path / folder, name)
+    for given, said in {
+        "old ones/secnd": "did you mean 'old ones/second'? `etude runs --runs-dir 'old ones'` lists 2.",
+        "old ones/frist": "`etude runs --runs-dir 'old ones'` lists 2.",
+        "runs/frist": "did you mean 'first'? `etude runs` lists 1.",
+        "sweep/lenett": "did you mean 'runs/sweep/lenet'? `etude runs --runs-dir runs/sweep` lists 1.",
+        "gone/first": "`etude runs --runs-dir gone` lists 0.",
+        "frist": "did you mean 'first'? `etude runs` lists 1.",
+    }.items():
+        with pytest.raises(RunError) as caught:
+            find(given)
+        assert str(caught.value) == f"no run '{given}' here or in runs: {said}"
+
+
 def test_a_run_of_a_newer_version(tmp_path: Path) -> None:
     run = make(tmp_path, "new")
     file = run.path / "recipe.json"

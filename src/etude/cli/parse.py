@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
@@ -39,6 +40,26 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         is_instance=lambda value: value is None or spec.is_instance(value),
         str_from_instance=lambda value: ["unset"] if value is None else spec.str_from_instance(value),
     )
+
+
+@REGISTRY.primitive_rule
+def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """A path of no letters is refused: Python takes it for the current folder."""
+    if info.type is not Path:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="PATH",
+        instance_from_str=lambda words: _named(words[0]),
+        is_instance=lambda value: isinstance(value, Path),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def _named(word: str) -> Path:
+    if not word:
+        raise ValueError("'' is no path (allowed: a name, or . for this folder)")
+    return Path(word)
 
 
 Values = tyro.conf.UseAppendAction[list[list[str]]]

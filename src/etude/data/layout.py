@@ -35,6 +35,8 @@ UNREAD_PICTURES = (
 )  # fmt: skip
 """Endings of pictures that étude does not read: a folder of them is a class that cannot be read, not something else."""
 
+ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst")
+
 TRAIN, VALIDATION, TEST = "train", "val", "test"
 ROLES = {
     "train": TRAIN, "training": TRAIN, "trn": TRAIN,
@@ -106,7 +108,11 @@ def find_pictures(root: Path) -> Layout:
     """The layout of the pictures below `root`; `DataError` names the folder where it is not understood."""
     if not os.path.isdir(root):  # Path.is_dir raises for a name that is too long
         if os.path.exists(root):
-            raise DataError(f"{root}: a file; folder:PATH needs a folder with one folder per class: unpack it first.")
+            if root.suffix.lower() in ARCHIVES:
+                raise DataError(
+                    f"{root}: a file; folder:PATH needs a folder with one folder per class: unpack it first."
+                )
+            raise DataError(f"{root}: a file, not a folder; give the folder that holds it.")
         raise DataError(f"{root}: no such folder; folder:PATH needs one folder per class below PATH.")
     whole = _scan(root, root)
     notes: list[str] = []
@@ -218,6 +224,12 @@ def _read_splits(
     else:
         name = splits[TRAIN].name
         parts = {role: {name: folder.all_pictures} for role, folder in inner.items() if folder.all_pictures}
+        for role, folder in inner.items():
+            if _with_pictures(folder) and not _has_no_classes(folder, train_folder):
+                ignored = (
+                    f"those in {splits[role].path.name}/ ({_some([each.name for each in _with_pictures(folder)])})"
+                )
+                notes.append(f"{name}/ has no class folders: {ignored} are ignored, and all pictures are of one class")
         if labels := _labels_elsewhere(top, train_folder):
             notes.append(labels)
     # The usual train/ and test/ need no words.

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
+from etude.errors import printable
 from etude.notebook import heading_html, paragraph_html, picture_html, plain_text, table_html
 
 if TYPE_CHECKING:
     from etude.data.dataset import Dataset
+
+LONGEST_NAME = 60
+"""Characters of a class's name in a table."""
 
 
 def count(dataset: "Dataset") -> dict[str, dict[str, int]]:
@@ -34,10 +38,10 @@ def text(dataset: "Dataset", *, drawn_as: Mapping[str, str] | None = None) -> st
     for split, each in counts.items():
         table.add_column(split, f"{sum(each.values()):,}", justify="right", no_wrap=True)
     for name in dataset.class_names:
-        shown = name + (drawn_as or {}).get(name, "")
+        shown = _class(name) + (drawn_as or {}).get(name, "")
         table.add_row(escape(shown), *(f"{each[name]:,}" for each in counts.values()))
     notes = ["", *_notes(dataset)] if dataset.notes else []
-    return "\n".join([f"{_heading(dataset)}\n{dataset.source}\n", plain_text(table), *notes])
+    return "\n".join([f"{_heading(dataset)}\n{printable(dataset.source)}\n", plain_text(table), *notes])
 
 
 def html(dataset: "Dataset") -> str:
@@ -47,13 +51,13 @@ def html(dataset: "Dataset") -> str:
     from etude.drawing.style import render
 
     counts = count(dataset)
-    rows = [[name, *(f"{each[name]:,}" for each in counts.values())] for name in dataset.class_names]
+    rows = [[_class(name), *(f"{each[name]:,}" for each in counts.values())] for name in dataset.class_names]
     rows.append(["all", *(f"{sum(each.values()):,}" for each in counts.values())])
     figure = class_samples(dataset.train.images, dataset.train.labels, legible(dataset.class_names))
     return "".join(
         [
             heading_html(_heading(dataset)),
-            paragraph_html(dataset.source),
+            paragraph_html(printable(dataset.source)),
             table_html(["class", *counts], rows),
             *map(paragraph_html, _notes(dataset)),
             picture_html(render(figure, "png"), "the first training images of each class"),
@@ -62,9 +66,19 @@ def html(dataset: "Dataset") -> str:
 
 
 def _heading(dataset: "Dataset") -> str:
-    return f"{dataset.name}: images of {'×'.join(map(str, dataset.image_shape))}, licence: {dataset.licence}"
+    return f"{printable(dataset.name)}: images of {'×'.join(map(str, dataset.image_shape))}, licence: {dataset.licence}"
 
 
 def _notes(dataset: "Dataset") -> list[str]:
     """What to know of how the images were read, each a sentence."""
-    return [f"{note[0].upper()}{note[1:]}." for note in dataset.notes]
+    return [f"{_capitalised(printable(note))}." for note in dataset.notes]
+
+
+def _capitalised(note: str) -> str:
+    """With a capital at its start, unless it starts with the name of a folder."""
+    return note if "/" in note.split(maxsplit=1)[0] else note[0].upper() + note[1:]
+
+
+def _class(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= LONGEST_NAME else f"{shown[: LONGEST_NAME - 1]}…"

@@ -55,7 +55,10 @@ class PairedComparison:
     num_higher: int
     """Pairs in which the candidate's value is higher."""
     num_apart: int
-    """Differences that lie apart: more than six median absolute deviations from the median."""
+    """Differences that lie apart: more than six median absolute deviations from the median; 0 of up to three pairs.
+
+    Where most differences are equal, that deviation is 0; the median of those that are not 0 is taken in its place.
+    """
     confidence: float
     num_comparisons: int = 1
     """Comparisons that were made at once."""
@@ -70,12 +73,17 @@ class PairedComparison:
     @property
     def note(self) -> str:
         """What speaks against the test; empty where nothing is known to."""
-        if self.test == "median" or not self.num_apart or self.interval is None:
+        if self.test == "median" or not self.num_apart:
             return ""
-        lie = "lies" if self.num_apart == 1 else "lie"
-        return (
+        lie, pull = ("lies", "pulls") if self.num_apart == 1 else ("lie", "pull")
+        apart = (
             f"{self.num_apart} of {self.num_pairs} differences {lie} more than {APART} median absolute deviations from "
-            "the median. The test of the mean needs symmetric differences: where seeds collapse on one side only, more "
+            "the median"
+        )
+        if self.interval is None:  # no finding that could be false
+            return f"{apart} and {pull} the mean that way. `--test median` tells the median."
+        return (
+            f"{apart}. The test of the mean needs symmetric differences: where seeds collapse on one side only, more "
             "than 5 % of its findings without an effect are false. `--test median` needs no symmetry."
         )
 
@@ -279,5 +287,10 @@ def _effect_size(differences: np.ndarray, rounding: float) -> float | None:
 
 
 def _num_apart(differences: np.ndarray, rounding: float) -> int:
+    if len(differences) < 4:
+        return 0  # of three, one often lies so
     distances = np.abs(differences - np.median(differences))
-    return int(np.count_nonzero(distances > APART * np.median(distances) + rounding))
+    scale = np.median(distances)
+    if scale <= rounding < distances.max():  # most are equal
+        scale = np.median(distances[distances > rounding])
+    return int(np.count_nonzero(distances > APART * scale + rounding))

@@ -3,8 +3,10 @@
 import itertools
 import os
 import re
+import shlex
 import shutil
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,7 +31,7 @@ from etude.runs.run import Run
 
 def default_runs_dir() -> Path:
     """Where runs are kept: the folder in `ETUDE_RUNS`, else `runs` in the current folder."""
-    return Path(os.environ.get("ETUDE_RUNS", "runs"))
+    return Path(os.environ.get("ETUDE_RUNS") or "runs")
 
 
 def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuration: dict[str, Any]) -> Run:
@@ -88,15 +90,31 @@ def load(
 def find(run: str | Path, *, runs_dir: Path | None = None) -> Path:
     """The folder of a run given as a path or a name; `RunError` suggests the nearest name."""
     folder = runs_dir or default_runs_dir()
-    for path in (Path(run), folder / run):
+    paths = (Path(run), folder / run)
+    for path in paths:
         if holds(path, "recipe.json"):
             return path
         if holds(path, "sweep.json"):
             raise RunError(f"{path} is a sweep: name one of the runs in it, {path}/CELL-seed-NUMBER.")
-    names = [path.name for path in list_paths(folder)]
-    near = get_close_matches(Path(run).name, names, n=1)
-    suggestion = f"did you mean {near[0]!r}? " if near else ""
-    raise RunError(f"no run {str(run)!r} here or in {folder}: {suggestion}`etude runs` lists {len(names)}.")
+    for path in paths:
+        if os.path.lexists(path / "recipe.json"):  # and is no file: a damaged run, as `etude runs` lists it
+            return path
+    raise absent("run", run, folder, list_paths)
+
+
+def absent(kind: str, given: str | Path, runs_dir: Path, listed: Callable[[Path], list[Path]]) -> RunError:
+    """The error for a run or sweep that is neither here nor in `runs_dir`; names the nearest that are `listed`."""
+    path, home, command = Path(given), runs_dir, "etude runs"
+    if path.name != str(path):  # a path: what counts is the folder it leads to
+        homes = (path.parent, runs_dir / path.parent)
+        home = next((each for each in homes if os.path.isdir(each)), path.parent)
+    if home != runs_dir:
+        command = f"etude runs --runs-dir {shlex.quote(str(home))}"
+    names = [each.name for each in listed(home)] if os.path.isdir(home) else []
+    near = get_close_matches(path.name, names, n=1)
+    meant = near[0] if near and home == runs_dir else str(home / near[0]) if near else ""
+    suggestion = f"did you mean {meant!r}? " if near else ""
+    return RunError(f"no {kind} {str(given)!r} here or in {runs_dir}: {suggestion}`{command}` lists {len(names)}.")
 
 
 def holds(folder: Path, name: str) -> bool:

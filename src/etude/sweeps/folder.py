@@ -35,7 +35,7 @@ from etude.files import (
 from etude.recipes import Recipe
 from etude.runs import Run, State, default_runs_dir
 from etude.runs.configuration import read_configuration
-from etude.runs.folder import holds, short_data_name
+from etude.runs.folder import absent, holds, short_data_name
 from etude.runs.folder import list_paths as run_paths
 from etude.runs.lock import training_lock
 from etude.sweeps.grid import Cell, Grid, Value, make_cells
@@ -192,16 +192,15 @@ def load(sweep: str | Path, *, runs_dir: Path | None = None) -> Sweep:
     folder = runs_dir or default_runs_dir()
     if found := [each for each in (Path(sweep), folder / sweep) if holds(each, "recipe.json")]:
         raise RunError(f"{found[0]} is a run and no sweep: name a single run, or sweeps alone.")
-    names = [each.name for each in list_paths(folder)]
-    near = get_close_matches(Path(sweep).name, names, n=1)
-    suggestion = f"did you mean {near[0]!r}? " if near else ""
-    raise RunError(f"no sweep {str(sweep)!r} here or in {folder}: {suggestion}`etude runs` lists {len(names)}.")
+    raise absent("sweep", sweep, folder, list_paths)
 
 
 def find(sweep: str | Path, *, runs_dir: Path | None = None) -> Path | None:
     """The folder of a sweep given as a path or a name, if there is one."""
     paths = (Path(sweep), (runs_dir or default_runs_dir()) / sweep)
-    return next((path for path in paths if holds(path, "sweep.json")), None)
+    whole = (path for path in paths if holds(path, "sweep.json"))
+    damaged = (path for path in paths if os.path.lexists(path / "sweep.json") and not holds(path, "recipe.json"))
+    return next(whole, None) or next(damaged, None)
 
 
 def list_paths(runs_dir: Path) -> list[Path]:
