@@ -7,6 +7,7 @@ evaluated in float64 at random values and compared with PyTorch's automatic diff
 
 import html
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, final
@@ -21,7 +22,7 @@ from etude.inspection.calculus.evaluation import SingularError, evaluate
 from etude.inspection.calculus.functions import apply
 from etude.inspection.calculus.given import check_types, shape_as_text, smaller_shape, tensor
 from etude.inspection.calculus.naming import named
-from etude.inspection.calculus.nodes import ONE, Dim, Node, check_length, is_sample, number, start_counting
+from etude.inspection.calculus.nodes import ONE, Dim, Node, check_length, is_sample, length, number, start_counting
 from etude.inspection.calculus.printing import shape_text, text, with_article
 from etude.inspection.calculus.reading import Parsed, parse
 from etude.inspection.calculus.text import shortened
@@ -202,15 +203,22 @@ def _answer(parsed: Parsed, wrt: str, hessian: bool) -> Node:
     variable = parsed.variables[wrt]
     if parsed.samples and is_sample(variable, parsed.samples[0]) and not parsed.node.is_scalar:
         raise UsageError(f"{wrt} has a value per sample: take the derivative of a scalar for it.")
-    node = named(parsed.node)
-    if not hessian:
-        return _readable(derivative(node, variable))
-    if not parsed.node.is_scalar:
+    if hessian and not parsed.node.is_scalar:
         raise UsageError(f"--hessian is that of a scalar, but the expression is {shape_text(parsed.node.shape)}.")
-    if 1 not in variable.shape or (parsed.samples and wrt.endswith(f"_{parsed.samples[0]}")):
+    if hessian and (1 not in variable.shape or (parsed.samples and wrt.endswith(f"_{parsed.samples[0]}"))):
         kind = with_article(variable.shape) if 1 not in variable.shape else "a value per sample"
         raise UsageError(f"--hessian for {wrt}, {kind}, has more than two indices; take a vector or a scalar.")
-    return _readable(derivative(_readable(derivative(node, variable)), variable))
+    apart, whole = (named(parsed.node, apart=each) for each in (True, False))
+    answer = _differentiated(apart, variable, hessian)
+    if whole != apart:
+        with suppress(UsageError):  # which is shorter shows only when both are there
+            answer = min(answer, _differentiated(whole, variable, hessian), key=length)
+    return answer
+
+
+def _differentiated(root: Node, variable: Node, twice: bool) -> Node:
+    first = _readable(derivative(root, variable))
+    return _readable(derivative(first, variable)) if twice else first
 
 
 def _readable(answer: Node) -> Node:

@@ -12,16 +12,16 @@ from etude.inspection.calculus.nodes import ONE, Node, node, number, ones, zero
 from etude.inspection.calculus.tidying import rebuilt
 
 
-def named(root: Node) -> Node:
-    """The same value, with formulas that have a name under that name."""
-    return _named(root, {})
+def named(root: Node, *, apart: bool) -> Node:
+    """The same value, with formulas that have a name under that name; log σ(u) as u − softplus(u) when `apart`."""
+    return _named(root, apart, {})
 
 
-def _named(root: Node, known: dict[Node, Node]) -> Node:
+def _named(root: Node, apart: bool, known: dict[Node, Node]) -> Node:
     if root not in known:
-        found = rebuilt(root, [_named(part, known) for part in root.args])
+        found = rebuilt(root, [_named(part, apart, known) for part in root.args])
         if found.kind == "log":
-            found = _logarithm(found.args[0]) or found
+            found = _logarithm(found.args[0], apart) or found
         elif found.kind == "power" and found.value.denominator == 1 and found.value < 0:
             u = _beside_one(found.args[0])
             found = found if u is None else power(apply("sigmoid", scale(-1, u)), -found.value)
@@ -31,13 +31,13 @@ def _named(root: Node, known: dict[Node, Node]) -> Node:
     return known[root]
 
 
-def _logarithm(x: Node) -> Node | None:
+def _logarithm(x: Node, apart: bool) -> Node | None:
     if (u := _beside_one(x)) is not None:
         return apply("softplus", u)
-    if x.kind == "sigmoid":
+    if apart and x.kind == "sigmoid":
         return subtract(x.args[0], apply("softplus", x.args[0]))
     rest = subtract(ones(x.shape), x)
-    if rest.kind == "sigmoid":  # of 1 − σ(u)
+    if apart and rest.kind == "sigmoid":  # of 1 − σ(u)
         return scale(-1, apply("softplus", rest.args[0]))
     if x.kind == "softmax":
         return subtract(x.args[0], apply("logsumexp", x.args[0]))
@@ -81,8 +81,8 @@ def _product(x: Node) -> Node:
             sigmoid = apply("sigmoid", turned)
             if moved:
                 part = mul(power(subtract(ones(x.shape), sigmoid), count - moved), power(sigmoid, moved))
-        elif count < 0 and x.shape[1] == 1 and base == apply("sum", apply("exp", exponent)):
-            part = mul(power(base, count + 1), apply("softmax", exponent))
+        elif count == -1 and x.shape[1] == 1 and base == apply("sum", apply("exp", exponent)):
+            part = apply("softmax", exponent)
             exponent = zero(x.shape)
         found.append(part)
     if exponent == before:
