@@ -275,6 +275,10 @@ def test_a_mirrored_chain_brings_every_size_back() -> None:
             lambda: solve(64),
             "give --out to find convolutions, --kernel to compute an output, --chain for several layers, or --mirror to undo an encoder.",
         ),
+        (lambda: solve("a", 5), "--in is 'a'; allowed: a whole number."),  # type: ignore[arg-type]
+        (lambda: solve(None, 5), "--in is None; allowed: a whole number."),  # type: ignore[arg-type]
+        (lambda: solve(64, chain=3), "--chain is 3; allowed: a text of layers, as 'k3s2p1 k3'."),  # type: ignore[arg-type]
+        (lambda: solve(64, mirror=3), "--mirror is 3; allowed: a text of layers, as 'k3s2p1 k3'."),  # type: ignore[arg-type]
         (lambda: solve(64, chain="k3", kernel=3), "--chain holds every layer's settings; leave --kernel out."),
         (lambda: solve(64, chain="k3", transposed=True), "--chain goes without --transposed: write tk4s2p1."),
         (lambda: solve(64, 3, mirror="k3"), "--mirror takes one size, that of --in; leave --out away."),

@@ -1,6 +1,7 @@
 # ruff: noqa: E501 (messages are compared as they are printed)
 import contextlib
 import time
+from typing import Any
 
 import derive_grammar
 import pytest
@@ -52,6 +53,46 @@ ANSWERS = [
     ("sum(y)", ["x", "+", "y"][2], {}, "1_n", "n×1"),
     ("tanh(w * x)", "w", {"w": "1", "x": "1"}, "(1 − tanh(w x)²) x", "scalar"),
     ("x ** y", "x", {"x": "1", "y": "1"}, "y x^(y − 1)", "scalar"),
+    # Formulas with a name, written out.
+    ("sum(log(1 + exp(x)))", "x", {}, "σ(x)", "n×1"),
+    ("log(sum(exp(x)))", "x", {}, "softmax(x)", "n×1"),
+    ("log(sum(exp(x.T)))", "x", {}, "softmax(x)", "n×1"),
+    ("log(sum(exp(W @ x)))", "x", {}, "Wᵀ softmax(W x)", "m×1"),
+    ("sum(log(sum(exp(X), 1)))", "X", {}, "softmax(X)", "n×m"),
+    ("sum(exp(x) / (1 + exp(x)))", "x", {}, "σ(x) ⊙ (1_n − σ(x))", "n×1"),
+    ("1 / (1 + exp(-w.T @ x))", "w", {}, "σ(wᵀ x) (1 − σ(wᵀ x)) x", "n×1"),
+    ("exp(2 * x) / (exp(x) + 1)**2", "x", {"x": "1"}, "2 σ(x)² (1 − σ(x))", "scalar"),
+    ("3 * exp(x) * sigmoid(-x)", "x", {"x": "1"}, "3 σ(x) (1 − σ(x))", "scalar"),
+    ("log(1 - 1 / (1 + exp(-z)))", "z", {"z": "1"}, "−σ(z)", "scalar"),
+    (
+        "y * log(1 / (1 + exp(-z))) + (1 - y) * log(1 - 1 / (1 + exp(-z)))",
+        "z",
+        {"z": "1", "y": "1"},
+        "y − σ(z)",
+        "scalar",
+    ),
+    ("x * log(sigmoid(x))", "x", {"x": "1"}, "log(σ(x)) + x (1 − σ(x))", "scalar"),
+    ("sum(log(softmax(x)))", "x", {}, "1_n − n softmax(x)", "n×1"),
+    ("sum(log(softmax(X)))", "X", {}, "1_n×m − m softmax(X)", "n×m"),
+    ("sum(y * log(exp(x) / sum(exp(x))))", "x", {}, "y − sum(y) softmax(x)", "n×1"),
+    (
+        "mean(log(1 + exp(-y_i * (w.T @ x_i))), i)",
+        "w",
+        {"y_i": "1"},
+        "−(1 / N) Σᵢ σ(−yᵢ wᵀ xᵢ) yᵢ xᵢ",
+        "n×1",
+    ),
+    # A function's other name is a name where it is not called.
+    (
+        "exp(-norm(x - mu)**2 / (2 * sigma**2))",
+        "mu",
+        {"sigma": "1"},
+        "exp(−‖x − mu‖² / (2 sigma²)) (x − mu) / sigma²",
+        "n×1",
+    ),
+    ("sigma * x.T @ x", "x", {}, "2 sigma x", "n×1"),
+    ("x.T @ inv", "x", {"inv": "n"}, "inv", "n×1"),
+    ("W @ x", "W", {"x": "1", "W": "1"}, "x", "scalar"),
     # As a person would write them.
     ("-x**2", "x", {"x": "1"}, "−2 x", "scalar"),
     ("square(y - w.T @ x)", "w", {"y": "1"}, "2 (wᵀ x − y) x", "n×1"),
@@ -271,7 +312,7 @@ def test_json_has_the_evidence() -> None:
         ("mean(phi(x_i), i)", "x_i", {}, "x_i has a value per sample: take the derivative of a scalar for it."),
         (
             "A @ X", "X", {},
-            "the derivative of a n×k for a m×k has more than two indices; take the derivative of a scalar (sum, trace, norm, a "
+            "the derivative of an n×k for an m×k has more than two indices; take the derivative of a scalar (sum, trace, norm, a "
             "loss), or of a vector for a vector.",
         ),
         ("x", "x", {"x": "0"}, "--shapes has x=0; allowed: 1 (scalar), n or 3 (vector), n,m or 3,4 (matrix)."),
@@ -279,6 +320,14 @@ def test_json_has_the_evidence() -> None:
         ("__import__('os').system('true')", "x", {}, "\"__import__('os').system('true')\" is not understood; allowed: + - * / ** @ .T and functions."),
         ("bce(x)", "x", {}, "bce(x) needs 2 arguments, not 1."),
         ("x + sum", "x", {}, "sum is a function; write sum(…)."),
+        ("sigma * sigma(x)", "x", {}, "sigma is a function and a value here; give them two names."),
+        ("x @ x", "x", {}, "x @ x does not fit: x is a column vector; write x.T @ x for the inner product, or give the shapes with --shapes."),
+        ("w @ x + b", "w", {}, "w @ x does not fit: w is a column vector; write w.T @ x for the inner product, or give the shapes with --shapes."),
+        ("(a + b) @ c", "c", {}, "(a + b) @ c does not fit: a + b is a column vector; write (a + b).T @ c for the inner product, or give the shapes with --shapes."),
+        ("x.T @ y.T", "x", {}, "x.T @ y.T does not fit: y.T is a row vector; write x.T @ y for the inner product, or give the shapes with --shapes."),
+        ("w @ X", "w", {}, "w @ X does not fit: w is a column vector; write w.T @ X, or give the shapes with --shapes."),
+        ("x.T @ y @ z", "x", {}, "x.T @ y @ z: x.T @ y is a scalar; multiply by it with `*`."),
+        ("f @ x", "x", {"f": "8,2", "x": "2,11"}, "the derivative of an 8×11 for a 2×11 has more than two indices; take the derivative of a scalar (sum, trace, norm, a loss), or of a vector for a vector."),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_on_one_line(text: str, wrt: str, shapes: dict[str, str], message: str) -> None:
@@ -295,6 +344,9 @@ def test_mistakes_are_told_on_one_line(text: str, wrt: str, shapes: dict[str, st
         ("x", "x", {"x": float("nan")}, "--at has x with a value that is not finite; allowed: numbers."),
         ("x", "x", {"x": "a"}, "--at has x='a'; allowed: a number, a list, rows of a matrix."),
         ("sum(inv(A))", "A", {"A": [[1, 2], [2, 4]]}, "at these values a matrix has no inverse, or nearly none; give others."),
+        ("norm(x - y)", "y", {"x": [1, 2], "y": [1, 2]}, "at these values the derivative does not exist, or float64 cannot hold it; give others."),
+        ("sqrt(x)", "x", {"x": 0}, "at these values the derivative does not exist, or float64 cannot hold it; give others."),
+        ("log(x)", "x", {"x": 0}, "at these values the expression has no value, or float64 cannot hold it; give others."),
         ("sum(phi(x))", "x", {"x": 1}, "--at needs functions with values; phi could be any function."),
     ],
 )  # fmt: skip
@@ -307,12 +359,38 @@ def test_mistakes_in_values_are_told_on_one_line(text: str, wrt: str, at: dict[s
 def test_mistakes_about_hessians_are_told_on_one_line() -> None:
     for text, wrt, message in [
         ("x", "x", "--hessian is that of a scalar, but the expression is n×1."),
-        ("det(A)", "A", "--hessian for A, a n×n, has more than two indices; take a vector or a scalar."),
+        ("det(A)", "A", "--hessian for A, an n×n, has more than two indices; take a vector or a scalar."),
         ("det(A)", None, "--hessian needs --wrt, the name to differentiate for."),
     ]:
         with pytest.raises(UsageError) as caught:
             derive(text, wrt, hessian=True)
         assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"expression": 3}, "the expression is 3; allowed: a text, as 'x.T @ A @ y'."),
+        ({"expression": None}, "the expression is None; allowed: a text, as 'x.T @ A @ y'."),
+        ({"wrt": 3}, "--wrt is 3; allowed: the name of a variable, as 'x'."),
+        ({"shapes": "x"}, "--shapes is 'x'; allowed: a dictionary, as {'x': 'n'}."),
+        ({"at": [1]}, "--at is [1]; allowed: a dictionary, as {'x': [1, 2]}."),
+        ({"at": {1: 2}}, "--at has the name 1; allowed: texts, as {'x': [1, 2]}."),
+        ({"shapes": {"x": None}}, "--shapes has x=None; allowed: 1 (scalar), n or 3 (vector), n,m or 3,4 (matrix)."),
+        ({"shapes": {"x": True}}, "--shapes has x=True; allowed: 1 (scalar), n or 3 (vector), n,m or 3,4 (matrix)."),
+        ({"shapes": {"x": 2.5}}, "--shapes has x=2.5; allowed: 1 (scalar), n or 3 (vector), n,m or 3,4 (matrix)."),
+    ],
+)  # fmt: skip
+def test_wrong_types_are_told_on_one_line(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        derive(**{"expression": "sum(x)", "wrt": "x", **given})
+    assert str(caught.value) == message
+
+
+def test_a_name_given_twice_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for flag, values in (("--shapes", ["x=n", "x=m"]), ("--at", ["x=1", "x=1"])):
+        assert main(["derive", "sum(x)", "--wrt", "x", flag, *values]) == 2
+        assert capsys.readouterr().err == f"etude: {flag} names x twice; give it once.\n"
 
 
 def test_no_expression_hangs() -> None:

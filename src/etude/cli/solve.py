@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -114,8 +115,8 @@ def derive(
     """
     from etude.inspection.derive import derive as derive_expression
 
-    given = dict(_pair("--shapes", text) for text in flat(shapes))
-    values = {name: _numbers(name, text) for name, text in (_pair("--at", text) for text in flat(at))}
+    given = _pairs("--shapes", flat(shapes))
+    values = {name: _numbers(name, text) for name, text in _pairs("--at", flat(at)).items()}
     found = derive_expression(expression, wrt, shapes=given, at=values, hessian=hessian)
     print(json_text(found.to_dict()) if json else found)
 
@@ -127,6 +128,15 @@ def expressions_apart(words: list[str]) -> list[str]:
 
 def _is_negative(word: str) -> bool:
     return word.startswith("-") and not re.fullmatch(r"-h|--|--[a-z]+(-[a-z]+)*(=.*)?", word, re.DOTALL)
+
+
+def _pairs(flag: str, texts: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in (_pair(flag, text) for text in texts):
+        if name in found:
+            raise UsageError(f"{flag} names {name} twice; give it once.")
+        found[name] = value
+    return found
 
 
 def _pair(flag: str, text: str) -> tuple[str, str]:

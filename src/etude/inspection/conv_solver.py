@@ -43,6 +43,8 @@ def solve(
     with `size_out` too, the convolutions that may stand for its `?`. With `mirror` the transposed convolutions that
     undo an encoder.
     """
+    if size_in is None:
+        raise UsageError("--in is None; allowed: a whole number.")
     ins = _sizes("in", size_in)
     given = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     for name, text in (("chain", chain), ("mirror", mirror)):

@@ -6,8 +6,8 @@ evaluated in float64 at random values and compared with PyTorch's automatic diff
 """
 
 import html
-import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, final
@@ -20,8 +20,10 @@ from etude.inspection.calculus.differentiation import derivative
 from etude.inspection.calculus.entries import add, mul, split_power
 from etude.inspection.calculus.evaluation import SingularError, evaluate
 from etude.inspection.calculus.functions import apply
-from etude.inspection.calculus.nodes import ONE, Dim, Node, check_length, is_sample, number, start_counting
-from etude.inspection.calculus.printing import shape_text, text
+from etude.inspection.calculus.given import check_types, shape_as_text, smaller_shape, tensor
+from etude.inspection.calculus.naming import named
+from etude.inspection.calculus.nodes import ONE, Dim, Node, check_length, is_sample, length, number, start_counting
+from etude.inspection.calculus.printing import shape_text, text, with_article
 from etude.inspection.calculus.reading import Parsed, parse
 from etude.inspection.calculus.text import shortened
 from etude.inspection.calculus.tidying import rebuilt, tidy
@@ -163,6 +165,7 @@ def derive(
     expression itself, with logarithms of products and powers taken apart. Raises a `UsageError` for an expression that
     cannot be read, whose derivative is not a matrix, or whose answer cannot be confirmed.
     """
+    check_types(expression, wrt, shapes, at)
     start_counting()
     try:
         if wrt is None:
@@ -200,14 +203,22 @@ def _answer(parsed: Parsed, wrt: str, hessian: bool) -> Node:
     variable = parsed.variables[wrt]
     if parsed.samples and is_sample(variable, parsed.samples[0]) and not parsed.node.is_scalar:
         raise UsageError(f"{wrt} has a value per sample: take the derivative of a scalar for it.")
-    if not hessian:
-        return _readable(derivative(parsed.node, variable))
-    if not parsed.node.is_scalar:
+    if hessian and not parsed.node.is_scalar:
         raise UsageError(f"--hessian is that of a scalar, but the expression is {shape_text(parsed.node.shape)}.")
-    if 1 not in variable.shape or (parsed.samples and wrt.endswith(f"_{parsed.samples[0]}")):
-        kind = shape_text(variable.shape) if 1 not in variable.shape else "value per sample"
-        raise UsageError(f"--hessian for {wrt}, a {kind}, has more than two indices; take a vector or a scalar.")
-    return _readable(derivative(_readable(derivative(parsed.node, variable)), variable))
+    if hessian and (1 not in variable.shape or (parsed.samples and wrt.endswith(f"_{parsed.samples[0]}"))):
+        kind = with_article(variable.shape) if 1 not in variable.shape else "a value per sample"
+        raise UsageError(f"--hessian for {wrt}, {kind}, has more than two indices; take a vector or a scalar.")
+    apart, whole = (named(parsed.node, apart=each) for each in (True, False))
+    answer = _differentiated(apart, variable, hessian)
+    if whole != apart:
+        with suppress(UsageError):  # which is shorter shows only when both are there
+            answer = min(answer, _differentiated(whole, variable, hessian), key=length)
+    return answer
+
+
+def _differentiated(root: Node, variable: Node, twice: bool) -> Node:
+    first = _readable(derivative(root, variable))
+    return _readable(derivative(first, variable)) if twice else first
 
 
 def _readable(answer: Node) -> Node:
@@ -223,8 +234,8 @@ def _confirmed(parsed: Parsed, wrt: str, answer: Node, values: Point, hessian: b
 
 def _parsed(expression: str, shapes: Given, at: Given, wrt: str) -> tuple[Parsed, Point, Parsed]:
     """The expression, the values at a point, and the expression with sizes at which it can be checked."""
-    values = {name: _tensor(name, value) for name, value in at.items()}
-    given = {name: _shape_text(shape) for name, shape in shapes.items()}
+    values = {name: tensor(name, value) for name, value in at.items()}
+    given = {name: shape_as_text(name, shape) for name, shape in shapes.items()}
     for name, value in values.items():
         given.setdefault(name, ",".join(str(size) for size in value.shape))
     try:
@@ -246,50 +257,18 @@ def _parsed(expression: str, shapes: Given, at: Given, wrt: str) -> tuple[Parsed
         if uneven:
             parsed = parse(expression, given, wrt, exact=False)
     most = LARGEST_CHECKED if "kron" not in expression else 6
-    small = {name: _smaller_shape(shape, most) for name, shape in given.items()}
+    small = {name: smaller_shape(shape, most) for name, shape in given.items()}
     return parsed, values, parsed if small == given else parse(expression, small, wrt)
 
 
 def _stray(expression: str, shapes: Given, at: Given) -> UsageError | None:
-    names = parse(expression, {n: _shape_text(s) for n, s in shapes.items()}).variables
+    names = parse(expression, {n: shape_as_text(n, s) for n, s in shapes.items()}).variables
     stray = sorted(set(at) - set(names))
     return unknown("name in --at:", stray[0], names) if stray else None
 
 
-def _smaller_shape(shape: str, most: int) -> str:
-    """Sizes too large to check, and only those, become small ones; most that differ stay different."""
-    parts = [part.strip() for part in re.split("[,×]", shape)]
-    large = [bool(re.fullmatch("[0-9]{1,10}", part)) and int(part) > most for part in parts]
-    return ",".join(
-        str(2 + most // 3 + int(part) % (most // 2)) if big else part for part, big in zip(parts, large, strict=True)
-    )
-
-
 def _sums(value: torch.Tensor) -> torch.Tensor:
     return value.sum(0 if value.shape[1] == 1 else 1)
-
-
-def _tensor(name: str, value: Any) -> torch.Tensor:
-    """A column for a list, (1, 1) for a number."""
-    try:
-        found = torch.as_tensor(value, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise UsageError(f"--at has {name}={value!r:.40}; allowed: a number, a list, rows of a matrix.") from error
-    if found.dim() > 2 or not found.numel() or found.numel() > 10_000:
-        raise UsageError(f"--at has {name} with shape {tuple(found.shape)}; allowed: up to 10,000 numbers, 2 axes.")
-    if not found.isfinite().all():
-        raise UsageError(f"--at has {name} with a value that is not finite; allowed: numbers.")
-    return found.reshape(-1, 1) if found.dim() < 2 else found
-
-
-def _shape_text(shape: Any) -> str:
-    return (
-        shape
-        if isinstance(shape, str)
-        else ",".join(map(str, shape))
-        if isinstance(shape, tuple | list)
-        else str(shape)
-    )
 
 
 def _check_shape(name: str, value: torch.Tensor, parsed: Parsed) -> None:
@@ -316,6 +295,9 @@ def _numbers_at(parsed: Parsed, values: Point, nodes: dict[str, Node]) -> dict[s
             found["value"] = numeric(parsed, values).tolist()
     except SingularError:
         raise UsageError("at these values a matrix has no inverse, or nearly none; give others.") from None
+    for name, kind in (("value", "expression has no value"), ("derivative", "derivative does not exist")):
+        if name in found and not torch.tensor(found[name]).isfinite().all():
+            raise UsageError(f"at these values the {kind}, or float64 cannot hold it; give others.")
     return found
 
 

@@ -21,7 +21,7 @@ from etude.inspection.calculus.nodes import (
     variable,
     zero,
 )
-from etude.inspection.calculus.printing import shape_text, text
+from etude.inspection.calculus.printing import text, with_article
 
 
 def derivative(root: Node, wrt: Node) -> Node:
@@ -33,7 +33,7 @@ def derivative(root: Node, wrt: Node) -> Node:
         root = transpose(root)
     if root.shape[1] != 1 or 1 not in wrt.shape:
         raise UsageError(
-            f"the derivative of a {shape_text(root.shape)} for a {shape_text(wrt.shape)} has more than two indices; "
+            f"the derivative of {with_article(root.shape)} for {with_article(wrt.shape)} has more than two indices; "
             "take the derivative of a scalar (sum, trace, norm, a loss), or of a vector for a vector."
         )
     seed = variable("∂", root.shape)

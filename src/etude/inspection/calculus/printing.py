@@ -1,5 +1,6 @@
 """Expressions as in a textbook: Aᵀ x, ⊙ entry by entry, 1[z > 0] for the derivative of ReLU, ∇L(w), φ′(z)."""
 
+import re
 from fractions import Fraction
 
 from etude.inspection.calculus.entries import power, scale, split_number, transpose
@@ -24,6 +25,15 @@ def text(node: Node) -> str:
 def shape_text(shape: Shape) -> str:
     """n×m, or "scalar"."""
     return "scalar" if shape == (1, 1) else f"{shape[0]}×{shape[1]}"
+
+
+def with_article(shape: Shape) -> str:
+    """an n×m, a 3×4, as they are said."""
+    found = shape_text(shape)
+    first = re.match(r"[A-Za-z](?![A-Za-z])|[0-9]+|\w+", found)
+    said = first[0] if first else ""
+    letter = len(said) == 1 and said in "aefhilmnorsxAEFHILMNORSX8"
+    return f"{'an' if letter or said in ('11', '18') or re.match('8|[aeio][a-z]', said) else 'a'} {found}"
 
 
 def _print(node: Node, outer: int) -> str:

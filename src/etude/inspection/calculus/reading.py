@@ -24,9 +24,9 @@ from etude.inspection.calculus.nodes import (
     size_of,
     variable,
 )
-from etude.inspection.calculus.text import constant, not_understood, read_text, where
+from etude.inspection.calculus.text import constant, not_understood, read_text, turn, where
 
-SCALARS = {"alpha", "beta", "gamma", "lam", "eps", "eta", "pi"}
+SCALARS = {"alpha", "beta", "gamma", "lam", "eps", "eta", "pi", "sigma"}
 """Names that stand for scalars when no shape is given."""
 _ONE_ARGUMENT = {
     "exp", "log", "ln", "sqrt", "square", "abs", "sin", "cos", "tan", "sinh", "cosh", "sign", "sigmoid", "sigma",
@@ -65,13 +65,14 @@ def parse(text: str, shapes: Mapping[str, str], wrt: str = "", *, exact: bool = 
     tree = read_text(text)
     called = {n.func.id for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)}
     samples = _sample_letters(tree)
-    names = sorted({n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - called - FUNCTIONS - samples)
+    values = {n.id for n in _values(tree)} - samples
+    names = sorted(name for name in values if name not in FUNCTIONS or name in _ALIASES or name in shapes)
     if len(names) > MOST_NAMES:
         raise UsageError(f"the expression has {len(names)} names, allowed are {MOST_NAMES}; take it apart.")
     if len(samples) > 1:
         raise UsageError(f"the sums over samples have the indices {', '.join(sorted(samples))}; use one.")
     functions = {name: _is_entrywise(name, shapes) for name in sorted(called - FUNCTIONS)}
-    if both := sorted(set(functions) & {n.id for n in _values(tree)}):
+    if both := sorted(called & {*names, *samples}):
         raise UsageError(f"{both[0]} is a function and a value here; give them two names.")
     if stray := set(shapes) - set(names) - set(functions):
         raise unknown("name in --shapes:", sorted(stray)[0], names)
@@ -151,6 +152,7 @@ class _Reader:
         if isinstance(tree.op, ast.MatMult):
             if any(isinstance(side, ast.Constant) for side in (tree.left, tree.right)):
                 raise UsageError(f"{where(tree)}: `@` multiplies matrices; multiply by a number with `*`.")
+            self._check_columns(a, b, tree)
             self._equal(a.shape[1], b.shape[0], tree, a, b)
             return matmul(a, b)
         if not isinstance(tree.op, ast.Pow | ast.Add | ast.Sub | ast.Mult | ast.Div):
@@ -173,6 +175,22 @@ class _Reader:
                 f"{where(tree)} does not fit: {self.dims.text(a.shape)} against {self.dims.text(b.shape)}; "
                 "`@` multiplies matrices, `*` entries, `.T` transposes."
             )
+
+    def _check_columns(self, a: Node, b: Node, tree: ast.BinOp) -> None:
+        """A product does not turn what nobody declared into a scalar or a row: x @ x is not x.T @ x."""
+        left = a.shape[1] == 1 and self.dims.is_open(b.shape[0])
+        right = b.shape[0] == 1 and not b.is_scalar and self.dims.is_open(a.shape[1])
+        if not (left or right):
+            return
+        if a.is_scalar:
+            raise UsageError(f"{where(tree)}: {where(tree.left)} is a scalar; multiply by it with `*`.")
+        side = tree.left if left else tree.right
+        p, q = (turn(side), tree.right) if left else (tree.left, turn(side))
+        inner = " for the inner product" if 1 in a.shape and 1 in b.shape else ""
+        raise UsageError(
+            f"{where(tree)} does not fit: {where(side)} is a {'column' if left else 'row'} vector; write "
+            f"{where(ast.BinOp(p, ast.MatMult(), q))}{inner}, or give the shapes with --shapes."
+        )
 
     def _same(self, tree: ast.expr, a: Node, b: Node) -> None:
         for p, q in zip(a.shape, b.shape, strict=True):

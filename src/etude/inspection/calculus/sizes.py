@@ -63,6 +63,10 @@ class Sizes:
         """Whether two dimensions are known to be equal."""
         return self.root(a) == self.root(b)
 
+    def is_open(self, dim: Dim) -> bool:
+        """Whether nothing is known of a dimension yet."""
+        return _is_free(self.root(dim))
+
     def could_be(self, a: Dim, b: Dim) -> bool:
         """Whether two dimensions are equal, or can be made so: one of them is free."""
         a, b = self.root(a), self.root(b)

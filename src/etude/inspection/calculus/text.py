@@ -57,6 +57,11 @@ def not_understood(tree: ast.expr, hint: str = "") -> UsageError:
     return UsageError(f"{where(tree)!r} is not understood; allowed: + - * / ** @ .T and functions.{hint}")
 
 
+def turn(tree: ast.expr) -> ast.expr:
+    """The tree of the transpose."""
+    return tree.value if isinstance(tree, ast.Attribute) else ast.Attribute(tree, "T")
+
+
 def where(tree: ast.expr) -> str:
     """The part of the text that a message is about."""
     found = re.sub(r"\s+", " ", ast.unparse(tree))

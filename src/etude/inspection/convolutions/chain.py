@@ -48,6 +48,8 @@ class Layer:
 
 def read(flag: str, text: str) -> list[Layer]:
     """The layers that a person typed."""
+    if not isinstance(text, str):
+        raise UsageError(f"{flag} is {text!r:.40}; allowed: a text of layers, as 'k3s2p1 k3'.")
     words = [word for word in re.split(r"[\s,]+", text.strip()) if word]
     if not words or len(words) > MOST_LAYERS:
         raise UsageError(f"{flag} has {len(words)} layers; allowed: 1 to {MOST_LAYERS}, as k3s2p1 k3.")
