@@ -9,8 +9,14 @@
 Names are imported when first used, so that `import etude` is quick.
 """
 
+import random
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+_random_state = random.getstate()
+import rich.style  # noqa: E402, F401 (it draws random bits when first imported, which a seeded script must not notice)
+
+random.setstate(_random_state)
 
 if TYPE_CHECKING:
     from etude import data, losses, metrics, models, recipes, sweeps, verify

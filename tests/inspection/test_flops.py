@@ -277,3 +277,24 @@ def test_recurrent_layers_are_one_layer_with_a_count_per_step() -> None:
         assert layer.cost
         assert layer.cost.macs == 7 * 2 * per_step
         assert layer.parameters == sum(prod(p.shape) for p in make(3, 5, num_layers=2, bidirectional=True).parameters())
+
+
+@pytest.mark.parametrize(
+    ("function", "macs"),
+    [
+        (torch.linalg.inv, 6**3),
+        (lambda x: torch.linalg.solve(x, x[:, :2]), 6**3 // 3 + 6 * 6 * 2),
+        (lambda x: torch.linalg.solve(x, x[:, 0]), 6**3 // 3 + 6 * 6),
+        (torch.linalg.cholesky, 6**3 // 6),
+        (torch.linalg.det, 6**3 // 3),
+        (lambda x: torch.linalg.solve_triangular(x, x[:, :2], upper=True), 6 * 6 * 2 // 2),
+        (lambda x: torch.cholesky_solve(x[:, :2], x), 6 * 6 * 2),
+        (torch.cholesky_inverse, 6**3 // 3),
+    ],
+)
+def test_factorisations_are_made_of_multiply_accumulates(function: Callable[[Tensor], Tensor], macs: int) -> None:
+    found = inspect(Apply(lambda x, w: function(x) * w, 1), torch.eye(6))
+    assert found.uncounted == []
+    assert found.cost.macs == macs
+    product = prod(found.layers[-1].outputs[0].shape)  # with w: one for each entry of the result
+    assert found.cost.flops == 2 * macs + product

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -498,3 +499,9 @@ def test_progress_counts_entries() -> None:
     checks = gradcheck(nn.Linear(4, 3), torch.randn(3, 4), progress=lambda done, total: seen.append((done, total)))
     total = sum(len(check.entries) for check in checks)
     assert seen == [(done, total) for done in range(1, total + 1)]
+
+
+def test_a_check_shows_itself_on_one_line() -> None:
+    check = gradcheck(nn.Linear(2, 3), torch.rand(1, 2))[1]
+    assert repr(check) == f"weight: ok (6 entries, worst {check.worst:.1e})"
+    assert repr(replace(check, fault="zero", message="zero: wrong", entries=[])) == "weight: zero: wrong"

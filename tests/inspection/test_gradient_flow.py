@@ -1,6 +1,6 @@
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -353,3 +353,9 @@ def test_the_module_stays_as_it_is() -> None:
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
     assert not net.training
+
+
+def test_it_shows_itself_as_its_verdict() -> None:
+    flow = gradient_flow(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2)), torch.rand(8, 3))
+    assert repr(flow) == flow.message
+    assert repr(replace(flow, unknown=["no hook"])) == f"{flow.message}\n! no hook"

@@ -129,3 +129,15 @@ def test_mixed_modes_are_a_finding() -> None:
     found = compare_modes(net, torch.randn(4, 2))
     assert found.findings == ["mixed modes: the network is in train mode, but 1 not; is that meant?"]
     assert [part.training for part in net.modules()] == [True, True, False]
+
+
+def test_it_shows_itself_in_lines() -> None:
+    torch.manual_seed(0)
+    found = compare_modes(nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5)), torch.rand(8, 3))
+    layer, output = repr(found).splitlines()
+    (dropout,) = found.layers
+    assert layer == (f"1 (Dropout): difference {dropout.difference:.3g}, noise {dropout.noise:.3g}; {dropout.what}")
+    assert output == (
+        f"output: difference {found.difference:.3g}, noise {found.noise:.3g}, relative to its size in evaluation "
+        "(32 passes)."
+    )

@@ -2,6 +2,8 @@
 """What a person sees of an inspection: table, JSON, graph, picture, command line."""
 
 import json
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
@@ -233,3 +235,12 @@ def test_public_api() -> None:
 def test_mistakes_are_told_on_one_line(run: Run, arguments: list[str], message: str) -> None:
     code, out, err = run(*arguments)
     assert (code, out, err) == (2, "", f"etude: {message}\n")
+
+
+def test_a_report_leaves_the_random_state_of_python_alone() -> None:
+    code = (
+        "import random; random.seed(1); state = random.getstate(); import etude, torch; "
+        "print(etude.inspect(torch.nn.Linear(2, 3), torch.rand(1, 2)), etude.recipes, etude.sweeps, etude.data); "
+        "assert random.getstate() == state"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -1,4 +1,5 @@
 import copy
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -197,3 +198,63 @@ def test_the_module_stays_as_it_is() -> None:
     assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
     assert torch.equal(state, torch.get_rng_state())
     assert net.training
+
+
+class Branches(nn.Module):
+    """A norm after a convolution, on one of two paths."""
+
+    def __init__(self, taken: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.conv, self.norm, self.taken = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), taken
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x.to(self.conv.weight))
+        return self.norm(y) if self.taken(x) else y
+
+
+@pytest.mark.parametrize(
+    ("name", "taken"),
+    [
+        ("bool", lambda x: x.mean() > -2),
+        ("item", lambda x: x.mean().item() > -2),
+        ("float", lambda x: float(x.sum()) > -1e9),
+        ("tolist", lambda x: x.flatten().tolist()[0] > -9),
+        ("numpy", lambda x: x.numpy().mean() > -2),
+        ("equal", lambda x: not torch.equal(x, x + 1)),
+        ("allclose", lambda x: not torch.allclose(x, x + 1)),
+        ("unique", lambda x: len(x.unique()) > 1),
+    ],
+)
+def test_nothing_folds_where_numbers_decide_the_path(name: str, taken: Callable[[Tensor], object]) -> None:
+    found = simplify(shaken(Branches(taken)), torch.rand(2, 1, 5, 5))
+    assert found.folds == []
+    assert found.refused == [
+        f"the forward pass reads numbers out of tensors ({name}), so another input may take another path."
+    ]
+
+
+def test_nothing_folds_where_whole_numbers_decide_the_path() -> None:
+    found = simplify(shaken(Branches(lambda x: x.max() < 9)), torch.ones(2, 1, 5, 5, dtype=torch.long))
+    assert found.folds == []
+    assert "(bool)" in found.refused[0]
+
+
+def test_a_path_that_shapes_decide_folds() -> None:
+    found = simplify(shaken(Branches(lambda x: x.shape[0] > 1)), torch.rand(2, 1, 5, 5))
+    assert [fold.paths for fold in found.folds] == [("conv", "norm")]
+
+
+def test_it_shows_itself_as_the_command_prints_it() -> None:
+    found = simplify(shaken(nn.Sequential(nn.Conv2d(1, 2, 3, bias=False), nn.BatchNorm2d(2))), torch.rand(2, 1, 5, 5))
+    assert repr(found) == (
+        "✓ eval 1 folds into 0 in evaluation.\n\n"
+        f"proof: the folded network's outputs differ by at most {found.difference:.1e} of the largest: as given, and "
+        "with weights, running averages and inputs drawn at random 3 times; float64."
+    )
+    assert repr(simplify(nn.Linear(2, 2), torch.rand(1, 2))) == (
+        "Nothing folds: no two layers in a row that one could replace."
+    )
+    assert repr(simplify(Branches(lambda x: x.mean() > -2), torch.rand(2, 1, 5, 5))) == (
+        "✗ does not fold: the forward pass reads numbers out of tensors (bool), so another input may take another "
+        "path.\nNothing folds."
+    )

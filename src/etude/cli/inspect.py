@@ -215,8 +215,7 @@ def _flow(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
         ]  # fmt: skip
         headings = ["layer", "operation", "steps", "first", "middle", "last", "per step", "verdict"]
         lines.append(plain_table(headings, over_time, left=2, last_left=True))
-    lines.append(f"\n{flow.message}")
-    lines += [f"! {text}" for text in flow.unknown]
+    lines += ["", *flow.lines]
     if remedies:
         tried = [
             [r.name, f"{r.flow.worst_ratio:.2e}", r.flow.verdict] if r.flow else [r.name, "", f"not tried: {r.why_not}"]
@@ -230,37 +229,23 @@ def _flow(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
 def _modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     from dataclasses import asdict
 
-    from etude.inspection.modes import NUM_DRAWS, compare_modes
+    from etude.inspection.modes import compare_modes, number_text
 
     found = compare_modes(subject.module, *subject.inputs, seed=seed, **subject.keywords)
     result["modes"] = asdict(found)
-    rows = [[m.path, m.op, f"{m.difference:.3g}", _known(m.noise), m.what] for m in found.layers]
+    rows = [[m.path, m.op, f"{m.difference:.3g}", number_text(m.noise), m.what] for m in found.layers]
     lines: list[Any] = []
     if rows:
         lines.append(
             plain_table(["layer", "operation", "difference", "noise", "train and eval"], rows, left=2, last_left=True)
         )
-    else:
-        lines.append("No layer gives another output in training mode than in evaluation.")
-    lines.append(
-        f"\noutput: difference {_known(found.difference)}, noise {_known(found.noise)}, relative to its size in "
-        f"evaluation ({NUM_DRAWS} passes)."
-    )
-    mixing = [layer.path for layer in found.layers if layer.from_batch] + (["output"] if found.from_batch else [])
-    if mixing and found.batch_size:
-        lines.append(
-            f"noise of {', '.join(mixing)}: how far one example spreads while the other {found.batch_size - 1} of its "
-            "batch are drawn again for every pass."
-        )
-    if found.updated_buffers:
-        lines.append(f"training updates {', '.join(found.updated_buffers)}.")
-    return [*lines, *(f"! {text}" for text in found.findings)]
+        lines.append("")
+    return [*lines, *found.lines]
 
 
 def _simplify(subject: Subject, result: dict[str, Any]) -> list[Any]:
     from dataclasses import asdict
 
-    from etude.inspection.fold_proof import NUM_DRAWS
     from etude.inspection.simplify import simplify
 
     found = simplify(subject.module, *subject.inputs, **subject.keywords)
@@ -269,16 +254,7 @@ def _simplify(subject: Subject, result: dict[str, Any]) -> list[Any]:
         "relative_difference": found.difference,
         "refused": found.refused,
     }
-    lines = [f"{'✓' if fold.when == 'always' else '✓ eval'} {fold.message}" for fold in found.folds]
-    refused = [f"✗ does not fold: {why}" for why in found.refused]
-    if not found.folds:
-        return [*refused, "Nothing folds: no two layers in a row that one could replace."]
-    return [
-        *lines,
-        *refused,
-        f"\nproof: the folded network's outputs differ by at most {found.difference:.1e} of the largest: as given, and "
-        f"with weights, running averages and inputs drawn at random {NUM_DRAWS} times; float64.",
-    ]
+    return found.lines
 
 
 def _draw_field(found: Inspection, subject: Subject, path: Path, layer: str | None) -> None:
@@ -328,10 +304,6 @@ def _with_images(subject: Subject, data: str, data_dir: Path | None, seed: int) 
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: len(wanted)]
     batch = images[order].float() / 255
     return type(subject)(subject.name, subject.module, (batch, *subject.inputs[1:]), subject.keywords)
-
-
-def _known(number: float) -> str:
-    return "unknown" if number != number else f"{number:.3g}"
 
 
 def _gradient(size: float | None) -> str:

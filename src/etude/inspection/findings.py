@@ -12,8 +12,13 @@ from etude.inspection.record import Call, Trace, shape_text
 if TYPE_CHECKING:
     from etude.inspection.layers import Layer
 
-_READS = {"_local_scalar_dense", "nonzero", "masked_select"}
-"""Operations whose result, or its shape, depends on the elements."""
+_READS = {
+    "_local_scalar_dense", "equal", "allclose",
+    "nonzero", "masked_select", "_unique2", "unique_dim", "unique_consecutive",
+}  # fmt: skip
+"""Operations whose result is a number of Python, or whose shapes depend on the elements."""
+_NUMBERS = {"bool", "item", "int", "float", "complex", "index", "tolist", "numpy", "array"}
+"""Functions that hand numbers over to the network's own code."""
 
 
 Training = Callable[[list[str]], tuple[set[str], str]]
@@ -68,7 +73,7 @@ def _unused(record: Trace, used: set[str], training: Training) -> list[str]:
         if unknown:
             found.append(f"unused in evaluation: {_listed(names)}; whether training uses them is unknown: {unknown}.")
         else:
-            here = " on this input, which decides what runs" if _reading(record) else ""
+            here = " on this input, which decides what runs" if reading(record) else ""
             found.append(f"unused: {_listed(names)} took no part in the forward pass{here}; they get no gradient.")
     return found
 
@@ -107,7 +112,7 @@ def _changed_batch(record: Trace) -> list[str]:
 
 
 def _depends_on_data(record: Trace) -> list[str]:
-    names = _reading(record)
+    names = reading(record)
     if not names:
         return []
     return [
@@ -132,15 +137,24 @@ def _no_field(layers: "list[Layer]") -> list[str]:
     return [f"receptive field not derived: {reason}; `--probe` measures it." for reason in reasons]
 
 
-def _reading(record: Trace) -> list[str]:
-    """Functions that read elements of what was computed from real numbers; checking that a label is in range is not."""
+def reading(record: Trace, *, of_any: bool = False) -> list[str]:
+    """Functions that read elements of what was computed from real numbers; checking that a label is in range is not.
+
+    `of_any`: also where a network's own code reads numbers of any other input, such as a mask or a label.
+    """
     real = {value for value in record.inputs if value.dtype.is_floating_point}
+    given = set(record.inputs)
     names = []
     for operation in record.operations:
+        name = operation.function.name if operation.function else operation.name
+        own = of_any and name in _NUMBERS and any(value in given for value in operation.inputs)
+        if any(value in given for value in operation.inputs):
+            given |= set(operation.outputs)
         if any(value in real for value in operation.inputs):
             real |= set(operation.outputs)
-            if operation.name in _READS:
-                names.append(operation.function.name if operation.function else operation.name)
+            own = True
+        if own and operation.name in _READS:
+            names.append(name)
         real |= {value for value in operation.outputs if value.kind == "computed" and value.dtype.is_floating_point}
     return list(dict.fromkeys(names))
 

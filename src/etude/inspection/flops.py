@@ -5,7 +5,8 @@ The convention, the same forward and backward (a gradient kernel is an operation
 - A MAC is one multiply-accumulate of a matrix product, convolution or attention; it counts as 2 FLOPs. A dot product of
   k terms has k products and k - 1 sums, so the sum that is counted too many stands for the bias. These counts equal
   those of `torch.utils.flop_counter`, which counts nothing else. A transposed convolution is counted at its true cost
-  too: every input element meets every kernel tap.
+  too: every input element meets every kernel tap. A factorisation, inverse or solution of linear equations is made of
+  multiply-accumulates too, which that counter leaves out: its MACs are half of its FLOPs, n³ for the inverse of n×n.
 - An elementwise function costs 1 FLOP per output element, however costly it is (exp, erf). A gradient kernel costs
   what its formula says: relu g·[x > 0] 1, sigmoid g·y·(1 - y) 3, tanh g·(1 - y²) 3, others 2 (derivative, product).
 - A reduction costs 1 per input element, max-pooling one comparison per further tap, softmax 5 per element.
@@ -73,6 +74,9 @@ def _cost(name: str, args: tuple[Any, ...], out: Any) -> Cost | None:
         return Cost(flops=per_element * _numel(out))
     if name in _PER_INPUT:
         return Cost(flops=_PER_INPUT[name] * _numel(args[0]))
+    if name in _ALGEBRA:
+        flops = _ALGEBRA[name](args, out)
+        return Cost(flops // 2, flops)
     if name in _OTHER:
         return Cost(flops=_OTHER[name](args, out))
     return None
@@ -327,6 +331,21 @@ def _matrices(x: Tensor) -> int:
     return x.numel() * x.shape[-1]
 
 
+_ALGEBRA: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
+    "linalg_inv_ex": lambda args, out: 2 * _matrices(args[0]),
+    "linalg_lu_factor_ex": lambda args, out: 2 * _matrices(args[0]) // 3,
+    "_linalg_det": lambda args, out: 2 * _matrices(args[0]) // 3,
+    "_linalg_slogdet": lambda args, out: 2 * _matrices(args[0]) // 3,
+    "linalg_cholesky_ex": lambda args, out: _matrices(args[0]) // 3,
+    "_linalg_solve_ex": lambda args, out: 2 * _matrices(args[0]) // 3 + 2 * args[0].shape[-1] * out[0].numel(),
+    "linalg_solve_triangular": lambda args, out: args[0].shape[-1] * out.numel(),
+    "linalg_lu_solve": lambda args, out: 2 * args[0].shape[-1] * out.numel(),
+    "cholesky": lambda args, out: _matrices(args[0]) // 3,
+    "cholesky_inverse": lambda args, out: 2 * _matrices(args[0]) // 3,
+    "cholesky_solve": lambda args, out: 2 * args[1].shape[-1] * out.numel(),
+}
+"""FLOPs of factorisations and what uses them; nearly all of them are multiply-accumulates (a -= l·u)."""
+
 _OTHER: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "max_pool2d_with_indices": lambda args, out: out[0].numel() * (_taps(args[1], 2) - 1),
     "max_pool3d_with_indices": lambda args, out: out[0].numel() * (_taps(args[1], 3) - 1),
@@ -356,15 +375,6 @@ _OTHER: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
     "fractional_max_pool3d": lambda args, out: out[0].numel() * (_taps(args[1], 3) - 1),
     "_cdist_forward": lambda args, out: 3 * out.numel() * args[0].shape[-1],  # difference, power, sum
     "_cdist_backward": lambda args, out: 4 * args[0].numel() * args[1].shape[-1],
-    "linalg_inv_ex": lambda args, out: 2 * _matrices(args[0]),
-    "linalg_lu_factor_ex": lambda args, out: 2 * _matrices(args[0]) // 3,
-    "_linalg_det": lambda args, out: 2 * _matrices(args[0]) // 3,
-    "_linalg_slogdet": lambda args, out: 2 * _matrices(args[0]) // 3,
-    "linalg_cholesky_ex": lambda args, out: _matrices(args[0]) // 3,
-    "_linalg_solve_ex": lambda args, out: 2 * _matrices(args[0]) // 3 + 2 * args[0].shape[-1] * out[0].numel(),
-    "linalg_solve_triangular": lambda args, out: args[0].shape[-1] * out.numel(),
-    "linalg_lu_solve": lambda args, out: 2 * args[0].shape[-1] * out.numel(),
-    "cholesky_solve": lambda args, out: 2 * args[1].shape[-1] * out.numel(),
     "linalg_cross": lambda args, out: 3 * out.numel(),
     "_embedding_bag": lambda args, out: args[1].numel() * args[0].shape[-1],  # a sum per looked-up number
     "_embedding_bag_forward_only": lambda args, out: args[1].numel() * args[0].shape[-1],

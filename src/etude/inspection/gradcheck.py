@@ -32,7 +32,7 @@ BESIDE = 1e-2
 """How far all entries are moved to leave a point where values tie."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Check:
     """The verdict on one input or parameter."""
 
@@ -56,6 +56,10 @@ class Check:
         scale = max((abs(e.autograd) for e in self.entries), default=0.0)
         found = (difference(e.autograd, e.numerical, scale) for e in self.entries if not e.kink)
         return max(found, key=lambda x: math.inf if math.isnan(x) else x, default=0.0)
+
+    def __repr__(self) -> str:
+        numbers = f" ({len(self.entries)} entries, worst {self.worst:.1e})" if self.entries else ""
+        return f"{self.name}: {self.message or 'ok'}{numbers}"
 
 
 def gradcheck(

@@ -78,9 +78,9 @@ class LayerFlow:
     """Fraction of sigmoid or tanh outputs where the derivative is below 4 % of its largest value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Flow:
-    """The scales of one network."""
+    """The scales of one network; it shows itself as its verdict."""
 
     layers: list[LayerFlow]
     verdict: str
@@ -115,6 +115,14 @@ class Flow:
             return time.message
         same = [time.message for time in self.time if time.verdict == self.verdict != "healthy"]
         return " ".join([self._of_depth(), *same[:1]])
+
+    @property
+    def lines(self) -> list[str]:
+        """The verdict, and what could not be measured."""
+        return [self.message, *(f"! {text}" for text in self.unknown)]
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
 
     def _of_depth(self) -> str:
         count = sum(layer.op in _WEIGHTED for layer in self.layers)

@@ -25,7 +25,7 @@ LEAST_BATCH = 4
 """Examples that make batches which differ."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ModeLayer:
     """One layer whose output depends on the mode, given the same input."""
 
@@ -41,10 +41,14 @@ class ModeLayer:
     """Whether the other examples of a batch change what comes out for one; the noise is then that of the first example
     while the others are drawn again for every pass."""
 
+    def __repr__(self) -> str:
+        noise = number_text(self.noise)
+        return f"{self.path or '·'} ({self.op}): difference {self.difference:.3g}, noise {noise}; {self.what}"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Modes:
-    """The comparison of one network."""
+    """The comparison of one network; it shows itself as lines, one for each layer first."""
 
     layers: list[ModeLayer]
     difference: float
@@ -57,6 +61,32 @@ class Modes:
     mixed: list[str]
     """Modules whose flag differs from that of the network as it was given."""
     findings: list[str]
+
+    @property
+    def lines(self) -> list[str]:
+        """What is to be said of the network as a whole, a sentence each."""
+        lines = [] if self.layers else ["No layer gives another output in training mode than in evaluation."]
+        lines.append(
+            f"output: difference {number_text(self.difference)}, noise {number_text(self.noise)}, relative to its size "
+            f"in evaluation ({NUM_DRAWS} passes)."
+        )
+        mixing = [layer.path for layer in self.layers if layer.from_batch] + (["output"] if self.from_batch else [])
+        if mixing and self.batch_size:
+            lines.append(
+                f"noise of {', '.join(mixing)}: how far one example spreads while the other {self.batch_size - 1} of "
+                "its batch are drawn again for every pass."
+            )
+        if self.updated_buffers:
+            lines.append(f"training updates {', '.join(self.updated_buffers)}.")
+        return [*lines, *(f"! {text}" for text in self.findings)]
+
+    def __repr__(self) -> str:
+        return "\n".join([*map(repr, self.layers), *self.lines])
+
+
+def number_text(number: float) -> str:
+    """A difference or noise for reading; NaN is one that is not known."""
+    return "unknown" if number != number else f"{number:.3g}"
 
 
 def compare_modes(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any) -> Modes:

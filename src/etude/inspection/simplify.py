@@ -1,7 +1,7 @@
 """Layers that fold into one, or into nothing; a fold is told only after a proof on random weights and inputs."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -11,8 +11,10 @@ from torch import Tensor, nn
 
 from etude.errors import UsageError
 from etude.inspection.failures import one_line
-from etude.inspection.fold_proof import Candidate, prove
-from etude.inspection.record import Call, Trace, Value, is_library
+from etude.inspection.findings import reading
+from etude.inspection.fold_proof import NUM_DRAWS, Candidate, prove
+from etude.inspection.neighbours import Pair, Seen
+from etude.inspection.record import Call, Trace
 from etude.inspection.trace import trace
 from etude.inspection.twin import precise_twin, undisturbed
 
@@ -34,9 +36,9 @@ class Fold:
     parameters_saved: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Simplification:
-    """All folds that were proved, and the network with them applied."""
+    """All folds that were proved, and the network with them applied; it shows itself as `etude inspect` prints it."""
 
     folds: list[Fold]
     module: nn.Module
@@ -46,21 +48,24 @@ class Simplification:
     refused: list[str]
     """What looks as if it folds and does not, with the reason."""
 
-
-@dataclass(frozen=True)
-class _Pair:
-    """Two library layers, the second of which takes what the first gives."""
-
-    first: Call
-    second: Call
-    shared: str
-    """Who else uses what lies between them; empty when nobody does."""
-    why_not: str
-    """Why they do not fold otherwise; empty when they may."""
-
     @property
-    def paths(self) -> tuple[str, str]:
-        return self.first.path, self.second.path
+    def lines(self) -> list[str]:
+        """The folds, what does not fold, and how well that was proved."""
+        folds = [f"{'✓' if fold.when == 'always' else '✓ eval'} {fold.message}" for fold in self.folds]
+        refused = [f"✗ does not fold: {why}" for why in self.refused]
+        if not folds and not refused:
+            return ["Nothing folds: no two layers in a row that one could replace."]
+        if not folds:
+            return [*refused, "Nothing folds."]
+        return [
+            *folds,
+            *refused,
+            f"\nproof: the folded network's outputs differ by at most {self.difference:.1e} of the largest: as given, "
+            f"and with weights, running averages and inputs drawn at random {NUM_DRAWS} times; float64.",
+        ]
+
+    def __repr__(self) -> str:
+        return "\n".join(self.lines)
 
 
 def simplify(module: nn.Module, *inputs: Any, **keywords: Any) -> Simplification:
@@ -68,6 +73,7 @@ def simplify(module: nn.Module, *inputs: Any, **keywords: Any) -> Simplification
 
     Only layers that are called once, one directly after the other, while nothing else uses what is between, no hook
     looks at it, and nothing else reads or shares their weights. Folds that hold always are proved in training mode too.
+    Nothing folds in a network whose forward pass reads numbers out of tensors: another input may take another path.
     """
     resting = trace(module, *inputs, **keywords)
     awake = tuple({type(part) for part in module.modules() if not isinstance(part, _Norm)})
@@ -76,7 +82,9 @@ def simplify(module: nn.Module, *inputs: Any, **keywords: Any) -> Simplification
     except UsageError:  # runs in evaluation only
         training = None
     with undisturbed():
-        proposed, refused = _propose(_Seen(module, resting), _Seen(module, training) if training else None)
+        proposed, refused = _propose(Seen(module, resting), Seen(module, training) if training else None)
+        if proposed and (why := _other_paths(resting, training)):
+            proposed, refused = [], [*refused, why]
         folds: list[Proposal] = []
         difference = 0.0
         while proposed:
@@ -99,78 +107,30 @@ def simplify(module: nn.Module, *inputs: Any, **keywords: Any) -> Simplification
         return Simplification([fold for fold, _ in folds], after, difference, refused)
 
 
+def _other_paths(resting: Trace, training: Trace | None) -> str:
+    """Why a proof on a few inputs tells nothing of others: no draw need reach the branch that another input takes."""
+    names = [name for record in (resting, training) if record for name in reading(record, of_any=True)]
+    if not names:
+        return ""
+    read = ", ".join(dict.fromkeys(names))
+    return f"the forward pass reads numbers out of tensors ({read}), so another input may take another path."
+
+
 def _taken(fold: Fold) -> tuple[str, ...]:
     """The layers that a fold changes, so that no other may."""
     return fold.paths if fold.kind in ("norm", "linear", "twice") else ()
 
 
-class _Seen:
-    """What a trace tells about the layers of a network: who follows whom, who reads what."""
-
-    def __init__(self, module: nn.Module, record: Trace) -> None:
-        self.record = record
-        self.leaves = [call for call in record.calls if is_library(call.module) and call.children == 0]
-        self.times: dict[int, int] = {}
-        for call in record.calls:
-            self.times[id(call.module)] = self.times.get(id(call.module), 0) + 1
-        self.users: dict[Value, set[Call]] = {}
-        for operation in record.operations:
-            for value in operation.inputs:
-                self.users.setdefault(value, set()).add(operation.call)
-        self.holders: dict[int, set[int]] = {}  # parameter -> the modules that hold it
-        for part in module.modules():
-            for tensor in part._parameters.values():
-                self.holders.setdefault(id(tensor), set()).add(id(part))
-        self.module = module
-
-    def pairs(self) -> Iterator[_Pair]:
-        """Of leaves that are called once, in the order of the calls."""
-        once = [call for call in self.leaves if call.registered and call.path and self.times[id(call.module)] == 1]
-        takes: dict[Value, list[Call]] = {}
-        for call in once:
-            if call.inputs:
-                takes.setdefault(call.inputs[0], []).append(call)
-        for first in once:
-            value = first.outputs[0] if first.outputs else Value((), torch.float32, "nothing")
-            for second in takes.get(value, []):
-                if second is not first and value not in first.inputs:
-                    others = self.users.get(value, set()) - {second} or value in self.record.outputs
-                    shared = f"something else uses what {first.path} gives" if others else ""
-                    yield _Pair(first, second, shared, self._why_not(first, second, value))
-
-    def _why_not(self, first: Call, second: Call, value: Value) -> str:
-        for call in self.record.calls:
-            if _hooks(call.module) and (call in (first, second) or value in (*call.inputs, *call.outputs)):
-                return f"a hook of {call.path or 'the network'} looks at what is between"
-        return self._foreign(first) or self._foreign(second)
-
-    def _foreign(self, call: Call) -> str:
-        """Whether anything but this one call has to do with the layer's weights."""
-        if hasattr(call.module, "parametrizations"):
-            return f"the weights of {call.path} are parametrized"
-        own = self.module.get_submodule(call.path)
-        if any(len(self.holders[id(tensor)]) > 1 for tensor in own._parameters.values() if tensor is not None):
-            return f"another layer shares the weights of {call.path}"
-        names = {value.name for value in self.users if value.kind in ("parameter", "buffer")
-                 and value.name.rpartition(".")[0] == call.path and self.users[value] - {call}}  # fmt: skip
-        return f"{sorted(names)[0]} is read elsewhere" if names else ""
-
-
-def _hooks(module: nn.Module) -> bool:
-    kinds = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    return any(getattr(module, kind, None) for kind in kinds)
-
-
 Proposal = tuple[Fold, Candidate]
 
 
-def _propose(resting: _Seen, training: _Seen | None) -> tuple[list[Proposal], list[str]]:
+def _propose(resting: Seen, training: Seen | None) -> tuple[list[Proposal], list[str]]:
     """Folds to prove, those that save more before others that want the same layers; and pairs that cannot fold."""
     proposed: list[Proposal] = []
     refused: list[str] = []
     in_training = {pair.paths: pair for pair in training.pairs()} if training else {}
 
-    def consider(pair: _Pair, make: Callable[[], Proposal | str], share: bool = False) -> None:
+    def consider(pair: Pair, make: Callable[[], Proposal | str], share: bool = False) -> None:
         try:
             made = (not share and pair.shared) or pair.why_not or make()
         except Exception as error:  # one pair that is not as it looks must not end the report
@@ -212,7 +172,7 @@ def _propose(resting: _Seen, training: _Seen | None) -> tuple[list[Proposal], li
 # --- kinds of folds: each says what it is, and how to do it to a copy with other weights ---------------------------
 
 
-def _norm_after(pair: _Pair, layer: Any, norm: Any, in_training: bool) -> Proposal | str:
+def _norm_after(pair: Pair, layer: Any, norm: Any, in_training: bool) -> Proposal | str:
     """γ(Wx + b - μ)/σ + β = (γ/σ)W x + (b - μ)γ/σ + β, channel by channel."""
     if norm.running_mean is None:
         return f"{norm_name(pair.second)} has no running averages"
@@ -243,7 +203,7 @@ def _norm_after(pair: _Pair, layer: Any, norm: Any, in_training: bool) -> Propos
     return Fold("norm", pair.paths, message, "evaluation", saved), Candidate(apply, pair.second.path)
 
 
-def _norm_before(pair: _Pair, norm: Any, layer: Any) -> Proposal | str:
+def _norm_before(pair: Pair, norm: Any, layer: Any) -> Proposal | str:
     """W(sx + t) + b = (sW)x + (Wt + b); zeros that a convolution pads with come after the norm and get no t."""
     if norm.running_mean is None:
         return f"{norm_name(pair.first)} has no running averages"
@@ -280,7 +240,7 @@ def norm_name(call: Call) -> str:
     return f"{call.path} ({type(call.module).__name__})"
 
 
-def _axes_differ(pair: _Pair, layer: Any, between: tuple[int, ...]) -> str:
+def _axes_differ(pair: Pair, layer: Any, between: tuple[int, ...]) -> str:
     """A batch-norm's channels are axis 1, a convolution's too behind a batch; a linear layer's are the last axis."""
     wanted = 2 if isinstance(layer, nn.Linear) else len(layer.kernel_size) + 2
     if len(between) == wanted:

@@ -336,6 +336,9 @@ class _Functions(TorchFunctionMode):
         recorder.function = function = Function(name, recorder._next())
         try:
             out = func(*args, **(kwargs or {}))
+            if name in ("tolist", "numpy", "array") and recorder.stack and not recorder.in_backward:
+                # They read elements without an operation: recorded as the one that reads a single number.
+                recorder.operation(torch.ops.aten._local_scalar_dense.default, args[:1], {}, None)
             leaves = [args[0]] if name == "setitem" else tree_flatten(out)[0]
             function.outputs = [recorder.values[id(leaf)] for leaf in leaves if id(leaf) in recorder.values]
             return out
