@@ -20,7 +20,7 @@ def sweep(make_sweep: MakeSweep) -> Sweep:
     """Two cells of four seeds: finished, failed, interrupted, to come; and one in progress."""
     epochs = [{"train/loss": 1.0}] * 2
     sweep = make_sweep(
-        {"epochs": [2, 4]}, {"epochs-2": [epochs, None, epochs], "epochs-4": [epochs, epochs]}, num_seeds=4
+        {"epochs": [2, 4]}, {"epochs-2": [epochs, None, epochs], "epochs-4": [epochs, epochs]}, seeds=4
     )
     for name in ("epochs-2-seed-2", "epochs-4-seed-1"):
         run = Run(sweep.path / name)
@@ -84,7 +84,7 @@ def test_a_cell_that_is_computed_otherwise_is_said_once(sweep: Sweep, capsys: py
 
 
 def test_time_left_is_that_of_the_epochs_to_come(make_sweep: MakeSweep) -> None:
-    sweep = make_sweep({"batch_size": [10, 20]}, {"batch_size-10": [], "batch_size-20": []}, num_seeds=2, epochs=4)
+    sweep = make_sweep({"batch_size": [10, 20]}, {"batch_size-10": [], "batch_size-20": []}, seeds=2, epochs=4)
     members = list(sweep.members())
     states = {member.label: State(status="waiting") for member in members}
     assert seconds_left(members, states, 2) is None  # nothing is known yet
