@@ -19,9 +19,7 @@ MakeSweep = Callable[..., Sweep]
 def sweep(make_sweep: MakeSweep) -> Sweep:
     """Two cells of four seeds: finished, failed, interrupted, to come; and one in progress."""
     epochs = [{"train/loss": 1.0}] * 2
-    sweep = make_sweep(
-        {"epochs": [2, 4]}, {"epochs-2": [epochs, None, epochs], "epochs-4": [epochs, epochs]}, seeds=4
-    )
+    sweep = make_sweep({"epochs": [2, 4]}, {"epochs-2": [epochs, None, epochs], "epochs-4": [epochs, epochs]}, seeds=4)
     for name in ("epochs-2-seed-2", "epochs-4-seed-1"):
         run = Run(sweep.path / name)
         run.write_state(replace(run.state, status="interrupted", epoch=1))
