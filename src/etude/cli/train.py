@@ -37,7 +37,7 @@ RECIPE is one of:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(TrainingOptions):
-    """How a recipe is run; nothing here changes what is learned, but for rounding by device, threads and precision."""
+    """How to run it. These flags affect speed and rounding, never the experiment."""
 
     name: str | None = None
     """The run's name; RECIPE-DATA-NUMBER when not given, with --seeds RECIPE-DATA-seeds-NUMBER."""

@@ -20,7 +20,7 @@ from etude.inspection.receptive_field import State
 from etude.inspection.twin import float64_by_default, precise, precise_twin, undisturbed
 
 BATCH_NUMBERS = 2**24
-"""About so many input numbers go through the network at once where `pixels` poisons every pixel alone."""
+"""About this many input numbers go through the network at once where `pixels` poisons every pixel alone."""
 
 
 @dataclass(frozen=True)

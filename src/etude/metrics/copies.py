@@ -40,7 +40,7 @@ class CopyRate:
     """The share in [0, 1] of generated images within `threshold` of a training image.
 
     `expected` is the share of test images within it, what a generator has that copies nothing. `p_value` is the
-    probability that such a generator has so many images so near.
+    probability that such a generator has this many images this near.
     """
 
     value: float
@@ -92,7 +92,7 @@ def copy_rate(test: np.ndarray, generated: np.ndarray, *, nearest: float = 0.01)
     `nearest_training_images`. A generator of new images that are as good as real ones has about `nearest`; a poor one
     has less, for its images lie farther from all others. So copies are also looked for among the nearest tenth of these
     test images. The p-value allows for both looks; each is exact where test and generated images are draws of one
-    distribution: how often so many of the smallest distances belong to generated images.
+    distribution: how often this many of the smallest distances belong to generated images.
     """
     require_range("nearest", nearest, 1e-6, 0.5, "above 0, up to 0.5")
     for name, given in (("test", test), ("generated", generated)):

@@ -101,7 +101,7 @@ def complete_kernel_distance(
     for sums, crossing in ((real_sums, across), (generated_sums, across_generated)):
         size, other = len(sums), num_real + num_generated - len(sums)
         within = (sums.sum() - 2 * sums) / ((size - 1) * (size - 2))
-        left_out = within - 2 * (crossing.sum() - crossing) / ((size - 1) * other)  # but for what all have in common
+        left_out = within - 2 * (crossing.sum() - crossing) / ((size - 1) * other)  # without what all have in common
         variance += jackknife_error(left_out) ** 2
     return CompleteKernelDistance(float(value), math.sqrt(variance))
 

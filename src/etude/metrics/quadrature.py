@@ -68,8 +68,8 @@ def exact_log_likelihood(
     """log p(image) of a model with one or two latents and a standard normal prior, (N,), by adaptive quadrature.
 
     Only `model.decode_logits` is used. A cell is halved on each axis until its halves agree with it for every image, or
-    `MOST_HALVINGS` times. Latents are decoded for all images of one label together, so many images cost little more
-    than few.
+    `MOST_HALVINGS` times. Latents are decoded for all images of one label together: many images cost little
+    more than few.
     """
     if not 1 <= latent_dim <= MOST_LATENTS:
         raise UsageError(

@@ -1,4 +1,4 @@
-"""How far a score may lie off by chance, since only so many images were drawn: standard errors and their intervals.
+"""How far a score may lie off by chance, since it is of a sample of images: standard errors and their intervals.
 
 An interval here is about the score at this number of images. It says where the score would lie for other images of the
 same generator and the same kind of data. It says nothing of another training run, and it leaves the bias that a score

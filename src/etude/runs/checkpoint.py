@@ -57,7 +57,7 @@ class Progress:
     metrics_bytes: int = 0
     """Size of the metrics file at this step."""
     metrics_checksum: str = ""
-    """Of so many bytes of the metrics file; empty in runs of étude 0.1."""
+    """Of that many bytes of the metrics file; empty in runs of étude 0.1."""
     best: Best | None = None
     seconds: float = 0.0
     """Wall-clock time spent so far, over all sittings."""

@@ -105,7 +105,7 @@ class Table:
 def read_events(path: Path, *, size_bytes: int | None = None, checksum: str = "") -> list[dict[str, Any]]:
     """The events in a metrics file; a last line torn by a kill is left out.
 
-    With `size_bytes` those in the first so many bytes, which must be there. Raises `RunError` when they are damaged,
+    With `size_bytes` those in that many first bytes, which must be there. Raises `RunError` when they are damaged,
     or not those of the `checksum`, where one is given.
     """
     try:

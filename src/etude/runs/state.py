@@ -24,7 +24,7 @@ class State:
     metrics_bytes: int | None = None
     """Size of the metrics file at this step, all of it on the disk before this was; None in runs of étude 0.1."""
     metrics_checksum: str = ""
-    """Of so many bytes of the metrics file."""
+    """Of that many bytes of the metrics file."""
 
 
 def read_state(run: Path) -> State:

@@ -90,7 +90,7 @@ def compare(parsed: Parsed, wrt: str, answer: Node, given: dict[Dim, int], *, tw
 
 
 def _rounding(parsed: Parsed, point: Point) -> float:
-    """A derivative this small beside the value is 0 but for rounding."""
+    """A derivative this small beside the value is 0, up to rounding."""
     return max(1e-5 * float(numeric(parsed, point).abs().max()), 1e-12)
 
 

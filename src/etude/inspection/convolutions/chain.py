@@ -107,7 +107,7 @@ def sizes(size_in: Sequence[int], layers: list[Layer]) -> list[tuple[Conv, ...]]
 
 
 def missing(size_in: Sequence[int], size_out: Sequence[int], layers: list[Layer]) -> tuple[list[Any], bool]:
-    """The convolutions, one tuple per axis each, that may stand for the open layer so that the chain ends at a size."""
+    """The convolutions, one tuple per axis each, that may replace the open layer, so that the chain ends at a size."""
     place = next(i for i, layer in enumerate(layers) if layer.open)
     layer, after = layers[place], layers[place + 1 :]
     before = sizes(size_in, layers[:place])

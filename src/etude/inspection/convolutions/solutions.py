@@ -25,7 +25,7 @@ class Solutions(list[Any]):
         """The layers of a chain as typed, one per solution; None where each solution answers the question alone."""
 
     def text(self, most: int | None = SHOWN) -> str:
-        """The table that the command prints, with at most so many rows."""
+        """The table that the command prints, with at most this many rows."""
         notes = "".join(f"\n{note}" for note in self.notes)
         if not self:
             return f"no convolution makes {self.asked} with these settings.{notes}"
