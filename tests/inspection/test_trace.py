@@ -1,4 +1,5 @@
 import random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.errors import UsageError
+from etude.inspection.gradcheck import gradcheck
+from etude.inspection.gradient_flow import gradient_flow
+from etude.inspection.layers import inspect
+from etude.inspection.modes import compare_modes
+from etude.inspection.simplify import simplify
 from etude.inspection.trace import trace
 from etude.inspection.twin import twin_of
 
@@ -248,3 +254,17 @@ def test_a_module_that_raises_is_named() -> None:
     with pytest.raises(UsageError) as caught:
         trace(Broken(), torch.ones(2, 3))
     assert str(caught.value) == "Broken.forward fails on an input of shape 2×3: no luck."
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (nn.Linear, "Linear is a class: give a network made of it, Linear(…)."),
+        (3, "no network: int; give a torch.nn.Module."),
+    ],
+)
+@pytest.mark.parametrize("question", [inspect, simplify, compare_modes, gradient_flow, gradcheck])
+def test_what_is_no_network_is_told_so(question: Any, given: Any, message: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        question(given, torch.rand(2, 4))
+    assert str(caught.value) == message

@@ -414,3 +414,9 @@ def test_a_sweep_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunError) as caught:
         etude.load(tmp_path)
     assert str(caught.value) == f"{tmp_path} is a sweep: name one of the runs in it, {tmp_path}/CELL-seed-NUMBER."
+
+
+def test_what_is_no_run_is_told_so() -> None:
+    with pytest.raises(UsageError) as caught:
+        etude.load(3)  # type: ignore[arg-type]
+    assert str(caught.value) == "no run: int; give its name or its folder."

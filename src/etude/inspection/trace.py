@@ -21,7 +21,15 @@ from etude.inspection.elements import Elements, is_index
 from etude.inspection.failures import one_line, remedy, view_remedy
 from etude.inspection.flops import Cost, cost, operation_name
 from etude.inspection.record import Call, Function, Operation, Trace, Value, depends_on_input, shape_text
-from etude.inspection.twin import at_rest, check_shapes, own_copy, twin_of, undisturbed, without_elements
+from etude.inspection.twin import (
+    at_rest,
+    check_shapes,
+    own_copy,
+    require_network,
+    twin_of,
+    undisturbed,
+    without_elements,
+)
 from etude.inspection.writes import LARGEST, WRITE, landing, same_place
 
 
@@ -36,6 +44,7 @@ def trace(
     gradient of the inputs is not computed, as in training. Raises a `UsageError` that names the layer when the
     forward pass fails. Nothing of `module`, its inputs or the random states changes.
     """
+    require_network(module)
     mode = (nn.Module,) if train else awake
     with undisturbed():
         # Shapes decide nearly every forward pass, so for a large network tensors without elements do, in a fraction of

@@ -17,6 +17,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
 from etude.inspection.failures import one_line
+from etude.user_code import require_no_loop
 
 
 def at_rest(module: nn.Module, awake: tuple[type[nn.Module], ...]) -> nn.Module:
@@ -37,6 +38,15 @@ def without_elements(tensor: Tensor) -> Tensor:
     return nn.Parameter(empty, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
 
 
+def require_network(module: object) -> None:
+    """Raise a `UsageError` unless this is a network that can be followed: no class, and no part of itself."""
+    if isinstance(module, type):
+        raise UsageError(f"{module.__name__} is a class: give a network made of it, {module.__name__}(…).")
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"no network: {type(module).__name__}; give a torch.nn.Module.")
+    require_no_loop(module, type(module).__name__)
+
+
 def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -> nn.Module:
     """A deep copy of a module, its parameters and buffers made by `make`.
 
@@ -44,6 +54,7 @@ def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -
     of functions that close over it (hooks, lambdas), which Python would share. Raises a `UsageError` for a module that
     cannot be copied.
     """
+    require_network(module)
     check_shapes(module)
     memo: dict[int, Any] = {}
     shared: set[int] = set()

@@ -89,6 +89,8 @@ def load(
 
 def find(run: str | Path, *, runs_dir: Path | None = None) -> Path:
     """The folder of a run given as a path or a name; `RunError` suggests the nearest name."""
+    if not isinstance(run, str | os.PathLike):
+        raise UsageError(f"no run: {type(run).__name__}; give its name or its folder.")
     folder = runs_dir or default_runs_dir()
     paths = (Path(run), folder / run)
     for path in paths:

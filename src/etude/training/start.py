@@ -14,7 +14,7 @@ from etude.data import load as load_dataset
 from etude.errors import DataError, RunError
 from etude.files import expand_home
 from etude.recipes import Recipe
-from etude.runs import Run, create_run, default_runs_dir
+from etude.runs import Run, create_run, default_runs_dir, load
 from etude.runs.lock import training_lock
 from etude.runs.networks import build_networks
 from etude.runs.splits import Rows, make_rows
@@ -139,13 +139,19 @@ def with_absolute_folder(recipe: Recipe) -> Recipe:
 
 
 def resume(
-    run: Run, *, data: str | None = None, data_dir: str | Path | None = None, display: Display | None = None
+    run: Run | str | Path,
+    *,
+    data: str | None = None,
+    data_dir: str | Path | None = None,
+    display: Display | None = None,
 ) -> Run:
-    """Go on with a run that was interrupted or killed; it ends bit for bit as if it had never stopped.
+    """Go on with a run, or the one of that name or folder, that was interrupted or killed.
 
-    `data` is where its data set is now, `folder:PATH` say, if it has moved since: the same images.
+    It ends bit for bit as if it had never stopped. `data` is where its data set is now, `folder:PATH` say, if it has
+    moved since: the same images.
     Raises `RunError` when there is nothing to go on with: a finished run, or one that diverged and would do so again.
     """
+    run = run if isinstance(run, Run) else load(run)
     run.moved_data = data or run.moved_data
     resume_together([run], data_dir=Path(data_dir) if data_dir else None, display=display)
     return run
