@@ -37,13 +37,13 @@ from etude.metrics import summarize
 from etude.recipes import Recipe
 from etude.runs import Run
 from etude.runs.checkpoint import load_model
+from etude.speed.bf16 import bf16_is_fast
+from etude.speed.execution import choose_execution
+from etude.speed.steps import eager_step, faster
+from etude.speed.whole_step import whole_step
 from etude.training import Display, resume
-from etude.training.bf16 import bf16_is_fast
-from etude.training.execution import choose_execution
 from etude.training.families import create_learner, network_name
 from etude.training.start import train_together
-from etude.training.steps import eager_step, faster
-from etude.training.whole_step import whole_step
 
 # Recipe: epochs, seconds that they may take on an H100, and the metric that says whether anything was learned.
 CASES = {

@@ -65,7 +65,7 @@ def plain(case: Case, seed: int, workers: int) -> dict[str, Any]:
     from etude import recipes
     from etude.models import uniform_noise
     from etude.runs.splits import make_splits
-    from etude.training.execution import choose_execution
+    from etude.speed.execution import choose_execution
     from etude.training.families import create_learner
 
     dataset = etude.data.load(case.data)
@@ -132,7 +132,7 @@ def fid(case: Case, images: Any) -> float:
     """Of images (10,000, C, H, W) in [0, 1] against the training images that a GAN is not given."""
     import etude
     from etude import recipes
-    from etude.measure.feature_network import feature_source
+    from etude.measurement.feature_network import feature_source
     from etude.metrics import frechet_distance
 
     dataset = etude.data.load(case.data)

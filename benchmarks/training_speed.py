@@ -88,8 +88,8 @@ def _processor_seconds() -> float:
 def run_etude(case: Case, watch: Stopwatch) -> dict[str, Any]:
     """Train with étude, through its public function."""
     import etude
+    from etude.speed.execution import Execution
     from etude.training import Display
-    from etude.training.execution import Execution
 
     watch.lap("import")
 
@@ -162,9 +162,9 @@ def floor_ms(case: Case) -> dict[str, float]:
 
     import etude
     from etude import recipes
-    from etude.training.execution import choose_execution
+    from etude.speed.execution import choose_execution
+    from etude.speed.steps import eager_step
     from etude.training.families import create_learner, network_name
-    from etude.training.steps import eager_step
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
@@ -239,7 +239,7 @@ def empty_caches(folder: str) -> dict[str, str]:
 
 def cold(name: str) -> dict[str, Any]:
     """étude's measurement with empty caches; the data may lie in the cache that it then does not see."""
-    from etude.data.places import cache_folder
+    from etude.data.search_paths import cache_folder
 
     data = os.pathsep.join([*filter(None, [os.environ.get("ETUDE_DATA")]), str(cache_folder())])
     with tempfile.TemporaryDirectory() as folder:
@@ -293,7 +293,7 @@ def about() -> str:
     """The machine, the versions, the day."""
     from importlib.metadata import version
 
-    from etude.training.processor import processor_name
+    from etude.speed.processor import processor_name
 
     versions = ", ".join(f"{name} {version(name)}" for name in ("etude", "torch", "numpy"))
     load, today = os.getloadavg()[0], datetime.date.today()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from etude.inspection import inspect
     from etude.inspection.conv_solver import solve
     from etude.inspection.derive import derive
+    from etude.measurement import measure
     from etude.report.figures import draw as figure
     from etude.runs import Run, load
     from etude.sweeps import compare, sweep
@@ -33,6 +34,7 @@ _HOMES = {
     "resume": "training.resume",
     "load": "runs.load",
     "Run": "runs.Run",
+    "measure": "measurement.measure",
     "figure": "report.figures.draw",
     "inspect": "inspection.inspect",
     "derive": "inspection.derive.derive",
@@ -52,6 +54,7 @@ __all__ = [
     "inspect",
     "load",
     "losses",
+    "measure",
     "metrics",
     "models",
     "recipes",

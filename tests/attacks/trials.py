@@ -315,7 +315,7 @@ def _preload() -> None:
 
     matplotlib.use("Agg")
     torch.set_num_threads(1)
-    for name in ("etude.cli", "etude.training", "etude.sweeps", "etude.measure", "etude.report.figures",
+    for name in ("etude.cli", "etude.training", "etude.sweeps", "etude.measurement", "etude.report.figures",
                  "rich.progress",
                  "etude.inspection.source", "etude.inspection.derive", "etude.inspection.table", "etude.verify.sandbox",
                  "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"):  # fmt: skip

@@ -17,7 +17,7 @@ def no_data_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Hide the data of this machine; work in an empty folder."""
     monkeypatch.delenv("ETUDE_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere/cache")
-    monkeypatch.setattr("etude.data.places.SYSTEM_FOLDER", Path("/nowhere/datasets"))
+    monkeypatch.setattr("etude.data.search_paths.SYSTEM_FOLDER", Path("/nowhere/datasets"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

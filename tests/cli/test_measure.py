@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from etude.cli import main
-from etude.measure import reference_classifier
+from etude.measurement import reference_classifier
 
 
 @pytest.fixture(scope="module")

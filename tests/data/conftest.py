@@ -177,5 +177,5 @@ def no_data_here(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempP
     cache = tmp_path_factory.mktemp("cache")
     monkeypatch.delenv("ETUDE_DATA", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
-    monkeypatch.setattr("etude.data.places.SYSTEM_FOLDER", Path("/nowhere/datasets"))
+    monkeypatch.setattr("etude.data.search_paths.SYSTEM_FOLDER", Path("/nowhere/datasets"))
     return cache / "etude"

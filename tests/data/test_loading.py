@@ -64,7 +64,7 @@ def test_where_it_is_looked_for(
     given.mkdir()
     data_dir = Path(f"{given}{os.pathsep}{second}")
     second.mkdir()
-    monkeypatch.setattr("etude.data.places.SYSTEM_FOLDER", system)
+    monkeypatch.setattr("etude.data.search_paths.SYSTEM_FOLDER", system)
     monkeypatch.setenv("ETUDE_DATA", str(variable))
     assert locate(entry, data_dir) is None
     for root in (system, no_data_here, variable, second, given):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from etude.models import VAE, ConvDiscriminator, ConvGenerator, LeNet, layers, native
 from etude.models.layers import BatchNorm1d, BatchNorm2d, BatchNormOfPixels, Conv2d, MaxPool2d, Own, use_own
 from etude.models.transposed import ConvTranspose2d
-from etude.training.compiler import is_torn, remove_torn_libraries
+from etude.speed.compiler import is_torn, remove_torn_libraries
 
 Pair = tuple[int, int]
 

@@ -106,7 +106,9 @@ def test_a_run_without_checksums_opens_and_resumes(stopped: Path, tmp_path: Path
     run = etude.resume(Run(stopped), display=Display(quiet=True))
     for name in ("metrics.jsonl", "checkpoints/step-6/model.safetensors", "checkpoints/step-6/trainer.safetensors"):
         assert (run.path / name).read_bytes() == (whole.path / name).read_bytes()
-    assert run.measure(metrics=("accuracy",))["accuracy"] == whole.measure(metrics=("accuracy",))["accuracy"]
+    assert (
+        etude.measure(run, metrics=("accuracy",))["accuracy"] == etude.measure(whole, metrics=("accuracy",))["accuracy"]
+    )
 
 
 def as_by_the_first_version(run: Path) -> None:

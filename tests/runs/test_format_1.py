@@ -40,5 +40,5 @@ def test_an_old_run_opens_resumes_and_measures(recipe: str, metric: str, headlin
     assert headline in run.metrics().last()
     features = tmp_path / "features.py"
     features.write_text("from torch import nn\nFeatures = lambda: nn.Sequential(nn.AvgPool2d(4), nn.Flatten())\n")
-    measured = run.measure(metrics=[metric], num_samples=200, features=f"{features}:Features")
+    measured = etude.measure(run, metrics=[metric], num_samples=200, features=f"{features}:Features")
     assert measured[metric]["value"] is not None

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from etude.cli import main
-from etude.measure import Settings, measure, reference_classifier
+from etude.measurement import Settings, measure, reference_classifier
 from etude.metrics.likelihood import GREY_NOTE
 from etude.runs import Run
 from etude.sweeps.latent_study import METRICS

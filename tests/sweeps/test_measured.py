@@ -14,7 +14,7 @@ import pytest
 import etude
 from etude.cli import main
 from etude.errors import UsageError
-from etude.measure import Settings, measure, reference_classifier
+from etude.measurement import Settings, measure, reference_classifier
 from etude.metrics import summarize
 from etude.runs import Run
 from etude.sweeps import Sweep, compare, load, measure_sweep

@@ -15,12 +15,12 @@ from etude.errors import UsageError
 from etude.recipes import Classifier, Optimizer
 from etude.runs import Run
 from etude.runs.inputs import scaled
+from etude.speed.execution import Execution
 from etude.training import Display
 from etude.training.classify import ClassifierLearner
 from etude.training.descent import EagerDescent
-from etude.training.execution import Execution
+from etude.training.examples import examples_of
 from etude.training.families import create_learner
-from etude.training.images import training_images
 
 
 def change(**changes: Any) -> Classifier:
@@ -43,7 +43,7 @@ def train(folder: Path, **changes: Any) -> Run:
 def test_every_image_is_seen_in_both_orientations_in_two_epochs(tmp_path: Path) -> None:
     run = train(tmp_path, epochs=1, batch_size=10, train_images=40)
     learner, dataset = learner_of(change(batch_size=10, shift_pixels=0)), load("digits")
-    images = training_images([run], dataset, "cpu")
+    images = examples_of([run], dataset, "cpu")
     seen: list[dict[int, int]] = []
     orders = []
     for epoch in (1, 2, 3):
@@ -132,7 +132,9 @@ def test_it_learns_and_every_part_predicts_alike(tmp_path: Path) -> None:
     assert not torch.allclose(logits, run.model(pixels), atol=1e-2)
     right = run.classify(test.images).argmax(dim=1) == test.labels
     assert last["test/accuracy"] == pytest.approx(right.float().mean().item(), abs=1e-6)
-    assert run.measure(metrics=("accuracy",))["accuracy"]["value"] == pytest.approx(last["test/accuracy"], abs=1e-6)
+    assert etude.measure(run, metrics=("accuracy",))["accuracy"]["value"] == pytest.approx(
+        last["test/accuracy"], abs=1e-6
+    )
 
 
 def test_whitening_sees_training_images_alone_and_stays(tmp_path: Path) -> None:

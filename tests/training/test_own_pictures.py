@@ -12,7 +12,7 @@ from PIL import Image
 import etude
 from etude.data import Dataset, Split, load
 from etude.errors import DataError, Interrupted, UsageError
-from etude.measure import Settings, measure
+from etude.measurement import Settings, measure
 from etude.report.figures import draw_all
 from etude.runs import Run, splits
 from etude.runs.splits import make_rows, make_splits

@@ -21,7 +21,7 @@ def list_data(data_dir: Path | None = None, json: bool = False) -> None:
         json: Print one JSON object on stdout.
     """
     from etude.data.catalog import CATALOG
-    from etude.data.places import search_folders
+    from etude.data.search_paths import search_folders
 
     rows = [_describe(name, data_dir) for name in CATALOG]
     searched = [str(folder) for folder in search_folders(data_dir)]

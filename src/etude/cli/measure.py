@@ -12,7 +12,7 @@ from etude.cli.printing import rounded, stdout_console
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
-    from etude.measure import Settings
+    from etude.measurement import Settings
     from etude.sweeps import Sweep
 
 
@@ -61,8 +61,8 @@ def measure(
         data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
         json: Print one JSON object on stdout.
     """
-    from etude.measure import Settings
-    from etude.measure import measure as measure_run
+    from etude.measurement import Settings
+    from etude.measurement import measure as measure_run
     from etude.runs import load
     from etude.sweeps import load as load_sweep
     from etude.sweeps.folder import find

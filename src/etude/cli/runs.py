@@ -108,8 +108,8 @@ def show(
     """
     from etude.runs import load
     from etude.runs.networks import count_parameters
+    from etude.speed.execution import Execution
     from etude.sweeps.folder import find
-    from etude.training.execution import Execution
 
     if path := find(run, runs_dir=runs_dir):
         from etude.cli import sweep

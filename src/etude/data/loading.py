@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from etude.data import catalog, cifar, places
+from etude.data import catalog, cifar, search_paths
 from etude.data.catalog import CATALOG, IDX_FILES, Entry
 from etude.data.dataset import Dataset, Split
 from etude.data.digits import load_digits
@@ -36,9 +36,9 @@ def load(
 ) -> Dataset:
     """The data set of that name, in memory.
 
-    `name` is a key of `CATALOG` or `folder:PATH`. Files are looked for as `places.search_folders` says; with `download`
-    what is not found is fetched into the user's cache. The other arguments are for `folder:PATH` only: `image_size`
-    (default 32), `fit` (default crop), `skip_broken`, `left_out` and `seed`, as `folder.load_folder` says.
+    `name` is a key of `CATALOG` or `folder:PATH`. Files are looked for as `search_paths.search_folders` says; with
+    `download` what is not found is fetched into the user's cache. The other arguments are for `folder:PATH` only:
+    `image_size` (default 32), `fit` (default crop), `skip_broken`, `left_out` and `seed`, as `folder.load_folder` says.
 
     Files with the published content are called by the data set's name, others by their path (`Dataset.name`).
 
@@ -85,7 +85,7 @@ def fetch(name: str, *, data_dir: Path | None = None) -> Path | None:
     entry = catalog.get(name)
     if not entry.downloads:
         return None
-    target = next(iter(places.split(data_dir)), places.cache_folder())
+    target = next(iter(search_paths.split(data_dir)), search_paths.cache_folder())
     found = locate(entry, data_dir) if data_dir is None or target.is_dir() else None
     if not found:
         fetch_files(name, entry.downloads, target / entry.download_folder)
@@ -116,13 +116,13 @@ def candidates(entry: Entry, data_dir: Path | None) -> Iterator[list[Path]]:
     """The files of every copy of a data set on this machine, as far as their names and first labels say, in the order
     of the search.
     """
-    roots = places.search_folders(data_dir)
+    roots = search_paths.search_folders(data_dir)
     if entry.name == "cifar10":
-        yield from places.matches(roots, entry.subfolders, [(batch,) for batch in cifar.BATCHES])
-        yield from places.matches(roots, entry.subfolders, [(cifar.ARCHIVE_NAME,)])
+        yield from search_paths.matches(roots, entry.subfolders, [(batch,) for batch in cifar.BATCHES])
+        yield from search_paths.matches(roots, entry.subfolders, [(cifar.ARCHIVE_NAME,)])
         return
     others = {other.first_labels for other in CATALOG.values() if other.first_labels and other is not entry}
-    for paths in places.matches(roots, entry.subfolders, [_spellings(file) for file in IDX_FILES]):
+    for paths in search_paths.matches(roots, entry.subfolders, [_spellings(file) for file in IDX_FILES]):
         with suppress(DataError):  # damaged: reading it will say so
             if _labels(paths[3], entry.test_images)[:10].tobytes() in others:
                 continue
@@ -135,11 +135,11 @@ def _spellings(file: str) -> list[str]:
 
 def _obtain(entry: Entry, data_dir: Path | None, *, allowed: bool) -> list[Path]:
     if allowed:
-        cache = places.cache_folder()
+        cache = search_paths.cache_folder()
         fetch_files(entry.name, entry.downloads, cache / entry.download_folder)
         if found := locate(entry, cache):
             return found
-    searched = ", ".join(str(folder) for folder in places.search_folders(data_dir))
+    searched = ", ".join(str(folder) for folder in search_paths.search_folders(data_dir))
     raise DataError(
         f"{entry.name} is not in {searched}; `etude data fetch {entry.name}` downloads it, or name its folder with "
         f"--data-dir or ETUDE_DATA."

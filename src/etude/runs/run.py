@@ -6,14 +6,14 @@ metrics.jsonl    one line an event (see `events`)
 samples/*.png    pictures drawn while training
 checkpoints/     step-N folders (see `checkpoint`)
 figures/         pictures drawn after training
-measures/        results of `etude measure` (see `etude.measure`)
+measures/        results of `etude measure` (see `etude.measurement`)
 """
 
 import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from etude.runs.lock import is_training
 from etude.runs.networks import build_networks, classify
 from etude.runs.notebook import run_html
 from etude.runs.state import State, read_state, write_state
-from etude.runs.streams import stream
+from etude.streams import stream
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -234,12 +234,6 @@ class Run:
             raise self._cannot("classify", "a classifier")
         parts = self.inputs(images).split(IMAGES_AT_ONCE)
         return torch.cat([classify(self.recipe, self.model, part) for part in parts])
-
-    def measure(self, *, data_dir: str | Path | None = None, **settings: Any) -> dict[str, Any]:
-        """Every metric that fits the run, by name, as `etude.measure.measure`; `settings` are its `Settings`."""
-        from etude.measure import Settings, measure  # the one import from a lower line of the house
-
-        return measure(self, Settings(**settings), data_dir=Path(data_dir) if data_dir else None)
 
     def label_index(self, label: int | str) -> int:
         """The index of a class given by its name or its index; `UsageError` names the classes."""

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from etude.errors import UsageError
-from etude.measure import Settings, measure
+from etude.measurement import Settings, measure
 from etude.metrics import compare_paired, corrected
 from etude.metrics.comparison import PairedComparison, Test
 from etude.runs import Run

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
-from etude.measure import Settings, measure
+from etude.measurement import Settings, measure
 from etude.recipes import Recipe, Variational
 from etude.runs import Run
 from etude.sweeps.results import Results

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from etude.errors import EtudeError, UsageError
-from etude.measure import Settings, fitting, measure
+from etude.measurement import Settings, fitting, measure
 from etude.metrics.intervals import IntervalMethod
 from etude.runs import Run
 from etude.sweeps.files import about_intervals, csv_of, markdown_table, number, row_of, what_is_missing
@@ -33,7 +33,7 @@ class MeasuredSweep:
     results: dict[str, Results]
     """Values, summaries and the best cell, by metric."""
     runs: dict[str, dict[str, Any]]
-    """What `etude.measure.measure` says of each run, by its label."""
+    """What `etude.measurement.measure` says of each run, by its label."""
     notes: list[str]
 
     def floor(self, metric: str, cell: CellResult) -> float | None:
@@ -113,7 +113,7 @@ def measure_sweep(
     data_dir: Path | None = None,
     say: Callable[[str], None] = _say,
 ) -> MeasuredSweep:
-    """Measure every finished run of a sweep by `etude.measure.measure`, each once.
+    """Measure every finished run of a sweep by `etude.measurement.measure`, each once.
 
     Where there are several cells and images were held out, the validation images are measured too: they choose the
     best cell, the test images report. A run that cannot be measured counts as failed; `UsageError` when none can.

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from etude.measure import Settings
-from etude.measure.catalogue import Better, chosen
-from etude.measure.settings import Binarize
+from etude.measurement import Settings
+from etude.measurement.catalogue import Better, chosen
+from etude.measurement.settings import Binarize
 from etude.recipes import Recipe, Variational
 from etude.runs import Run
 

@@ -15,9 +15,9 @@ from etude.files import cannot_write
 from etude.recipes import to_dict
 from etude.runs.checkpoint import list_steps
 from etude.runs.folder import holds
+from etude.speed.replicas import program_key
 from etude.sweeps.folder import Member, Sweep
 from etude.sweeps.progress import SweepDisplay
-from etude.training.replicas import program_key
 from etude.training.stopping import StopRequest
 
 REFRESH_SECONDS = 0.25

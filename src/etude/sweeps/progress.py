@@ -14,8 +14,8 @@ from rich.text import Text
 from etude.errors import EtudeError
 from etude.notebook import ChangingText, in_notebook, plain_text
 from etude.runs import Run, State
+from etude.speed.execution import Execution
 from etude.sweeps.folder import Member, Sweep
-from etude.training.execution import Execution
 
 
 class SweepDisplay:

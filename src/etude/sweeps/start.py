@@ -13,13 +13,13 @@ from etude.files import disk_failures_said
 from etude.recipes import Recipe
 from etude.runs import default_runs_dir
 from etude.runs.lock import is_training, training_lock
+from etude.speed.execution import choose_execution
 from etude.sweeps.files import write_files
 from etude.sweeps.folder import Member, Sweep, load, prepare
 from etude.sweeps.grid import Cell, Grid, make_cells
 from etude.sweeps.processes import Job, make_jobs, train_jobs
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
-from etude.training.execution import choose_execution
 from etude.training.families import network_name
 from etude.training.start import checked_rows, load_for, with_absolute_folder
 from etude.training.stopping import StopRequest, stop_requests

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from etude import recipes
 from etude.losses import ADVERSARIAL, gradient_penalty
 from etude.models import uniform_noise
-from etude.runs.streams import stream
+from etude.speed.execution import Execution
+from etude.streams import stream
 from etude.training.descent import Descent, Losses, Networks
-from etude.training.execution import Execution
 from etude.training.learner import Batch, Learner, make_optimizer
 
 NUM_PREVIEW_IMAGES = 64

@@ -8,9 +8,9 @@ from etude.data import Split
 from etude.losses import cross_entropy
 from etude.runs.inputs import IMAGES_AT_ONCE, scaled
 from etude.runs.networks import classify
-from etude.runs.streams import stream
+from etude.speed.execution import Execution
+from etude.streams import stream
 from etude.training.descent import Descent, Losses, Networks
-from etude.training.execution import Execution
 from etude.training.learner import Batch, Learner, make_optimizer
 
 
@@ -34,7 +34,7 @@ class ClassifierLearner(Learner[recipes.Classifier]):
         return {"shift": torch.randint(-most, most + 1, size, generator=generator, device=self.execution.device)}
 
     def batch(self, images: Tensor, labels: Tensor, rows: Tensor, draws: Batch) -> Batch:
-        """The images of a step, moved by `draws`, then mirrored where the order says so (`TrainingImages.batches`)."""
+        """The images of a step, moved by `draws`, then mirrored where the order says so (`Examples.batches`)."""
         if not (self.recipe.alternate_flips or draws):
             return super().batch(images, labels, rows, draws)
         mirrored, rows = rows >= len(images), rows % len(images)

@@ -9,10 +9,10 @@ from etude.recipes import Adversarial, Classifier, Recipe, Variational
 from etude.runs.inputs import scaled
 from etude.runs.networks import build_networks
 from etude.runs.splits import make_rows
-from etude.runs.streams import global_stream
+from etude.speed.execution import Execution
+from etude.streams import global_stream
 from etude.training.adversarial import AdversarialLearner
 from etude.training.classify import ClassifierLearner
-from etude.training.execution import Execution
 from etude.training.learner import Learner
 from etude.training.variational import VariationalLearner
 

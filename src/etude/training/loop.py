@@ -14,13 +14,13 @@ from etude.errors import Interrupted, RunError, TrainingError
 from etude.files import disk_failures_said
 from etude.runs import Run
 from etude.runs.checkpoint import Best, drop_old
+from etude.speed.execution import Execution
+from etude.speed.steps import make_step
+from etude.training.active_run import ActiveRun, diverged, draw_preview, restore, save
 from etude.training.display import Display
-from etude.training.execution import Execution
+from etude.training.examples import Examples, examples_of
 from etude.training.families import create_learner
-from etude.training.images import TrainingImages, training_images
 from etude.training.learner import Learner
-from etude.training.place import Place, diverged, draw_preview, restore, save
-from etude.training.steps import make_step
 from etude.training.stopping import stop_requests
 
 T = TypeVar("T")
@@ -41,28 +41,28 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
     with ExitStack() as held, execution.active(), stop_requests() as stop, display:
         held.enter_context(disk_failures_said(runs[0].path))
         learners = [create_learner(run.recipe, dataset, execution) for run in runs]
-        images = training_images(runs, dataset, execution.device)
-        places = [
+        images = examples_of(runs, dataset, execution.device)
+        active_runs = [
             restore(run, learner, execution.device, say=display.warn)
             for run, learner in zip(runs, learners, strict=True)
         ]
-        for place in places:
-            held.enter_context(place.events)
-            if place.step != places[0].step:
+        for active in active_runs:
+            held.enter_context(active.events)
+            if active.step != active_runs[0].step:
                 raise RunError(
-                    f"run {place.run.path} stands at step {place.step}, {runs[0].path} at {places[0].step}, so they "
-                    "are no longer one program: go on with each by `etude resume RUN`."
+                    f"run {active.run.path} stands at step {active.step}, {runs[0].path} at "
+                    f"{active_runs[0].step}, so they are no longer one program: go on with each by `etude resume RUN`."
                 )
         step = make_step(learners, images.used, execution)
-        sums = torch.stack([place.sums for place in places], dim=1)  # (2, runs, losses)
-        for index, place in enumerate(places):
-            place.sums = sums[:, index]
-        done = places[0].step
+        sums = torch.stack([active.sums for active in active_runs], dim=1)  # (2, runs, losses)
+        for index, active in enumerate(active_runs):
+            active.sums = sums[:, index]
+        done = active_runs[0].step
         display.start(title(runs), total_steps=total_steps, done_steps=done)
         display.note(f"{title(runs)}: computed on {execution}")
 
         if done == 0:
-            for_each(places, begin)
+            for_each(active_runs, begin)
 
         while done < total_steps:
             epoch, first_batch = done // steps_per_epoch + 1, done % steps_per_epoch
@@ -70,7 +70,7 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
 
             for batch, rows in enumerate(batches[first_batch:], start=first_batch):
                 if stop:
-                    for_each(places, partial(save, status="interrupted"))
+                    for_each(active_runs, partial(save, status="interrupted"))
                     raise Interrupted(
                         f"stopped after step {done} of {total_steps}, all is saved: "
                         f"go on with `etude resume {runs[0].path}`.",
@@ -80,20 +80,20 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
                 sums += step(rows, recipe.optimizer.schedule_at(done / total_steps))
 
                 done += 1
-                for place in places:
-                    place.step = done
+                for active in active_runs:
+                    active.step = done
                 since_report = (done - 1) % recipe.report_every + 1
-                display.step(done, lambda n=since_report: mean_losses(places[0].learner, places[0].sums[0], n))
+                display.step(done, partial(running_losses, active_runs[0], since_report))
 
                 if since_report == recipe.report_every:
-                    values = for_each(places, partial(report, epoch=epoch))
+                    values = for_each(active_runs, partial(report, epoch=epoch))
                     display.report(epoch=epoch, batch=batch + 1, losses=values[0])
 
             # The end of an epoch: what was learned, a picture, a checkpoint.
-            values = for_each(places, partial(end_epoch, images=images))
+            values = for_each(active_runs, partial(end_epoch, images=images))
             display.epoch(epoch=epoch, epochs=recipe.epochs, step=done, values=values[0])
 
-        for_each(places, partial(finish, images=images))
+        for_each(active_runs, partial(finish, images=images))
 
 
 def title(runs: Sequence[Run]) -> str:
@@ -101,59 +101,64 @@ def title(runs: Sequence[Run]) -> str:
     return runs[0].name if len(runs) == 1 else f"{runs[0].name} and {len(runs) - 1} more"
 
 
-def for_each(places: list[Place], do: Callable[[Place], T]) -> list[T]:
-    """Do it for each run; one that has diverged is taken out of `places`, and of the last one the error is raised."""
+def for_each(active_runs: list[ActiveRun], do: Callable[[ActiveRun], T]) -> list[T]:
+    """Do it for each run. One that has diverged leaves `active_runs`; the last one's error is raised."""
     results: list[T] = []
-    for place in list(places):
+    for active in list(active_runs):
         try:
-            results.append(do(place))
+            results.append(do(active))
         except TrainingError:
-            places.remove(place)
-            if not places:
+            active_runs.remove(active)
+            if not active_runs:
                 raise
     return results
 
 
-def begin(place: Place) -> None:
+def begin(active: ActiveRun) -> None:
     """Before the first step: a picture and a checkpoint of what the networks start from."""
-    draw_preview(place)
-    save(place, status="running")
+    draw_preview(active)
+    save(active, status="running")
 
 
-def report(place: Place, *, epoch: int) -> dict[str, float]:
+def report(active: ActiveRun, *, epoch: int) -> dict[str, float]:
     """Every `report_every` steps: the mean losses since the last time, into the metrics file."""
-    values = mean_losses(place.learner, place.sums[0], place.run.recipe.report_every)
-    require_finite(place, values)
-    place.sums[0] = 0
+    values = running_losses(active, active.run.recipe.report_every)
+    require_finite(active, values)
+    active.sums[0] = 0
     running = {f"running/{name}": value for name, value in values.items()}
-    place.events.write(step=place.step, epoch=epoch, values=running)
-    if place.learner.preview_each == "report":
-        draw_preview(place)
+    active.events.write(step=active.step, epoch=epoch, values=running)
+    if active.learner.preview_each == "report":
+        draw_preview(active)
     return values
 
 
-def end_epoch(place: Place, *, images: TrainingImages) -> dict[str, float]:
+def end_epoch(active: ActiveRun, *, images: Examples) -> dict[str, float]:
     """The mean losses of the epoch and the evaluation, into the metrics file; a picture, a checkpoint."""
-    run, learner, epoch = place.run, place.learner, place.epoch
-    means = mean_losses(learner, place.sums[1], run.steps_per_epoch)
-    require_finite(place, means)
+    run, learner, epoch = active.run, active.learner, active.epoch
+    means = mean_losses(learner, active.sums[1], run.steps_per_epoch)
+    require_finite(active, means)
     values = {f"train/{name}": value for name, value in means.items()}
     values |= learner.evaluate_epoch(images.validation(run), images.test)
-    place.sums[1] = 0
-    place.best = better(place.best, learner, values, place.step)
-    place.events.write(step=place.step, epoch=epoch, values=values)
+    active.sums[1] = 0
+    active.best = better(active.best, learner, values, active.step)
+    active.events.write(step=active.step, epoch=epoch, values=values)
     if learner.preview_each == "epoch" or epoch == run.recipe.epochs:
-        draw_preview(place)
-    save(place, status="running")
+        draw_preview(active)
+    save(active, status="running")
     return values
 
 
-def finish(place: Place, *, images: TrainingImages) -> None:
+def finish(active: ActiveRun, *, images: Examples) -> None:
     """The end of training: what the test split says."""
-    drop_old(place.run.path / "checkpoints", step=place.step, best=place.best)  # a kill may have come before
-    if values := place.learner.evaluate_end(images.test, place.run.class_names):
-        place.events.write(step=place.step, epoch=place.epoch, values=values)
-    place.write_state("finished")
+    drop_old(active.run.path / "checkpoints", step=active.step, best=active.best)  # a kill may have come before
+    if values := active.learner.evaluate_end(images.test, active.run.class_names):
+        active.events.write(step=active.step, epoch=active.epoch, values=values)
+    active.write_state("finished")
+
+
+def running_losses(active: ActiveRun, num_steps: int) -> dict[str, float]:
+    """The mean losses of the steps since the last report."""
+    return mean_losses(active.learner, active.sums[0], num_steps)
 
 
 def mean_losses(learner: Learner, sums: Tensor, num_steps: int) -> dict[str, float]:
@@ -161,10 +166,10 @@ def mean_losses(learner: Learner, sums: Tensor, num_steps: int) -> dict[str, flo
     return dict(zip(learner.loss_names, (sums / num_steps).tolist(), strict=True))
 
 
-def require_finite(place: Place, values: dict[str, float]) -> None:
+def require_finite(active: ActiveRun, values: dict[str, float]) -> None:
     """Stop with `TrainingError` when a loss has become NaN or infinite."""
     if not all(map(math.isfinite, values.values())):
-        raise diverged(place, "the loss")
+        raise diverged(active, "the loss")
 
 
 def better(best: Best | None, learner: Learner, values: dict[str, float], step: int) -> Best | None:

@@ -18,8 +18,8 @@ from etude.runs import Run, create_run, default_runs_dir, load
 from etude.runs.lock import training_lock
 from etude.runs.networks import build_networks
 from etude.runs.splits import Rows, make_rows
+from etude.speed.execution import choose_execution, describe_machine
 from etude.training.display import Display
-from etude.training.execution import choose_execution, describe_machine
 from etude.training.families import network_name, require_a_step, require_classes
 from etude.training.loop import fit
 

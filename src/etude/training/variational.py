@@ -9,9 +9,9 @@ from etude.data import Split
 from etude.losses import bernoulli_from_logits, gaussian, kl_to_standard_normal, negative_elbo
 from etude.models import VAE
 from etude.runs.inputs import IMAGES_AT_ONCE, network_inputs
-from etude.runs.streams import stream
+from etude.speed.execution import Execution
+from etude.streams import stream
 from etude.training.descent import Descent, Losses, Networks
-from etude.training.execution import Execution
 from etude.training.learner import Batch, Learner, make_optimizer
 
 NUM_PREVIEW_RECONSTRUCTIONS, NUM_PREVIEW_SAMPLES = 16, 32

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from etude.data.places import cache_folder
+from etude.data.search_paths import cache_folder
 from etude.errors import DiskError
 from etude.files import checksum, locked, remove, remove_leftovers, temporary_path, write_atomically
 

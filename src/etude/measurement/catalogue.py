@@ -1,0 +1,148 @@
+"""The metrics by name: what each is, which networks it fits, and which settings its result depends on."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from etude.errors import UsageError, unknown
+from etude.measurement import classification, image_sets, latent_space, likelihood
+from etude.measurement.settings import Settings
+from etude.measurement.subject import Subject
+from etude.recipes import Adversarial, Classifier, Variational
+from etude.runs import Run
+
+Better = Literal["higher", "lower"] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """One metric of some networks."""
+
+    name: str
+    about: str
+    """What it is, in a few words for a table."""
+    compute: Callable[[Subject], dict[str, Any]]
+    networks: tuple[str, ...]
+    depends_on: tuple[str, ...] = ("num_samples", "seed")
+    """Fields of `Settings` that change its result."""
+    better: Better = "higher"
+    """Which way is better; None where neither is."""
+    on_request: bool = False
+    """Whether it is computed only when asked for."""
+
+
+_GANS, _VAES, _CLASSIFIERS = ("gan", "dcgan"), ("vae", "cvae"), ("lenet", "cifar-fast")
+_SETS: dict[str, Any] = {"networks": (*_GANS, *_VAES), "depends_on": ("num_samples", "seed", "features")}
+_PIXELS = ("num_samples", "seed", "binarize")
+_BOUND = (*_PIXELS, "num_importance", "num_likelihood_images")
+
+METRICS = (
+    Metric(name="fid", about="Fréchet distance", compute=image_sets.fid, better="lower", **_SETS),
+    Metric(
+        name="fid_infinity", about="extrapolated to ∞ images", compute=image_sets.fid_infinity,
+        better="lower", on_request=True, **_SETS
+    ),
+    Metric(name="kid", about="kernel distance", compute=image_sets.kid, better="lower", **_SETS),
+    Metric(name="precision", about="generated that look real", compute=image_sets.precision, **_SETS),
+    Metric(name="recall", about="real that could be generated", compute=image_sets.recall, **_SETS),
+    Metric(name="density", about="how near to many real ones", compute=image_sets.density, **_SETS),
+    Metric(name="coverage", about="real with a generated nearby", compute=image_sets.coverage, **_SETS),
+    Metric(
+        name="authenticity", about="no copy of a training image", compute=image_sets.share_of_own, better=None, **_SETS
+    ),
+    Metric(
+        name="copy_rate", about="copies of a training image", compute=image_sets.share_of_copies, better="lower",
+        networks=(*_GANS, *_VAES),
+    ),
+    Metric(name="classifier_score", about="clear and varied classes", compute=image_sets.score_of_classifier, **_SETS),
+    Metric(
+        name="nll_nats", about="−log p(image)", compute=likelihood.nll_nats,
+        better="lower", networks=_VAES, depends_on=_BOUND,
+    ),
+    Metric(
+        name="negative_elbo_nats", about="reconstruction + KL", compute=likelihood.negative_elbo_nats,
+        better="lower", networks=_VAES, depends_on=_PIXELS,
+    ),
+    Metric(
+        name="active_latents", about="latents in use", compute=latent_space.active_latents, better=None, networks=_VAES
+    ),
+    Metric(
+        name="aggregate_posterior", about="farthest latent from prior", compute=latent_space.aggregate_posterior,
+        better="lower", networks=_VAES,
+    ),
+    Metric(
+        name="linear_probe", about="accuracy, linear on latents", compute=latent_space.linear_accuracy, networks=_VAES
+    ),
+    Metric(
+        name="nearest_neighbours_probe", about="accuracy, 10 nearest latents", compute=latent_space.neighbours_accuracy,
+        networks=_VAES,
+    ),
+    Metric(
+        name="bayes_accuracy", about="as classifier by Bayes' rule", compute=likelihood.bayes_accuracy,
+        networks=("cvae",), depends_on=_BOUND,
+    ),
+    Metric(name="accuracy", about="share right", compute=classification.accuracy, networks=_CLASSIFIERS),
+    Metric(
+        name="top_k_accuracy", about="class among the best 3", compute=classification.accuracy_of_top_k,
+        networks=_CLASSIFIERS,
+    ),
+    Metric(
+        name="class_accuracy", about="share right, worst class", compute=classification.accuracy_of_classes,
+        networks=_CLASSIFIERS,
+    ),
+    Metric(
+        name="nll_nats", about="−log p(label)", compute=classification.nll_nats, better="lower", networks=_CLASSIFIERS
+    ),
+    Metric(
+        name="brier", about="squared error of p", compute=classification.brier, better="lower", networks=_CLASSIFIERS
+    ),
+    Metric(
+        name="ece", about="calibration error", compute=classification.calibration_error,
+        better="lower", networks=_CLASSIFIERS
+    ),
+    Metric(
+        name="temperature", about="best on validation images", compute=classification.temperature, better=None,
+        networks=_CLASSIFIERS,
+    ),
+)  # fmt: skip
+
+
+def fitting(run: Run) -> dict[str, Metric]:
+    """The metrics that fit the run, by name."""
+    return {metric.name: metric for metric in METRICS if _network(run) in metric.networks}
+
+
+def chosen(run: Run, settings: Settings) -> list[Metric]:
+    """The metrics to compute; `UsageError` for a name that does not exist or a name or setting that does not fit."""
+    fits = fitting(run)
+    if settings.extrapolate and "fid_infinity" not in fits:
+        raise _does_not_fit("fid_infinity", run, list(fits))
+    if settings.binarize and not any("binarize" in metric.depends_on for metric in fits.values()):
+        raise UsageError(
+            f"--binarize {settings.binarize} is for the pixels of a VAE, and run {run.name} is a {_network(run)}: "
+            "leave it out."
+        )
+    if not settings.metrics:
+        extra = ("fid_infinity",) if settings.extrapolate else ()
+        return [metric for metric in fits.values() if not metric.on_request or metric.name in extra]
+    for name in settings.metrics:
+        if name not in {metric.name for metric in METRICS}:
+            raise unknown("metric", name, {metric.name for metric in METRICS}, hint="docs/metrics.md describes them")
+        if name not in fits:
+            raise _does_not_fit(name, run, list(fits))
+    names = dict.fromkeys((*settings.metrics, *(("fid_infinity",) if settings.extrapolate else ())))
+    return [fits[name] for name in names]
+
+
+def needs_features(metrics: Sequence[Metric]) -> bool:
+    return any("features" in metric.depends_on for metric in metrics)
+
+
+def _does_not_fit(name: str, run: Run, fits: list[str]) -> UsageError:
+    return UsageError(f"metric {name!r} does not fit run {run.name}, a {_network(run)}: choose from {', '.join(fits)}.")
+
+
+def _network(run: Run) -> str:
+    recipe = run.recipe
+    assert isinstance(recipe, Classifier | Adversarial | Variational)
+    return recipe.network

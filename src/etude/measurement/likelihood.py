@@ -1,0 +1,109 @@
+"""How likely an autoencoder finds the test images, in nats and bits per dimension."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from etude.measurement.subject import Subject
+from etude.metrics import (
+    accuracy,
+    bits_per_dimension,
+    class_log_likelihoods,
+    class_log_posterior,
+    importance_weighted_bound,
+)
+from etude.metrics.intervals import t_interval
+from etude.metrics.quadrature import MOST_LATENTS, exact_log_likelihood
+from etude.metrics.spread import effective_share_interval
+
+MAX_BAYES_IMPORTANCE = 50
+"""Bayes' rule takes a bound for each class, and needs to tell them apart by many nats only."""
+
+
+def nll_nats(subject: Subject) -> dict[str, Any]:
+    """-log p(image): exact with one or two latents, else an upper bound by importance weighting (Burda et al. 2016)."""
+    rows = subject.likelihood_rows
+    pixels, labels = subject.scored_pixels[rows], subject.labels_for(subject.measured.labels[rows])
+    latent_dim = subject.variational.latent_dim
+    if latent_dim <= MOST_LATENTS:
+        exact = exact_log_likelihood(subject.vae, pixels, labels, latent_dim=latent_dim, pairs=subject.pairs)
+        return {
+            **_in_nats(subject, -exact.log_likelihood, pixels),
+            "method": "quadrature",
+            "largest_error_nats": exact.error_nats.max().item(),
+        }
+    bound = importance_weighted_bound(
+        subject.vae, pixels, labels, num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
+        reconstruction=subject.reconstruction,
+    )  # fmt: skip
+    return {
+        **_in_nats(subject, -bound, pixels),
+        "method": "importance",
+        "num_importance": subject.settings.num_importance,
+    }
+
+
+def negative_elbo_nats(subject: Subject) -> dict[str, Any]:
+    """The negative evidence lower bound and its two terms."""
+    terms = subject.elbo
+    return {
+        **_in_nats(subject, terms.negative_elbo_nats, subject.scored_pixels),
+        "reconstruction_nats": terms.reconstruction_nats.mean().item(),
+        "kl_nats": terms.kl_nats.sum(dim=1).mean().item(),
+    }
+
+
+def bayes_accuracy(subject: Subject) -> dict[str, Any]:
+    """Accuracy of a class-conditional autoencoder as a classifier, by Bayes' rule with a uniform prior."""
+    rows = subject.likelihood_rows
+    num_importance = min(subject.settings.num_importance, MAX_BAYES_IMPORTANCE)
+    likelihoods = class_log_likelihoods(
+        subject.vae, subject.scored_pixels[rows], num_classes=subject.num_classes,
+        num_samples=num_importance, seed=subject.seed("bayes"), reconstruction=subject.reconstruction,
+    )  # fmt: skip
+    share = accuracy(class_log_posterior(likelihoods), subject.measured.labels[rows])
+    return {
+        **share_of(share, len(rows)),
+        "num_importance": num_importance,
+        "binarize": subject.binarize,
+        "note": subject.likelihood_note,
+    }
+
+
+def share_of(share: float, num_samples: int) -> dict[str, Any]:
+    """A share of right answers with its exact interval (Clopper and Pearson 1934)."""
+    interval = effective_share_interval(share, num_samples)
+    return {"value": share, "interval": [interval.low, interval.high], "num_samples": num_samples}
+
+
+def mean_of(values: Tensor) -> dict[str, Any]:
+    """The mean over images (N,) with its 95 % interval by Student's t."""
+    interval = t_interval(values.numpy())
+    return {"value": values.mean().item(), "interval": [interval.low, interval.high], "num_samples": len(values)}
+
+
+def _in_nats(subject: Subject, nats: Tensor, pixels: Tensor) -> dict[str, Any]:
+    mean, is_likelihood = mean_of(nats), subject.likelihood_note is None
+    num_dimensions = math.prod(subject.run.image_shape)
+    return {
+        **mean,
+        "floor": _pixel_entropy(pixels) if _is_grey(subject) else None,
+        "bits_per_dimension": bits_per_dimension(mean["value"], num_dimensions) if is_likelihood else None,
+        "binarize": subject.binarize,
+        "is_likelihood": is_likelihood,
+        "note": subject.likelihood_note,
+    }
+
+
+def _is_grey(subject: Subject) -> bool:
+    return subject.variational.reconstruction == "bernoulli" and subject.likelihood_note is not None
+
+
+def _pixel_entropy(pixels: Tensor) -> float:
+    """What no decoder can go below on grey pixels: their own Bernoulli entropy, summed, nats per image."""
+    grey = pixels.double()
+    entropy = -(torch.xlogy(grey, grey) + torch.xlogy(1 - grey, 1 - grey))
+    return float(np.mean(entropy.flatten(1).sum(dim=1).numpy()))

@@ -1,0 +1,101 @@
+"""A whole training step, compiled by Inductor.
+
+The step is traced by running it once on tensors without numbers (`make_fx`), not by Dynamo: that takes a tenth of a
+second in place of several, leaves no guards to check at every step, and keeps gradients that a layer writes by hand,
+which Dynamo drops under `torch.func` (pytorch/pytorch#193279).
+"""
+
+import struct
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from etude.speed.execution import Execution
+from etude.speed.memory import give_back
+from etude.speed.whole_step import State, Whole
+from etude.training.learner import Batch
+
+
+def compiled(whole: Whole, execution: Execution) -> Whole:
+    """The function compiled, when it is first called, for the shapes that it is then given.
+
+    Only the state that it was first called with can be trained.
+    """
+    program: Callable[..., Any] | None = None
+    kept: list[Tensor] = []
+
+    def step(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
+        nonlocal program
+        changing = [rows, learning_rate, *draws.values()]
+        if program is None:
+            program, kept[:] = _compile(whole, execution, (state, train), (rows, learning_rate, draws))
+        (losses,) = program(*kept, *changing)
+        return losses
+
+    return step
+
+
+def _compile(
+    whole: Whole, execution: Execution, kept: tuple[Any, ...], changing: tuple[Any, ...]
+) -> tuple[Callable[..., Any], list[Tensor]]:
+    """The function of a flat list of tensors, those that stay first, compiled; and those that stay."""
+    from torch._functorch.compile_utils import fx_graph_cse  # here, since these take long to import
+    from torch._inductor import compile
+    from torch._inductor.runtime.cache_dir_utils import cache_dir
+    from torch.func import functionalize
+    from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
+
+    give_back()
+    remove_torn_libraries(Path(cache_dir()))
+    tensors, structure = tree_flatten((kept, changing))
+
+    def flat(*tensors: Tensor) -> tuple[Tensor]:
+        (state, train), (rows, learning_rate, draws) = tree_unflatten(list(tensors), structure)
+        return (whole(state, train, rows, draws, learning_rate),)
+
+    options: dict[str, Any] = {}
+    if execution.device == "cpu":
+        # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
+        options = {"cpp_wrapper": True, "compile_threads": 1}
+    if execution.precision == "bf16":
+        # Else a sum that two tensors take, as the gradient of two biases of cvae, becomes C++ with one name twice.
+        options["cpp.max_horizontal_fusion_size"] = 1
+    with torch.no_grad():
+        graph = make_fx(flat, tracing_mode="fake")(*tensors)
+        # A GAN casts its generator's weights for the discriminator's step and again for the generator's: what is
+        # computed twice of the same tensors is computed once. They are the same for sure once none is changed in place.
+        graph = make_fx(functionalize(graph), tracing_mode="fake")(*tensors)
+        graph.graph = fx_graph_cse(graph.graph)
+        program: Any = compile(graph, tensors, options)
+        return program, tree_leaves(kept)
+
+
+def remove_torn_libraries(cache: Path) -> None:
+    """Remove from Inductor's cache what a kill or a power cut left half written, so that it is compiled again.
+
+    Inductor takes whatever lies there; a half library ends the process that loads it, without an error.
+    """
+    from torch._inductor.codecache import get_lock_dir
+    from torch.utils._filelock import FileLock
+
+    for path in [*cache.glob("*/*.so"), *cache.glob("*/*.o")]:
+        with suppress(OSError, TimeoutError):
+            if is_torn(path):
+                with FileLock(str(Path(get_lock_dir(), f"{path.name.partition('.')[0]}.lock")), timeout=0):
+                    path.unlink()  # no process writes it, for that would hold the lock
+
+
+def is_torn(path: Path) -> bool:
+    """Whether a library or object file ends before its table of sections, the last thing in it."""
+    with path.open("rb") as file:
+        head = file.read(64)
+    if head[:5] == b"\x7fELF\x02" and len(head) == 64:
+        start, (size, count) = int.from_bytes(head[40:48], "little"), struct.unpack("<HH", head[58:62])
+        return path.stat().st_size < start + size * count
+    return sys.platform == "linux"

@@ -1,0 +1,195 @@
+"""Where training stands: what a checkpoint must hold so that the rest of the run comes out the same bit for bit."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from etude.drawing.tiles import tile, write_png
+from etude.errors import RunError, TrainingError
+from etude.files import cannot_write
+from etude.runs import Run, State
+from etude.runs.checkpoint import (
+    TRAINER,
+    Best,
+    Progress,
+    damaged,
+    drop,
+    list_steps,
+    load_model,
+    load_progress,
+    load_trainer,
+    network_tensors,
+    optimizer_tensors,
+    restore_networks,
+    restore_optimizer,
+    save_checkpoint,
+)
+from etude.runs.events import EventWriter, read_events
+from etude.training.learner import Learner
+
+
+@dataclass(kw_only=True)
+class ActiveRun:
+    """One run in training and where it stands; final."""
+
+    run: Run
+    learner: Learner
+    events: EventWriter
+    step: int
+    """Steps done."""
+    sums: Tensor
+    """(2, losses): sums of the losses since the last report, and in this epoch."""
+    best: Best | None
+    started_at: float
+    """When the run would have begun, had it run in one sitting; `time.monotonic()`."""
+
+    @property
+    def epoch(self) -> int:
+        """Whole passes over the training images done."""
+        return self.step // self.run.steps_per_epoch
+
+    def write_state(self, status: str) -> None:
+        """Record how far the run is, without a checkpoint, once all its events are on the disk."""
+        size_bytes, checksum = self.events.flush()
+        self.run.write_state(
+            State(
+                status=status,
+                step=self.step,
+                epoch=self.epoch,
+                seconds=self.seconds(),
+                metrics_bytes=size_bytes,
+                metrics_checksum=checksum,
+            )
+        )
+
+    def seconds(self) -> float:
+        """Wall-clock time spent on the run so far."""
+        return time.monotonic() - self.started_at
+
+
+def restore(run: Run, learner: Learner, device: str, *, say: Callable[[str], None]) -> ActiveRun:
+    """Put the learner where the run's newest whole checkpoint left it; where there is none, at the start.
+
+    `say` is told of damaged ones. Raises `RunError` when all there are, or the metrics file, are damaged.
+    """
+    folder = run.path / "checkpoints"
+    progress, sums = Progress(), torch.zeros(2, len(learner.loss_names), device=device)
+    damage: RunError | None = None
+    steps = list_steps(folder)
+    for step in reversed(steps):
+        try:
+            progress, sums = _restore(learner, folder / f"step-{step}", device)
+        except RunError as error:
+            damage = damage or error
+            continue
+        if damage:
+            say(f"{str(damage).partition('; delete')[0]}; going on from step {step}, the last whole one.")
+        break
+    else:
+        if damage:
+            raise RunError(
+                f"{str(damage).partition('; delete')[0]}; no checkpoint before it is whole: train the run again."
+            )
+    metrics = run.path / "metrics.jsonl"
+    read_events(metrics, size_bytes=progress.metrics_bytes, checksum=progress.metrics_checksum)
+    if steps:
+        # What the state says of the metrics file must hold before the file is cut, and after.
+        run.write_state(
+            State(
+                status="running",
+                step=progress.step,
+                epoch=progress.step // run.steps_per_epoch,
+                seconds=progress.seconds,
+                metrics_bytes=progress.metrics_bytes,
+                metrics_checksum=progress.metrics_checksum,
+            )
+        )
+    for step in steps:
+        if step > progress.step:  # damaged: training passes it again
+            drop(folder / f"step-{step}")
+    return ActiveRun(
+        run=run,
+        learner=learner,
+        events=EventWriter(metrics, size_bytes=progress.metrics_bytes),
+        step=progress.step,
+        sums=sums,
+        best=progress.best,
+        started_at=time.monotonic() - progress.seconds,
+    )
+
+
+def _restore(learner: Learner, checkpoint: Path, device: str) -> tuple[Progress, Tensor]:
+    """Put the learner where a checkpoint left it; where training stood, and the sums of its losses."""
+    progress, tensors = load_progress(checkpoint), load_trainer(checkpoint)
+    restore_networks(learner.networks, load_model(checkpoint), source=checkpoint)
+    try:
+        for name, optimizer in learner.optimizers.items():
+            restore_optimizer(optimizer, tensors, f"optimizer/{name}")
+        for name, generator in learner.streams.items():
+            generator.set_state(tensors[f"stream/{name}"])
+        return progress, tensors["sums"].to(device)
+    except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:  # of another étude or PyTorch
+        raise damaged(checkpoint / TRAINER, f"does not fit this training ({error})") from error
+
+
+def save(active: ActiveRun, status: str) -> None:
+    """Write a checkpoint and the run's state; refuses weights that are not finite."""
+    learner = active.learner
+    model = network_tensors(learner.networks)
+    if not all(tensor.isfinite().all() for tensor in model.values()):
+        raise diverged(active, "a weight")
+    trainer = {"sums": active.sums}
+    for name, optimizer in learner.optimizers.items():
+        trainer |= optimizer_tensors(optimizer, f"optimizer/{name}")
+    for name, generator in learner.streams.items():
+        trainer[f"stream/{name}"] = generator.get_state()
+    size_bytes, checksum = active.events.flush()
+    progress = Progress(
+        step=active.step,
+        metrics_bytes=size_bytes,
+        metrics_checksum=checksum,
+        best=active.best,
+        seconds=active.seconds(),
+    )
+    save_checkpoint(active.run.path / "checkpoints", model=model, trainer=trainer, progress=progress)
+    active.write_state(status)
+
+
+def draw_preview(active: ActiveRun) -> None:
+    """Write the family's picture of progress, if it has one, to samples/step-NNNNNN.png."""
+    images = active.learner.preview()
+    if images is not None:
+        folder = active.run.path / "samples"
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        write_png(folder / f"step-{active.step:06d}.png", tile(images, columns=8))
+
+
+def diverged(active: ActiveRun, what: str) -> TrainingError:
+    """The error for a loss or weight that is NaN or infinite; the run is marked as failed."""
+    run = active.run
+    last = list_steps(run.path / "checkpoints")[-1]
+    message = (
+        f"{what} is no longer finite after step {active.step} of {run.path}: train again with a lower "
+        f"--optimizer.learning-rate (now {run.recipe.optimizer.learning_rate:g}); "
+        f"the last good checkpoint, step {last}, is kept."
+    )
+    size_bytes, checksum = active.events.flush()
+    run.write_state(
+        State(
+            status="failed",
+            step=last,
+            epoch=last // run.steps_per_epoch,
+            seconds=load_progress(run.path / "checkpoints" / f"step-{last}").seconds,
+            error=message,
+            metrics_bytes=size_bytes,
+            metrics_checksum=checksum,
+        )
+    )
+    return TrainingError(message)

@@ -1,0 +1,53 @@
+"""The images that runs train on: on the device once for all of them, each run with rows of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from etude.data import Dataset, Split
+from etude.recipes import Classifier
+from etude.runs import Run
+from etude.runs.splits import Rows, make_rows, not_tested
+from etude.streams import stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examples:
+    """The images that any of the runs trains or validates on; final."""
+
+    used: Split
+    test: Split
+    rows: dict[str, Rows]
+    """By the folder of a run: which of `used` it trains on, and which it holds out."""
+
+    def validation(self, run: Run) -> Split:
+        """The images that a run holds out."""
+        return self.used.take(self.rows[str(run.path)].validation)
+
+    def batches(self, runs: Sequence[Run], epoch: int) -> Tensor:
+        """Row numbers of the images of an epoch, numbered from 1, in each run's own order: (steps, runs, images).
+
+        With flips, a number that is larger by the number of all images stands for the mirror image.
+        """
+        return torch.stack([self._order(run, epoch) for run in runs], dim=1).to(self.used.labels.device)
+
+    def _order(self, run: Run, epoch: int) -> Tensor:
+        rows, recipe = self.rows[str(run.path)].train, run.recipe
+        if isinstance(recipe, Classifier) and recipe.alternate_flips:
+            first = torch.randint(2, (len(rows),), generator=stream(recipe.seed, "flips"))  # the same in every epoch
+            rows = rows + len(self.used) * ((first + epoch) % 2)
+        order = rows[torch.randperm(len(rows), generator=stream(recipe.seed, f"order/{epoch}"))]
+        return order[: run.steps_per_epoch * recipe.images_per_step].view(run.steps_per_epoch, -1)
+
+
+def examples_of(runs: Sequence[Run], dataset: Dataset, device: str) -> Examples:
+    """The images of the runs, on the device."""
+    rows = {str(run.path): make_rows(run.recipe, dataset) for run in runs}
+    used = torch.cat([part for each in rows.values() for part in each]).unique()  # ascending
+    return Examples(
+        used=not_tested(dataset).take(used).to(device),
+        test=dataset.test.to(device),
+        rows={path: Rows(*(torch.searchsorted(used, part) for part in each)) for path, each in rows.items()},
+    )
