@@ -139,7 +139,7 @@ def check_step(recipe: Recipe, how: dict[str, Any]) -> float:
     The fast step is the one that a GPU takes, on a processor too, where there is no graph.
     """
     dataset = load(recipe.data)
-    execution = choose_execution(network_name(recipe), num_steps=0, images_per_step=recipe.batch_size, **how)
+    execution = choose_execution(network_name(recipe), num_steps=0, examples_per_step=recipe.batch_size, **how)
     train = dataset.train.to(execution.device)
     learned = []
     for make in (partial(whole_step, transform=partial(faster, execution=execution)), eager_step):
@@ -290,7 +290,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     how = {"device": arguments.device, "threads": None, "precision": "fp32", "compile": arguments.compile}
-    execution = choose_execution("lenet", num_steps=0, images_per_step=4, **how)
+    execution = choose_execution("lenet", num_steps=0, examples_per_step=4, **how)
     print(f"{machine(execution.device)}; {platform.machine()}; torch {torch.__version__}; {execution}\n")
     table = Table()
     table.row("what", "measured", "wanted on an H100", "learned", "peak GPU MiB")

@@ -46,7 +46,7 @@ def print_execution(name: str) -> None:
     execution = choose_execution(
         network_name(recipe),
         num_steps=10**9,
-        images_per_step=recipe.images_per_step,
+        examples_per_step=recipe.examples_per_step,
         differentiates_twice=recipe.differentiates_twice,
     )
     print(execution)

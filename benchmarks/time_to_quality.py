@@ -84,7 +84,7 @@ def plain(case: Case, seed: int, workers: int) -> dict[str, Any]:
         value = fid(case, images)
     else:
         execution = choose_execution(
-            case.recipe, num_steps=0, images_per_step=case.batch_size, precision="fp32", compile="off"
+            case.recipe, num_steps=0, examples_per_step=case.batch_size, precision="fp32", compile="off"
         )
         learner = create_learner(recipe, dataset, execution)
         learner.networks[case.recipe].load_state_dict(network.state_dict())

@@ -168,7 +168,7 @@ def floor_ms(case: Case) -> dict[str, float]:
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
-    execution = choose_execution(network_name(recipe), num_steps=0, images_per_step=case.batch_size, compile="off")
+    execution = choose_execution(network_name(recipe), num_steps=0, examples_per_step=case.batch_size, compile="off")
     torch.set_num_threads(os.cpu_count() or 1)  # the machine's floor, however many of its cores étude takes
     learner = create_learner(recipe, dataset, execution)
     step = eager_step(learner, dataset.train)

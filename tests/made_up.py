@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from etude.recipes import RECIPES
-from etude.runs import Run, State, create_run
+from etude.runs import Run, RunStatus, create_run
 from etude.runs.events import EventWriter
 
 
@@ -39,6 +39,6 @@ def make_run(folder: Path, name: str, recipe: str = "lenet") -> Run:
         events.write(step=10, epoch=1, values={"train/loss": 1.0, "validation/accuracy": 0.5, "test/accuracy": 0.5})
         size, checksum = events.flush()
     run.write_state(
-        State(status="finished", step=10, epoch=1, seconds=1.0, metrics_bytes=size, metrics_checksum=checksum)
+        RunStatus(status="finished", step=10, epoch=1, seconds=1.0, metrics_bytes=size, metrics_checksum=checksum)
     )
     return run

@@ -45,7 +45,7 @@ def make_run(
     names: tuple[str, ...] = tuple("0123456789"),
 ) -> Run:
     """A run as training leaves it, but with the networks' initial weights, and losses of its own."""
-    made_up = configuration(image_shape=shape, class_names=names, images=STEPS * recipe.images_per_step)
+    made_up = configuration(image_shape=shape, class_names=names, images=STEPS * recipe.examples_per_step)
     run = create_run(recipe, name=None, runs_dir=folder, configuration=made_up)
     keys = LOSSES.get(recipe.family, ["loss_nats", "reconstruction_nats", "kl_nats"])
     splits = ("running", "train") if recipe.family == "adversarial" else ("running", "train", "validation", "test")

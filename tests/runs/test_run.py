@@ -18,7 +18,7 @@ from etude.cli import main
 from etude.errors import DiskError, RunError, UsageError
 from etude.files import checked_json, parse_checked_json
 from etude.recipes import RECIPES
-from etude.runs import Run, State, create_run, find, list_paths
+from etude.runs import Run, RunStatus, create_run, find, list_paths
 from etude.runs.lock import is_training, training_lock
 from etude.training import Display
 from made_up import configuration
@@ -170,7 +170,7 @@ def test_resume_refuses_where_no_checkpoint_is_as_it_was_written(
     name: str, harm: str, runs: dict[str, Run], tmp_path: Path
 ) -> None:
     copy = shutil.copytree(runs["vae"].path, tmp_path / "copy")
-    Run(copy).write_state(State(status="interrupted"))
+    Run(copy).write_state(RunStatus(status="interrupted"))
     shutil.rmtree(copy / "checkpoints" / "step-0")  # the one before it
     file = Run(copy).checkpoint_path() / name
     content = bytearray(file.read_bytes())
@@ -227,7 +227,7 @@ def test_a_damaged_file_says_so_and_hides_no_other_run(
 
 def test_resume_refuses_metrics_that_were_cut(runs: dict[str, Run], tmp_path: Path) -> None:
     copy = shutil.copytree(runs["gan"].path, tmp_path / "copy")
-    Run(copy).write_state(State(status="interrupted"))
+    Run(copy).write_state(RunStatus(status="interrupted"))
     (copy / "metrics.jsonl").write_bytes(b"")
     with pytest.raises(RunError, match=r"^damaged run .*: metrics.jsonl has 0 bytes where its checkpoint counted \d+"):
         etude.resume(Run(copy), display=Display(quiet=True))
@@ -269,7 +269,7 @@ def test_labels_that_are_none_are_refused(labels: object, runs: dict[str, Run]) 
 
 def test_one_process_trains_a_run_at_a_time(tmp_path: Path) -> None:
     run = make(tmp_path, "busy")
-    run.write_state(State(status="running"))
+    run.write_state(RunStatus(status="running"))
     assert run.state.status == "interrupted"  # nobody holds it: its process was killed
     with training_lock(run.path):
         assert is_training(run.path)

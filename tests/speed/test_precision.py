@@ -105,22 +105,22 @@ def test_gains_are_positive_ratios() -> None:
 def test_auto(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, 4.0, 2.0)
     chosen = {
-        network: choose_execution(network, num_steps=10, images_per_step=128, device="cpu").precision
+        network: choose_execution(network, num_steps=10, examples_per_step=128, device="cpu").precision
         for network in (*FASTER_IN_BF16, "lenet")
     }
     assert chosen == dict.fromkeys(FASTER_IN_BF16, "bf16") | {"lenet": "fp32"}
     assert (
-        choose_execution("gan", num_steps=10, images_per_step=128, device="cpu", precision="fp32").precision == "fp32"
+        choose_execution("gan", num_steps=10, examples_per_step=128, device="cpu", precision="fp32").precision == "fp32"
     )
     assert (
-        choose_execution("lenet", num_steps=10, images_per_step=128, device="cpu", precision="bf16").precision == "bf16"
+        choose_execution("lenet", num_steps=10, examples_per_step=128, device="cpu", precision="bf16").precision == "bf16"
     )
 
 
 def test_a_small_step_takes_one_thread() -> None:
-    def threads(network: str, images_per_step: int, asked: int | None = None) -> int:
+    def threads(network: str, examples_per_step: int, asked: int | None = None) -> int:
         how: dict[str, Any] = {"num_steps": 10, "device": "cpu", "precision": "fp32"}
-        return choose_execution(network, images_per_step=images_per_step, threads=asked, **how).threads
+        return choose_execution(network, examples_per_step=examples_per_step, threads=asked, **how).threads
 
     every = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -158,11 +158,11 @@ def test_which_of_the_courses_runs_are_compiled(
 ) -> None:
     monkeypatch.setattr(execution, "missing_for_compiling", lambda network, device: None)
     recipe = recipes.change(recipes.get(name), **change)
-    steps = recipe.epochs * (num_images // recipe.images_per_step)
+    steps = recipe.epochs * (num_images // recipe.examples_per_step)
     chosen = choose_execution(
         network_name(recipe),
         num_steps=steps,
-        images_per_step=recipe.images_per_step,
+        examples_per_step=recipe.examples_per_step,
         differentiates_twice=recipe.differentiates_twice,
         device="cpu",
     )
@@ -190,7 +190,7 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def compiled(network: str, num_steps: int, compile: str = "auto", **more: Any) -> bool:
-        how: dict[str, Any] = {"images_per_step": 4, "device": "cpu", "precision": "fp32"}
+        how: dict[str, Any] = {"examples_per_step": 4, "device": "cpu", "precision": "fp32"}
         return choose_execution(network, num_steps=num_steps, compile=compile, **how, **more).compiled
 
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
@@ -225,7 +225,7 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
 def test_an_unknown_precision() -> None:
     text = "unknown precision 'fp16': did you mean 'bf16'? Choose from auto, bf16, fp32."
     with pytest.raises(UsageError, match=re.escape(text)):
-        choose_execution("gan", num_steps=10, images_per_step=128, precision="fp16")
+        choose_execution("gan", num_steps=10, examples_per_step=128, precision="fp16")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

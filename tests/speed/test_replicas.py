@@ -163,7 +163,7 @@ def test_in_float64_a_hundred_steps_of_any_seed_agree(
     step, *solo_steps = (make_step(each, small.train, in_float64) for each in (replicas, *([solo] for solo in solos)))
     generator = torch.Generator().manual_seed(0)
     for done in range(1, 101):
-        rows = torch.randint(len(small.train), (2, members[0].images_per_step), generator=generator)
+        rows = torch.randint(len(small.train), (2, members[0].examples_per_step), generator=generator)
         losses = step(rows, 1.0)
         solo_losses = torch.cat([solo(rows[[index]], 1.0) for index, solo in enumerate(solo_steps)])
         torch.testing.assert_close(losses, solo_losses, rtol=1e-9, atol=1e-9)

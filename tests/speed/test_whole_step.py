@@ -42,11 +42,11 @@ def functional(learner: Learner, train: Split) -> Step:
     return whole_step(learner, train, lambda whole: whole)
 
 
-def run(step: Step, train: Split, *, num_steps: int, images_per_step: int) -> Tensor:
+def run(step: Step, train: Split, *, num_steps: int, examples_per_step: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     losses = torch.empty(0)
     for _ in range(num_steps):
-        losses = step(torch.randint(len(train), (1, images_per_step), generator=generator), 1.0)
+        losses = step(torch.randint(len(train), (1, examples_per_step), generator=generator), 1.0)
     assert not losses.requires_grad
     return losses
 
@@ -80,12 +80,12 @@ CASES = [
 def test_one_function_learns_what_the_operations_learn(
     name: str, changes: dict[str, Any], num_steps: int, tolerance: float, make: Make
 ) -> None:
-    images = recipes.change(recipes.get(name), **changes).images_per_step
+    images = recipes.change(recipes.get(name), **changes).examples_per_step
     results = []
     for kind in (eager_step, functional):
         learner, train, _ = make(name, **changes)
         before = {key: value.clone() for key, value in tensors(learner).items()}
-        losses = run(kind(learner, train), train, num_steps=num_steps, images_per_step=images)
+        losses = run(kind(learner, train), train, num_steps=num_steps, examples_per_step=images)
         after = tensors(learner)
         assert any(not torch.equal(after[key], value) for key, value in before.items())
         results.append((losses, after))
@@ -106,7 +106,7 @@ def test_the_compiled_step_learns_what_the_operations_learn(make: Make) -> None:
     results = []
     for compiled in (False, True):
         learner, train, execution = make("lenet", compiled=compiled, batch_size=16)
-        losses = run(make_step([learner], train, execution), train, num_steps=100, images_per_step=16)
+        losses = run(make_step([learner], train, execution), train, num_steps=100, examples_per_step=16)
         results.append((losses, tensors(learner)))
     (losses, there), (other_losses, other) = results
     torch.testing.assert_close(losses, other_losses, rtol=1e-5, atol=0)
@@ -120,7 +120,7 @@ def test_a_step_in_bf16_compiles_where_two_biases_have_one_gradient(make: Make) 
     losses = []
     for compiled in (False, True):
         learner, train, execution = make("cvae", compiled=compiled, precision="bf16")
-        losses.append(run(make_step([learner], train, execution), train, num_steps=10, images_per_step=32))
+        losses.append(run(make_step([learner], train, execution), train, num_steps=10, examples_per_step=32))
     torch.testing.assert_close(losses[0], losses[1], rtol=0.02, atol=0)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etude import recipes
-from etude.runs import State, create_run
+from etude.runs import RunStatus, create_run
 from etude.runs.events import EventWriter
 from etude.sweeps import Sweep
 from etude.sweeps.folder import prepare
@@ -56,12 +56,12 @@ def make_sweep(tmp_path: Path) -> Callable[..., Sweep]:
                     validation, test = epochs if isinstance(epochs, tuple) else (epochs, epochs)
                     epochs = [{"train/loss": 1.0, "validation/accuracy": validation, "test/accuracy": test}]
                 if epochs is None:
-                    run.write_state(State(status="failed", error="the loss is no longer finite."))
+                    run.write_state(RunStatus(status="failed", error="the loss is no longer finite."))
                     continue
                 with EventWriter(run.path / "metrics.jsonl", size_bytes=0) as events:
                     for epoch, values in enumerate(epochs, start=1):
                         events.write(step=epoch * run.steps_per_epoch, epoch=epoch, values=values)
-                run.write_state(State(status="finished", epoch=len(epochs), seconds=1.5))
+                run.write_state(RunStatus(status="finished", epoch=len(epochs), seconds=1.5))
         return sweep
 
     return make

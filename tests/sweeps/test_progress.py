@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from etude.files import checked_json, parse_checked_json
-from etude.runs import Run, State
+from etude.runs import Run, RunStatus
 from etude.sweeps import Sweep
 from etude.sweeps.progress import SweepDisplay, duration, seconds_left
 
@@ -30,7 +30,7 @@ def test_the_table_has_a_mark_for_each_run(sweep: Sweep, monkeypatch: pytest.Mon
     display = SweepDisplay(sweep, num_jobs=2)  # each epoch took 1 s, and 14 are left
     running = next(member for member in sweep.members() if member.path.name == "epochs-4-seed-1")
     monkeypatch.setattr("etude.runs.run.is_training", lambda _path: True)
-    Run(running.path).write_state(State(status="running", epoch=1, seconds=1.5))
+    Run(running.path).write_state(RunStatus(status="running", epoch=1, seconds=1.5))
     to_come = next(member for member in sweep.members() if member.path.name == "epochs-4-seed-2")
     display.refresh([running, to_come])
     console = Console(file=io.StringIO(), width=80)
@@ -84,13 +84,13 @@ def test_a_cell_that_is_computed_otherwise_is_said_once(sweep: Sweep, capsys: py
 def test_time_left_is_that_of_the_epochs_to_come(make_sweep: MakeSweep) -> None:
     sweep = make_sweep({"batch_size": [10, 20]}, {"batch_size-10": [], "batch_size-20": []}, seeds=2, epochs=4)
     members = list(sweep.members())
-    states = {member.label: State(status="waiting") for member in members}
+    states = {member.label: RunStatus(status="waiting") for member in members}
     assert seconds_left(members, states, 2) is None  # nothing is known yet
-    states["batch_size=10 seed 0"] = State(status="running", epoch=2, seconds=20.0)
+    states["batch_size=10 seed 0"] = RunStatus(status="running", epoch=2, seconds=20.0)
     # 2 epochs of 10 s, 4 of 10 s, and twice 4 of 5 s, for a batch of 20 has half the steps: 100 s on two processes.
     assert seconds_left(members, states, 2) == pytest.approx(50)
     assert seconds_left(members, states, 8) == pytest.approx(40)  # no sooner than the longest run
-    assert seconds_left(members, {label: State(status="finished", epoch=4, seconds=1) for label in states}, 2) is None
+    assert seconds_left(members, {label: RunStatus(status="finished", epoch=4, seconds=1) for label in states}, 2) is None
 
 
 def test_durations_are_in_the_unit_that_people_use() -> None:

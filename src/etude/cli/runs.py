@@ -12,14 +12,6 @@ from etude import recipes as recipe_book
 from etude.cli.printing import json_text, stdout_console
 from etude.errors import EtudeError, UsageError, printable
 
-HEADLINES = {
-    "classifier": ("test/accuracy", "validation/accuracy"),
-    "adversarial": ("train/generator_loss",),
-    "variational": ("test/loss_nats",),
-}
-"""The metric that stands for a run in a list, by family: the first that it has."""
-
-
 def recipes(name: tyro.conf.Positional[str | None] = None, *, out: Path | None = None, json: bool = False) -> None:
     """List the recipes; with a name, print one as TOML.
 
@@ -107,8 +99,8 @@ def show(
         json: Print one JSON object on stdout.
     """
     from etude.runs import load
-    from etude.runs.networks import count_parameters
-    from etude.speed.execution import Execution
+    from etude.families.family import count_parameters
+    from etude.compute import Execution
     from etude.sweeps.folder import find
 
     if path := find(run, runs_dir=runs_dir):
@@ -201,7 +193,7 @@ def _row(path: Path) -> dict[str, Any]:
         state, metrics = run.state, run.metrics().last()
     except EtudeError as error:
         return {"run": path.name, "state": "damaged", "error": str(error)}
-    headline = next((name for name in HEADLINES[run.recipe.family] if name in metrics), None)
+    headline = next((name for name in run.family.series.headline if name in metrics), None)
     return {
         "run": run.name,
         "recipe": run.recipe.name,

@@ -178,7 +178,7 @@ def _finish(run: "Run", display: "Display", *, draw_figures: bool, data_dir: Pat
 
 def summary(run: "Run") -> dict[str, Any]:
     """What `--json` prints of a run."""
-    from etude.runs.networks import count_parameters
+    from etude.families.family import count_parameters
 
     state = run.state
     return {

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from etude.errors import UsageError, unknown
+from etude.families.abilities import Bounds, Classifies, Encodes, Samples
 from etude.measurement import classification, image_sets, latent_space, likelihood
 from etude.measurement.settings import Settings
 from etude.measurement.subject import Subject
-from etude.recipes import Adversarial, Classifier, Variational
 from etude.runs import Run
 
 Better = Literal["higher", "lower"] | None
@@ -22,7 +22,10 @@ class Metric:
     about: str
     """What it is, in a few words for a table."""
     compute: Callable[[Subject], dict[str, Any]]
-    networks: tuple[str, ...]
+    needs: type
+    """The ability that networks must have."""
+    conditional: bool = False
+    """Only for networks that are given the label."""
     depends_on: tuple[str, ...] = ("num_samples", "seed")
     """Fields of `Settings` that change its result."""
     better: Better = "higher"
@@ -31,8 +34,7 @@ class Metric:
     """Whether it is computed only when asked for."""
 
 
-_GANS, _VAES, _CLASSIFIERS = ("gan", "dcgan"), ("vae", "cvae"), ("lenet", "cifar-fast")
-_SETS: dict[str, Any] = {"networks": (*_GANS, *_VAES), "depends_on": ("num_samples", "seed", "features")}
+_SETS: dict[str, Any] = {"needs": Samples, "depends_on": ("num_samples", "seed", "features")}
 _PIXELS = ("num_samples", "seed", "binarize")
 _BOUND = (*_PIXELS, "num_importance", "num_likelihood_images")
 
@@ -52,64 +54,64 @@ METRICS = (
     ),
     Metric(
         name="copy_rate", about="copies of a training image", compute=image_sets.share_of_copies, better="lower",
-        networks=(*_GANS, *_VAES),
+        needs=Samples,
     ),
     Metric(name="classifier_score", about="clear and varied classes", compute=image_sets.score_of_classifier, **_SETS),
     Metric(
         name="nll_nats", about="−log p(image)", compute=likelihood.nll_nats,
-        better="lower", networks=_VAES, depends_on=_BOUND,
+        better="lower", needs=Bounds, depends_on=_BOUND,
     ),
     Metric(
         name="negative_elbo_nats", about="reconstruction + KL", compute=likelihood.negative_elbo_nats,
-        better="lower", networks=_VAES, depends_on=_PIXELS,
+        better="lower", needs=Bounds, depends_on=_PIXELS,
     ),
     Metric(
-        name="active_latents", about="latents in use", compute=latent_space.active_latents, better=None, networks=_VAES
+        name="active_latents", about="latents in use", compute=latent_space.active_latents, better=None, needs=Encodes
     ),
     Metric(
         name="aggregate_posterior", about="farthest latent from prior", compute=latent_space.aggregate_posterior,
-        better="lower", networks=_VAES,
+        better="lower", needs=Encodes,
     ),
     Metric(
-        name="linear_probe", about="accuracy, linear on latents", compute=latent_space.linear_accuracy, networks=_VAES
+        name="linear_probe", about="accuracy, linear on latents", compute=latent_space.linear_accuracy, needs=Encodes
     ),
     Metric(
         name="nearest_neighbours_probe", about="accuracy, 10 nearest latents", compute=latent_space.neighbours_accuracy,
-        networks=_VAES,
+        needs=Encodes,
     ),
     Metric(
         name="bayes_accuracy", about="as classifier by Bayes' rule", compute=likelihood.bayes_accuracy,
-        networks=("cvae",), depends_on=_BOUND,
+        needs=Bounds, conditional=True, depends_on=_BOUND,
     ),
-    Metric(name="accuracy", about="share right", compute=classification.accuracy, networks=_CLASSIFIERS),
+    Metric(name="accuracy", about="share right", compute=classification.accuracy, needs=Classifies),
     Metric(
         name="top_k_accuracy", about="class among the best 3", compute=classification.accuracy_of_top_k,
-        networks=_CLASSIFIERS,
+        needs=Classifies,
     ),
     Metric(
         name="class_accuracy", about="share right, worst class", compute=classification.accuracy_of_classes,
-        networks=_CLASSIFIERS,
+        needs=Classifies,
     ),
     Metric(
-        name="nll_nats", about="−log p(label)", compute=classification.nll_nats, better="lower", networks=_CLASSIFIERS
+        name="nll_nats", about="−log p(label)", compute=classification.nll_nats, better="lower", needs=Classifies
     ),
     Metric(
-        name="brier", about="squared error of p", compute=classification.brier, better="lower", networks=_CLASSIFIERS
+        name="brier", about="squared error of p", compute=classification.brier, better="lower", needs=Classifies
     ),
     Metric(
         name="ece", about="calibration error", compute=classification.calibration_error,
-        better="lower", networks=_CLASSIFIERS
+        better="lower", needs=Classifies
     ),
     Metric(
         name="temperature", about="best on validation images", compute=classification.temperature, better=None,
-        networks=_CLASSIFIERS,
+        needs=Classifies,
     ),
 )  # fmt: skip
 
 
 def fitting(run: Run) -> dict[str, Metric]:
     """The metrics that fit the run, by name."""
-    return {metric.name: metric for metric in METRICS if _network(run) in metric.networks}
+    return {metric.name: metric for metric in METRICS if _fits(metric, run)}
 
 
 def chosen(run: Run, settings: Settings) -> list[Metric]:
@@ -119,7 +121,7 @@ def chosen(run: Run, settings: Settings) -> list[Metric]:
         raise _does_not_fit("fid_infinity", run, list(fits))
     if settings.binarize and not any("binarize" in metric.depends_on for metric in fits.values()):
         raise UsageError(
-            f"--binarize {settings.binarize} is for the pixels of a VAE, and run {run.name} is a {_network(run)}: "
+            f"--binarize {settings.binarize} is for the pixels of a VAE, and run {run.name} is a {run.recipe.network}: "
             "leave it out."
         )
     if not settings.metrics:
@@ -139,10 +141,8 @@ def needs_features(metrics: Sequence[Metric]) -> bool:
 
 
 def _does_not_fit(name: str, run: Run, fits: list[str]) -> UsageError:
-    return UsageError(f"metric {name!r} does not fit run {run.name}, a {_network(run)}: choose from {', '.join(fits)}.")
+    return UsageError(f"metric {name!r} does not fit run {run.name}, a {run.recipe.network}: choose from {', '.join(fits)}.")
 
 
-def _network(run: Run) -> str:
-    recipe = run.recipe
-    assert isinstance(recipe, Classifier | Adversarial | Variational)
-    return recipe.network
+def _fits(metric: Metric, run: Run) -> bool:
+    return run.can(metric.needs) and (run.conditional or not metric.conditional)

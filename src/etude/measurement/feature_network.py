@@ -17,7 +17,7 @@ from etude.measurement import reference_classifier
 from etude.metrics.arguments import evaluating, feature_matrix
 from etude.models import LeNet
 from etude.recipes import Recipe
-from etude.runs.inputs import IMAGES_AT_ONCE
+from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.streams import global_stream
 from etude.user_code import contained, reason, require_no_loop, run_file
 
@@ -49,7 +49,7 @@ class FeatureNetwork:
         """
         values, logits = [], []
         with evaluating(self.module):
-            for part in images.split(IMAGES_AT_ONCE):
+            for part in images.split(EXAMPLES_AT_ONCE):
                 pixels = part.float() / 255 if part.dtype == torch.uint8 else part
                 features, scores = self._forward(pixels)
                 values.append(features)

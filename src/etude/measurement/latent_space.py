@@ -55,5 +55,5 @@ def _probe(subject: Subject, probe: Callable[..., np.ndarray]) -> dict[str, Any]
     return {
         **share_of(accuracy(scores, subject.measured.labels), subject.num_samples),
         "num_train": len(train_labels),
-        "note": LABEL_NOTE if subject.conditional else None,
+        "note": LABEL_NOTE if subject.run.conditional else None,
     }

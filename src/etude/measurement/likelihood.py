@@ -27,17 +27,17 @@ def nll_nats(subject: Subject) -> dict[str, Any]:
     """-log p(image): exact with one or two latents, else an upper bound by importance weighting (Burda et al. 2016)."""
     rows = subject.likelihood_rows
     pixels, labels = subject.scored_pixels[rows], subject.labels_for(subject.measured.labels[rows])
-    latent_dim = subject.variational.latent_dim
+    latent_dim = subject.bound.latent_dim
     if latent_dim <= MOST_LATENTS:
-        exact = exact_log_likelihood(subject.vae, pixels, labels, latent_dim=latent_dim, pairs=subject.pairs)
+        exact = exact_log_likelihood(subject.bound.network, pixels, labels, latent_dim=latent_dim, pairs=subject.bound.pairs)
         return {
             **_in_nats(subject, -exact.log_likelihood, pixels),
             "method": "quadrature",
             "largest_error_nats": exact.error_nats.max().item(),
         }
     bound = importance_weighted_bound(
-        subject.vae, pixels, labels, num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
-        reconstruction=subject.reconstruction,
+        subject.bound.network, pixels, labels, num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
+        reconstruction=subject.bound.reconstruction,
     )  # fmt: skip
     return {
         **_in_nats(subject, -bound, pixels),
@@ -61,8 +61,8 @@ def bayes_accuracy(subject: Subject) -> dict[str, Any]:
     rows = subject.likelihood_rows
     num_importance = min(subject.settings.num_importance, MAX_BAYES_IMPORTANCE)
     likelihoods = class_log_likelihoods(
-        subject.vae, subject.scored_pixels[rows], num_classes=subject.num_classes,
-        num_samples=num_importance, seed=subject.seed("bayes"), reconstruction=subject.reconstruction,
+        subject.bound.network, subject.scored_pixels[rows], num_classes=subject.num_classes,
+        num_samples=num_importance, seed=subject.seed("bayes"), reconstruction=subject.bound.reconstruction,
     )  # fmt: skip
     share = accuracy(class_log_posterior(likelihoods), subject.measured.labels[rows])
     return {
@@ -99,7 +99,7 @@ def _in_nats(subject: Subject, nats: Tensor, pixels: Tensor) -> dict[str, Any]:
 
 
 def _is_grey(subject: Subject) -> bool:
-    return subject.variational.reconstruction == "bernoulli" and subject.likelihood_note is not None
+    return subject.bound.scored_as == "bernoulli" and subject.likelihood_note is not None
 
 
 def _pixel_entropy(pixels: Tensor) -> float:

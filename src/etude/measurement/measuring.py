@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
+from etude.families.abilities import Classifies
 from etude.files import cannot_write, checked_json, parse_checked_json, read_whole, remove_leftovers, write_atomically
 from etude.measurement.catalogue import Metric, chosen, needs_features
 from etude.measurement.feature_network import feature_source
 from etude.measurement.settings import Settings
 from etude.measurement.subject import Subject
-from etude.recipes import Classifier
 from etude.runs import Run
 from etude.runs.checkpoint import MODEL
 
@@ -97,7 +97,7 @@ def measure(
 def _kept_or_computed(
     metric: Metric, subject: Subject, content: dict[str, Any], say: Callable[[str], None]
 ) -> dict[str, Any]:
-    tells_classes = isinstance(subject.run.recipe, Classifier) or metric.name in _OF_CLASSES
+    tells_classes = subject.run.can(Classifies) or metric.name in _OF_CLASSES
     if subject.num_classes < 2 and tells_classes:
         raise UsageError(f"{metric.name} needs at least two classes, and run {subject.run.name} has one.")
     settings = {name: _setting(subject, name) for name in metric.depends_on}

@@ -13,8 +13,9 @@ from etude.data.search_paths import cache_folder
 from etude.errors import RunError, UsageError
 from etude.files import locked, remove, temporary_path
 from etude.models import LeNet
-from etude.recipes import Classifier, Optimizer
-from etude.recipes.schema import Fit
+from etude.families.classifier.recipe import Classifier
+from etude.families.recipe import Optimizer
+from etude.families.recipe import Fit
 from etude.runs import Run
 from etude.training import Display, resume, train
 

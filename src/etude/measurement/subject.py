@@ -13,6 +13,7 @@ from torch import Tensor
 
 from etude.data import Dataset, Split
 from etude.errors import UsageError
+from etude.families.abilities import Bounds
 from etude.losses import bernoulli_from_logits, gaussian
 from etude.measurement.feature_network import FeatureNetwork, Features, FeatureSource
 from etude.measurement.settings import Binarize, Settings
@@ -22,10 +23,8 @@ from etude.metrics.copies import NearestTraining, nearest_training_images
 from etude.metrics.prdc import DensityCoverage, PrecisionRecall
 from etude.metrics.quadrature import bernoulli_pairs, gaussian_pairs
 from etude.metrics.spread import halving_error
-from etude.models import VAE
-from etude.recipes import Variational
 from etude.runs import Run
-from etude.runs.inputs import IMAGES_AT_ONCE
+from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.runs.splits import Splits, make_splits
 from etude.streams import stream, stream_seed
 
@@ -195,37 +194,13 @@ class Subject:
     # Autoencoders ---------------------------------------------------------------------------------------------------
 
     @property
-    def vae(self) -> VAE:
-        network = self.run.model
-        assert isinstance(network, VAE)
-        return network
-
-    @property
-    def variational(self) -> Variational:
-        recipe = self.run.recipe
-        assert isinstance(recipe, Variational)
-        return recipe
+    def bound(self) -> Bounds:
+        return self.run.trained  # pyright: ignore[reportReturnType]  (the metrics that ask for it need the ability)
 
     @property
     def binarize(self) -> Binarize:
         """How the scored pixels become 0 or 1: as asked for, else as in training."""
-        return self.settings.binarize or self.variational.binarize
-
-    @property
-    def conditional(self) -> bool:
-        return self.variational.network == "cvae"
-
-    def reconstruction(self, decoded: Tensor, images: Tensor) -> Tensor:
-        """-log p(image | latent) as the run was trained on it, from the decoder's logits: nats per image (N,)."""
-        if self.variational.reconstruction == "bernoulli":
-            return bernoulli_from_logits(decoded, images)
-        return gaussian(decoded.sigmoid(), images)
-
-    def pairs(self, decoded: Tensor, images: Tensor) -> Tensor:
-        """log p(image | latent) of every image and every decoder's logits, (N, M): `reconstruction` of all pairs."""
-        if self.variational.reconstruction == "bernoulli":
-            return bernoulli_pairs(decoded, images)
-        return gaussian_pairs(decoded.sigmoid(), images)
+        return self.settings.binarize or self.bound.binarize
 
     @cached_property
     def scored_pixels(self) -> Tensor:
@@ -239,12 +214,12 @@ class Subject:
 
     def labels_for(self, labels: Tensor) -> Tensor | None:
         """The labels to give to the network, where it takes any."""
-        return labels if self.conditional else None
+        return labels if self.run.conditional else None
 
     @cached_property
     def likelihood_note(self) -> str | None:
         """What must stand beside nats that are no likelihood of discrete pixels."""
-        if self.variational.reconstruction == "gaussian":
+        if self.bound.scored_as == "gaussian":
             return GAUSSIAN_NOTE
         return grey_note(self.scored_pixels)
 
@@ -252,8 +227,8 @@ class Subject:
     def elbo(self) -> ElboTerms:
         """The two terms of the bound on the scored pixels."""
         return elbo_terms(
-            self.vae, self.scored_pixels, self.labels_for(self.measured.labels),
-            seed=self.seed("elbo"), reconstruction=self.reconstruction,
+            self.bound.network, self.scored_pixels, self.labels_for(self.measured.labels),
+            seed=self.seed("elbo"), reconstruction=self.bound.reconstruction,
         )  # fmt: skip
 
     @cached_property
@@ -269,11 +244,11 @@ class Subject:
         labels = self.labels_for(split.labels)
         generator = stream(self.settings.seed, "measure/encode")
         parts = []
-        with evaluating(self.vae):
-            for start in range(0, len(split), IMAGES_AT_ONCE):
-                rows = slice(start, start + IMAGES_AT_ONCE)
+        with evaluating(self.bound.network):
+            for start in range(0, len(split), EXAMPLES_AT_ONCE):
+                rows = slice(start, start + EXAMPLES_AT_ONCE)
                 pixels = self.run.inputs(split.images[rows], generator=generator)
-                parts.append(self.vae.encode(pixels, None if labels is None else labels[rows]))
+                parts.append(self.bound.encode(pixels, None if labels is None else labels[rows]))
         means, logvars = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
         return means, logvars
 

@@ -1,109 +1,22 @@
 """The named configurations: which network, trained on which data, how; and their TOML files.
 
-There is one class per family (classifier, adversarial, variational; see `schema`) and one instance per name in
-`RECIPES`. Nothing here imports PyTorch, so `etude --help` stays quick.
+There is one class per family (see `families`) and one instance per name in `RECIPES`. Nothing here imports PyTorch, so
+`etude --help` stays quick.
 """
 
 import dataclasses
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError, unknown
 from etude.files import parse_toml, write_atomically
+from etude.families import book
+from etude.families.recipe import Optimizer, Recipe
 from etude.recipes.building import build, table, without_none
-from etude.recipes.schema import (
-    Adversarial,
-    Classifier,
-    Optimizer,
-    Recipe,
-    Variational,
-)
 
-_LENET = Classifier(
-    name="lenet",
-    about="LeNet classifier, cross-entropy, SGD with momentum",
-    data="cifar10",
-    epochs=3,
-    batch_size=4,
-    optimizer=Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9),
-)
-_CIFAR_FAST = Classifier(
-    name="cifar-fast",
-    about="small convolutional network on CIFAR-10 in minutes, by the ideas of the speed-runs (Jordan 2024)",
-    data="cifar10",
-    network="cifar-fast",
-    width=32,
-    validation_images=0,
-    epochs=8,
-    batch_size=256,
-    label_smoothing=0.2,
-    alternate_flips=True,
-    shift_pixels=2,
-    test_flips=True,
-    optimizer=Optimizer(
-        name="sgd", learning_rate=0.75, schedule="triangular", momentum=0.85, nesterov=True, weight_decay=3e-4
-    ),
-)
-_GAN = Adversarial(
-    name="gan",
-    about="fully connected GAN, non-saturating loss (Goodfellow et al. 2014)",
-    network="gan",
-    epochs=10,
-    batch_size=128,
-    train_images=50_000,
-    optimizer=Optimizer(name="adam", learning_rate=1e-3, beta1=0.5, beta2=0.999),
-)
-_LSGAN = replace(
-    _GAN,
-    name="lsgan",
-    about="fully connected GAN, least-squares loss (Mao et al. 2017)",
-    loss="least_squares",
-)
-_DCGAN = replace(
-    _GAN,
-    name="dcgan",
-    about="convolutional GAN, non-saturating loss (Radford et al. 2016)",
-    network="dcgan",
-    epochs=5,
-)
-_WGAN_GP = replace(
-    _GAN,
-    name="wgan-gp",
-    about="fully connected Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)",
-    loss="wasserstein",
-    gradient_penalty=10.0,
-    discriminator_steps=5,
-    optimizer=Optimizer(name="adam", learning_rate=1e-4, beta1=0.0, beta2=0.9),
-)
-_VAE = Variational(
-    name="vae",
-    about="variational autoencoder with 2 latents (Kingma and Welling 2014)",
-    network="vae",
-    epochs=10,
-    batch_size=32,
-    validation_images=0,
-    optimizer=Optimizer(name="adam", learning_rate=1e-3),
-)
-_BETA_VAE = replace(
-    _VAE,
-    name="beta-vae",
-    about="variational autoencoder with 10 latents, KL term weighted 4-fold (Higgins et al. 2017)",
-    latent_dim=10,
-    beta=4.0,
-)
-_CVAE = replace(
-    _VAE,
-    name="cvae",
-    about="variational autoencoder given the label (Sohn et al. 2015)",
-    network="cvae",
-)
-
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (_LENET, _CIFAR_FAST, _GAN, _LSGAN, _DCGAN, _WGAN_GP, _VAE, _BETA_VAE, _CVAE)
-}
-FAMILIES: dict[str, type[Recipe]] = {cls.family: cls for cls in (Classifier, Adversarial, Variational)}
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for name in book.NAMES for recipe in book.recipes_of(name)}
+FAMILIES: dict[str, type[Recipe]] = book.recipe_classes()
 
 
 def described() -> str:

@@ -10,7 +10,7 @@ from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
-from etude.recipes import Adversarial, Classifier, Variational
+from etude.families.abilities import Classifies, Encodes, Samples
 from etude.report import latents, learning
 from etude.report.material import Material
 from etude.runs import Run
@@ -33,7 +33,10 @@ class Kind:
     about: str
     """One line for people."""
     draw: Callable[[Material], Figure]
-    networks: tuple[str, ...]
+    needs: type | None = None
+    """The ability that networks must have; None for a figure of every run."""
+    conditional: bool = False
+    """Only for networks that are given the label."""
     min_latents: int = 0
     """Only for autoencoders with at least so many latents."""
     min_classes: int = 1
@@ -43,75 +46,73 @@ class Kind:
     """Whether a run that is given the label can draw it for one class."""
 
 
-_CLASSIFIERS, _GANS, _VAES = ("lenet", "cifar-fast"), ("gan", "dcgan"), ("vae", "cvae")
-
 FIGURES: dict[str, Kind] = {
     "losses": Kind(
         about="losses and accuracy against the training step",
         draw=learning.losses,
-        networks=(*_CLASSIFIERS, *_GANS, *_VAES),
     ),
     "samples": Kind(
         about="new images from the trained network",
         draw=learning.samples,
-        networks=(*_GANS, *_VAES),
+        needs=Samples,
         takes_label=True,
     ),
     "evolution": Kind(
         about="what the same noise became in the course of training",
         draw=learning.evolution,
-        networks=(*_GANS, *_VAES),
+        needs=Samples,
     ),
     "copies": Kind(
         about="new images and the training images nearest to them",
         draw=learning.copies,
-        networks=(*_GANS, *_VAES),
+        needs=Samples,
         on_request=True,
     ),
     "confusion": Kind(
         about="test images by true and predicted class",
         draw=learning.confusion,
-        networks=_CLASSIFIERS,
+        needs=Classifies,
     ),
     "per-class-accuracy": Kind(
         about="test accuracy of each class with its uncertainty",
         draw=learning.accuracy_of_classes,
-        networks=_CLASSIFIERS,
+        needs=Classifies,
     ),
     "reliability": Kind(
         about="whether a classifier is right as often as it is sure",
         draw=learning.reliability,
-        networks=_CLASSIFIERS,
+        needs=Classifies,
         min_classes=2,
     ),
     "latent-plane": Kind(
         about="what the points of the latent plane decode to",
         draw=latents.plane,
-        networks=_VAES,
+        needs=Encodes,
         min_latents=2,
         takes_label=True,
     ),
     "latent-scatter": Kind(
         about="where the encoder places training images",
         draw=latents.scatter,
-        networks=_VAES,
+        needs=Encodes,
         min_latents=2,
         takes_label=True,
     ),
     "reconstructions": Kind(
         about="test images above their reconstructions",
         draw=latents.reconstruction,
-        networks=_VAES,
+        needs=Encodes,
     ),
     "interpolation": Kind(
         about="from one test image to another through the latent space",
         draw=latents.between,
-        networks=_VAES,
+        needs=Encodes,
     ),
     "styles": Kind(
         about="the style of a test image in every class",
         draw=latents.styles,
-        networks=("cvae",),
+        needs=Encodes,
+        conditional=True,
     ),
 }
 
@@ -181,28 +182,21 @@ def _draw(material: Material, name: str, formats: Sequence[Format]) -> Pictures:
 
 
 def _fits(kind: Kind, run: Run) -> bool:
-    recipe = run.recipe
     return (
-        _network(run) in kind.networks
+        (kind.needs is None or run.can(kind.needs))
+        and (run.conditional or not kind.conditional)
         and len(run.class_names) >= kind.min_classes
-        and (not isinstance(recipe, Variational) or recipe.latent_dim >= kind.min_latents)
+        and (kind.min_latents == 0 or run.recipe.num_latents >= kind.min_latents)
     )
 
 
-def _network(run: Run) -> str:
-    recipe = run.recipe
-    assert isinstance(recipe, Classifier | Adversarial | Variational)
-    return recipe.network
-
-
 def _describe(run: Run) -> str:
-    recipe = run.recipe
-    few = isinstance(recipe, Variational) and recipe.latent_dim == 1
-    return f"a {_network(run)}{' with 1 latent' if few else ''}"
+    few = run.recipe.num_latents == 1
+    return f"a {run.recipe.network}{' with 1 latent' if few else ''}"
 
 
 def _require_label_taken(run: Run, name: str, label: int | str) -> None:
-    if not (FIGURES[name].takes_label and _network(run) == "cvae"):
+    if not (FIGURES[name].takes_label and run.conditional):
         names = [name for name, kind in FIGURES.items() if kind.takes_label]
         raise UsageError(
             f"figure {name!r} of run {run.name}, {_describe(run)}, takes no label: leave --label {label} out; "

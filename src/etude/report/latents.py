@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 
 from etude.drawing.latent import latent_plane, latent_scatter, plane_points
 from etude.drawing.mosaic import interpolation, reconstructions, style_rows
-from etude.recipes import Variational
 from etude.report.material import MAX_CLASSES, Material
 from etude.runs.splits import make_splits
 
@@ -114,6 +113,4 @@ def styles(material: Material) -> Figure:
 
 
 def _num_latents(material: Material) -> int:
-    recipe = material.run.recipe
-    assert isinstance(recipe, Variational)
-    return recipe.latent_dim
+    return material.run.recipe.num_latents

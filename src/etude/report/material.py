@@ -9,7 +9,6 @@ import torch
 
 from etude.data import Dataset
 from etude.drawing.lettering import explain, legible
-from etude.recipes import Variational
 from etude.runs import Run
 
 MAX_CLASSES = 12
@@ -46,7 +45,7 @@ class Material:
     @property
     def conditional(self) -> bool:
         """Whether the networks are given the label."""
-        return isinstance(self.run.recipe, Variational) and self.run.recipe.network == "cvae"
+        return self.run.conditional
 
     @cached_property
     def class_names(self) -> list[str]:

@@ -2,6 +2,6 @@
 
 from etude.runs.folder import create_run, default_runs_dir, find, list_paths, load
 from etude.runs.run import Run
-from etude.runs.state import State
+from etude.runs.state import RunStatus
 
-__all__ = ["Run", "State", "create_run", "default_runs_dir", "find", "list_paths", "load"]
+__all__ = ["Run", "RunStatus", "create_run", "default_runs_dir", "find", "list_paths", "load"]

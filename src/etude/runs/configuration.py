@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from etude import recipes
+from etude.data.kinds import kind_from_dict
 from etude.errors import EtudeError, RunError
 from etude.files import parse_checked_json, read_whole
 from etude.recipes import Recipe
@@ -18,8 +19,6 @@ _WANTED: dict[str, dict[str, type | tuple[type, ...]]] = {
     "versions": {},
     "dataset": {
         "name": str,
-        "image_shape": list,
-        "class_names": list,
         "train_images": int,
         "validation_images": int,
         "test_images": int,
@@ -48,11 +47,13 @@ def read_configuration(path: Path) -> tuple[dict[str, Any], Recipe]:
     for key in ("left_out", "notes"):  # not in runs of étude 0.1
         if not isinstance(texts := dataset.setdefault(key, []), list) or not all(isinstance(t, str) for t in texts):
             raise _damaged(path, f"has {texts!r} for dataset.{key}")
-    shape, names = dataset["image_shape"], dataset["class_names"]
-    if len(shape) != 3 or not all(type(size) is int and 0 < size <= 100_000 for size in shape):
-        raise _damaged(path, f"has {shape!r} for dataset.image_shape")
-    if not names or not all(isinstance(name, str) for name in names):
-        raise _damaged(path, f"has {names!r} for dataset.class_names")
+    if "kind" not in dataset:  # a run from before there were other kinds than images
+        shape, names = (dataset.get(key) for key in ("image_shape", "class_names"))
+        dataset["kind"] = {"name": "images", "shape": shape, "class_names": names}
+    try:
+        kind_from_dict(dataset["kind"])
+    except ValueError as error:
+        raise _damaged(path, f"has {error} of dataset.kind") from error
     try:
         datetime.fromisoformat(configuration["created"]).astimezone()
     except KeyError:

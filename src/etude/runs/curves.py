@@ -1,66 +1,44 @@
-"""The metrics of a run as curves to draw: which series share a panel, in which units, beside which reference."""
+"""The metrics of a run as curves to draw: its family's panels, filled with what the run recorded."""
 
-from collections.abc import Iterator
-from math import log
-
-from etude.drawing.curves import Panel, Reference, Series
+from etude.drawing import curves
+from etude.drawing.curves import Series
 from etude.drawing.style import BLUE, GREEN, VERMILLION
-from etude.recipes import Adversarial, Recipe
+from etude.families.book import family_of
+from etude.families.series import Panel
+from etude.recipes import Recipe
 from etude.runs.events import Table
 
-# Each adversarial loss once the discriminator can no longer tell: D = ½ everywhere, as (text, value).
-_EQUILIBRIUM: dict[str, dict[str, tuple[str, float]]] = {
-    "nonsaturating": {"discriminator": ("log 4 at D = ½", log(4)), "generator": ("log 2 at D = ½", log(2))},
-    "minimax": {"discriminator": ("log 4 at D = ½", log(4)), "generator": ("−log 2 at D = ½", -log(2))},
-    "least_squares": {"discriminator": ("¼ at D = ½", 1 / 4), "generator": ("⅛ at D = ½", 1 / 8)},
-}
-_ADVERSARIAL_UNITS = {
-    "nonsaturating": "non-saturating loss (nats)",
-    "minimax": "minimax loss (nats)",
-    "least_squares": "least-squares loss",
-    "wasserstein": "Wasserstein loss (score)",
-    "hinge": "hinge loss (score)",
-}
-_NETWORK_COLOURS = {"discriminator": BLUE, "generator": VERMILLION}
-_PANELS = {
-    "loss": ("Cross-entropy", "nats per image"),
-    "accuracy": ("Accuracy", "share of images"),
-    "loss_nats": ("Loss", "nats per image"),
-    "reconstruction_nats": ("Reconstruction", "nats per image"),
-    "kl_nats": ("KL to the prior", "nats per image"),
-}
+COLOURS = (BLUE, VERMILLION, GREEN)
 
 
-def loss_panels(recipe: Recipe, table: Table) -> list[Panel]:
+def loss_panels(recipe: Recipe, table: Table) -> list[curves.Panel]:
     """The panels of a run's losses (and accuracy) against the training step; none before its first epoch."""
-    return list(_adversarial_panel(recipe, table) if isinstance(recipe, Adversarial) else _panels(recipe, table))
+    panels = [_panel(panel, recipe, table) for panel in family_of(recipe).series.panels(recipe)]
+    return [panel for panel in panels if panel.series]
 
 
-def _adversarial_panel(recipe: Adversarial, table: Table) -> Iterator[Panel]:
-    """Both networks' losses, and what they would be if the discriminator could not tell real from generated."""
-    series, references = [], []
-    for name, colour in _NETWORK_COLOURS.items():
-        line = _training(recipe, table, f"{name}_loss", name, colour)
-        if len(line.steps):
-            series.append(line)
-            if name in _EQUILIBRIUM.get(recipe.loss, {}):
-                text, value = _EQUILIBRIUM[recipe.loss][name]
-                references.append(Reference(text=text, value=value, colour=colour))
-    if series:
-        yield Panel(title="", y_label=_ADVERSARIAL_UNITS[recipe.loss], series=series, references=references)
-
-
-def _panels(recipe: Recipe, table: Table) -> Iterator[Panel]:
-    """One panel a metric: in training, on the validation images, on the test images."""
-    for key, (title, y_label) in _PANELS.items():
+def _panel(panel: Panel, recipe: Recipe, table: Table) -> curves.Panel:
+    """One metric in training, on the validation and on the test examples; or several in training."""
+    if len(panel.metrics) == 1:
+        (key,) = panel.metrics
         lines = [
             _training(recipe, table, key, "training", BLUE),
             _means(table, f"validation/{key}", "validation", VERMILLION),
             _means(table, f"test/{key}", "test", GREEN),
         ]
-        series = [line for line in lines if len(line.steps)]
-        if series:
-            yield Panel(title=title, y_label=y_label, series=series)
+    else:
+        lines = [
+            _training(recipe, table, key, key.removesuffix("_loss"), colour)
+            for key, colour in zip(panel.metrics, COLOURS, strict=False)
+        ]
+    colours = dict(zip(panel.metrics, COLOURS, strict=False))
+    drawn = [line for line in lines if len(line.steps)]
+    references = [
+        curves.Reference(text=each.text, value=each.value, colour=colours[each.metric])
+        for each in panel.references
+        if any(line.name == each.metric.removesuffix("_loss") for line in drawn)
+    ]
+    return curves.Panel(title=panel.title, y_label=panel.axis, series=drawn, references=references)
 
 
 def _training(recipe: Recipe, table: Table, key: str, name: str, colour: str) -> Series:

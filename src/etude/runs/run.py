@@ -21,19 +21,19 @@ from torch import Tensor, nn
 
 from etude.data import Dataset
 from etude.data import load as load_dataset
+from etude.data.kinds import Images, Kind, kind_from_dict
 from etude.data.loading import FOLDER_PREFIX
 from etude.errors import DataError, RunError, UsageError, unknown
+from etude.families.abilities import Classifies, Encodes, Samples, Trained
+from etude.families.book import family_of
+from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.files import expand_home
-from etude.models import VAE, uniform_noise
-from etude.recipes import Adversarial, Classifier, Variational
 from etude.runs import checkpoint
 from etude.runs.configuration import read_configuration
 from etude.runs.events import Table, read_events
-from etude.runs.inputs import IMAGES_AT_ONCE, network_inputs
 from etude.runs.lock import is_training
-from etude.runs.networks import build_networks, classify
 from etude.runs.notebook import run_html
-from etude.runs.state import State, read_state, write_state
+from etude.runs.state import RunStatus, read_state, write_state
 from etude.streams import stream
 
 if TYPE_CHECKING:
@@ -57,23 +57,31 @@ class Run:
         self.moved_data = data
         """Where its data is now, `folder:PATH` say, if it has moved since the run began."""
         dataset = self.configuration["dataset"]
-        channels, height, width = dataset["image_shape"]
-        self.image_shape: tuple[int, int, int] = (channels, height, width)
+        self.kind: Kind = kind_from_dict(dataset["kind"])
+        """What its examples are: images of a shape, or rows of a table; and the names of their classes."""
         self.data_name: str = dataset["name"]
         """What its data was called when it began: files other than the published ones have their path as a name."""
-        self.class_names: tuple[str, ...] = tuple(dataset["class_names"])
-        self.steps_per_epoch: int = dataset["train_images"] // self.recipe.images_per_step  # a rest sits an epoch out
+        self.class_names: tuple[str, ...] = self.kind.class_names
+        self.family = family_of(self.recipe)
+        self.steps_per_epoch: int = dataset["train_images"] // self.recipe.examples_per_step  # a rest sits an epoch out
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of its images; `UsageError` where its examples are none."""
+        if not isinstance(self.kind, Images):
+            raise UsageError(f"run {self.name} was trained on a table, not on images.")
+        return self.kind.shape
 
     # What the folder says -------------------------------------------------------------------------------------------
 
     @property
-    def state(self) -> State:
+    def state(self) -> RunStatus:
         """How far the run is; a run whose process was killed says interrupted."""
         state = read_state(self.path)
         killed = state.status == "running" and not is_training(self.path)
         return replace(state, status="interrupted") if killed else state
 
-    def write_state(self, state: State) -> None:
+    def write_state(self, state: RunStatus) -> None:
         """Record how far the run is."""
         write_state(self.path, state)
 
@@ -140,9 +148,23 @@ class Run:
     def networks(self) -> dict[str, nn.Module]:
         """The trained networks by name."""
         folder = self.checkpoint_path()
-        networks = build_networks(self.recipe, image_shape=self.image_shape, num_classes=len(self.class_names))
+        networks = self.family.network_of(self.recipe).build(self.recipe, self.kind)
         checkpoint.restore_networks(networks, checkpoint.load_model(folder), source=folder)
         return {name: network.eval() for name, network in networks.items()}
+
+    @cached_property
+    def trained(self) -> Trained:
+        """What its trained networks can do: see `families.abilities`."""
+        return self.family.trained(self.recipe, self.networks, self.kind)
+
+    def can(self, ability: type) -> bool:
+        """Whether its trained networks have an ability, such as `Samples`; known without them."""
+        return ability in self.family.abilities
+
+    @property
+    def conditional(self) -> bool:
+        """Whether its networks are given the label; known without them."""
+        return self.family.network_of(self.recipe).conditional
 
     @property
     def model(self) -> nn.Module:
@@ -182,58 +204,49 @@ class Run:
             raise UsageError(f"--num {num_samples} (allowed: 1 to {MOST_SAMPLES:,}; draw more with other seeds).")
         if not 0 <= seed < 2**63:
             raise UsageError(f"--seed {seed} (allowed: in [0, 2^63)).")
-        generator = stream(seed, "sample")
-        if isinstance(self.recipe, Adversarial):
-            self._no_labels(labels)
-            noise = uniform_noise(num_samples, self.recipe.noise_dim, generator=generator)
-            draw = self.networks["generator"]
-            return torch.cat([(draw(part) + 1) / 2 for part in noise.split(IMAGES_AT_ONCE)])
-        if isinstance(self.recipe, Variational):
-            if labels is None and self.recipe.network == "cvae":
-                labels = torch.arange(num_samples) % len(self.class_names)
-            z = torch.randn(num_samples, self.recipe.latent_dim, generator=generator)
-            return self.decode(z, labels=labels)
-        raise self._cannot("sample", "a GAN or VAE")
+        trained: Samples = self._able(Samples, "sample", "a GAN or VAE")
+        given = self._labels(labels, num_samples, needed=False)
+        if given is None and self.conditional:
+            given = torch.arange(num_samples) % len(self.class_names)
+        return trained.sample(num_samples, labels=given, generator=stream(seed, "sample"))
 
-    def inputs(self, images: "ArrayLike | Tensor", *, generator: torch.Generator | None = None) -> Tensor:
-        """Images as the run's networks take them, (N, channels, height, width): see `runs.inputs.network_inputs`.
+    def inputs(self, examples: "ArrayLike | Tensor", *, generator: torch.Generator | None = None) -> Tensor:
+        """Examples as the run's networks take them, (N, ...): images in the range that they were trained on.
 
         Where a VAE was trained on binarised pixels they are drawn from `generator`; without one, the same draw at
         every call.
         """
-        images = self._images(images).clamp(0, 1)
-        return network_inputs(self.recipe, images, generator=generator or stream(0, "inputs"))
+        return self.trained.inputs(self._examples(examples), generator=generator or stream(0, "inputs"))
 
     @torch.no_grad()
-    def encode(self, images: "ArrayLike | Tensor", labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
+    def encode(self, examples: "ArrayLike | Tensor", labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
         """Means of the latent posterior, (N, latent_dim); a conditional VAE needs the images' labels.
 
-        The network is given `inputs(images)`.
+        The network is given `inputs(examples)`.
         """
-        network, images = self._vae("encode"), self.inputs(images)
-        parts = self._parts(images, labels)
-        return torch.cat([network.encode(part, part_labels)[0] for part, part_labels in parts])
+        trained: Encodes = self._able(Encodes, "encode", "a VAE")
+        parts = self._parts(self.inputs(examples), labels)
+        return torch.cat([trained.encode(part, part_labels)[0] for part, part_labels in parts])
 
     @torch.no_grad()
     def decode(self, z: "ArrayLike | Tensor", labels: "ArrayLike | Tensor | int | None" = None) -> Tensor:
-        """Images of latents (N, latent_dim), (N, channels, height, width) in [0, 1]."""
-        network, z = self._vae("decode"), torch.as_tensor(z, dtype=torch.float32)
+        """Examples of latents (N, latent_dim): images (N, channels, height, width) in [0, 1]."""
+        trained: Encodes = self._able(Encodes, "decode", "a VAE")
+        z = torch.as_tensor(z, dtype=torch.float32)
         latent_dim = z.shape[1] if z.ndim == 2 else None
-        if latent_dim != network.latent_dim:
-            raise UsageError(f"latents of shape {tuple(z.shape)}; run {self.name} decodes (N, {network.latent_dim}).")
-        return torch.cat([network.decode(part, part_labels) for part, part_labels in self._parts(z, labels)])
+        if latent_dim != trained.latent_dim:
+            raise UsageError(f"latents of shape {tuple(z.shape)}; run {self.name} decodes (N, {trained.latent_dim}).")
+        return torch.cat([trained.decode(part, part_labels) for part, part_labels in self._parts(z, labels)])
 
-    def classify(self, images: "ArrayLike | Tensor") -> Tensor:
+    def classify(self, examples: "ArrayLike | Tensor") -> Tensor:
         """Class probabilities, (N, number of classes)."""
-        return self.logits(images).softmax(dim=1)
+        return self.logits(examples).softmax(dim=1)
 
     @torch.no_grad()
-    def logits(self, images: "ArrayLike | Tensor") -> Tensor:
+    def logits(self, examples: "ArrayLike | Tensor") -> Tensor:
         """A classifier's scores before the softmax, (N, number of classes)."""
-        if not isinstance(self.recipe, Classifier):
-            raise self._cannot("classify", "a classifier")
-        parts = self.inputs(images).split(IMAGES_AT_ONCE)
-        return torch.cat([classify(self.recipe, self.model, part) for part in parts])
+        trained: Classifies = self._able(Classifies, "classify", "a classifier")
+        return torch.cat([trained.logits(part) for part in self.inputs(examples).split(EXAMPLES_AT_ONCE)])
 
     def label_index(self, label: int | str) -> int:
         """The index of a class given by its name or its index; `UsageError` names the classes."""
@@ -245,21 +258,23 @@ class Run:
 
     # Helpers --------------------------------------------------------------------------------------------------------
 
-    def _vae(self, verb: str) -> VAE:
-        if not isinstance(self.recipe, Variational):
-            raise self._cannot(verb, "a VAE")
-        network = self.model
-        assert isinstance(network, VAE)
-        return network
+    def _able(self, ability: type, verb: str, wanted: str) -> Any:
+        """What its trained networks can do, which must include the ability."""
+        if not self.can(ability):
+            raise UsageError(
+                f"run {self.name} is of a {self.recipe.name} and cannot {verb}: choose a run of {wanted}."
+            )
+        return self.trained
 
-    def _cannot(self, verb: str, wanted: str) -> UsageError:
-        return UsageError(f"run {self.name} is of a {self.recipe.name} and cannot {verb}: choose a run of {wanted}.")
-
-    def _images(self, images: "ArrayLike | Tensor") -> Tensor:
-        tensor = torch.as_tensor(images)
-        if tensor.ndim != 4 or tuple(tensor.shape[1:]) != self.image_shape:
-            wanted = ", ".join(map(str, self.image_shape))
-            raise UsageError(f"images of shape {tuple(tensor.shape)}; run {self.name} takes (N, {wanted}).")
+    def _examples(self, examples: "ArrayLike | Tensor") -> Tensor:
+        """Examples of the run's kind as a tensor; pixels as float32 in [0, 1]."""
+        tensor = torch.as_tensor(examples)
+        what = "images" if isinstance(self.kind, Images) else "features"
+        if tensor.ndim != 1 + len(self.kind.shape) or tuple(tensor.shape[1:]) != tuple(self.kind.shape):
+            wanted = ", ".join(map(str, self.kind.shape))
+            raise UsageError(f"{what} of shape {tuple(tensor.shape)}; run {self.name} takes (N, {wanted}).")
+        if not isinstance(self.kind, Images):
+            return tensor.float()
         if tensor.dtype == torch.uint8:
             return tensor.float() / 255
         # Colours mixed or resized may overshoot by rounding; -1 to 1, 0 to 255 and NaN are mistakes.
@@ -270,30 +285,36 @@ class Run:
             raise UsageError(
                 f"images of {values}; run {self.name} takes floating-point in [0, 1] or uint8 in [0, 255]."
             )
-        return tensor.float()
+        return tensor.float().clamp(0, 1)
 
     def _parts(self, inputs: Tensor, labels: "ArrayLike | Tensor | int | None") -> list[tuple[Tensor, Tensor | None]]:
         """The inputs with their labels, a bounded number at a time."""
-        if self.recipe.network != "cvae":  # type: ignore[attr-defined]  # of a Variational recipe here
-            self._no_labels(labels)
-            return [(part, None) for part in inputs.split(IMAGES_AT_ONCE)]
+        given, parts = self._labels(labels, len(inputs), needed=True), inputs.split(EXAMPLES_AT_ONCE)
+        if given is None:
+            return [(part, None) for part in parts]
+        return list(zip(parts, given.split(EXAMPLES_AT_ONCE), strict=True))
+
+    def _labels(self, labels: "ArrayLike | Tensor | int | None", count: int, *, needed: bool) -> Tensor | None:
+        """One label each (count,), where the networks take any."""
+        if not self.conditional:
+            if labels is not None:
+                raise UsageError(
+                    f"run {self.name} ({self.recipe.name}) knows no labels: leave them out, or train a cvae."
+                )
+            return None
         if labels is None:
+            if not needed:
+                return None
             raise UsageError(f"run {self.name} is conditional: give the labels too, one for all or one each.")
         each = torch.as_tensor(np.asarray(labels))
-        if each.ndim > 1 or each.numel() not in (1, len(inputs)):
-            raise UsageError(f"{each.numel()} labels for {len(inputs)} inputs: give one for all or one each.")
+        if each.ndim > 1 or each.numel() not in (1, count):
+            raise UsageError(f"{each.numel()} labels for {count} inputs: give one for all or one each.")
         last = len(self.class_names) - 1
         if each.is_floating_point() or each.is_complex() or not ((each >= 0) & (each <= last)).all():
             raise UsageError(
                 f"labels {each.unique().tolist()[:5]} of {each.dtype}; allowed: integers from 0 to {last}."
             )
-        each = each.long()
-        each = each.expand(len(inputs))
-        return list(zip(inputs.split(IMAGES_AT_ONCE), each.split(IMAGES_AT_ONCE), strict=True))
-
-    def _no_labels(self, labels: object) -> None:
-        if labels is not None:
-            raise UsageError(f"run {self.name} ({self.recipe.name}) knows no labels: leave them out, or train a cvae.")
+        return each.long().expand(count)
 
     def __repr__(self) -> str:
         state = self.state

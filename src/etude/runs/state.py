@@ -11,7 +11,7 @@ STATUSES = ("running", "finished", "interrupted", "failed")
 
 
 @dataclass(frozen=True, kw_only=True)
-class State:
+class RunStatus:
     """How far a run is."""
 
     status: str
@@ -27,14 +27,14 @@ class State:
     """Of that many bytes of the metrics file."""
 
 
-def read_state(run: Path) -> State:
+def read_state(run: Path) -> RunStatus:
     """What state.json of a run's folder says; `RunError` where it is damaged."""
     path = run / "state.json"
     try:
         content, _ = parse_checked_json(read_whole(path))
         return _state(content)
     except FileNotFoundError:
-        return State(status="interrupted")
+        return RunStatus(status="interrupted")
     except OSError as error:
         raise RunError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
     except ValueError as error:
@@ -43,17 +43,17 @@ def read_state(run: Path) -> State:
         ) from error
 
 
-def write_state(run: Path, state: State) -> None:
+def write_state(run: Path, state: RunStatus) -> None:
     """Record how far the run in a folder is."""
     write_atomically(run / "state.json", checked_json(asdict(state)))
 
 
-def _state(content: dict[str, Any]) -> State:
+def _state(content: dict[str, Any]) -> RunStatus:
     """The state that `write_state` recorded; `ValueError` where a value cannot be."""
     try:
-        state = State(**content)
+        state = RunStatus(**content)
     except TypeError as error:
-        raise ValueError(str(error).removeprefix("State.__init__() ")) from None
+        raise ValueError(str(error).removeprefix("RunStatus.__init__() ")) from None
     allowed = {
         "status": state.status in STATUSES,
         "step": _is_count(state.step),

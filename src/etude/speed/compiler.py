@@ -14,50 +14,45 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
-from etude.speed.execution import Execution
+from etude.compute import Execution
 from etude.speed.memory import give_back
-from etude.speed.whole_step import State, Whole
-from etude.training.learner import Batch
+from etude.speed.whole_step import StepTensors, Whole
 
 
 def compiled(whole: Whole, execution: Execution) -> Whole:
     """The function compiled, when it is first called, for the shapes that it is then given.
 
-    Only the state that it was first called with can be trained.
+    Only the networks that it was first called with can be trained.
     """
     program: Callable[..., Any] | None = None
     kept: list[Tensor] = []
 
-    def step(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
+    def step(given: StepTensors) -> Tensor:
         nonlocal program
-        changing = [rows, learning_rate, *draws.values()]
         if program is None:
-            program, kept[:] = _compile(whole, execution, (state, train), (rows, learning_rate, draws))
-        (losses,) = program(*kept, *changing)
+            program, kept[:] = _compile(whole, execution, given), tree_leaves(given.kept())
+        (losses,) = program(*kept, *tree_leaves(given.changing()))
         return losses
 
     return step
 
 
-def _compile(
-    whole: Whole, execution: Execution, kept: tuple[Any, ...], changing: tuple[Any, ...]
-) -> tuple[Callable[..., Any], list[Tensor]]:
-    """The function of a flat list of tensors, those that stay first, compiled; and those that stay."""
+def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable[..., Any]:
+    """The function of a flat list of tensors, those that stay first, compiled."""
     from torch._functorch.compile_utils import fx_graph_cse  # here, since these take long to import
     from torch._inductor import compile
     from torch._inductor.runtime.cache_dir_utils import cache_dir
     from torch.func import functionalize
     from torch.fx.experimental.proxy_tensor import make_fx
-    from torch.utils._pytree import tree_flatten, tree_leaves, tree_unflatten
 
     give_back()
     remove_torn_libraries(Path(cache_dir()))
-    tensors, structure = tree_flatten((kept, changing))
+    tensors, structure = tree_flatten(given)
 
     def flat(*tensors: Tensor) -> tuple[Tensor]:
-        (state, train), (rows, learning_rate, draws) = tree_unflatten(list(tensors), structure)
-        return (whole(state, train, rows, draws, learning_rate),)
+        return (whole(tree_unflatten(list(tensors), structure)),)
 
     options: dict[str, Any] = {}
     if execution.device == "cpu":
@@ -73,7 +68,7 @@ def _compile(
         graph = make_fx(functionalize(graph), tracing_mode="fake")(*tensors)
         graph.graph = fx_graph_cse(graph.graph)
         program: Any = compile(graph, tensors, options)
-        return program, tree_leaves(kept)
+        return program
 
 
 def remove_torn_libraries(cache: Path) -> None:

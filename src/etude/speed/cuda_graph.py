@@ -2,18 +2,17 @@
 
 A graph replays the recorded kernels on the very memory that they were recorded with. So what changes from step to step
 (row numbers, draws, learning rate) is copied into buffers that stay, and the losses come out in buffers that stay. The
-state and the data set are such buffers already. Recording needs a few steps of warm-up, after which all that they moved
+networks and the data set are such buffers already. Recording needs a few steps of warm-up, after which all that they moved
 is put back. They draw no random numbers: a learner draws outside its step.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves, tree_map
 
-from etude.speed.whole_step import State, Whole
-from etude.training.learner import Batch
+from etude.speed.whole_step import StepTensors, Whole
 
 WARM_UP_STEPS = 3
 """Libraries choose their kernels and allocate their workspaces in the first ones."""
@@ -25,18 +24,19 @@ Recorder = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
 def captured(whole: Whole, record: Recorder | None = None) -> Whole:
     """The function as one graph, recorded when it is first called and replayed from then on.
 
-    Only the state that it was first called with can be trained. The losses that it returns hold until the next call.
+    Only the networks that it was first called with can be trained. The losses that it returns hold until the next call.
     """
     record = record or record_cuda_graph
     recorded: list[tuple[Callable[[], None], Tensor, list[Tensor]]] = []
 
-    def step(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
-        changing = [rows, learning_rate, *draws.values()]
+    def step(given: StepTensors) -> Tensor:
+        changing = tree_leaves(given.changing())
         if not recorded:
-            kept = [tensor.clone() for tensor in changing]
-            kept_draws = dict(zip(draws, kept[2:], strict=True))
-            before = [(tensor, tensor.clone()) for tensor in _leaves(state)]
-            replay, losses = record(lambda: whole(state, train, kept[0], kept_draws, kept[1]))
+            rows, rates, draws = tree_map(torch.clone, given.changing())
+            buffers = StepTensors(networks=given.networks, train=given.train, rows=rows, rates=rates, draws=draws)
+            kept = tree_leaves(buffers.changing())
+            before = [(tensor, tensor.clone()) for tensor in tree_leaves(given.networks)]
+            replay, losses = record(lambda: whole(buffers))
             for tensor, value in before:
                 tensor.copy_(value)
             recorded.append((replay, losses, kept))
@@ -61,8 +61,3 @@ def record_cuda_graph(function: Callable[[], Tensor]) -> tuple[Callable[[], None
     with torch.cuda.graph(graph):
         losses = function()
     return graph.replay, losses
-
-
-def _leaves(tree: Any) -> list[Tensor]:
-    """The tensors in dictionaries of dictionaries."""
-    return [tree] if isinstance(tree, Tensor) else [leaf for each in tree.values() for leaf in _leaves(each)]

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from etude import recipes
+from etude.families.recipe import Optimizer
 
 Moments = dict[str, Tensor]
 
 
-def initial_moments(settings: recipes.Optimizer, parameter: Tensor) -> Moments:
+def initial_moments(settings: Optimizer, parameter: Tensor) -> Moments:
     """What PyTorch's optimizer keeps of a parameter before its first step, under PyTorch's names."""
     if settings.name == "sgd":
         return {"momentum_buffer": torch.zeros_like(parameter)} if settings.momentum else {}
@@ -23,7 +23,7 @@ def initial_moments(settings: recipes.Optimizer, parameter: Tensor) -> Moments:
 
 
 def update(
-    settings: recipes.Optimizer,
+    settings: Optimizer,
     parameters: Mapping[str, Tensor],
     gradients: Mapping[str, Tensor],
     moments: Mapping[str, Moments],
@@ -57,6 +57,16 @@ def update(
             mean = own["exp_avg"].mul_(settings.beta1).add_(gradient, alpha=1 - settings.beta1)
             square = own["exp_avg_sq"].mul_(settings.beta2).add_(gradient.square(), alpha=1 - settings.beta2)
             parameter.sub_(rate * mean / (square.sqrt() + epsilon))
+
+
+def clip_norm(gradients: Mapping[str, Tensor], most: float) -> dict[str, Tensor]:
+    """Gradients of a network scaled so that their norm together is at most `most`.
+
+    Pascanu et al. 2013, algorithm 1, as `torch.nn.utils.clip_grad_norm_`.
+    """
+    norm = torch.stack([gradient.square().sum() for gradient in gradients.values()]).sum().sqrt()
+    factor = (most / (norm + 1e-6)).clamp(max=1.0)
+    return {name: gradient * factor for name, gradient in gradients.items()}
 
 
 EPSILON = 1e-8

@@ -1,7 +1,7 @@
 """A training step as one function of tensors, which a compiler can take as a whole and `vmap` can vectorise.
 
-The state it moves in place is the networks' and optimizers' own tensors: evaluation, pictures and checkpoints need not
-know how a step was computed.
+The tensors it moves in place are the networks' and optimizers' own: evaluation, pictures and checkpoints need not know
+how a step was computed.
 """
 
 from collections.abc import Callable
@@ -12,49 +12,83 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
+from torch.utils._pytree import register_dataclass
 
-from etude import recipes
-from etude.data import Split
-from etude.speed.updates import Moments, initial_moments, update
-from etude.training.descent import Losses, Networks
-from etude.training.learner import Batch, Learner, Step
-
-State = dict[str, dict[str, Any]]
-"""By network: its "parameters" and "buffers" by name, and its "moments", those of each parameter by name."""
+from etude.families.descent import Losses, Networks, follow
+from etude.families.learner import Batch, Columns, Learner
+from etude.families.recipe import Optimizer, Rates
+from etude.speed.updates import Moments, clip_norm, initial_moments, update
 
 
-def state_of(learner: Learner) -> State:
+@register_dataclass
+@dataclass(kw_only=True)
+class NetworkState:
+    """A network's tensors by name, and the moments of each parameter by name; those of a running average are none."""
+
+    parameters: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+    moments: dict[str, Moments]
+
+
+@register_dataclass
+@dataclass(kw_only=True)
+class StepTensors:
+    """Everything that a step computes with. What stays from step to step comes first; final."""
+
+    networks: dict[str, NetworkState]
+    """Moved in place."""
+    train: Columns
+    """All examples in memory."""
+    rows: Tensor
+    """(batch,): the row numbers of those of this step."""
+    rates: dict[str, Tensor]
+    """`Rates` by name, () each."""
+    draws: Batch
+
+    def kept(self) -> Any:
+        """The part that stays: the same tensors at every step."""
+        return self.networks, self.train
+
+    def changing(self) -> Any:
+        """The part that comes anew with every step."""
+        return self.rows, self.rates, self.draws
+
+
+def state_of(learner: Learner[Any]) -> dict[str, NetworkState]:
     """The learner's own tensors; an optimizer that has not stepped yet is given its first moments."""
     return {name: _state(learner, name) for name in learner.networks}
 
 
-def _state(learner: Learner, name: str) -> dict[str, Any]:
-    network, optimizer = learner.networks[name], learner.optimizers[name]
+def _state(learner: Learner[Any], name: str) -> NetworkState:
+    network, optimizer = learner.networks[name], learner.optimizers.get(name)
     moments: dict[str, Moments] = {}
     for key, parameter in network.named_parameters():
-        # In one order, whatever a checkpoint's: of another a compiler makes another program, whose bits may differ.
-        initial = initial_moments(learner.settings, parameter.detach())
-        moments[key] = optimizer.state[parameter] = {**initial, **optimizer.state[parameter]}
-    return {
-        "parameters": {key: parameter.detach() for key, parameter in network.named_parameters()},
-        "buffers": dict(network.named_buffers()),
-        "moments": moments,
-    }
+        if optimizer is not None:
+            # In one order, whatever a checkpoint's: of another a compiler makes another program, whose bits may differ.
+            initial = initial_moments(learner.settings, parameter.detach())
+            moments[key] = optimizer.state[parameter] = {**initial, **optimizer.state[parameter]}
+    return NetworkState(
+        parameters={key: parameter.detach() for key, parameter in network.named_parameters()},
+        buffers=dict(network.named_buffers()),
+        moments=moments,
+    )
 
 
 @dataclass(frozen=True)
 class FunctionalDescent:
-    """`Descent` on a state: gradients by `torch.func`, weights moved by formulas; final."""
+    """`Descent` on tensors: gradients by `torch.func`, weights moved by formulas; final."""
 
     modules: dict[str, nn.Module]
-    state: State
-    settings: recipes.Optimizer
-    learning_rate: Tensor  # ()
+    states: dict[str, NetworkState]
+    settings: Optimizer
+    rates: dict[str, Tensor]
+    averages: dict[str, str]
 
     def __call__(self, name: str, losses: Callable[[Networks], Losses]) -> Losses:
         """See `Descent`."""
-        fixed = {key: tensors["parameters"] for key, tensors in self.state.items() if key != name}
-        kept = {key: tensors["buffers"] for key, tensors in self.state.items()}
+        trained = [key for key in self.states if key not in self.averages]
+        fixed = {key: self.states[key].parameters for key in trained if key != name}
+        kept = {key: self.states[key].buffers for key in trained}
 
         def objective(parameters: dict[str, Tensor], buffers: dict[str, dict[str, Tensor]]) -> tuple[Tensor, Any]:
             # Batch-norm writes its running statistics: into copies, since a gradient's function must not change what it
@@ -62,17 +96,24 @@ class FunctionalDescent:
             buffers = {key: {name: value.clone() for name, value in each.items()} for key, each in buffers.items()}
             weights = {**fixed, name: parameters}
             networks = {
-                key: partial(_apply, module, {**weights[key], **buffers[key]}) for key, module in self.modules.items()
+                key: partial(_apply, self.modules[key], {**weights[key], **buffers[key]}) for key in trained
             }
             values = losses(networks)
             return next(iter(values.values())), (values, buffers)
 
-        mine = self.state[name]
-        gradients, (_, (values, buffers)) = grad_and_value(objective, has_aux=True)(mine["parameters"], kept)
-        update(self.settings, mine["parameters"], gradients, mine["moments"], self.learning_rate)
+        mine = self.states[name]
+        gradients, (_, (values, buffers)) = grad_and_value(objective, has_aux=True)(mine.parameters, kept)
+        if self.settings.clip_norm:
+            gradients = clip_norm(gradients, self.settings.clip_norm)
+        update(self.settings, mine.parameters, gradients, mine.moments, self.rates["learning_rate"])
         for network, each in kept.items():
             for key, buffer in each.items():
                 buffer.copy_(buffers[network][key])
+        for average, of in self.averages.items():
+            if of == name:
+                other = self.states[average]
+                follow(other.parameters, mine.parameters, decay=self.rates["average"])
+                follow(other.buffers, mine.buffers, decay=None)
         return values
 
 
@@ -80,33 +121,44 @@ def _apply(module: nn.Module, tensors: dict[str, Tensor], *inputs: Any, **more: 
     return functional_call(module, tensors, inputs, more)
 
 
-Whole = Callable[[State, tuple[Tensor, Tensor], Tensor, Batch, Tensor], Tensor]
-"""A training step as a function of a state (which it moves in place), all images and their labels, the row numbers
-(images,) of those of this step, the draws, and the learning rate (); returns the losses (losses,).
-"""
+Whole = Callable[[StepTensors], Tensor]
+"""A training step as a function; returns the losses (losses,)."""
 Transform = Callable[[Whole], Whole]
 """What makes such a function faster."""
+Step = Callable[[Tensor, Rates], Tensor]
+"""A training step of one or several runs: takes the row numbers of examples (runs, batch) and the rates of this step,
+moves the learners' own tensors, returns the mean losses (runs, losses) in the order of `loss_names`, detached.
+"""
 
 
-def whole_of(learner: Learner) -> Whole:
+def whole_of(learner: Learner[Any]) -> Whole:
     """Batch, losses, gradients and optimizers of the learner's step as one function."""
 
-    def whole(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
-        images, labels = train
-        descend = FunctionalDescent(learner.networks, state, learner.settings, learning_rate)
-        return learner.stacked(learner.step(learner.batch(images, labels, rows, draws), descend))
+    def whole(given: StepTensors) -> Tensor:
+        descend = FunctionalDescent(
+            learner.networks, given.networks, learner.settings, given.rates, learner.averages
+        )
+        return learner.stacked(learner.step(learner.batch(given.train, given.rows, given.draws), descend))
 
     return whole
 
 
-def whole_step(learner: Learner, train: Split, transform: Transform) -> Step:
+def whole_step(learner: Learner[Any], train: Columns, transform: Transform) -> Step:
     """The learner's step as one function, which `transform` makes faster."""
-    state, fast = state_of(learner), transform(whole_of(learner))
-    learning_rate = torch.zeros((), device=train.images.device)
+    states, fast = state_of(learner), transform(whole_of(learner))
+    rates = rate_tensors(learner)
 
     @torch.no_grad()
-    def step(rows: Tensor, schedule: float) -> Tensor:
-        learning_rate.fill_(learner.settings.learning_rate * schedule)
-        return fast(state, (train.images, train.labels), rows[0], learner.draw(), learning_rate)[None]
+    def step(rows: Tensor, now: Rates) -> Tensor:
+        rates["learning_rate"].fill_(learner.settings.learning_rate * now.schedule)
+        if learner.averages:
+            rates["average"].fill_(now.average)
+        return fast(StepTensors(networks=states, train=train, rows=rows[0], rates=rates, draws=learner.draws()))[None]
 
     return step
+
+
+def rate_tensors(learner: Learner[Any], *shape: int) -> dict[str, Tensor]:
+    """Where the rates of a step are put: of averages only where there are any."""
+    names = ("learning_rate", "average") if learner.averages else ("learning_rate",)
+    return {name: torch.zeros(shape, device=learner.device) for name in names}

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from etude.drawing.bands import Band, BandPanel, band_curves
 from etude.drawing.style import render
 from etude.errors import printable
+from etude.families.book import family_of
+from etude.families.series import Curve
 from etude.files import write_atomically
 from etude.metrics import summarize
 from etude.metrics.intervals import FEWEST_VALUES, IntervalMethod
@@ -19,23 +21,6 @@ from etude.runs.lock import is_training
 
 if TYPE_CHECKING:
     from etude.sweeps.results import CellResult, Results
-
-CURVES: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "classifier": (
-        ("train/loss", "Training", "cross-entropy (nats per image)"),
-        ("validation/accuracy", "Validation", "accuracy (share of images)"),
-    ),
-    "variational": (
-        ("train/loss_nats", "Training", "loss (nats per image)"),
-        ("test/loss_nats", "Test", "loss (nats per image)"),
-    ),
-    "adversarial": (
-        ("train/discriminator_loss", "Discriminator, training", "loss"),
-        ("train/generator_loss", "Generator, training", "loss"),
-    ),
-}
-"""What is drawn of a family epoch by epoch: metric, title, axis."""
-
 
 METHODS: dict[IntervalMethod, str] = {"t": "Student's t", "bootstrap-t": "bootstrap-t"}
 """How the interval of a mean over seeds is computed, as tables and figures name it."""
@@ -127,7 +112,7 @@ def learning_curves(results: "Results") -> Figure | None:
     """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
     sweep = results.sweep
     tables = {result.cell.label: list(result.tables.values()) for result in results.cells}
-    panels = [panel for panel in _panels(sweep.recipe.family, tables, results.interval) if panel.bands]
+    panels = [panel for panel in _panels(family_of(sweep.recipe).series.curves, tables, results.interval) if panel.bands]
     if not panels:
         return None
     title = printable(f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.data_name}")
@@ -138,10 +123,12 @@ def learning_curves(results: "Results") -> Figure | None:
     return band_curves(panels, title=title, note=note)
 
 
-def _panels(family: str, tables: Mapping[str, Sequence[Table]], method: IntervalMethod) -> Iterator[BandPanel]:
-    for metric, title, y_label in CURVES[family]:
-        bands = [band for label, each in tables.items() if (band := _band(label, each, metric, method))]
-        yield BandPanel(title=title, y_label=y_label, bands=bands)
+def _panels(
+    curves: Sequence[Curve], tables: Mapping[str, Sequence[Table]], method: IntervalMethod
+) -> Iterator[BandPanel]:
+    for curve in curves:
+        bands = [band for label, each in tables.items() if (band := _band(label, each, curve.metric, method))]
+        yield BandPanel(title=curve.title, y_label=curve.axis, bands=bands)
 
 
 def _band(name: str, tables: Sequence[Table], metric: str, method: IntervalMethod) -> Band | None:

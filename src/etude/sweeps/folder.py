@@ -12,13 +12,14 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from etude import recipes
+from etude.compute import Compute
 from etude.errors import EtudeError, RunError, UsageError
 from etude.files import (
     PLAIN_NAME,
@@ -33,7 +34,7 @@ from etude.files import (
     write_atomically,
 )
 from etude.recipes import Recipe
-from etude.runs import Run, State, default_runs_dir
+from etude.runs import Run, RunStatus, default_runs_dir
 from etude.runs.configuration import read_configuration
 from etude.runs.folder import absent, holds, short_data_name
 from etude.runs.folder import list_paths as run_paths
@@ -55,7 +56,7 @@ KEYS: dict[str, type | tuple[type, ...]] = {
 }
 MOST_SEEDS = 10_000
 MOST_RUNS = 100_000
-WAITING = State(status="waiting")
+WAITING = RunStatus(status="waiting")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +68,12 @@ class Member:
     path: Path
 
     @property
-    def state(self) -> State:
+    def state(self) -> RunStatus:
         """How far the run is; waiting before it has begun; failed when its folder is damaged."""
         try:
             return Run(self.path).state if holds(self.path, "recipe.json") else WAITING
         except EtudeError as error:
-            return State(status="failed", error=str(error))
+            return RunStatus(status="failed", error=str(error))
 
     @property
     def recipe(self) -> Recipe:
@@ -94,10 +95,7 @@ class Sweep:
         content, self.recipe, self.cells = _read(path)
         self.grid: Grid = content["grid"]
         self.seeds: list[int] = content["seeds"]
-        self.device: str = content["device"]
-        self.threads: int = content["threads"]
-        self.precision: str = content["precision"]
-        self.compile: str = content["compile"]
+        self.compute = Compute(**{field.name: content[field.name] for field in fields(Compute)})
         self.data_dir: Path | None = Path(content["data_dir"]) if content["data_dir"] else None
         self.created: str = content["created"]
 
@@ -137,10 +135,7 @@ def prepare(
     name: str | None,
     runs_dir: Path,
     data_dir: Path | None,
-    device: str,
-    threads: int,
-    precision: str,
-    compile: str,
+    compute: Compute,
 ) -> Sweep:
     """Make the sweep's folder, or find the one that holds the same plan; more seeds than it has are added to it.
 
@@ -157,10 +152,7 @@ def prepare(
         "recipe": recipes.to_dict(recipe),
         "grid": {field: list(values) for field, values in grid.items()},
         "seeds": list(range(recipe.seed, recipe.seed + seeds)),
-        "device": device,
-        "threads": threads,
-        "precision": precision,
-        "compile": compile,
+        **asdict(compute),
         "data_dir": str(data_dir.absolute()) if data_dir else None,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }

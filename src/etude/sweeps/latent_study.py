@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
+from etude.families.abilities import Encodes
+from etude.families.book import family_of
 from etude.measurement import Settings, measure
-from etude.recipes import Recipe, Variational
+from etude.recipes import Recipe
 from etude.runs import Run
 from etude.sweeps.results import Results
 from etude.sweeps.start import sweep
@@ -50,7 +52,7 @@ def study_latents(
     Returns the sweep's results and the measured runs, by number of latents and seed; runs that failed are left out.
     `options` are those of `etude.sweeps.sweep`. Raises `UsageError` for a recipe without latents, and as `sweep` does.
     """
-    if not isinstance(recipe, Variational):
+    if Encodes not in family_of(recipe).abilities:
         raise UsageError(f"recipe {recipe.name} has no latents: choose vae, beta-vae, cvae or a file with one of them.")
     results = sweep(recipe, grid={"latent_dim": sorted(set(latent_dims))}, data_dir=data_dir, **options)
     runs = [
@@ -63,12 +65,11 @@ def study_latents(
 
 
 def _measured(run: Run) -> Measured:
-    assert isinstance(run.recipe, Variational)
     results = measure(run, Settings(metrics=METRICS))
     elbo, fid = results["negative_elbo_nats"], results["fid"]
     return Measured(
         run=str(run.path),
-        latent_dim=run.recipe.latent_dim,
+        latent_dim=run.recipe.num_latents,
         seed=run.recipe.seed,
         reconstruction_nats=elbo["reconstruction_nats"],
         kl_nats=elbo["kl_nats"],

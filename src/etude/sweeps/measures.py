@@ -4,10 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from etude.families.book import family_of
 from etude.measurement import Settings
 from etude.measurement.catalogue import Better, chosen
 from etude.measurement.settings import Binarize
-from etude.recipes import Recipe, Variational
+from etude.recipes import Recipe
 from etude.runs import Run
 
 Read = Callable[[Run, str], float | None]
@@ -45,23 +46,6 @@ def _last_sum(terms: tuple[str, ...], run: Run, split: str) -> float | None:
     return sum(found) if len(found) == len(values) else None
 
 
-MEASURES = {
-    "classifier": Measure(name="accuracy", read=partial(_last_sum, ("accuracy",)), better="higher"),
-    # The bound itself, not the loss: cells with another beta or free bits stay comparable.
-    "variational": Measure(
-        name="negative_elbo_nats", read=partial(_last_sum, ("reconstruction_nats", "kl_nats")), scores_pixels=True
-    ),
-    "adversarial": Measure(
-        name="generator_loss",
-        read=partial(_last_sum, ("generator_loss",)),
-        split="train",
-        when="training images, last epoch",
-        note="A GAN's loss does not say how well it draws: no cell is chosen by it; `etude measure SWEEP` says.",
-    ),
-}
-"""What training records of a run of each family."""
-
-
 def measured(name: str, run: Run, settings: Settings, read: Read) -> Measure:
     """A metric of `etude measure` as the number of runs like this one; `UsageError` where it does not fit them."""
     (metric,) = chosen(run, Settings(metrics=(name,)))
@@ -79,7 +63,16 @@ def measured(name: str, run: Run, settings: Settings, read: Read) -> Measure:
 
 def measure_of(recipe: Recipe) -> Measure:
     """What training records for a run of this recipe."""
-    return MEASURES[recipe.family]
+    quantity = family_of(recipe).series.quantity
+    return Measure(
+        name=quantity.name,
+        read=partial(_last_sum, quantity.terms),
+        split=quantity.split,
+        when=quantity.when,
+        better=quantity.better,
+        scores_pixels=quantity.scores_pixels,
+        note=quantity.note,
+    )
 
 
 def subject_of(recipe: Recipe, measure: Measure) -> str:
@@ -89,8 +82,6 @@ def subject_of(recipe: Recipe, measure: Measure) -> str:
         parts.append(f"{recipe.image_size} pixels")
     if recipe.fit and recipe.fit != "crop":
         parts.append(f"fitted by {recipe.fit}")
-    if measure.scores_pixels and isinstance(recipe, Variational):
-        parts.append(f"{recipe.reconstruction} reconstruction")
-        binarize = measure.binarize or recipe.binarize
-        parts += [] if binarize == "none" else [f"{binarize} binarisation"]
+    if measure.scores_pixels:
+        parts += recipe.scoring(measure.binarize)
     return ", ".join(parts)

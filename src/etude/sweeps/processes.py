@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Hashable, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from typing import IO
 
 from etude.files import cannot_write
@@ -61,10 +62,7 @@ class Worker:
             "paths": [str(member.path) for member in job],
             "recipes": [to_dict(member.recipe) for member in job],
             "data_dir": str(sweep.data_dir) if sweep.data_dir else None,
-            "device": sweep.device,
-            "threads": sweep.threads,
-            "precision": sweep.precision,
-            "compile": sweep.compile,
+            "compute": asdict(sweep.compute),
         }
         with suppress(BrokenPipeError):  # it has died: the end of its answers will say so
             self._stdin.write(json.dumps(message).encode() + b"\n")
@@ -97,7 +95,7 @@ def make_jobs(sweep: Sweep, members: Sequence[Member]) -> list[Job]:
 
     A run that was begun goes together with those that stand at the same step.
     """
-    if sweep.device != "cuda":
+    if sweep.compute.device != "cuda":
         return [[member] for member in members]
     together: dict[Hashable, Job] = {}
     for member in members:
@@ -135,7 +133,7 @@ def train_jobs(
                     for worker in busy:
                         worker.stop()
                 while waiting and len(busy) < num_jobs:
-                    worker = idle.pop() if idle else Worker(threads=sweep.threads, log=log)
+                    worker = idle.pop() if idle else Worker(threads=sweep.compute.threads or 1, log=log)
                     worker.start(waiting.pop(0), sweep)
                     busy.append(worker)
                 ready, _, _ = select.select(busy, [], [], REFRESH_SECONDS)

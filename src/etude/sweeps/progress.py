@@ -13,7 +13,7 @@ from rich.text import Text
 
 from etude.errors import EtudeError
 from etude.notebook import ChangingText, in_notebook, plain_text
-from etude.runs import Run, State
+from etude.runs import Run, RunStatus
 from etude.speed.execution import Execution
 from etude.sweeps.folder import Member, Sweep
 
@@ -28,7 +28,7 @@ class SweepDisplay:
         live = self._console.is_terminal and not notebook and not quiet
         self._text = ChangingText() if notebook else None
         self._members = list(sweep.members())
-        self._states: dict[str, State] = {member.label: member.state for member in self._members}
+        self._states: dict[str, RunStatus] = {member.label: member.state for member in self._members}
         self._how, self._cells_told = "", set[str]()
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.table) if live else None
 
@@ -40,7 +40,7 @@ class SweepDisplay:
         """Look at the runs in progress again and redraw the table."""
         for member in running:
             state = member.state
-            self._states[member.label] = state if state.status == "running" else State(status="starting")
+            self._states[member.label] = state if state.status == "running" else RunStatus(status="starting")
             self._tell_how(member)
         if self._live:
             self._live.refresh()
@@ -48,7 +48,7 @@ class SweepDisplay:
 
     def ended(self, member: Member, error: str | None) -> None:
         """A run finished, failed or was saved."""
-        self._states[member.label] = state = State(status="failed", error=error) if error else member.state
+        self._states[member.label] = state = RunStatus(status="failed", error=error) if error else member.state
         self._tell_how(member)
         if self._live:
             if error:
@@ -112,7 +112,7 @@ class SweepDisplay:
         self._show_text()
 
 
-def mark(state: State, epochs: int) -> Text:
+def mark(state: RunStatus, epochs: int) -> Text:
     """A run in a few characters."""
     match state.status:
         case "finished":
@@ -128,7 +128,7 @@ def mark(state: State, epochs: int) -> Text:
     return Text("·")
 
 
-def seconds_left(members: Sequence[Member], states: dict[str, State], num_jobs: int) -> float | None:
+def seconds_left(members: Sequence[Member], states: dict[str, RunStatus], num_jobs: int) -> float | None:
     """An estimate of the time until the last run ends; None before the first epoch of any, and when nothing is left.
 
     A cell's epochs take what they took so far; those of a cell not seen yet what its number of steps suggests.
@@ -143,14 +143,14 @@ def seconds_left(members: Sequence[Member], states: dict[str, State], num_jobs: 
     if not seen:
         return None
     # Seconds of an epoch are about proportional to its steps, that is to 1 / images per step.
-    scale = sum(seconds[name] / epochs[name] * recipe.images_per_step for name, recipe in seen.items()) / len(seen)
+    scale = sum(seconds[name] / epochs[name] * recipe.examples_per_step for name, recipe in seen.items()) / len(seen)
     left, longest = 0.0, 0.0
     for member in members:
         state, recipe = states[member.label], member.cell.recipe
         if state.status in ("finished", "failed"):
             continue
         name = member.cell.name
-        each = seconds[name] / epochs[name] if name in seen else scale / recipe.images_per_step
+        each = seconds[name] / epochs[name] if name in seen else scale / recipe.examples_per_step
         own = each * (recipe.epochs - state.epoch)
         left, longest = left + own, max(longest, own)
     return max(left / num_jobs, longest) if left else None

@@ -3,25 +3,25 @@
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from etude import recipes
+from etude.compute import Compile, Compute, Device, Precision
 from etude.data import Dataset
 from etude.errors import Interrupted, RunError, TrainingError, UsageError
 from etude.files import disk_failures_said
 from etude.recipes import Recipe
 from etude.runs import default_runs_dir
 from etude.runs.lock import is_training, training_lock
-from etude.speed.execution import choose_execution
 from etude.sweeps.files import write_files
 from etude.sweeps.folder import Member, Sweep, load, prepare
 from etude.sweeps.grid import Cell, Grid, make_cells
 from etude.sweeps.processes import Job, make_jobs, train_jobs
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
-from etude.training.families import network_name
-from etude.training.start import checked_rows, load_for, with_absolute_folder
+from etude.training.start import checked_rows, execution_of, load_for, with_absolute_folder
 from etude.training.stopping import StopRequest, stop_requests
 
 ORPHAN_SECONDS = 30.0
@@ -37,10 +37,10 @@ def sweep(
     jobs: int | None = None,
     runs_dir: str | Path | None = None,
     data_dir: str | Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     threads: int = 1,
-    precision: str = "auto",
-    compile: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
     quiet: bool = False,
     **changes: Any,
 ) -> Results:
@@ -61,15 +61,8 @@ def sweep(
     recipe = with_absolute_folder(recipe)
     _check_jobs(jobs)
     data_dir = Path(data_dir) if data_dir else None
-    execution = choose_execution(  # each run chooses for itself: here a mistake is said before anything starts
-        network_name(recipe),
-        num_steps=0,
-        images_per_step=recipe.images_per_step,
-        device=device,
-        threads=threads,
-        precision=precision,
-        compile=compile,
-    )
+    compute = Compute(device=device, threads=threads, precision=precision, compile=compile)
+    execution = execution_of(recipe, compute, num_steps=0)  # each run chooses for itself: a mistake is said at once
     notes = _check_data(make_cells(recipe, grid or {}), data_dir)
     prepared = prepare(
         recipe,
@@ -78,10 +71,7 @@ def sweep(
         name=name,
         runs_dir=Path(runs_dir) if runs_dir else default_runs_dir(),
         data_dir=data_dir,
-        device=execution.device,
-        threads=threads,
-        precision=precision,
-        compile=compile,
+        compute=replace(compute, device=execution.device),
     )
     return resume(prepared, jobs=jobs, quiet=quiet, notes=notes)
 
@@ -101,7 +91,7 @@ def resume(
         _wait_for_orphans(members, stop)
         waiting = [member for member in members if member.state.status not in ("finished", "failed")]
         parts = make_jobs(sweep, waiting)
-        at_once = max(1, min(jobs or (1 if sweep.device == "cuda" else num_cores()), len(parts)))
+        at_once = max(1, min(jobs or (1 if sweep.compute.device == "cuda" else num_cores()), len(parts)))
         most = max(map(len, parts), default=1)
         with SweepDisplay(sweep, num_jobs=at_once * most, quiet=quiet) as display:
             for note in notes:
@@ -127,9 +117,9 @@ def resume(
 def how_trained(sweep: Sweep, jobs: Sequence[Job], at_once: int) -> str:
     """How the runs share the machine, in a sentence."""
     runs, ways = _count(sum(map(len, jobs)), "run"), "one after another" if at_once == 1 else "side by side"
-    if sweep.device == "cuda":
+    if sweep.compute.device == "cuda":
         return f"{sweep.name}: {runs} on cuda, vectorised: {_count(len(jobs), 'program')}, {ways}"
-    return f"{sweep.name}: {runs} on {sweep.device}, {ways} in {_count(at_once, 'process', 'processes')}"
+    return f"{sweep.name}: {runs} on {sweep.compute.device}, {ways} in {_count(at_once, 'process', 'processes')}"
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from etude import recipes
+from etude.compute import Compute
 from etude.errors import EtudeError, Interrupted
 from etude.runs import Run
 from etude.runs.folder import holds
@@ -52,10 +53,7 @@ def work(job: dict[str, Any]) -> dict[str, str]:
                 names=[path.name for path in paths],
                 runs_dir=paths[0].parent,
                 data_dir=data_dir,
-                device=job["device"],
-                threads=job["threads"],
-                precision=job["precision"],
-                compile=job["compile"],
+                compute=Compute(**job["compute"]),
                 display=display,
             )
     except Interrupted:

@@ -4,14 +4,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from etude.drawing.tiles import tile, write_png
 from etude.errors import RunError, TrainingError
+from etude.families.learner import Learner
 from etude.files import cannot_write
-from etude.runs import Run, State
+from etude.runs import Run, RunStatus
 from etude.runs.checkpoint import (
     TRAINER,
     Best,
@@ -29,7 +31,6 @@ from etude.runs.checkpoint import (
     save_checkpoint,
 )
 from etude.runs.events import EventWriter, read_events
-from etude.training.learner import Learner
 
 
 @dataclass(kw_only=True)
@@ -37,7 +38,7 @@ class ActiveRun:
     """One run in training and where it stands; final."""
 
     run: Run
-    learner: Learner
+    learner: Learner[Any]
     events: EventWriter
     step: int
     """Steps done."""
@@ -56,7 +57,7 @@ class ActiveRun:
         """Record how far the run is, without a checkpoint, once all its events are on the disk."""
         size_bytes, checksum = self.events.flush()
         self.run.write_state(
-            State(
+            RunStatus(
                 status=status,
                 step=self.step,
                 epoch=self.epoch,
@@ -71,7 +72,7 @@ class ActiveRun:
         return time.monotonic() - self.started_at
 
 
-def restore(run: Run, learner: Learner, device: str, *, say: Callable[[str], None]) -> ActiveRun:
+def restore(run: Run, learner: Learner[Any], device: str, *, say: Callable[[str], None]) -> ActiveRun:
     """Put the learner where the run's newest whole checkpoint left it; where there is none, at the start.
 
     `say` is told of damaged ones. Raises `RunError` when all there are, or the metrics file, are damaged.
@@ -99,7 +100,7 @@ def restore(run: Run, learner: Learner, device: str, *, say: Callable[[str], Non
     if steps:
         # What the state says of the metrics file must hold before the file is cut, and after.
         run.write_state(
-            State(
+            RunStatus(
                 status="running",
                 step=progress.step,
                 epoch=progress.step // run.steps_per_epoch,
@@ -122,7 +123,7 @@ def restore(run: Run, learner: Learner, device: str, *, say: Callable[[str], Non
     )
 
 
-def _restore(learner: Learner, checkpoint: Path, device: str) -> tuple[Progress, Tensor]:
+def _restore(learner: Learner[Any], checkpoint: Path, device: str) -> tuple[Progress, Tensor]:
     """Put the learner where a checkpoint left it; where training stood, and the sums of its losses."""
     progress, tensors = load_progress(checkpoint), load_trainer(checkpoint)
     restore_networks(learner.networks, load_model(checkpoint), source=checkpoint)
@@ -182,7 +183,7 @@ def diverged(active: ActiveRun, what: str) -> TrainingError:
     )
     size_bytes, checksum = active.events.flush()
     run.write_state(
-        State(
+        RunStatus(
             status="failed",
             step=last,
             epoch=last // run.steps_per_epoch,

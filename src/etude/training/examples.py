@@ -1,13 +1,14 @@
-"""The images that runs train on: on the device once for all of them, each run with rows of its own."""
+"""The examples that runs train on: on the device once for all of them, each run with rows of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from etude.data import Dataset, Split
-from etude.recipes import Classifier
+from etude.families.learner import Learner
 from etude.runs import Run
 from etude.runs.splits import Rows, make_rows, not_tested
 from etude.streams import stream
@@ -15,7 +16,7 @@ from etude.streams import stream
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """The images that any of the runs trains or validates on; final."""
+    """The examples that any of the runs trains or validates on; final."""
 
     used: Split
     test: Split
@@ -23,27 +24,23 @@ class Examples:
     """By the folder of a run: which of `used` it trains on, and which it holds out."""
 
     def validation(self, run: Run) -> Split:
-        """The images that a run holds out."""
+        """The examples that a run holds out."""
         return self.used.take(self.rows[str(run.path)].validation)
 
-    def batches(self, runs: Sequence[Run], epoch: int) -> Tensor:
-        """Row numbers of the images of an epoch, numbered from 1, in each run's own order: (steps, runs, images).
+    def batches(self, runs: Sequence[Run], learners: Sequence[Learner[Any]], epoch: int) -> Tensor:
+        """Row numbers of the examples of an epoch, numbered from 1, in each run's own order: (steps, runs, batch)."""
+        orders = [self._order(run, learner, epoch) for run, learner in zip(runs, learners, strict=True)]
+        return torch.stack(orders, dim=1).to(self.used.labels.device)
 
-        With flips, a number that is larger by the number of all images stands for the mirror image.
-        """
-        return torch.stack([self._order(run, epoch) for run in runs], dim=1).to(self.used.labels.device)
-
-    def _order(self, run: Run, epoch: int) -> Tensor:
-        rows, recipe = self.rows[str(run.path)].train, run.recipe
-        if isinstance(recipe, Classifier) and recipe.alternate_flips:
-            first = torch.randint(2, (len(rows),), generator=stream(recipe.seed, "flips"))  # the same in every epoch
-            rows = rows + len(self.used) * ((first + epoch) % 2)
+    def _order(self, run: Run, learner: Learner[Any], epoch: int) -> Tensor:
+        recipe = run.recipe
+        rows = learner.order(self.rows[str(run.path)].train, len(self.used), epoch)
         order = rows[torch.randperm(len(rows), generator=stream(recipe.seed, f"order/{epoch}"))]
-        return order[: run.steps_per_epoch * recipe.images_per_step].view(run.steps_per_epoch, -1)
+        return order[: run.steps_per_epoch * recipe.examples_per_step].view(run.steps_per_epoch, -1)
 
 
 def examples_of(runs: Sequence[Run], dataset: Dataset, device: str) -> Examples:
-    """The images of the runs, on the device."""
+    """The examples of the runs, on the device."""
     rows = {str(run.path): make_rows(run.recipe, dataset) for run in runs}
     used = torch.cat([part for each in rows.values() for part in each]).unique()  # ascending
     return Examples(

@@ -4,23 +4,24 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from etude.compute import Execution
 from etude.data import Dataset
 from etude.errors import Interrupted, RunError, TrainingError
+from etude.families.learner import Learner
 from etude.files import disk_failures_said
 from etude.runs import Run
 from etude.runs.checkpoint import Best, drop_old
-from etude.speed.execution import Execution
+from etude.speed.execution import computing
 from etude.speed.steps import make_step
 from etude.training.active_run import ActiveRun, diverged, draw_preview, restore, save
 from etude.training.display import Display
 from etude.training.examples import Examples, examples_of
-from etude.training.families import create_learner
-from etude.training.learner import Learner
+from etude.training.learners import create_learner
 from etude.training.stopping import stop_requests
 
 T = TypeVar("T")
@@ -38,10 +39,10 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
     """
     recipe, steps_per_epoch = runs[0].recipe, runs[0].steps_per_epoch
     total_steps = recipe.epochs * steps_per_epoch
-    with ExitStack() as held, execution.active(), stop_requests() as stop, display:
+    with ExitStack() as held, computing(execution), stop_requests() as stop, display:
         held.enter_context(disk_failures_said(runs[0].path))
         learners = [create_learner(run.recipe, dataset, execution) for run in runs]
-        images = examples_of(runs, dataset, execution.device)
+        examples = examples_of(runs, dataset, execution.device)
         active_runs = [
             restore(run, learner, execution.device, say=display.warn)
             for run, learner in zip(runs, learners, strict=True)
@@ -53,7 +54,7 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
                     f"run {active.run.path} stands at step {active.step}, {runs[0].path} at "
                     f"{active_runs[0].step}, so they are no longer one program: go on with each by `etude resume RUN`."
                 )
-        step = make_step(learners, images.used, execution)
+        step = make_step(learners, examples.used, execution)
         sums = torch.stack([active.sums for active in active_runs], dim=1)  # (2, runs, losses)
         for index, active in enumerate(active_runs):
             active.sums = sums[:, index]
@@ -66,7 +67,7 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
 
         while done < total_steps:
             epoch, first_batch = done // steps_per_epoch + 1, done % steps_per_epoch
-            batches = images.batches(runs, epoch)  # (steps, runs, images)
+            batches = examples.batches(runs, learners, epoch)  # (steps, runs, batch)
 
             for batch, rows in enumerate(batches[first_batch:], start=first_batch):
                 if stop:
@@ -77,7 +78,7 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
                         signal=stop.signal,
                     )
 
-                sums += step(rows, recipe.optimizer.schedule_at(done / total_steps))
+                sums += step(rows, recipe.optimizer.rates_at(done, total_steps))
 
                 done += 1
                 for active in active_runs:
@@ -90,10 +91,10 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
                     display.report(epoch=epoch, batch=batch + 1, losses=values[0])
 
             # The end of an epoch: what was learned, a picture, a checkpoint.
-            values = for_each(active_runs, partial(end_epoch, images=images))
+            values = for_each(active_runs, partial(end_epoch, examples=examples))
             display.epoch(epoch=epoch, epochs=recipe.epochs, step=done, values=values[0])
 
-        for_each(active_runs, partial(finish, images=images))
+        for_each(active_runs, partial(finish, examples=examples))
 
 
 def title(runs: Sequence[Run]) -> str:
@@ -132,13 +133,13 @@ def report(active: ActiveRun, *, epoch: int) -> dict[str, float]:
     return values
 
 
-def end_epoch(active: ActiveRun, *, images: Examples) -> dict[str, float]:
+def end_epoch(active: ActiveRun, *, examples: Examples) -> dict[str, float]:
     """The mean losses of the epoch and the evaluation, into the metrics file; a picture, a checkpoint."""
     run, learner, epoch = active.run, active.learner, active.epoch
     means = mean_losses(learner, active.sums[1], run.steps_per_epoch)
     require_finite(active, means)
     values = {f"train/{name}": value for name, value in means.items()}
-    values |= learner.evaluate_epoch(images.validation(run), images.test)
+    values |= learner.evaluate_epoch(examples.validation(run), examples.test)
     active.sums[1] = 0
     active.best = better(active.best, learner, values, active.step)
     active.events.write(step=active.step, epoch=epoch, values=values)
@@ -148,10 +149,10 @@ def end_epoch(active: ActiveRun, *, images: Examples) -> dict[str, float]:
     return values
 
 
-def finish(active: ActiveRun, *, images: Examples) -> None:
+def finish(active: ActiveRun, *, examples: Examples) -> None:
     """The end of training: what the test split says."""
     drop_old(active.run.path / "checkpoints", step=active.step, best=active.best)  # a kill may have come before
-    if values := active.learner.evaluate_end(images.test, active.run.class_names):
+    if values := active.learner.evaluate_end(examples.test):
         active.events.write(step=active.step, epoch=active.epoch, values=values)
     active.write_state("finished")
 
@@ -161,7 +162,7 @@ def running_losses(active: ActiveRun, num_steps: int) -> dict[str, float]:
     return mean_losses(active.learner, active.sums[0], num_steps)
 
 
-def mean_losses(learner: Learner, sums: Tensor, num_steps: int) -> dict[str, float]:
+def mean_losses(learner: Learner[Any], sums: Tensor, num_steps: int) -> dict[str, float]:
     """Mean losses by name, out of their sums over steps."""
     return dict(zip(learner.loss_names, (sums / num_steps).tolist(), strict=True))
 
@@ -172,7 +173,7 @@ def require_finite(active: ActiveRun, values: dict[str, float]) -> None:
         raise diverged(active, "the loss")
 
 
-def better(best: Best | None, learner: Learner, values: dict[str, float], step: int) -> Best | None:
+def better(best: Best | None, learner: Learner[Any], values: dict[str, float], step: int) -> Best | None:
     """The better of the best checkpoint so far and this one, by the validation metric of the family."""
     metric = learner.best_by
     if metric is None or metric not in values:

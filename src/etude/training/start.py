@@ -9,18 +9,19 @@ from typing import Any
 import torch
 
 from etude import recipes
+from etude.compute import Compile, Compute, Device, Execution, Precision
 from etude.data import Dataset
 from etude.data import load as load_dataset
 from etude.errors import DataError, RunError
+from etude.families.book import family_of
 from etude.files import expand_home
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir, load
 from etude.runs.lock import training_lock
-from etude.runs.networks import build_networks
 from etude.runs.splits import Rows, make_rows
 from etude.speed.execution import choose_execution, describe_machine
 from etude.training.display import Display
-from etude.training.families import network_name, require_a_step, require_classes
+from etude.training.learners import build_networks, require_a_step, require_classes, require_kind
 from etude.training.loop import fit
 
 
@@ -30,10 +31,10 @@ def train(
     name: str | None = None,
     runs_dir: str | Path | None = None,
     data_dir: str | Path | None = None,
-    device: str = "auto",
+    device: Device = "auto",
     threads: int | None = None,
-    precision: str = "auto",
-    compile: str = "auto",
+    precision: Precision = "auto",
+    compile: Compile = "auto",
     display: Display | None = None,
     **changes: Any,
 ) -> Run:
@@ -53,10 +54,7 @@ def train(
         names=[name],
         runs_dir=Path(runs_dir) if runs_dir else default_runs_dir(),
         data_dir=Path(data_dir) if data_dir else None,
-        device=device,
-        threads=threads,
-        precision=precision,
-        compile=compile,
+        compute=Compute(device=device, threads=threads, precision=precision, compile=compile),
         display=display,
     )
     return run
@@ -68,10 +66,7 @@ def train_together(
     names: Sequence[str | None],
     runs_dir: Path,
     data_dir: Path | None,
-    device: str,
-    threads: int | None,
-    precision: str,
-    compile: str,
+    compute: Compute,
     display: Display | None,
 ) -> list[Run]:
     """Train recipes of one `replicas.program_key` as one program, each into a run of its own.
@@ -82,16 +77,7 @@ def train_together(
     first = together[0]
     dataset = load_for(first, data_dir)
     rows = checked_rows(first, dataset)
-    execution = choose_execution(
-        network_name(first),
-        num_steps=first.epochs * (len(rows.train) // first.images_per_step),
-        images_per_step=first.images_per_step,
-        differentiates_twice=first.differentiates_twice,
-        device=device,
-        threads=threads,
-        precision=precision,
-        compile=compile,
-    )
+    execution = execution_of(first, compute, num_steps=first.epochs * (len(rows.train) // first.examples_per_step))
     configuration = {
         "dataset": _describe_data(dataset, rows, data_dir),
         "execution": dataclasses.asdict(execution),
@@ -109,6 +95,17 @@ def train_together(
     return runs
 
 
+def execution_of(recipe: Recipe, compute: Compute, *, num_steps: int) -> Execution:
+    """How a run of the recipe is computed."""
+    return choose_execution(
+        compute,
+        family_of(recipe).network_of(recipe).traits,
+        num_steps=num_steps,
+        examples_per_step=recipe.examples_per_step,
+        differentiates_twice=recipe.differentiates_twice,
+    )
+
+
 def load_for(recipe: Recipe, data_dir: Path | None) -> Dataset:
     """The data set of a recipe, read as the recipe says."""
     return load_dataset(
@@ -122,11 +119,12 @@ def load_for(recipe: Recipe, data_dir: Path | None) -> Dataset:
 
 def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:
     """The images of a run; `UsageError` where they are too few for a step, or the networks do not fit them."""
+    require_kind(recipe, dataset)
     require_classes(recipe, dataset)
     rows = make_rows(recipe, dataset)
     require_a_step(recipe, len(rows.train))
     with torch.device("meta"):  # no memory, no time: only whether the networks fit the images, before there is a run
-        build_networks(recipe, image_shape=dataset.image_shape, num_classes=len(dataset.class_names))
+        build_networks(recipe, dataset.kind)
     return rows
 
 
@@ -174,15 +172,13 @@ def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Disp
                 "restore them, or name their folder with --data-dir."
             )
         recorded = run.configuration["execution"]
-        execution = choose_execution(
-            network_name(run.recipe),
-            num_steps=0,
-            images_per_step=run.recipe.images_per_step,
+        compute = Compute(
             device=recorded["device"],
             threads=recorded["threads"],
             precision=recorded["precision"],
             compile="on" if recorded["compiled"] else "off",
         )
+        execution = execution_of(run.recipe, compute, num_steps=0)
         fit(runs, dataset, execution=execution, display=display or Display())
 
 
@@ -198,8 +194,7 @@ def training_locks(runs: Sequence[Run]) -> Iterator[None]:
 def _describe_data(dataset: Dataset, rows: Rows, data_dir: Path | None) -> dict[str, Any]:
     return {
         "name": dataset.name,
-        "image_shape": list(dataset.image_shape),
-        "class_names": list(dataset.class_names),
+        "kind": dataset.kind.as_dict(),
         "train_images": len(rows.train),
         "validation_images": len(rows.validation),
         "test_images": len(dataset.test),

@@ -5,47 +5,54 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from etude import recipes
+from etude.compute import Execution
+from etude.data import Dataset
+from etude.families.adversarial.recipe import Adversarial
+from etude.families.descent import Descent, Losses, Networks
+from etude.families.inputs import signed, unsigned
+from etude.families.learner import Batch, Learner
 from etude.losses import ADVERSARIAL, gradient_penalty
 from etude.models import uniform_noise
-from etude.speed.execution import Execution
 from etude.streams import stream
-from etude.training.descent import Descent, Losses, Networks
-from etude.training.learner import Batch, Learner, make_optimizer
 
 NUM_PREVIEW_IMAGES = 64
 
 
-class AdversarialLearner(Learner[recipes.Adversarial]):
+class AdversarialLearner(Learner[Adversarial]):
     """Alternating training of a discriminator and a generator (Goodfellow et al. 2014, algorithm 1); final."""
 
     loss_names = ("discriminator_loss", "generator_loss")
     preview_each = "report"
 
-    def __init__(self, recipe: recipes.Adversarial, networks: dict[str, nn.Module], execution: Execution) -> None:
-        self.recipe, self.settings, self.networks = recipe, recipe.optimizer, networks
-        self.execution, device = execution, execution.device
+    def __init__(
+        self, recipe: Adversarial, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
+    ) -> None:
+        super().__init__(recipe, networks, dataset.kind, execution)
+        device = self.device
         self.discriminator, self.generator = networks["discriminator"], networks["generator"]
-        self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
         self.loss = ADVERSARIAL[recipe.loss]
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in ("noise", "penalty")}
         self.preview_noise = self._noise(NUM_PREVIEW_IMAGES, stream(recipe.seed, "preview", device=device))
 
-    def draw(self) -> Batch:
+    def scaled(self, examples: Tensor) -> Tensor:
+        """Images in [-1, 1]."""
+        return signed(self.kind, examples)
+
+    def draws(self) -> Batch:
         """Noise of each discriminator step and of the generator's, (steps + 1, batch, noise_dim); mixing weights."""
         steps, size = self.recipe.discriminator_steps, self.recipe.batch_size
         noise = self._noise((steps + 1) * size, self.streams["noise"]).unflatten(0, (steps + 1, size))
         if not self.recipe.gradient_penalty:
             return {"noise": noise}
-        device = self.execution.device
-        return {"noise": noise, "mixing": torch.rand(steps, size, generator=self.streams["penalty"], device=device)}
+        mixing = torch.rand(steps, size, generator=self.streams["penalty"], device=self.device)
+        return {"noise": noise, "mixing": mixing}
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """Discriminator steps, each on a batch of its own and fresh noise; then a generator step on fresh noise."""
         *discriminator_noise, generator_noise = batch["noise"]  # (batch, noise_dim) each
 
         def discriminator_loss(networks: Networks, real: Tensor, noise: Tensor, mixing: Tensor | None) -> Losses:
-            with self.execution.autocast():
+            with self.autocast():
                 generated = networks["generator"](noise).float()  # (batch, C, H, W)
                 real_scores, generated_scores = (networks["discriminator"](x).float() for x in (real, generated))
             loss = self.loss.discriminator(real_scores, generated_scores)
@@ -55,14 +62,14 @@ class AdversarialLearner(Learner[recipes.Adversarial]):
             return {"loss": loss}
 
         def generator_loss(networks: Networks) -> Losses:
-            with self.execution.autocast():
+            with self.autocast():
                 scores = networks["discriminator"](networks["generator"](generator_noise))
             return {"loss": self.loss.generator(scores.float())}
 
         losses = [
             descend("discriminator", partial(discriminator_loss, real=real, noise=noise, mixing=mixing))["loss"]
             for real, noise, mixing in zip(
-                batch["images"].split(self.recipe.batch_size),
+                batch[self.kind.column].split(self.recipe.batch_size),
                 discriminator_noise,
                 batch.get("mixing", [None] * len(discriminator_noise)),
                 strict=True,
@@ -75,9 +82,9 @@ class AdversarialLearner(Learner[recipes.Adversarial]):
     def preview(self) -> Tensor:
         """What the generator makes of one noise that stays the same all along, (64, C, H, W)."""
         self.generator.eval()
-        images = (self.generator(self.preview_noise) + 1) / 2
+        images = unsigned(self.kind, self.generator(self.preview_noise))
         self.generator.train()
         return images
 
     def _noise(self, num_samples: int, generator: torch.Generator) -> Tensor:
-        return uniform_noise(num_samples, self.recipe.noise_dim, generator=generator, device=self.execution.device)
+        return uniform_noise(num_samples, self.recipe.noise_dim, generator=generator, device=self.device)

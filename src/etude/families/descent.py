@@ -3,7 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 Networks = Mapping[str, Callable[..., Any]]
@@ -23,8 +25,16 @@ class Descent(Protocol):
 class EagerDescent:
     """Operation by operation, as PyTorch does by itself; final."""
 
-    def __init__(self, networks: dict[str, nn.Module], optimizers: dict[str, Optimizer]) -> None:
+    def __init__(
+        self,
+        networks: dict[str, nn.Module],
+        optimizers: dict[str, Optimizer],
+        *,
+        clip_norm: float = 0.0,
+        averages: Mapping[str, str] | None = None,
+    ) -> None:
         self.networks, self.optimizers = networks, optimizers
+        self.clip_norm, self.averages, self.decay = clip_norm, averages or {}, 0.0
 
     def __call__(self, name: str, losses: Callable[[Networks], Losses]) -> Losses:
         """See `Descent`."""
@@ -35,5 +45,25 @@ class EagerDescent:
         loss = next(iter(values.values()))
         self.optimizers[name].zero_grad()
         loss.backward()
+        if self.clip_norm:
+            clip_grad_norm_(self.networks[name].parameters(), self.clip_norm)
         self.optimizers[name].step()
+        for average, of in self.averages.items():
+            if of == name:
+                mine, other = self.networks[name], self.networks[average]
+                follow(dict(other.named_parameters()), dict(mine.named_parameters()), decay=self.decay)
+                follow(dict(other.named_buffers()), dict(mine.named_buffers()), decay=None)
         return {key: value.detach() for key, value in values.items()}
+
+
+@torch.no_grad()
+def follow(average: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, decay: Tensor | float | None) -> None:
+    """Move running averages towards the tensors of the same names: decay · average + (1 − decay) · tensor.
+
+    With `decay` None, as for buffers, they are copied.
+    """
+    for name, tensor in tensors.items():
+        if decay is None:
+            average[name].copy_(tensor)
+        else:
+            average[name].mul_(decay).add_((1 - decay) * tensor)

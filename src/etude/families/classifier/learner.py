@@ -3,40 +3,54 @@
 import torch
 from torch import Tensor, nn
 
-from etude import recipes
-from etude.data import Split
+from etude.compute import Execution
+from etude.data import Dataset, Split
+from etude.families.classifier.recipe import Classifier
+from etude.families.classifier.trained import predict
+from etude.families.descent import Descent, Losses, Networks
+from etude.families.inputs import EXAMPLES_AT_ONCE, signed
+from etude.families.learner import Batch, Columns, Learner
 from etude.losses import cross_entropy
-from etude.runs.inputs import IMAGES_AT_ONCE, scaled
-from etude.runs.networks import classify
-from etude.speed.execution import Execution
 from etude.streams import stream
-from etude.training.descent import Descent, Losses, Networks
-from etude.training.learner import Batch, Learner, make_optimizer
 
 
-class ClassifierLearner(Learner[recipes.Classifier]):
+class ClassifierLearner(Learner[Classifier]):
     """Cross-entropy training of one network; final."""
 
     loss_names = ("loss",)
     best_by = "validation/accuracy"
 
-    def __init__(self, recipe: recipes.Classifier, networks: dict[str, nn.Module], execution: Execution) -> None:
-        self.recipe, self.settings, self.networks, self.execution = recipe, recipe.optimizer, networks, execution
-        self.streams = {"shift": stream(recipe.seed, "shift", device=execution.device)} if recipe.shift_pixels else {}
-        (self.network,) = networks.values()
-        self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
+    def __init__(
+        self, recipe: Classifier, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
+    ) -> None:
+        super().__init__(recipe, networks, dataset.kind, execution)
+        if recipe.shift_pixels:
+            self.streams = {"shift": stream(recipe.seed, "shift", device=self.device)}
+        ((self.name, self.network),) = networks.items()
 
-    def draw(self) -> Batch:
+    def draws(self) -> Batch:
         """Where images are moved: whole pixels down and right, (batch, 2), as likely from -most to most."""
         if not (most := self.recipe.shift_pixels):
             return {}
         generator, size = self.streams["shift"], (self.recipe.batch_size, 2)
-        return {"shift": torch.randint(-most, most + 1, size, generator=generator, device=self.execution.device)}
+        return {"shift": torch.randint(-most, most + 1, size, generator=generator, device=self.device)}
 
-    def batch(self, images: Tensor, labels: Tensor, rows: Tensor, draws: Batch) -> Batch:
-        """The images of a step, moved by `draws`, then mirrored where the order says so (`Examples.batches`)."""
+    def order(self, rows: Tensor, num_examples: int, epoch: int) -> Tensor:
+        """With flips, a number that is larger by the number of all images stands for the mirror image."""
+        if not self.recipe.alternate_flips:
+            return rows
+        first = torch.randint(2, (len(rows),), generator=stream(self.recipe.seed, "flips"))  # the same in every epoch
+        return rows + num_examples * ((first + epoch) % 2)
+
+    def scaled(self, examples: Tensor) -> Tensor:
+        """Images in [-1, 1]."""
+        return signed(self.kind, examples)
+
+    def batch(self, train: Columns, rows: Tensor, draws: Batch) -> Batch:
+        """The images of a step, moved by `draws`, then mirrored where the order says so."""
         if not (self.recipe.alternate_flips or draws):
-            return super().batch(images, labels, rows, draws)
+            return super().batch(train, rows, draws)
+        images, labels = train["images"], train["labels"]
         mirrored, rows = rows >= len(images), rows % len(images)
         shift = draws.get("shift", torch.zeros_like(rows)[:, None].expand(-1, 2))
         down, right = shift.unbind(dim=1)
@@ -45,18 +59,18 @@ class ClassifierLearner(Learner[recipes.Classifier]):
         columns_from = torch.where(mirrored[:, None], columns_from.flip(1), columns_from)
         # One gather for all of it; indices around the channels put these last, as the convolutions like them.
         moved = images[rows[:, None, None], :, rows_from[:, :, None], columns_from[:, None, :]]  # (batch, H, W, C)
-        return {"images": scaled(self.recipe, moved.permute(0, 3, 1, 2)), "labels": labels[rows]}
+        return {"images": self.scaled(moved.permute(0, 3, 1, 2)), "labels": labels[rows]}
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the cross-entropy of a batch."""
 
         def losses(networks: Networks) -> Losses:
-            with self.execution.autocast():
-                logits = networks[self.recipe.network](batch["images"])  # (batch, classes)
+            with self.autocast():
+                logits = networks[self.name](batch[self.kind.column])  # (batch, classes)
             smoothing = self.recipe.label_smoothing
             return {"loss": cross_entropy(logits.float(), batch["labels"], label_smoothing=smoothing)}
 
-        return descend(self.recipe.network, losses)
+        return descend(self.name, losses)
 
     def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
         """Loss and accuracy on the images held out; the test split waits for the end."""
@@ -65,12 +79,12 @@ class ClassifierLearner(Learner[recipes.Classifier]):
         loss, correct = self._predict(validation)
         return {"validation/loss": loss, "validation/accuracy": share(correct)}
 
-    def evaluate_end(self, test: Split, class_names: tuple[str, ...]) -> dict[str, float]:
+    def evaluate_end(self, test: Split) -> dict[str, float]:
         """Loss and accuracy on the test split, and the accuracy of each class."""
         loss, correct = self._predict(test)
         each = {
             f"test/accuracy/{name}": share(correct[test.labels == label])
-            for label, name in enumerate(class_names)
+            for label, name in enumerate(self.kind.class_names)
             if (test.labels == label).any()
         }
         return {"test/loss": loss, "test/accuracy": share(correct), **each}
@@ -79,8 +93,8 @@ class ClassifierLearner(Learner[recipes.Classifier]):
     def _predict(self, split: Split) -> tuple[float, Tensor]:
         """Mean cross-entropy (without label smoothing), and whether each image is classified rightly, (N,)."""
         self.network.eval()
-        parts = split.images.split(IMAGES_AT_ONCE)
-        logits = torch.cat([classify(self.recipe, self.network, scaled(self.recipe, part)) for part in parts])
+        parts = split[self.kind.column].split(EXAMPLES_AT_ONCE)
+        logits = torch.cat([predict(self.recipe, self.network, self.scaled(part)) for part in parts])
         self.network.train()
         return cross_entropy(logits, split.labels).item(), logits.argmax(dim=1) == split.labels
 

@@ -1,4 +1,4 @@
-"""What a recipe holds: one frozen dataclass per family, every field with its range.
+"""What every recipe holds: a frozen dataclass, every field with its range. Each family has one derived from it.
 
 Every field is a flag of `etude train RECIPE` and a key of a recipe's TOML file.
 """
@@ -15,14 +15,7 @@ from etude.files import PLAIN_NAME, PLAIN_NAME_RULE
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "triangular"]
-AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
-Reconstruction = Literal["bernoulli", "gaussian"]
 Fit = Literal["crop", "pad", "stretch"]
-TrainingBinarize = Literal["none", "dynamic"]
-
-MOST_DIMENSIONS = 4096
-"""Of a noise or latent vector: more is a slip of the keyboard, and would fill the memory."""
-
 
 def _require(owner: str, *ranges: tuple[bool, str, object, str]) -> None:
     """Report every field out of its range at once, named as its flag."""
@@ -30,6 +23,16 @@ def _require(owner: str, *ranges: tuple[bool, str, object, str]) -> None:
     wrong = [f"{prefix}{flag} {given} (allowed: {allowed})" for holds, flag, given, allowed in ranges if not holds]
     if wrong:
         raise UsageError(f"out of range: {'; '.join(wrong)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rates:
+    """What of an optimizer's settings changes from step to step."""
+
+    schedule: float
+    """The share of the learning rate that is left."""
+    average: float
+    """The decay of running averages."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +55,10 @@ class Optimizer:
     """adam: decay of the squared gradient's running mean, in [0, 1)."""
     weight_decay: float = 0.0
     """L2 penalty (sgd, adam) or decoupled decay (adamw), 0 or more."""
+    clip_norm: float = 0.0
+    """Scale gradients down so that a network's have at most this norm (Pascanu et al. 2013); 0: as they are."""
+    average: float = 0.0
+    """Decay of the running average of the weights that a family may use in place of them, in [0, 1); 0: none."""
 
     def __post_init__(self) -> None:
         _require(
@@ -67,7 +74,18 @@ class Optimizer:
             (0 <= self.beta1 < 1, "beta1", self.beta1, "in [0, 1)"),
             (0 <= self.beta2 < 1, "beta2", self.beta2, "in [0, 1)"),
             (0 <= self.weight_decay < math.inf, "weight-decay", self.weight_decay, "0 or more"),
+            (0 <= self.clip_norm < math.inf, "clip-norm", self.clip_norm, "0 or more"),
+            (0 <= self.average < 1, "average", self.average, "in [0, 1)"),
         )
+
+    def rates_at(self, step: int, total_steps: int) -> "Rates":
+        """The rates of the step that comes after `step` of `total_steps`.
+
+        The average begins short, so that the initial weights are soon forgotten: its decay is at most
+        (1 + step) / (10 + step).
+        """
+        average = min(self.average, (1 + step) / (10 + step))
+        return Rates(schedule=self.schedule_at(step / total_steps), average=average)
 
     def schedule_at(self, progress: float) -> float:
         """What of the learning rate is left once the fraction `progress` in [0, 1] of the run's steps is done.
@@ -85,9 +103,15 @@ class Optimizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What every recipe has; abstract: use `Classifier`, `Adversarial` or `Variational`."""
+    """What every recipe has; abstract: each family has its own."""
 
     family: ClassVar[str]
+    """The family's name, and that of its folder."""
+    changed_together: ClassVar[tuple[str, ...]] = ()
+    """Fields, beside seed and learning rate, in which runs may differ that one program trains: they reach a step as
+    tensors.
+    """
+    network: str
 
     name: Annotated[str, Suppress]
     """The recipe's name in `RECIPES`."""
@@ -135,7 +159,7 @@ class Recipe:
         )  # fmt: skip
 
     @property
-    def images_per_step(self) -> int:
+    def examples_per_step(self) -> int:
         """Images that one step of the training loop takes."""
         return self.batch_size
 
@@ -144,94 +168,14 @@ class Recipe:
         """Whether a step takes gradients of gradients: those of étude's own layers would be wrong."""
         return False
 
+    @property
+    def num_latents(self) -> int:
+        """Numbers that describe an example; 0 where the networks do not encode."""
+        return 0
+
+    def scoring(self, binarize: str | None = None) -> tuple[str, ...]:
+        """How a pixel is scored, in words, where a number depends on it; `binarize` in place of the recipe's own."""
+        return ()
+
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         raise NotImplementedError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Classifier(Recipe):
-    """An image classifier trained with cross-entropy."""
-
-    family: ClassVar[str] = "classifier"
-
-    network: Literal["lenet", "cifar-fast"] = "lenet"
-    """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling); cifar-fast: a
-    whitening layer, then convolutions with batch-norm (Jordan 2024)."""
-    width: int | None = None
-    """Channels of the first block of cifar-fast; its other blocks have four times as many. lenet has no width."""
-    label_smoothing: float = 0.0
-    """Share of the target probability spread evenly over all classes, in [0, 1)."""
-    alternate_flips: bool = False
-    """Show each image as it is in one epoch and mirrored in the next, which first is drawn (Jordan 2024, 3.6)."""
-    shift_pixels: int = 0
-    """Move each training image by up to so many pixels along both axes, drawn at every step, edges mirrored."""
-    test_flips: bool = False
-    """Predict by the mean of the scores of an image and of its mirror image, in every evaluation and measurement."""
-
-    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        yield 0 <= self.label_smoothing < 1, "label-smoothing", self.label_smoothing, "in [0, 1)"
-        yield 0 <= self.shift_pixels <= 8, "shift-pixels", self.shift_pixels, "0 to 8"
-        if self.network == "lenet":
-            yield self.width is None, "width", self.width, "none for lenet; train cifar-fast with one"
-        else:
-            yield self.width is not None and 4 <= self.width <= 512, "width", self.width, "4 to 512"
-            yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for batch-norm"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Adversarial(Recipe):
-    """A generative adversarial network: a discriminator and a generator trained in turn (Goodfellow et al. 2014)."""
-
-    family: ClassVar[str] = "adversarial"
-
-    network: Literal["gan", "dcgan"]
-    """gan: fully connected; dcgan: convolutional with batch-norm in the generator (Radford et al. 2016)."""
-    loss: AdversarialLoss = "nonsaturating"
-    """The adversarial loss; both networks use their half of it."""
-    noise_dim: int = 96
-    """Numbers of uniform noise in [-1, 1] that the generator maps to an image."""
-    discriminator_steps: int = 1
-    """Discriminator steps per generator step; each takes a batch of its own."""
-    gradient_penalty: float = 0.0
-    """Weight of the penalty (|gradient| - 1)^2 between real and generated images (Gulrajani et al. 2017); 0: none."""
-
-    @property
-    def images_per_step(self) -> int:
-        """Images of the discriminator's batches between two generator steps."""
-        return self.batch_size * self.discriminator_steps
-
-    @property
-    def differentiates_twice(self) -> bool:
-        """With a gradient penalty."""
-        return self.gradient_penalty > 0
-
-    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        yield 1 <= self.noise_dim <= MOST_DIMENSIONS, "noise-dim", self.noise_dim, f"1 to {MOST_DIMENSIONS}"
-        yield self.discriminator_steps >= 1, "discriminator-steps", self.discriminator_steps, "at least 1"
-        yield 0 <= self.gradient_penalty < math.inf, "gradient-penalty", self.gradient_penalty, "0 or more"
-        yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for a GAN (batch-norm needs two images)"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Variational(Recipe):
-    """A variational autoencoder, trained on the evidence lower bound (Kingma and Welling 2014)."""
-
-    family: ClassVar[str] = "variational"
-
-    network: Literal["vae", "cvae"]
-    """vae: convolutional encoder and decoder; cvae: the same, both given the label."""
-    latent_dim: int = 2
-    """Numbers that describe an image between encoder and decoder."""
-    reconstruction: Reconstruction = "bernoulli"
-    """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance)."""
-    binarize: TrainingBinarize = "none"
-    """none: pixels are grey; dynamic: 0 or 1, drawn by grey value anew each step (Salakhutdinov and Murray 2008)."""
-    beta: float = 1.0
-    """Weight of the KL term (Higgins et al. 2017); 1 is the evidence lower bound, 0 a plain autoencoder."""
-    free_bits_nats: float = 0.0
-    """KL in nats per latent that is not penalised (Kingma et al. 2016)."""
-
-    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        yield 1 <= self.latent_dim <= MOST_DIMENSIONS, "latent-dim", self.latent_dim, f"1 to {MOST_DIMENSIONS}"
-        yield 0 <= self.beta < math.inf, "beta", self.beta, "0 or more"
-        yield 0 <= self.free_bits_nats < math.inf, "free-bits-nats", self.free_bits_nats, "0 or more"

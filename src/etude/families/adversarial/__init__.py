@@ -1,0 +1,1 @@
+"""Generative adversarial networks: a discriminator and a generator, trained in turn."""

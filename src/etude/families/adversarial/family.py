@@ -1,0 +1,85 @@
+"""Generative adversarial networks."""
+
+from collections.abc import Sequence
+from math import log
+
+from etude.data.kinds import Images
+from etude.families.abilities import Samples
+from etude.families.adversarial.learner import AdversarialLearner
+from etude.families.adversarial.recipe import Adversarial
+from etude.families.adversarial.trained import TrainedAdversarial
+from etude.families.family import Family, Network, Networks, Traits
+from etude.families.series import Curve, Panel, Quantity, Reference, Series
+from etude.models import ConvDiscriminator, ConvGenerator, Discriminator, Generator
+
+
+def fully_connected(recipe: Adversarial, kind: Images) -> Networks:
+    """The pair of the original paper."""
+    return {"discriminator": Discriminator(kind.shape), "generator": Generator(recipe.noise_dim, kind.shape)}
+
+
+def convolutional(recipe: Adversarial, kind: Images) -> Networks:
+    """The pair of DCGAN."""
+    return {"discriminator": ConvDiscriminator(kind.shape), "generator": ConvGenerator(recipe.noise_dim, kind.shape)}
+
+
+# Each loss once the discriminator can no longer tell: D = ½ everywhere, as (text, value), discriminator's first.
+EQUILIBRIUM = {
+    "nonsaturating": (("log 4 at D = ½", log(4)), ("log 2 at D = ½", log(2))),
+    "minimax": (("log 4 at D = ½", log(4)), ("−log 2 at D = ½", -log(2))),
+    "least_squares": (("¼ at D = ½", 1 / 4), ("⅛ at D = ½", 1 / 8)),
+}
+UNITS = {
+    "nonsaturating": "non-saturating loss (nats)",
+    "minimax": "minimax loss (nats)",
+    "least_squares": "least-squares loss",
+    "wasserstein": "Wasserstein loss (score)",
+    "hinge": "hinge loss (score)",
+}
+
+
+def panels(recipe: Adversarial) -> Sequence[Panel]:
+    """Both networks' losses, and what they would be if the discriminator could not tell real from generated."""
+    metrics = AdversarialLearner.loss_names
+    references = tuple(
+        Reference(metric=metric, text=text, value=value)
+        for metric, (text, value) in zip(metrics, EQUILIBRIUM.get(recipe.loss, ()), strict=False)
+    )
+    return (Panel(title="", axis=UNITS[recipe.loss], metrics=metrics, references=references),)
+
+
+FAMILY = Family(
+    recipe=Adversarial,
+    about="a GAN",
+    networks={
+        "gan": Network(build=fully_connected, traits=Traits(bf16=True, steps_that_pay_for_compiling=3_500)),
+        "dcgan": Network(
+            build=convolutional,
+            traits=Traits(
+                channels_last=True,
+                bf16=True,
+                steps_that_pay_for_compiling=1_500,
+                own_layers=True,
+                slower_compiled_without_own_layers=True,
+            ),
+        ),
+    },
+    learner=AdversarialLearner,
+    trained=TrainedAdversarial,
+    abilities=frozenset({Samples}),
+    series=Series(
+        headline=("train/generator_loss",),
+        quantity=Quantity(
+            name="generator_loss",
+            terms=("generator_loss",),
+            split="train",
+            when="training images, last epoch",
+            note="A GAN's loss does not say how well it draws: no cell is chosen by it; `etude measure SWEEP` says.",
+        ),
+        curves=(
+            Curve(metric="train/discriminator_loss", title="Discriminator, training", axis="loss"),
+            Curve(metric="train/generator_loss", title="Generator, training", axis="loss"),
+        ),
+        panels=panels,
+    ),
+)

@@ -1,0 +1,80 @@
+"""The recipes of generative adversarial networks."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from etude.families.recipe import Optimizer, Recipe
+
+AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
+MOST_DIMENSIONS = 4096
+"""Of a noise vector: more is a slip of the keyboard, and would fill the memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adversarial(Recipe):
+    """A generative adversarial network: a discriminator and a generator trained in turn (Goodfellow et al. 2014)."""
+
+    family: ClassVar[str] = "adversarial"
+
+    network: Literal["gan", "dcgan"]
+    """gan: fully connected; dcgan: convolutional with batch-norm in the generator (Radford et al. 2016)."""
+    loss: AdversarialLoss = "nonsaturating"
+    """The adversarial loss; both networks use their half of it."""
+    noise_dim: int = 96
+    """Numbers of uniform noise in [-1, 1] that the generator maps to an image."""
+    discriminator_steps: int = 1
+    """Discriminator steps per generator step; each takes a batch of its own."""
+    gradient_penalty: float = 0.0
+    """Weight of the penalty (|gradient| - 1)^2 between real and generated images (Gulrajani et al. 2017); 0: none."""
+
+    @property
+    def examples_per_step(self) -> int:
+        """Images of the discriminator's batches between two generator steps."""
+        return self.batch_size * self.discriminator_steps
+
+    @property
+    def differentiates_twice(self) -> bool:
+        """With a gradient penalty."""
+        return self.gradient_penalty > 0
+
+    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        yield 1 <= self.noise_dim <= MOST_DIMENSIONS, "noise-dim", self.noise_dim, f"1 to {MOST_DIMENSIONS}"
+        yield self.discriminator_steps >= 1, "discriminator-steps", self.discriminator_steps, "at least 1"
+        yield 0 <= self.gradient_penalty < math.inf, "gradient-penalty", self.gradient_penalty, "0 or more"
+        yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for a GAN (batch-norm needs two images)"
+
+
+GAN = Adversarial(
+    name="gan",
+    about="fully connected GAN, non-saturating loss (Goodfellow et al. 2014)",
+    network="gan",
+    epochs=10,
+    batch_size=128,
+    train_images=50_000,
+    optimizer=Optimizer(name="adam", learning_rate=1e-3, beta1=0.5, beta2=0.999),
+)
+LSGAN = replace(
+    GAN,
+    name="lsgan",
+    about="fully connected GAN, least-squares loss (Mao et al. 2017)",
+    loss="least_squares",
+)
+DCGAN = replace(
+    GAN,
+    name="dcgan",
+    about="convolutional GAN, non-saturating loss (Radford et al. 2016)",
+    network="dcgan",
+    epochs=5,
+)
+WGAN_GP = replace(
+    GAN,
+    name="wgan-gp",
+    about="fully connected Wasserstein GAN with gradient penalty (Gulrajani et al. 2017)",
+    loss="wasserstein",
+    gradient_penalty=10.0,
+    discriminator_steps=5,
+    optimizer=Optimizer(name="adam", learning_rate=1e-4, beta1=0.0, beta2=0.9),
+)
+RECIPES = (GAN, LSGAN, DCGAN, WGAN_GP)

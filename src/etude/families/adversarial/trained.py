@@ -1,0 +1,30 @@
+"""What the trained networks of a GAN can do."""
+
+from typing import final
+
+import torch
+from torch import Tensor, nn
+
+from etude.data.kinds import Kind
+from etude.families.adversarial.recipe import Adversarial
+from etude.families.inputs import EXAMPLES_AT_ONCE, signed, unsigned
+from etude.models import uniform_noise
+
+
+@final
+class TrainedAdversarial:
+    """`Samples`, by its generator."""
+
+    conditional = False
+
+    def __init__(self, recipe: Adversarial, networks: dict[str, nn.Module], kind: Kind) -> None:
+        self.recipe, self.kind, self.generator = recipe, kind, networks["generator"]
+
+    def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
+        """See `Trained`: what the discriminator takes."""
+        return signed(self.kind, examples)
+
+    def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """See `Samples`."""
+        noise = uniform_noise(num_samples, self.recipe.noise_dim, generator=generator)
+        return torch.cat([unsigned(self.kind, self.generator(part)) for part in noise.split(EXAMPLES_AT_ONCE)])

@@ -1,0 +1,34 @@
+"""Which families there are."""
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from etude.families.recipe import Recipe
+
+if TYPE_CHECKING:
+    from etude.families.family import Family
+
+NAMES = ("classifier", "adversarial", "variational")
+"""The folders beside this file. A new family adds its name here; nothing else outside its folder names it."""
+
+
+def recipe_classes() -> dict[str, type[Recipe]]:
+    """The recipe class of every family, by the family's name. Needs no PyTorch."""
+    return {name: type(recipes_of(name)[0]) for name in NAMES}
+
+
+def recipes_of(name: str) -> tuple[Recipe, ...]:
+    """The named recipes of a family. Needs no PyTorch."""
+    return import_module(f"etude.families.{name}.recipe").RECIPES
+
+
+@cache
+def family_named(name: str) -> "Family[Any]":
+    """The family of that name."""
+    return import_module(f"etude.families.{name}.family").FAMILY
+
+
+def family_of(recipe: Recipe) -> "Family[Any]":
+    """The family of a recipe."""
+    return family_named(recipe.family)

@@ -1,0 +1,1 @@
+"""Classifiers: networks that tell classes apart, trained with cross-entropy."""

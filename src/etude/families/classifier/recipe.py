@@ -1,0 +1,65 @@
+"""The recipes of classifiers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from etude.families.recipe import Optimizer, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier(Recipe):
+    """An image classifier trained with cross-entropy."""
+
+    family: ClassVar[str] = "classifier"
+
+    network: Literal["lenet", "cifar-fast"] = "lenet"
+    """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling); cifar-fast: a
+    whitening layer, then convolutions with batch-norm (Jordan 2024)."""
+    width: int | None = None
+    """Channels of the first block of cifar-fast; its other blocks have four times as many. lenet has no width."""
+    label_smoothing: float = 0.0
+    """Share of the target probability spread evenly over all classes, in [0, 1)."""
+    alternate_flips: bool = False
+    """Show each image as it is in one epoch and mirrored in the next, which first is drawn (Jordan 2024, 3.6)."""
+    shift_pixels: int = 0
+    """Move each training image by up to so many pixels along both axes, drawn at every step, edges mirrored."""
+    test_flips: bool = False
+    """Predict by the mean of the scores of an image and of its mirror image, in every evaluation and measurement."""
+
+    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        yield 0 <= self.label_smoothing < 1, "label-smoothing", self.label_smoothing, "in [0, 1)"
+        yield 0 <= self.shift_pixels <= 8, "shift-pixels", self.shift_pixels, "0 to 8"
+        if self.network == "lenet":
+            yield self.width is None, "width", self.width, "none for lenet; train cifar-fast with one"
+        else:
+            yield self.width is not None and 4 <= self.width <= 512, "width", self.width, "4 to 512"
+            yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for batch-norm"
+
+
+LENET = Classifier(
+    name="lenet",
+    about="LeNet classifier, cross-entropy, SGD with momentum",
+    data="cifar10",
+    epochs=3,
+    batch_size=4,
+    optimizer=Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9),
+)
+CIFAR_FAST = Classifier(
+    name="cifar-fast",
+    about="small convolutional network on CIFAR-10 in minutes, by the ideas of the speed-runs (Jordan 2024)",
+    data="cifar10",
+    network="cifar-fast",
+    width=32,
+    validation_images=0,
+    epochs=8,
+    batch_size=256,
+    label_smoothing=0.2,
+    alternate_flips=True,
+    shift_pixels=2,
+    test_flips=True,
+    optimizer=Optimizer(
+        name="sgd", learning_rate=0.75, schedule="triangular", momentum=0.85, nesterov=True, weight_decay=3e-4
+    ),
+)
+RECIPES = (LENET, CIFAR_FAST)

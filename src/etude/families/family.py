@@ -1,0 +1,87 @@
+"""A family: a way to train networks, and what the trained ones can do."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from torch import Tensor, nn
+
+from etude.compute import Execution
+from etude.data import Dataset
+from etude.data.kinds import Images, Kind
+from etude.families.learner import Learner
+from etude.families.recipe import Recipe
+from etude.families.series import Series
+
+R = TypeVar("R", bound=Recipe)
+Networks = dict[str, nn.Module]
+"""The networks of a run by name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Traits:
+    """What makes a network fast, measured on it (docs/performance.md); none of it changes what is learned."""
+
+    channels_last: bool = False
+    """Whether its convolutions gain when the channels of a pixel lie side by side."""
+    bf16: bool = False
+    """Whether it gains by bf16 on a processor that is fast at it."""
+    bf16_on_a_gpu: bool = False
+    """Whether a GPU computes it in bf16 unless asked otherwise: most of its work is in large convolutions."""
+    steps_that_pay_for_compiling: int | None = None
+    """Steps that, compiled, save by the second run what compiling costs in both; None where compiling is slower."""
+    own_layers: bool = False
+    """Whether étude's own kernels compute some of its layers in compiled steps on a processor."""
+    slower_compiled_without_own_layers: bool = False
+    """Whether it gains by compiling only where those are taken: Inductor pools one number at a time."""
+    largest_batch_for_one_thread: int = 0
+    """Images in steps so small that further threads gain less than they cost in waiting for each other."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network(Generic[R]):
+    """One choice of a recipe's `network`."""
+
+    build: Callable[[R, Any], Networks]
+    """The networks for a recipe and a kind of data, with initial weights from PyTorch's global generator."""
+    kinds: tuple[type[Kind], ...] = (Images,)
+    """The kinds of data that they take."""
+    conditional: bool = False
+    """Whether they are given the label."""
+    prepare: Callable[[Networks, Tensor], None] | None = None
+    """What is computed from the first training examples, as the networks take them, before the first step."""
+    traits: Traits = field(default_factory=Traits)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family(Generic[R]):
+    """Everything that the rest of étude needs to know of a family; each is a folder beside this file."""
+
+    recipe: type[R]
+    about: str
+    """What a run of it is, with its article: "a classifier"."""
+    networks: Mapping[str, Network[R]]
+    """By the recipe's `network`."""
+    learner: Callable[[R, Networks, Dataset, Execution], Learner[R]]
+    """How it trains; the networks are on the device."""
+    trained: Callable[[R, Networks, Any], Any]
+    """What trained networks can do, for a recipe and a kind of data: it has the methods of some `abilities`."""
+    abilities: frozenset[type]
+    """Those that it has."""
+    series: Series
+    needs_classes: bool = False
+    """Whether it tells classes apart."""
+
+    @property
+    def name(self) -> str:
+        """The family's name, as in a recipe's file."""
+        return self.recipe.family
+
+    def network_of(self, recipe: R) -> Network[R]:
+        """The network that the recipe names."""
+        return self.networks[recipe.network]
+
+
+def count_parameters(networks: Networks) -> dict[str, int]:
+    """Trainable numbers of each network."""
+    return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}

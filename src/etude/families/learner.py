@@ -1,0 +1,114 @@
+"""What the training loop asks of a family: networks, optimizers, a step, an evaluation, a picture."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from etude.compute import Execution
+from etude.data import Split
+from etude.data.kinds import Kind
+from etude.families.descent import Descent, Losses
+from etude.families.recipe import Optimizer as OptimizerSettings
+from etude.families.recipe import Recipe
+
+R = TypeVar("R", bound=Recipe)
+
+Columns = dict[str, Tensor]
+"""Tensors by name; row i of each belongs to one example."""
+Batch = dict[str, Tensor]
+"""What a step takes: the columns of its examples by name, and the learner's random draws by theirs."""
+
+
+class Learner(ABC, Generic[R]):
+    """One family's way to train; abstract. Nothing outside a family's folder knows how that family learns."""
+
+    loss_names: ClassVar[tuple[str, ...]]
+    """The names of the losses that `step` returns."""
+    best_by: ClassVar[str | None] = None
+    """The validation metric that chooses the best checkpoint; an accuracy is best high, a loss low."""
+    preview_each: ClassVar[str] = "epoch"
+    """Whether `preview` is drawn at each "epoch" or each "report"."""
+
+    recipe: R
+    settings: OptimizerSettings
+    networks: dict[str, nn.Module]
+    """All are saved."""
+    optimizers: dict[str, Optimizer]
+    """By the names of the networks; a network without one is the running average of another."""
+    averages: dict[str, str]
+    """The networks that are running averages, each with the name of the one that it follows."""
+    streams: dict[str, torch.Generator]
+    """Random streams that training draws from; a checkpoint holds their states."""
+
+    def __init__(self, recipe: R, networks: dict[str, nn.Module], kind: Kind, execution: Execution) -> None:
+        self.recipe, self.settings, self.networks = recipe, recipe.optimizer, networks
+        self.kind, self.execution = kind, execution
+        self.averages = {}
+        self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
+        self.streams = {}
+
+    @property
+    def device(self) -> str:
+        """Where it trains."""
+        return self.execution.device
+
+    def autocast(self) -> torch.autocast:
+        """The context in which networks are applied in a step."""
+        return torch.autocast(self.device, torch.bfloat16, enabled=self.execution.precision == "bf16")
+
+    def draws(self) -> Batch:
+        """What one step takes beside its examples: its random numbers, for a step draws none itself, and settings in
+        which runs that are trained as one program may differ.
+        """
+        return {}
+
+    def order(self, rows: Tensor, num_examples: int, epoch: int) -> Tensor:
+        """The rows (n,) of an epoch, numbered from 1, before they are shuffled.
+
+        A larger number than `num_examples`, those in memory, can stand for a variant of an example: see `batch`.
+        """
+        return rows
+
+    def batch(self, train: Columns, rows: Tensor, draws: Batch) -> Batch:
+        """What `step` takes: these rows (batch,) of the columns, numbers as the networks take them, and the draws."""
+        column = self.kind.column
+        rest = {name: tensor[rows] for name, tensor in train.items() if name != column}
+        return {column: self.scaled(train[column][rows]), **rest, **draws}
+
+    def scaled(self, examples: Tensor) -> Tensor:
+        """Examples as the data keeps them, in the range of the networks, float32."""
+        return self.kind.scaled(examples)
+
+    @abstractmethod
+    def step(self, batch: Batch, descend: Descent) -> Losses:
+        """Train on the examples of one step; returns the batch's mean losses, detached, named as `loss_names`."""
+
+    def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
+        """Metrics at the end of an epoch."""
+        return {}
+
+    def evaluate_end(self, test: Split) -> dict[str, float]:
+        """Metrics of the test split at the end of training."""
+        return {}
+
+    def preview(self) -> Tensor | None:
+        """A picture of progress: 64 images in [0, 1] to lay out in 8 columns; None for families without one."""
+        return None
+
+    def stacked(self, losses: Losses) -> Tensor:
+        """The losses of a step as one tensor (losses,), in the order of `loss_names`."""
+        return torch.stack([losses[name] for name in self.loss_names])
+
+
+def make_optimizer(settings: OptimizerSettings, network: nn.Module) -> Optimizer:
+    """The recipe's optimizer for one network; fused, which is one pass over the weights instead of several."""
+    parameters, decay = network.parameters(), settings.weight_decay
+    if settings.name == "sgd":
+        momentum = {"momentum": settings.momentum, "nesterov": settings.nesterov}
+        return SGD(parameters, settings.learning_rate, **momentum, weight_decay=decay, fused=True)
+    kind = AdamW if settings.name == "adamw" else Adam
+    betas = (settings.beta1, settings.beta2)
+    return kind(parameters, settings.learning_rate, betas=betas, weight_decay=decay, fused=True)

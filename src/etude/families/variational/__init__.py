@@ -1,0 +1,1 @@
+"""Variational autoencoders, plain or given the label, trained on the evidence lower bound."""

@@ -1,0 +1,75 @@
+"""The recipes of variational autoencoders."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from etude.families.recipe import Optimizer, Recipe
+
+Reconstruction = Literal["bernoulli", "gaussian"]
+TrainingBinarize = Literal["none", "dynamic"]
+MOST_DIMENSIONS = 4096
+"""Of a latent vector: more is a slip of the keyboard, and would fill the memory."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variational(Recipe):
+    """A variational autoencoder, trained on the evidence lower bound (Kingma and Welling 2014)."""
+
+    family: ClassVar[str] = "variational"
+    changed_together: ClassVar[tuple[str, ...]] = ("beta",)
+
+    network: Literal["vae", "cvae"]
+    """vae: convolutional encoder and decoder; cvae: the same, both given the label."""
+    latent_dim: int = 2
+    """Numbers that describe an image between encoder and decoder."""
+    reconstruction: Reconstruction = "bernoulli"
+    """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance)."""
+    binarize: TrainingBinarize = "none"
+    """none: pixels are grey; dynamic: 0 or 1, drawn by grey value anew each step (Salakhutdinov and Murray 2008)."""
+    beta: float = 1.0
+    """Weight of the KL term (Higgins et al. 2017); 1 is the evidence lower bound, 0 a plain autoencoder."""
+    free_bits_nats: float = 0.0
+    """KL in nats per latent that is not penalised (Kingma et al. 2016)."""
+
+    @property
+    def num_latents(self) -> int:
+        """The dimension of the latents."""
+        return self.latent_dim
+
+    def scoring(self, binarize: str | None = None) -> tuple[str, ...]:
+        """Likelihood and binarisation."""
+        binarize = binarize or self.binarize
+        drawn = () if binarize == "none" else (f"{binarize} binarisation",)
+        return (f"{self.reconstruction} reconstruction", *drawn)
+
+    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        yield 1 <= self.latent_dim <= MOST_DIMENSIONS, "latent-dim", self.latent_dim, f"1 to {MOST_DIMENSIONS}"
+        yield 0 <= self.beta < math.inf, "beta", self.beta, "0 or more"
+        yield 0 <= self.free_bits_nats < math.inf, "free-bits-nats", self.free_bits_nats, "0 or more"
+
+
+VAE = Variational(
+    name="vae",
+    about="variational autoencoder with 2 latents (Kingma and Welling 2014)",
+    network="vae",
+    epochs=10,
+    batch_size=32,
+    validation_images=0,
+    optimizer=Optimizer(name="adam", learning_rate=1e-3),
+)
+BETA_VAE = replace(
+    VAE,
+    name="beta-vae",
+    about="variational autoencoder with 10 latents, KL term weighted 4-fold (Higgins et al. 2017)",
+    latent_dim=10,
+    beta=4.0,
+)
+CVAE = replace(
+    VAE,
+    name="cvae",
+    about="variational autoencoder given the label (Sohn et al. 2015)",
+    network="cvae",
+)
+RECIPES = (VAE, BETA_VAE, CVAE)

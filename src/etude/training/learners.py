@@ -1,0 +1,72 @@
+"""From a recipe to what the loop trains: the learner of its family, on networks with their initial weights."""
+
+from typing import Any
+
+import torch
+
+from etude.compute import Execution
+from etude.data import Dataset
+from etude.errors import UsageError
+from etude.families.book import family_of
+from etude.families.family import Networks
+from etude.families.learner import Learner
+from etude.recipes import Recipe
+from etude.runs.splits import make_rows
+from etude.streams import global_stream
+
+PREPARING_EXAMPLES = 5_000
+"""Of the training examples, so many are enough for what a network computes from them before its first step."""
+
+
+def require_a_step(recipe: Recipe, num_examples: int) -> None:
+    """Raise `UsageError` when `num_examples` to train on are too few for a single step."""
+    if num_examples < recipe.examples_per_step:
+        largest = num_examples * recipe.batch_size // recipe.examples_per_step
+        raise UsageError(
+            f"--batch-size {recipe.batch_size} needs {recipe.examples_per_step} images a step, and there are "
+            f"{num_examples} to train on: choose at most {largest}, or hold out fewer --validation-images."
+        )
+
+
+def require_classes(recipe: Recipe, dataset: Dataset) -> None:
+    """Raise `UsageError` where a network that tells classes apart, or is given them, has but one."""
+    family = family_of(recipe)
+    if len(dataset.class_names) < 2 and (family.needs_classes or family.network_of(recipe).conditional):
+        layout = f": {dataset.layout}" if dataset.layout else ""
+        raise UsageError(
+            f"{recipe.network} needs at least two classes, and {dataset.name} has one{layout}; put the images of "
+            "each class into a folder named after it, PATH/CLASS/1.png or PATH/train/CLASS/1.png (labels in file names "
+            "or tables are not read), or train a gan or vae, which need no classes."
+        )
+
+
+def require_kind(recipe: Recipe, dataset: Dataset) -> None:
+    """Raise `UsageError` where the recipe's network does not take this kind of data."""
+    family = family_of(recipe)
+    if not isinstance(dataset.kind, family.network_of(recipe).kinds):
+        kind = type(dataset.kind)
+        fitting = [name for name, network in family.networks.items() if kind in network.kinds]
+        advice = f"choose --network {', '.join(fitting)}" if fitting else f"{family.about} takes none"
+        raise UsageError(f"{recipe.network} does not take {kind.plural}, and {dataset.name} holds them: {advice}.")
+
+
+def build_networks(recipe: Recipe, kind: Any) -> Networks:
+    """The recipe's networks by name, with initial weights from PyTorch's global generator."""
+    return family_of(recipe).network_of(recipe).build(recipe, kind)
+
+
+def create_learner(recipe: Recipe, dataset: Dataset, execution: Execution) -> Learner[Any]:
+    """The learner of the recipe's family, with fresh networks on the device, initialised from the recipe's seed."""
+    family = family_of(recipe)
+    network = family.network_of(recipe)
+    with global_stream(recipe.seed, "init"):
+        networks = network.build(recipe, dataset.kind)
+    if network.prepare:
+        rows = make_rows(recipe, dataset).train[:PREPARING_EXAMPLES]
+        examples = dataset.train[dataset.kind.column][rows]
+        trained = family.trained(recipe, networks, dataset.kind)
+        network.prepare(networks, trained.inputs(examples, generator=torch.Generator()))
+    layout = torch.channels_last if network.traits.channels_last else torch.contiguous_format
+    for each in networks.values():
+        each.to(execution.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]  (missing in its stubs)
+    return family.learner(recipe, networks, dataset, execution)
