@@ -76,5 +76,5 @@ def test_objects_show_themselves(name: str, words: str, outputs: dict[str, list[
 
 
 def test_texts_are_short(outputs: dict[str, list[Any]]) -> None:
-    assert shown(outputs["split"], "text/plain") == ["<Split of 1,500 images of 1×28×28>"]
+    assert shown(outputs["split"], "text/plain") == ["<Split of 1,500: images 1×28×28, labels>"]
     assert shown(outputs["contract"], "text/plain")[0].startswith("vae: ")

@@ -1,9 +1,13 @@
+import hashlib
+import sys
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etude.data import Dataset, Split, hold_out
+from etude.data import Dataset, Images, Split, Table, hold_out, load
 from etude.errors import UsageError
 
 
@@ -15,9 +19,62 @@ def numbered(count: int) -> Split:
 
 def test_a_data_set_knows_its_image_shape() -> None:
     split = Split(images=torch.zeros(2, 3, 4, 5, dtype=torch.uint8), labels=torch.zeros(2, dtype=torch.int64))
-    dataset = Dataset(name="x", class_names=("a",), train=split, test=split, licence="", source="")
+    dataset = Dataset(
+        name="x", kind=Images(shape=(3, 4, 5), class_names=("a",)), train=split, test=split, licence="", source=""
+    )
     assert dataset.image_shape == (3, 4, 5)
     assert len(dataset.train) == 2
+
+
+def test_the_columns_of_a_split_stand_in_alphabetical_order() -> None:
+    split = Split(source=torch.arange(3), target=torch.arange(6).reshape(3, 2), length=torch.tensor([7, 8, 9]))
+    assert list(split.columns) == ["length", "source", "target"]
+    assert len(split) == 3
+    assert split["target"].tolist() == [[0, 1], [2, 3], [4, 5]]
+    taken = split.take(torch.tensor([2, 0]))
+    assert {name: column.tolist() for name, column in taken.columns.items()} == {
+        "length": [9, 7], "source": [2, 0], "target": [[4, 5], [0, 1]],
+    }  # fmt: skip
+    assert split.to("meta")["source"].device.type == "meta"
+    assert repr(split) == "<Split of 3: length, source, target 2>"
+    table = Split(labels=torch.arange(3), features=torch.ones(3, 2))
+    assert torch.equal(table.features, torch.ones(3, 2))
+    assert table.labels.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("columns", "given"),
+    [({}, "nothing"), ({"x": torch.zeros(3), "labels": torch.zeros(2)}, "labels 2, x 3")],
+)
+def test_columns_of_unequal_length_are_refused(columns: dict[str, torch.Tensor], given: str) -> None:
+    with pytest.raises(UsageError) as error:
+        Split(**columns)
+    assert str(error.value) == f"columns of {given}: give each column of a split the same number of rows."
+
+
+def test_a_table_has_no_image_shape() -> None:
+    split = Split(features=torch.zeros(2, 3), labels=torch.arange(2))
+    kind = Table(class_names=("a", "b"), mean=(0.0,) * 3, scale=(1.0,) * 3)
+    table = Dataset(name="irises", kind=kind, train=split, test=split, licence="", source="")
+    assert (table.class_names, table.kind.shape) == (("a", "b"), (3,))
+    with pytest.raises(UsageError) as error:
+        _ = table.image_shape
+    assert str(error.value) == ("irises is a table, not images: it has no image_shape; `kind.shape` is (features,).")
+
+
+def test_the_digest_of_images_is_that_of_the_first_versions() -> None:
+    """Pixels, then labels, of training, test and validation split: runs recorded it."""
+    digest = hashlib.blake2b(digest_size=16)
+    train, test, validation = numbered(5), numbered(3), numbered(2)
+    for split in (train, test, validation):
+        digest.update(bytes(split.images.flatten().tolist()))
+        digest.update(b"".join(int(label).to_bytes(8, sys.byteorder) for label in split.labels))
+    kind = Images(shape=(1, 1, 1), class_names=tuple("abcde"))
+    whole = Dataset(name="", kind=kind, train=train, test=test, validation=validation, licence="", source="")
+    assert whole.digest() == digest.hexdigest()
+    assert load("digits").digest() == "c1091a2f4fba4aab5c46de20c00d5047"
+    by_columns = replace(whole, train=Split(images=train.images.mT, labels=train.labels))  # the same in another stride
+    assert by_columns.digest() == whole.digest()
 
 
 @settings(deadline=None)

@@ -2,16 +2,15 @@
 
 import torch
 
-from etude.data import Dataset, Split
+from etude.data import Dataset, Images, Split
 from etude.data.summary import html, text
 
 
 def dataset(*class_names: str, notes: tuple[str, ...] = ()) -> Dataset:
     labels = torch.arange(len(class_names))
     split = Split(images=torch.zeros(len(class_names), 1, 8, 8, dtype=torch.uint8), labels=labels)
-    return Dataset(
-        name="pets", train=split, test=split, class_names=class_names, licence="yours", source="pets", notes=notes
-    )
+    kind = Images(shape=(1, 8, 8), class_names=class_names)
+    return Dataset(name="pets", kind=kind, train=split, test=split, licence="yours", source="pets", notes=notes)
 
 
 def test_odd_names_of_classes_break_no_table() -> None:

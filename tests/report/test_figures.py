@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from etude import recipes
-from etude.data import Dataset, Split
+from etude.data import Dataset, Images, Split
 from etude.drawing.tiles import tile, write_png
 from etude.errors import DataError, DiskError, RunError, UsageError
 from etude.models import VAE
@@ -74,7 +74,14 @@ def colour_data(num_classes: int = 3, num_images: int = 60) -> Dataset:
     images = torch.randint(0, 256, (num_images, 3, 32, 32), generator=random, dtype=torch.uint8)
     split = Split(images=images, labels=(torch.arange(num_images) * num_classes // num_images))
     names = tuple(f"class {index}" for index in range(num_classes))
-    return Dataset(name="colours", class_names=names, train=split, test=split, licence="", source="")
+    return Dataset(
+        name="colours",
+        kind=Images(shape=(3, 32, 32), class_names=names),
+        train=split,
+        test=split,
+        licence="",
+        source="",
+    )
 
 
 FITTING = {

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 import etude
-from etude.data import Dataset, Split, load
+from etude.data import Dataset, Images, Split, load
 from etude.errors import DataError, Interrupted, UsageError
 from etude.measurement import Settings, measure
 from etude.report.figures import draw_all
@@ -47,7 +47,7 @@ def made_up(*, train: int, validation: int | None) -> Dataset:
         return Split(images=numbers.reshape(-1, 1, 1, 1).to(torch.uint8), labels=numbers)
 
     return Dataset(
-        name="x", class_names=("a", "b"), train=split(train, 0), test=split(2, 200),
+        name="x", kind=Images(shape=(1, 1, 1), class_names=("a", "b")), train=split(train, 0), test=split(2, 200),
         validation=None if validation is None else split(validation, 100), licence="", source="",
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -80,6 +79,7 @@ def show(
         json: Print one JSON object on stdout.
     """
     from etude.data import load
+    from etude.data.names import short_name
     from etude.data.summary import count, text
     from etude.drawing.class_samples import class_samples
     from etude.drawing.lettering import explain, is_written, legible
@@ -88,10 +88,12 @@ def show(
 
     dataset = load(name, data_dir=data_dir, fit=fit, skip_broken=skip_broken)
     counts = count(dataset)
-    picture = out or Path(f"{_short(name)}-samples.png")
+    picture = out or Path(f"{short_name(name)}-samples.png")
     shown = legible(dataset.class_names)
     what = "first training images of each class"
-    title = explain(f"{_short(dataset.name)}: {what}" if is_written(_short(dataset.name)) else what.capitalize(), shown)
+    title = explain(
+        f"{short_name(dataset.name)}: {what}" if is_written(short_name(dataset.name)) else what.capitalize(), shown
+    )
     figure = class_samples(dataset.train.images, dataset.train.labels, shown, title=title)
     write_atomically(picture, render(figure, "png"))
     if json:
@@ -139,11 +141,6 @@ def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
         "licence": entry.licence,
         "source": entry.source,
     }
-
-
-def _short(name: str) -> str:
-    """The name of a data set, for a folder or a path its last part: fit for a file name."""
-    return Path(os.path.expanduser(name.removeprefix("folder:"))).resolve().name or "pictures"
 
 
 def _print_json(values: dict[str, Any]) -> None:

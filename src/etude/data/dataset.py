@@ -1,4 +1,4 @@
-"""Images in memory: a split, a data set of two of them, and the validation images held out of one."""
+"""Data in memory: a split, a data set of two or three of them, and the validation examples held out of one."""
 
 import hashlib
 from dataclasses import dataclass
@@ -7,33 +7,59 @@ import torch
 from torch import Tensor
 
 from etude.data import summary
+from etude.data.kinds import Images, Kind
 from etude.errors import UsageError
 
 DEFAULT_VALIDATION_IMAGES = 5_000
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
 class Split:
-    """Labelled images: all of them, in the order of their source."""
+    """Examples as columns of equal length, in the order of their source; final.
 
-    images: Tensor
-    """uint8 (N, C, H, W), values 0 to 255."""
-    labels: Tensor
-    """int64 (N,), each an index into the class names."""
+    Row i of every column is one example: `Split(images=…, labels=…)`. Which columns there are and what they hold says
+    the kind of the data set (`kinds`).
+    """
+
+    def __init__(self, **columns: Tensor) -> None:
+        """Any columns by name, each (N, …); `UsageError` where there is none, or they differ in length."""
+        if len({len(column) for column in columns.values()}) != 1:
+            given = ", ".join(f"{name} {len(column)}" for name, column in sorted(columns.items()))
+            raise UsageError(f"columns of {given or 'nothing'}: give each column of a split the same number of rows.")
+        self.columns = {name: columns[name] for name in sorted(columns)}
+        """By name, in alphabetical order."""
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(next(iter(self.columns.values())))
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.columns[name]
+
+    @property
+    def images(self) -> Tensor:
+        """uint8 (N, C, H, W), values 0 to 255, of data of the kind `Images`."""
+        return self.columns["images"]
+
+    @property
+    def features(self) -> Tensor:
+        """float32 (N, F), of data of the kind `Table`."""
+        return self.columns["features"]
+
+    @property
+    def labels(self) -> Tensor:
+        """int64 (N,), each an index into the class names."""
+        return self.columns["labels"]
 
     def take(self, rows: Tensor) -> "Split":
-        """The images with these row numbers (n,), in that order."""
-        return Split(images=self.images[rows], labels=self.labels[rows])
+        """The examples with these row numbers (n,), in that order."""
+        return Split(**{name: column[rows] for name, column in self.columns.items()})
 
     def to(self, device: str) -> "Split":
         """The same on a device."""
-        return Split(images=self.images.to(device), labels=self.labels.to(device))
+        return Split(**{name: column.to(device) for name, column in self.columns.items()})
 
     def __repr__(self) -> str:
-        return f"<Split of {len(self):,} images of {'×'.join(map(str, self.images.shape[1:]))}>"
+        described = (" ".join([name, "×".join(map(str, each.shape[1:]))]) for name, each in self.columns.items())
+        return f"<Split of {len(self):,}: {', '.join(map(str.rstrip, described))}>"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -41,7 +67,7 @@ class Dataset:
     """A named data set with its official splits; it shows itself as `etude data show` prints it."""
 
     name: str
-    class_names: tuple[str, ...]
+    kind: Kind
     train: Split
     validation: Split | None = None
     """To choose by; None where the data has no such split, and images to train on are held out instead."""
@@ -57,10 +83,16 @@ class Dataset:
     """Broken pictures that were left out, as paths below the folder."""
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """What the labels are called: label 0 has the first name."""
+        return self.kind.class_names
+
+    @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of every image."""
-        channels, height, width = self.train.images.shape[1:]
-        return channels, height, width
+        """(C, H, W) of every image; `UsageError` where the data are no images."""
+        if not isinstance(self.kind, Images):
+            raise UsageError(f"{self.name} is a table, not images: it has no image_shape; `kind.shape` is (features,).")
+        return self.kind.shape
 
     def __repr__(self) -> str:
         return summary.text(self)
@@ -69,11 +101,11 @@ class Dataset:
         return summary.html(self)
 
     def digest(self) -> str:
-        """A checksum of every image and label, by which a run knows its data again."""
+        """A checksum of every column of every split, by which a run knows its data again."""
         digest = hashlib.blake2b(digest_size=16)
         for split in (self.train, self.test, *([self.validation] if self.validation else [])):
-            digest.update(split.images.numpy().data)
-            digest.update(split.labels.numpy().data)
+            for column in split.columns.values():
+                digest.update(column.contiguous().numpy().data)
         return digest.hexdigest()
 
 

@@ -16,6 +16,7 @@ from rich.progress import track
 from torch import Tensor
 
 from etude.data.dataset import Dataset, Split
+from etude.data.kinds import Images
 from etude.data.layout import TEST, TRAIN, VALIDATION, Classes, find_pictures
 from etude.data.pictures import BrokenPicture, Fit, Kind, Picture, Range, choose_range, read_picture
 from etude.errors import DataError
@@ -86,7 +87,7 @@ def load_folder(
     }
     return Dataset(
         name=name,
-        class_names=class_names,
+        kind=Images(shape=(images.shape[1], image_size, image_size), class_names=class_names),
         train=splits[TRAIN],
         validation=splits[VALIDATION] if layout.validation else None,
         test=splits[TEST],

@@ -16,9 +16,10 @@ from etude.data.digits import load_digits
 from etude.data.download import fetch_files
 from etude.data.folder import DEFAULT_IMAGE_SIZE, load_folder
 from etude.data.idx import content_checksum, read_idx
+from etude.data.kinds import Images
+from etude.data.names import parse_own
 from etude.data.pictures import Fit
 from etude.errors import DataError, UsageError
-from etude.files import expand_home
 
 FOLDER_PREFIX = "folder:"
 
@@ -44,15 +45,13 @@ def load(
 
     Raises `UsageError` for a wrong name or argument, `DataError` for data that is missing or damaged.
     """
-    if name.startswith(FOLDER_PREFIX):
-        path = expand_home(name.removeprefix(FOLDER_PREFIX))
-        if name == FOLDER_PREFIX:
-            raise UsageError("folder: needs a path, as in folder:pictures, with one folder per class below it.")
+    own = parse_own(name)
+    if own and own.format == "folder":
         size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
         if size < 1:
             raise UsageError(f"--image-size {size}: allowed: at least 1.")
         how: dict[str, Any] = {"fit": fit or "crop", "skip_broken": skip_broken, "left_out": left_out}
-        return load_folder(path, name=name, image_size=size, seed=seed, **how)
+        return load_folder(own.path, name=name, image_size=size, seed=seed, **how)
     entry = catalog.get(name)
     if image_size is not None:
         size = entry.image_shape[1]
@@ -80,8 +79,9 @@ def fetch(name: str, *, data_dir: Path | None = None) -> Path | None:
 
     Downloads go to the first folder of `data_dir`, made where it is missing, or else into the user's cache.
     """
-    if name.startswith(FOLDER_PREFIX):
-        raise UsageError(f"{name} is a folder of your own: there is nothing to fetch.")
+    if own := parse_own(name):
+        what = "folder" if own.format == "folder" else "file"
+        raise UsageError(f"{name} is a {what} of your own: there is nothing to fetch.")
     entry = catalog.get(name)
     if not entry.downloads:
         return None
@@ -173,7 +173,7 @@ def _read(entry: Entry, paths: list[Path], damage: Sequence[DataError]) -> Datas
     return replace(
         _dataset(entry, train, test, notes=notes),
         name=place,
-        class_names=names,
+        kind=Images(shape=entry.image_shape, class_names=names),
         licence="not stated",
         source=f"files under the names of {entry.name}, with other content than the published",
     )
@@ -182,7 +182,7 @@ def _read(entry: Entry, paths: list[Path], damage: Sequence[DataError]) -> Datas
 def _dataset(entry: Entry, train: Split, test: Split, *, notes: Sequence[str] = ()) -> Dataset:
     return Dataset(
         name=entry.name,
-        class_names=entry.class_names,
+        kind=Images(shape=entry.image_shape, class_names=entry.class_names),
         train=train,
         test=test,
         licence=entry.licence,

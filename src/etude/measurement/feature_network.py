@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from etude.data import Dataset
-from etude.data.loading import FOLDER_PREFIX
+from etude.data.names import parse_own
 from etude.errors import DataError, UsageError, unknown
 from etude.measurement import reference_classifier
 from etude.metrics.arguments import evaluating, feature_matrix
@@ -103,7 +103,7 @@ def feature_source(
 def _auto(recipe: Recipe, dataset: Dataset, data_dir: Path | None, say: Callable[[str], None]) -> FeatureSource:
     reference_classifier.require_enough(dataset)
     # Where the images are now, should the run's folder of them have moved.
-    data = dataset.name if recipe.data.startswith(FOLDER_PREFIX) else recipe.data
+    data = dataset.name if parse_own(recipe.data) else recipe.data
     own = reference_classifier.reference_recipe(
         data,
         image_size=recipe.image_size,

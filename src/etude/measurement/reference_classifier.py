@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from etude import recipes
 from etude.data import Dataset
+from etude.data.names import parse_own
 from etude.data.search_paths import cache_folder
 from etude.errors import RunError, UsageError
 from etude.files import locked, remove, temporary_path
@@ -48,7 +49,7 @@ def reference_name(recipe: Classifier, dataset: Dataset) -> str:
     """Its name in the cache: data set, and a checksum of the recipe and of every image."""
     fields = {key: value for key, value in recipes.to_dict(recipe).items() if key not in _IN_THE_IMAGES}
     content = json.dumps(fields, sort_keys=True) + dataset.digest()
-    short = "folder" if recipe.data.startswith("folder:") else recipe.data
+    short = own.format if (own := parse_own(recipe.data)) else recipe.data
     return f"lenet-{short}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
 
 

@@ -109,14 +109,14 @@ class Subject:
     @cached_property
     def measured(self) -> Split:
         """The images that are measured."""
-        return _take(self.split, self.rows)
+        return self.split.take(self.rows)
 
     @cached_property
     def train_sample(self) -> Split:
         """Images that the run was trained on to fit a probe on, as many as are measured at most."""
         train = self.splits.train
         order = torch.randperm(len(train), generator=stream(self.settings.seed, "measure/train"))
-        return _take(train, order[: self.num_samples])
+        return train.take(order[: self.num_samples])
 
     @cached_property
     def splits(self) -> Splits:
@@ -264,7 +264,3 @@ def _neighbour_scores(real: np.ndarray, generated: np.ndarray) -> np.ndarray:
     """Precision, recall, density and coverage, with fewer neighbours where there are few samples, (4,)."""
     fidelity, diversity = prdc(real, generated, nearest_k=min(5, len(real) - 1))
     return np.array([fidelity.precision, fidelity.recall, diversity.density, diversity.coverage])
-
-
-def _take(split: Split, rows: Tensor) -> Split:
-    return Split(images=split.images[rows], labels=split.labels[rows])

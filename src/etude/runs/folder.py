@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from etude import recipes
+from etude.data.names import short_name
 from etude.errors import RunError, UsageError
 from etude.files import (
     PLAIN_NAME,
@@ -72,8 +73,8 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
 
 
 def short_data_name(data: str) -> str:
-    """A data set's name, of a folder: its last part, fit for the name of a folder."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", Path(data.removeprefix("folder:")).name).strip("-.")
+    """A data set's short name, fit for the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", short_name(data)).strip("-.")
 
 
 def load(

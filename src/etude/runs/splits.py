@@ -30,7 +30,7 @@ def not_tested(dataset: Dataset) -> Split:
     if dataset.validation is None:
         return dataset.train
     parts = (dataset.train, dataset.validation)
-    return Split(images=torch.cat([part.images for part in parts]), labels=torch.cat([part.labels for part in parts]))
+    return Split(**{name: torch.cat([part[name] for part in parts]) for name in dataset.train.columns})
 
 
 def make_rows(recipe: Recipe, dataset: Dataset) -> Rows:

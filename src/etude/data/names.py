@@ -1,0 +1,63 @@
+"""The names of data of a person's own: folder:PATH, npz:FILE, csv:FILE and csv:FILE:COLUMN."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from etude.errors import UsageError
+from etude.files import expand_home
+
+Format = Literal["folder", "npz", "csv"]
+
+_EXAMPLES: dict[Format, str] = {
+    "folder": "folder:pictures, with one folder per class below it",
+    "npz": "npz:pathmnist.npz",
+    "csv": "csv:irises.csv",
+}
+FORMATS: tuple[Format, ...] = tuple(_EXAMPLES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnName:
+    """Where data of a person's own lie, and how; final."""
+
+    format: Format
+    path: Path
+    column: str = ""
+    """Of a table: the column with the labels, where it is named."""
+
+    def __str__(self) -> str:
+        return f"{self.format}:{self.path}" + (f":{self.column}" if self.column else "")
+
+
+def parse_own(name: str) -> OwnName | None:
+    """The format and the path that a name gives, None where it is no data of a person's own.
+
+    What follows a colon after the name of a file is the column: `csv:irises.csv:species`. `UsageError` without a path.
+    """
+    prefix, _, rest = name.partition(":")
+    found: Format | None = next((each for each in FORMATS if each == prefix and name != prefix), None)
+    if found is None:
+        return None
+    if not rest:
+        raise UsageError(f"{found}: needs a path, as in {_EXAMPLES[found]}.")
+    if found == "csv" and not os.path.isfile(expand_home(rest)):
+        # The file's own name may hold a colon, and so may the column's.
+        ends = [place for place, letter in enumerate(rest) if letter == ":"] or [len(rest)]
+        end = next((end for end in ends if os.path.isfile(expand_home(rest[:end]))), ends[-1])
+        return OwnName(format=found, path=expand_home(rest[:end]), column=rest[end + 1 :])
+    return OwnName(format=found, path=expand_home(rest))
+
+
+def absolute(name: str) -> str:
+    """The name with the whole path of the folder or file in it, so that it means the same from another folder."""
+    own = parse_own(name)
+    return str(replace(own, path=own.path.absolute())) if own else name
+
+
+def short_name(name: str) -> str:
+    """The name of a data set, of one's own the last part of its path: pathmnist for npz:there/pathmnist.npz."""
+    own = parse_own(name)
+    path = Path(os.path.abspath(own.path if own else os.path.expanduser(name)))
+    return (path.stem if own and own.format != "folder" else path.name) or "data"
