@@ -42,7 +42,7 @@ from etude.speed.execution import choose_execution
 from etude.speed.steps import eager_step, faster
 from etude.speed.whole_step import whole_step
 from etude.training import Display, resume
-from etude.training.families import create_learner, network_name
+from etude.training.learners import create_learner, network_name
 from etude.training.start import train_together
 
 # Recipe: epochs, seconds that they may take on an H100, and the metric that says whether anything was learned.
@@ -144,7 +144,7 @@ def check_step(recipe: Recipe, how: dict[str, Any]) -> float:
     learned = []
     for make in (partial(whole_step, transform=partial(faster, execution=execution)), eager_step):
         learner, generator = create_learner(recipe, dataset, execution), torch.Generator().manual_seed(0)
-        with execution.active():
+        with computing(execution):
             step, losses = make(learner, train), []
             for _ in range(recipe.epochs * (recipe.train_images or 0) // recipe.batch_size):
                 rows = torch.randint(len(train), (1, recipe.batch_size), generator=generator)

@@ -40,7 +40,7 @@ SAMPLE_SECONDS = 0.02
 def print_execution(name: str) -> None:
     """How `auto` computes a run that is long enough for a compiler to pay."""
     from etude.speed.execution import choose_execution
-    from etude.training.families import network_name
+    from etude.training.learners import network_name
 
     recipe = recipes.get(name)
     execution = choose_execution(

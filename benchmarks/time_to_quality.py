@@ -66,7 +66,7 @@ def plain(case: Case, seed: int, workers: int) -> dict[str, Any]:
     from etude.models import uniform_noise
     from etude.runs.splits import make_splits
     from etude.speed.execution import choose_execution
-    from etude.training.families import create_learner
+    from etude.training.learners import create_learner
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), **case.change(seed))

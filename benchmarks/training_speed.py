@@ -88,7 +88,7 @@ def _processor_seconds() -> float:
 def run_etude(case: Case, watch: Stopwatch) -> dict[str, Any]:
     """Train with étude, through its public function."""
     import etude
-    from etude.speed.execution import Execution
+    from etude.compute import Execution
     from etude.training import Display
 
     watch.lap("import")
@@ -164,7 +164,7 @@ def floor_ms(case: Case) -> dict[str, float]:
     from etude import recipes
     from etude.speed.execution import choose_execution
     from etude.speed.steps import eager_step
-    from etude.training.families import create_learner, network_name
+    from etude.training.learners import create_learner, network_name
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)

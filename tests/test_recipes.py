@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 import etude
 from etude import recipes
 from etude.errors import UsageError
-from etude.recipes import RECIPES, Adversarial, Optimizer, Variational
+from etude.families.adversarial.recipe import Adversarial
+from etude.families.variational.recipe import Variational
+from etude.recipes import RECIPES, Optimizer
 
 
 def test_the_courses_settings() -> None:

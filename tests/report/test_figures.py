@@ -13,14 +13,14 @@ from etude import recipes
 from etude.data import Dataset, Images, Split
 from etude.drawing.tiles import tile, write_png
 from etude.errors import DataError, DiskError, RunError, UsageError
+from etude.families.variational.recipe import Variational
 from etude.models import VAE
-from etude.recipes import Variational
 from etude.report import latents, learning
 from etude.report.figures import FIGURES, available, draw, draw_all
 from etude.report.material import Material
 from etude.runs import Run, create_run
-from etude.runs.networks import build_networks
 from etude.runs.splits import make_splits
+from etude.training.learners import build_networks
 from made_up import configuration
 
 STEPS = 40

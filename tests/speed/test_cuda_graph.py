@@ -15,13 +15,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from etude import recipes
+from etude.compute import Execution
 from etude.data import Split, load
+from etude.families.learner import Learner
+from etude.speed.whole_step import Step
 from etude.speed.cuda_graph import captured
-from etude.speed.execution import Execution
 from etude.speed.replicas import replicas_step
 from etude.speed.whole_step import Whole, whole_step
-from etude.training.families import create_learner
-from etude.training.learner import Learner, Step
+from etude.training.learners import create_learner
 
 
 class Recording(TorchDispatchMode):

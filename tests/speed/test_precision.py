@@ -31,7 +31,7 @@ from etude.runs.checkpoint import load_model
 from etude.speed import bf16, execution
 from etude.speed.execution import FASTER_IN_BF16, Execution, choose_execution
 from etude.training import Display
-from etude.training.families import network_name
+from etude.training.learners import network_name
 
 RECIPES = {"lenet": "running/loss", "gan": "running/discriminator_loss", "vae": "running/loss_nats"}
 
@@ -113,7 +113,8 @@ def test_auto(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         choose_execution("gan", num_steps=10, examples_per_step=128, device="cpu", precision="fp32").precision == "fp32"
     )
     assert (
-        choose_execution("lenet", num_steps=10, examples_per_step=128, device="cpu", precision="bf16").precision == "bf16"
+        choose_execution("lenet", num_steps=10, examples_per_step=128, device="cpu", precision="bf16").precision
+        == "bf16"
     )
 
 

@@ -15,18 +15,18 @@ from torch.func import vmap
 
 import etude
 from etude import recipes
+from etude.compute import Execution
 from etude.data import load
 from etude.errors import Interrupted, TrainingError
+from etude.families.learner import Learner
 from etude.recipes import Recipe
 from etude.runs import Run
 from etude.runs.checkpoint import list_steps, load_model
-from etude.speed.execution import Execution
 from etude.speed.replicas import program_key
 from etude.speed.steps import make_step
 from etude.speed.updates import initial_moments, update
 from etude.training import Display
-from etude.training.families import create_learner
-from etude.training.learner import Learner
+from etude.training.learners import create_learner
 from etude.training.start import resume_together, train_together
 
 
@@ -121,7 +121,7 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> Iterator[Execution]:
     monkeypatch.setattr(Tensor, "float", Tensor.double)
     torch.set_default_dtype(torch.float64)
     execution = Execution(device="cpu", threads=1, precision="fp32", compiled=False)
-    with execution.active():
+    with computing(execution):
         yield execution
     torch.set_default_dtype(torch.float32)
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from etude import recipes
+from etude.families.learner import make_optimizer
 from etude.speed.updates import _seen, initial_moments, update
-from etude.training.learner import make_optimizer
 
 SETTINGS = {
     "sgd": {"name": "sgd", "learning_rate": 0.05},

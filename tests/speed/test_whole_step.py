@@ -9,15 +9,15 @@ import torch
 from torch import Tensor
 
 from etude import recipes
+from etude.compute import Execution
 from etude.data import Split, load
+from etude.families.learner import Batch, Learner, Step
 from etude.models.layers import Own
 from etude.runs.splits import make_splits
 from etude.speed import compiler
-from etude.speed.execution import Execution
 from etude.speed.steps import eager_step, make_step
 from etude.speed.whole_step import State, state_of, whole_step
-from etude.training.families import create_learner
-from etude.training.learner import Batch, Learner, Step
+from etude.training.learners import create_learner
 
 Made = tuple[Learner, Split, Execution]
 Make = Callable[..., Made]

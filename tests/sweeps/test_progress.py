@@ -90,7 +90,9 @@ def test_time_left_is_that_of_the_epochs_to_come(make_sweep: MakeSweep) -> None:
     # 2 epochs of 10 s, 4 of 10 s, and twice 4 of 5 s, for a batch of 20 has half the steps: 100 s on two processes.
     assert seconds_left(members, states, 2) == pytest.approx(50)
     assert seconds_left(members, states, 8) == pytest.approx(40)  # no sooner than the longest run
-    assert seconds_left(members, {label: RunStatus(status="finished", epoch=4, seconds=1) for label in states}, 2) is None
+    assert (
+        seconds_left(members, {label: RunStatus(status="finished", epoch=4, seconds=1) for label in states}, 2) is None
+    )
 
 
 def test_durations_are_in_the_unit_that_people_use() -> None:

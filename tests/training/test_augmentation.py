@@ -10,17 +10,17 @@ import torch.nn.functional as F
 
 import etude
 from etude import recipes
+from etude.compute import Execution
 from etude.data import load
 from etude.errors import UsageError
-from etude.recipes import Classifier, Optimizer
+from etude.families.classifier.learner import ClassifierLearner
+from etude.families.classifier.recipe import Classifier
+from etude.families.descent import EagerDescent
+from etude.recipes import Optimizer
 from etude.runs import Run
-from etude.runs.inputs import scaled
-from etude.speed.execution import Execution
 from etude.training import Display
-from etude.training.classify import ClassifierLearner
-from etude.training.descent import EagerDescent
 from etude.training.examples import examples_of
-from etude.training.families import create_learner
+from etude.training.learners import create_learner
 
 
 def change(**changes: Any) -> Classifier:

@@ -12,6 +12,7 @@ from etude import recipes as recipe_book
 from etude.cli.printing import json_text, stdout_console
 from etude.errors import EtudeError, UsageError, printable
 
+
 def recipes(name: tyro.conf.Positional[str | None] = None, *, out: Path | None = None, json: bool = False) -> None:
     """List the recipes; with a name, print one as TOML.
 
@@ -98,9 +99,9 @@ def show(
         runs_dir: Where runs are kept.
         json: Print one JSON object on stdout.
     """
-    from etude.runs import load
-    from etude.families.family import count_parameters
     from etude.compute import Execution
+    from etude.families.family import count_parameters
+    from etude.runs import load
     from etude.sweeps.folder import find
 
     if path := find(run, runs_dir=runs_dir):

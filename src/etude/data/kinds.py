@@ -16,6 +16,7 @@ class Images:
     """Pictures of one size with a class each: column `images`, uint8 (N, C, H, W), and `labels`, int64 (N,)."""
 
     column: ClassVar[str] = "images"
+    plural: ClassVar[str] = "images"
     shape: tuple[int, int, int]
     """(C, H, W) of one example."""
     class_names: tuple[str, ...]
@@ -53,6 +54,7 @@ class Table:
     """
 
     column: ClassVar[str] = "features"
+    plural: ClassVar[str] = "tables"
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]

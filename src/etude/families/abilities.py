@@ -3,7 +3,7 @@
 All tensors are on the CPU. "Inputs" are examples as the networks take them: see `Kind.scaled` and `Trained.inputs`.
 """
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -72,7 +72,7 @@ class Bounds(Encodes, Protocol):
         ...
 
     @property
-    def binarize(self) -> str:
+    def binarize(self) -> Literal["none", "dynamic"]:
         """How pixels became 0 or 1 in training: none, or dynamic."""
         ...
 

@@ -17,6 +17,7 @@ OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "triangular"]
 Fit = Literal["crop", "pad", "stretch"]
 
+
 def _require(owner: str, *ranges: tuple[bool, str, object, str]) -> None:
     """Report every field out of its range at once, named as its flag."""
     prefix = f"--{owner}." if owner else "--"

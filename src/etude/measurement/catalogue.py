@@ -141,7 +141,9 @@ def needs_features(metrics: Sequence[Metric]) -> bool:
 
 
 def _does_not_fit(name: str, run: Run, fits: list[str]) -> UsageError:
-    return UsageError(f"metric {name!r} does not fit run {run.name}, a {run.recipe.network}: choose from {', '.join(fits)}.")
+    return UsageError(
+        f"metric {name!r} does not fit run {run.name}, a {run.recipe.network}: choose from {', '.join(fits)}."
+    )
 
 
 def _fits(metric: Metric, run: Run) -> bool:

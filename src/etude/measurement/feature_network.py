@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from etude.data import Dataset
 from etude.data.names import parse_own
 from etude.errors import DataError, UsageError, unknown
+from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.measurement import reference_classifier
 from etude.metrics.arguments import evaluating, feature_matrix
 from etude.models import LeNet
 from etude.recipes import Recipe
-from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.streams import global_stream
 from etude.user_code import contained, reason, require_no_loop, run_file
 

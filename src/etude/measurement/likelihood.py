@@ -27,16 +27,18 @@ def nll_nats(subject: Subject) -> dict[str, Any]:
     """-log p(image): exact with one or two latents, else an upper bound by importance weighting (Burda et al. 2016)."""
     rows = subject.likelihood_rows
     pixels, labels = subject.scored_pixels[rows], subject.labels_for(subject.measured.labels[rows])
-    latent_dim = subject.bound.latent_dim
+    network, latent_dim = subject.bound.network, subject.bound.latent_dim
     if latent_dim <= MOST_LATENTS:
-        exact = exact_log_likelihood(subject.bound.network, pixels, labels, latent_dim=latent_dim, pairs=subject.bound.pairs)
+        exact = exact_log_likelihood(
+            subject.bound.network, pixels, labels, latent_dim=latent_dim, pairs=subject.bound.pairs
+        )
         return {
             **_in_nats(subject, -exact.log_likelihood, pixels),
             "method": "quadrature",
             "largest_error_nats": exact.error_nats.max().item(),
         }
     bound = importance_weighted_bound(
-        subject.bound.network, pixels, labels, num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
+        network, pixels, labels, num_samples=subject.settings.num_importance, seed=subject.seed("importance"),
         reconstruction=subject.bound.reconstruction,
     )  # fmt: skip
     return {

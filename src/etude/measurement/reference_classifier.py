@@ -12,11 +12,10 @@ from etude.data import Dataset
 from etude.data.names import parse_own
 from etude.data.search_paths import cache_folder
 from etude.errors import RunError, UsageError
+from etude.families.classifier.recipe import Classifier
+from etude.families.recipe import Fit, Optimizer
 from etude.files import locked, remove, temporary_path
 from etude.models import LeNet
-from etude.families.classifier.recipe import Classifier
-from etude.families.recipe import Optimizer
-from etude.families.recipe import Fit
 from etude.runs import Run
 from etude.training import Display, resume, train
 

@@ -14,17 +14,15 @@ from torch import Tensor
 from etude.data import Dataset, Split
 from etude.errors import UsageError
 from etude.families.abilities import Bounds
-from etude.losses import bernoulli_from_logits, gaussian
+from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.measurement.feature_network import FeatureNetwork, Features, FeatureSource
 from etude.measurement.settings import Binarize, Settings
 from etude.metrics import ElboTerms, binarize, elbo_terms, grey_note, prdc, real_floor
 from etude.metrics.arguments import evaluating
 from etude.metrics.copies import NearestTraining, nearest_training_images
 from etude.metrics.prdc import DensityCoverage, PrecisionRecall
-from etude.metrics.quadrature import bernoulli_pairs, gaussian_pairs
 from etude.metrics.spread import halving_error
 from etude.runs import Run
-from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.runs.splits import Splits, make_splits
 from etude.streams import stream, stream_seed
 

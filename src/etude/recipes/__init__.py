@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError, unknown
-from etude.files import parse_toml, write_atomically
 from etude.families import book
 from etude.families.recipe import Optimizer, Recipe
+from etude.files import parse_toml, write_atomically
 from etude.recipes.building import build, table, without_none
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for name in book.NAMES for recipe in book.recipes_of(name)}

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
+from etude.families.abilities import Classifies, Encodes, Samples
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
-from etude.families.abilities import Classifies, Encodes, Samples
 from etude.report import latents, learning
 from etude.report.material import Material
 from etude.runs import Run

@@ -13,7 +13,7 @@ import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -261,9 +261,7 @@ class Run:
     def _able(self, ability: type, verb: str, wanted: str) -> Any:
         """What its trained networks can do, which must include the ability."""
         if not self.can(ability):
-            raise UsageError(
-                f"run {self.name} is of a {self.recipe.name} and cannot {verb}: choose a run of {wanted}."
-            )
+            raise UsageError(f"run {self.name} is of a {self.recipe.name} and cannot {verb}: choose a run of {wanted}.")
         return self.trained
 
     def _examples(self, examples: "ArrayLike | Tensor") -> Tensor:

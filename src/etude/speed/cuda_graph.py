@@ -1,8 +1,8 @@
 """A whole training step as one CUDA graph: the GPU is given all its kernels at once, and the host waits for nothing.
 
 A graph replays the recorded kernels on the very memory that they were recorded with. So what changes from step to step
-(row numbers, draws, learning rate) is copied into buffers that stay, and the losses come out in buffers that stay. The
-networks and the data set are such buffers already. Recording needs a few steps of warm-up, after which all that they moved
+(row numbers, draws, learning rate) is copied into buffers that stay, and the losses come out in buffers that stay.
+Networks and data set are such buffers already. Recording needs a few steps of warm-up, after which all that they moved
 is put back. They draw no random numbers: a learner draws outside its step.
 """
 

@@ -21,6 +21,7 @@ from etude.speed.denormals import denormals_flushed
 from etude.speed.memory import freed_memory_kept
 from etude.speed.processor import processor_name
 
+
 @contextmanager
 def computing(execution: Execution) -> Iterator[None]:
     """Compute with these threads and deterministic algorithms within the block; put back what was set before."""

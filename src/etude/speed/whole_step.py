@@ -20,7 +20,6 @@ from etude.families.recipe import Optimizer, Rates
 from etude.speed.updates import Moments, clip_norm, initial_moments, update
 
 
-@register_dataclass
 @dataclass(kw_only=True)
 class NetworkState:
     """A network's tensors by name, and the moments of each parameter by name; those of a running average are none."""
@@ -30,7 +29,6 @@ class NetworkState:
     moments: dict[str, Moments]
 
 
-@register_dataclass
 @dataclass(kw_only=True)
 class StepTensors:
     """Everything that a step computes with. What stays from step to step comes first; final."""
@@ -52,6 +50,10 @@ class StepTensors:
     def changing(self) -> Any:
         """The part that comes anew with every step."""
         return self.rows, self.rates, self.draws
+
+
+register_dataclass(NetworkState)
+register_dataclass(StepTensors)
 
 
 def state_of(learner: Learner[Any]) -> dict[str, NetworkState]:
@@ -95,9 +97,7 @@ class FunctionalDescent:
             # is not given.
             buffers = {key: {name: value.clone() for name, value in each.items()} for key, each in buffers.items()}
             weights = {**fixed, name: parameters}
-            networks = {
-                key: partial(_apply, self.modules[key], {**weights[key], **buffers[key]}) for key in trained
-            }
+            networks = {key: partial(_apply, self.modules[key], {**weights[key], **buffers[key]}) for key in trained}
             values = losses(networks)
             return next(iter(values.values())), (values, buffers)
 
@@ -135,9 +135,7 @@ def whole_of(learner: Learner[Any]) -> Whole:
     """Batch, losses, gradients and optimizers of the learner's step as one function."""
 
     def whole(given: StepTensors) -> Tensor:
-        descend = FunctionalDescent(
-            learner.networks, given.networks, learner.settings, given.rates, learner.averages
-        )
+        descend = FunctionalDescent(learner.networks, given.networks, learner.settings, given.rates, learner.averages)
         return learner.stacked(learner.step(learner.batch(given.train, given.rows, given.draws), descend))
 
     return whole

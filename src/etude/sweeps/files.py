@@ -112,7 +112,9 @@ def learning_curves(results: "Results") -> Figure | None:
     """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
     sweep = results.sweep
     tables = {result.cell.label: list(result.tables.values()) for result in results.cells}
-    panels = [panel for panel in _panels(family_of(sweep.recipe).series.curves, tables, results.interval) if panel.bands]
+    panels = [
+        panel for panel in _panels(family_of(sweep.recipe).series.curves, tables, results.interval) if panel.bands
+    ]
     if not panels:
         return None
     title = printable(f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.data_name}")

@@ -46,9 +46,7 @@ FAMILY = Family(
     series=Series(
         headline=("test/loss_nats",),
         # The bound itself, not the loss: cells with another beta or free bits stay comparable.
-        quantity=Quantity(
-            name="negative_elbo_nats", terms=("reconstruction_nats", "kl_nats"), scores_pixels=True
-        ),
+        quantity=Quantity(name="negative_elbo_nats", terms=("reconstruction_nats", "kl_nats"), scores_pixels=True),
         curves=(
             Curve(metric="train/loss_nats", title="Training", axis="loss (nats per image)"),
             Curve(metric="test/loss_nats", title="Test", axis="loss (nats per image)"),
