@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.func import vmap
 from torch.utils._pytree import tree_map
 
-from etude.families.learner import Columns, Learner
+from etude.data import Split
+from etude.families.learner import Learner
 from etude.families.recipe import Rates, Recipe
 from etude.speed.whole_step import (
     NetworkState,
@@ -34,7 +35,7 @@ def program_key(recipe: Recipe) -> Hashable:
     return replace(recipe, seed=0, optimizer=replace(recipe.optimizer, learning_rate=1.0), **same)
 
 
-def replicas_step(learners: Sequence[Learner[Any]], train: Columns, transform: Transform) -> Step:
+def replicas_step(learners: Sequence[Learner[Any]], train: Split, transform: Transform) -> Step:
     """The step of all learners at once, as one function, which `transform` makes faster."""
     learners, states = list(learners), stack_states(learners)
     stacked: Any = StepTensors(networks=0, train=None, rows=0, rates=0, draws=0)  # pyright: ignore[reportArgumentType]
@@ -48,7 +49,7 @@ def replicas_step(learners: Sequence[Learner[Any]], train: Columns, transform: T
         if "average" in rates:
             rates["average"].fill_(now.average)
         draws = _stack([learner.draws() for learner in learners])
-        return fast(StepTensors(networks=states, train=train, rows=rows, rates=rates, draws=draws))
+        return fast(StepTensors(networks=states, train=train.columns, rows=rows, rates=rates, draws=draws))
 
     return step
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from etude.compute import Execution
 from etude.data import Split
 from etude.families.descent import EagerDescent
-from etude.families.learner import Columns, Learner
+from etude.families.learner import Learner
 from etude.families.recipe import Rates
 from etude.models.layers import use_own
 from etude.speed.compiler import compiled
@@ -23,14 +23,14 @@ def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Executi
     """The step of one learner; of several, that of all of them as one program."""
     whole = execution.compiled or execution.device == "cuda" or len(learners) > 1
     if not whole:
-        return eager_step(learners[0], train.columns)
+        return eager_step(learners[0], train)
     transform = partial(faster, execution=execution)
     if len(learners) > 1:
-        return replicas_step(learners, train.columns, transform)
+        return replicas_step(learners, train, transform)
     if execution.compiled and execution.device == "cpu" and not learners[0].recipe.differentiates_twice:
         for network in learners[0].networks.values():
             use_own(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32)
-    return whole_step(learners[0], train.columns, transform)
+    return whole_step(learners[0], train, transform)
 
 
 def faster(whole: Whole, execution: Execution) -> Whole:
@@ -40,7 +40,7 @@ def faster(whole: Whole, execution: Execution) -> Whole:
     return captured(whole) if execution.device == "cuda" else whole
 
 
-def eager_step(learner: Learner[Any], train: Columns) -> Step:
+def eager_step(learner: Learner[Any], train: Split) -> Step:
     """One operation after another."""
     clip = learner.settings.clip_norm
     descend = EagerDescent(learner.networks, learner.optimizers, clip_norm=clip, averages=learner.averages)
@@ -50,7 +50,7 @@ def eager_step(learner: Learner[Any], train: Columns) -> Step:
         for optimizer in learner.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = learner.settings.learning_rate * now.schedule
-        losses = learner.step(learner.batch(train, rows[0], learner.draws()), descend)
+        losses = learner.step(learner.batch(train.columns, rows[0], learner.draws()), descend)
         return learner.stacked(losses)[None]
 
     return step

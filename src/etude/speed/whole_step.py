@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.utils._pytree import register_dataclass
 
+from etude.data import Split
 from etude.families.descent import Losses, Networks, follow
 from etude.families.learner import Batch, Columns, Learner
 from etude.families.recipe import Optimizer, Rates
@@ -141,7 +142,7 @@ def whole_of(learner: Learner[Any]) -> Whole:
     return whole
 
 
-def whole_step(learner: Learner[Any], train: Columns, transform: Transform) -> Step:
+def whole_step(learner: Learner[Any], train: Split, transform: Transform) -> Step:
     """The learner's step as one function, which `transform` makes faster."""
     states, fast = state_of(learner), transform(whole_of(learner))
     rates = rate_tensors(learner)
@@ -151,7 +152,8 @@ def whole_step(learner: Learner[Any], train: Columns, transform: Transform) -> S
         rates["learning_rate"].fill_(learner.settings.learning_rate * now.schedule)
         if learner.averages:
             rates["average"].fill_(now.average)
-        return fast(StepTensors(networks=states, train=train, rows=rows[0], rates=rates, draws=learner.draws()))[None]
+        draws = learner.draws()
+        return fast(StepTensors(networks=states, train=train.columns, rows=rows[0], rates=rates, draws=draws))[None]
 
     return step
 
