@@ -100,6 +100,7 @@ def show(
         json: Print one JSON object on stdout.
     """
     from etude.compute import Execution
+    from etude.data.kinds import Images
     from etude.families.family import count_parameters
     from etude.runs import load
     from etude.sweeps.folder import find
@@ -120,13 +121,13 @@ def show(
         return
     configuration = loaded.configuration
     dataset, execution = configuration["dataset"], configuration["execution"]
-    shape = "×".join(map(str, loaded.image_shape))
+    shape, what = "×".join(map(str, loaded.kind.shape)), "images" if isinstance(loaded.kind, Images) else "rows"
     print(f"{loaded.path}: {state.status}, epoch {state.epoch} of {loaded.recipe.epochs}, {state.seconds:.1f} s")
     if state.error:
         print(f"  {state.error}")
     print(
         f"\ndata         {dataset['name']}: {dataset['train_images']:,} train, {dataset['validation_images']:,} "
-        f"validation, {dataset['test_images']:,} test images of {shape}, {len(loaded.class_names)} classes"
+        f"validation, {dataset['test_images']:,} test {what} of {shape}, {len(loaded.class_names)} classes"
     )
     for note in dataset.get("notes", ()):
         print(f"             {note}")

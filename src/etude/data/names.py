@@ -9,6 +9,8 @@ from etude.errors import UsageError
 from etude.files import expand_home
 
 Format = Literal["folder", "npz", "csv"]
+GIVEN_PREFIX = "python:"
+"""Before the name of a data set that was given as an object: it can only be given again."""
 
 _EXAMPLES: dict[Format, str] = {
     "folder": "folder:pictures, with one folder per class below it",

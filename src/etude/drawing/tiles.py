@@ -89,9 +89,14 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(path, error) from error
+    write_atomically(path, png_of(pixels))
+
+
+def png_of(pixels: np.ndarray) -> bytes:
+    """The content of a PNG file with these uint8 pixels, (height, width) or (height, width, 3)."""
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def read_png(path: Path) -> np.ndarray:

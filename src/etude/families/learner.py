@@ -11,6 +11,7 @@ from etude.compute import Execution
 from etude.data import Split
 from etude.data.kinds import Kind
 from etude.families.descent import Descent, Losses
+from etude.families.preview import Preview
 from etude.families.recipe import Optimizer as OptimizerSettings
 from etude.families.recipe import Recipe
 
@@ -94,8 +95,8 @@ class Learner(ABC, Generic[R]):
         """Metrics of the test split at the end of training."""
         return {}
 
-    def preview(self) -> Tensor | None:
-        """A picture of progress: 64 images in [0, 1] to lay out in 8 columns; None for families without one."""
+    def preview(self) -> Preview | None:
+        """A picture of progress; None for families without one. It changes nothing of the training."""
         return None
 
     def stacked(self, losses: Losses) -> Tensor:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from etude.data.kinds import Images, Kind, Table
 from etude.errors import UsageError, unknown
 from etude.families.abilities import Bounds, Classifies, Encodes, Samples
 from etude.measurement import classification, image_sets, latent_space, likelihood
@@ -26,6 +27,8 @@ class Metric:
     """The ability that networks must have."""
     conditional: bool = False
     """Only for networks that are given the label."""
+    kinds: tuple[type[Kind], ...] = (Images, Table)
+    """The kinds of data that it is for."""
     depends_on: tuple[str, ...] = ("num_samples", "seed")
     """Fields of `Settings` that change its result."""
     better: Better = "higher"
@@ -54,9 +57,12 @@ METRICS = (
     ),
     Metric(
         name="copy_rate", about="copies of a training image", compute=image_sets.share_of_copies, better="lower",
-        needs=Samples,
+        needs=Samples, kinds=(Images,),
     ),
-    Metric(name="classifier_score", about="clear and varied classes", compute=image_sets.score_of_classifier, **_SETS),
+    Metric(
+        name="classifier_score", about="clear and varied classes", compute=image_sets.score_of_classifier,
+        kinds=(Images,), **_SETS
+    ),
     Metric(
         name="nll_nats", about="−log p(image)", compute=likelihood.nll_nats,
         better="lower", needs=Bounds, depends_on=_BOUND,
@@ -80,7 +86,7 @@ METRICS = (
         needs=Encodes,
     ),
     Metric(
-        name="bayes_accuracy", about="as classifier by Bayes' rule", compute=likelihood.bayes_accuracy,
+        name="bayes_accuracy", about="as classifier by Bayes' rule", compute=likelihood.bayes_accuracy, kinds=(Images,),
         needs=Bounds, conditional=True, depends_on=_BOUND,
     ),
     Metric(name="accuracy", about="share right", compute=classification.accuracy, needs=Classifies),
@@ -147,4 +153,5 @@ def _does_not_fit(name: str, run: Run, fits: list[str]) -> UsageError:
 
 
 def _fits(metric: Metric, run: Run) -> bool:
-    return run.can(metric.needs) and (run.conditional or not metric.conditional)
+    fits = isinstance(run.kind, metric.kinds) and (run.conditional or not metric.conditional)
+    return fits and run.can(metric.needs)

@@ -102,7 +102,7 @@ def temperature(subject: Subject) -> dict[str, Any]:
             f"temperature is fitted on validation images, run {subject.run.name} held none out: train with "
             "--validation-images, or leave temperature out."
         )
-    value = fit_temperature(subject.run.logits(validation.images), validation.labels)
+    value = fit_temperature(subject.run.logits(subject.examples(validation)), validation.labels)
     cooled = subject.logits.double() / value
     return {
         "value": value,

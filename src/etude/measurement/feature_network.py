@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from etude.data import Dataset
+from etude.data import Dataset, Table
 from etude.data.names import parse_own
 from etude.errors import DataError, UsageError, unknown
 from etude.families.inputs import EXAMPLES_AT_ONCE
@@ -101,6 +101,9 @@ def feature_source(
 
 
 def _auto(recipe: Recipe, dataset: Dataset, data_dir: Path | None, say: Callable[[str], None]) -> FeatureSource:
+    if isinstance(dataset.kind, Table):
+        numbers = FeatureNetwork(name="standardised", module=Standardised(dataset.kind), choice="auto")
+        return FeatureSource(name=numbers.name, load=lambda: numbers)
     reference_classifier.require_enough(dataset)
     # Where the images are now, should the run's folder of them have moved.
     data = dataset.name if parse_own(recipe.data) else recipe.data
@@ -123,6 +126,17 @@ def _auto(recipe: Recipe, dataset: Dataset, data_dir: Path | None, say: Callable
         )
 
     return FeatureSource(name=name, load=load)
+
+
+class Standardised(nn.Module):
+    """The numbers of a table themselves, each feature with mean 0 and standard deviation 1 over the training split."""
+
+    def __init__(self, kind: Table) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.kind.scaled(features)
 
 
 class _Penultimate(nn.Module):

@@ -89,7 +89,7 @@ def mean_of(values: Tensor) -> dict[str, Any]:
 
 def _in_nats(subject: Subject, nats: Tensor, pixels: Tensor) -> dict[str, Any]:
     mean, is_likelihood = mean_of(nats), subject.likelihood_note is None
-    num_dimensions = math.prod(subject.run.image_shape)
+    num_dimensions = math.prod(subject.run.kind.shape)
     return {
         **mean,
         "floor": _pixel_entropy(pixels) if _is_grey(subject) else None,

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from etude.data import Dataset, Split
+from etude.data import Dataset, Split, Table
 from etude.errors import UsageError
 from etude.families.abilities import Bounds
 from etude.families.inputs import EXAMPLES_AT_ONCE
@@ -30,6 +30,7 @@ GAUSSIAN_NOTE = (
     "Gaussian decoder of variance 1: nats of a density over pixel values, "
     "not to be compared with those of a Bernoulli decoder."
 )
+TABLE_NOTE = "Nats of a density over standardised numbers: comparable only between runs on the same table."
 NeighbourScores = tuple[PrecisionRecall, DensityCoverage]
 NEIGHBOUR_SCORES = ("precision", "recall", "density", "coverage")
 MOST_HALVED = 2000
@@ -116,6 +117,10 @@ class Subject:
         order = torch.randperm(len(train), generator=stream(self.settings.seed, "measure/train"))
         return train.take(order[: self.num_samples])
 
+    def examples(self, split: Split) -> Tensor:
+        """The examples of a split, as the data keeps them."""
+        return split[self.run.kind.column]
+
     @cached_property
     def splits(self) -> Splits:
         """The images that the run was trained on, that it held out, and that it is tested with."""
@@ -131,7 +136,7 @@ class Subject:
     @cached_property
     def real(self) -> Features:
         """Features of the real images that are measured."""
-        return self.feature_network.of(self.measured.images, what="real")
+        return self.feature_network.of(self.examples(self.measured), what="real")
 
     @cached_property
     def generated_images(self) -> Tensor:
@@ -146,12 +151,12 @@ class Subject:
     @cached_property
     def training(self) -> Features:
         """Features of all images that the run was trained on."""
-        return self.feature_network.of(self.splits.train.images, what="training")
+        return self.feature_network.of(self.examples(self.splits.train), what="training")
 
     @cached_property
     def floor_pool(self) -> Features:
         """Features of twice as many real images, drawn from the training and the test split together."""
-        train, test = self.dataset.train.images, self.dataset.test.images
+        train, test = self.examples(self.dataset.train), self.examples(self.dataset.test)
         order = torch.randperm(len(train) + len(test), generator=stream(self.settings.seed, "measure/floor"))
         rows = order[: 2 * self.num_samples]
         in_test = rows >= len(train)
@@ -204,6 +209,8 @@ class Subject:
     def scored_pixels(self) -> Tensor:
         """The measured images in [0, 1], binarised if asked for, (num_samples, C, H, W)."""
         method = self.binarize
+        if isinstance(self.run.kind, Table):
+            return self.run.kind.scaled(self.measured.features)
         if method == "none":
             return self.measured.images.float() / 255
         # The whole split, for the static draw goes by position.
@@ -217,6 +224,8 @@ class Subject:
     @cached_property
     def likelihood_note(self) -> str | None:
         """What must stand beside nats that are no likelihood of discrete pixels."""
+        if isinstance(self.run.kind, Table):
+            return TABLE_NOTE
         if self.bound.scored_as == "gaussian":
             return GAUSSIAN_NOTE
         return grey_note(self.scored_pixels)
@@ -245,7 +254,7 @@ class Subject:
         with evaluating(self.bound.network):
             for start in range(0, len(split), EXAMPLES_AT_ONCE):
                 rows = slice(start, start + EXAMPLES_AT_ONCE)
-                pixels = self.run.inputs(split.images[rows], generator=generator)
+                pixels = self.run.inputs(self.examples(split)[rows], generator=generator)
                 parts.append(self.bound.encode(pixels, None if labels is None else labels[rows]))
         means, logvars = (torch.cat(each).double().numpy() for each in zip(*parts, strict=True))
         return means, logvars
@@ -255,7 +264,7 @@ class Subject:
     @cached_property
     def logits(self) -> Tensor:
         """The classifier's scores of the measured images, (num_samples, num_classes)."""
-        return self.run.logits(self.measured.images)
+        return self.run.logits(self.examples(self.measured))
 
 
 def _neighbour_scores(real: np.ndarray, generated: np.ndarray) -> np.ndarray:

@@ -7,9 +7,11 @@ from etude.models.cifar_fast import CifarFast
 from etude.models.dcgan import ConvDiscriminator, ConvGenerator
 from etude.models.gan import Discriminator, Generator, uniform_noise
 from etude.models.lenet import LeNet
+from etude.models.mlp import MLP, PointGenerator, TableVAE
 from etude.models.vae import VAE
 
 __all__ = [
+    "MLP",
     "VAE",
     "CifarFast",
     "ConvDiscriminator",
@@ -17,5 +19,7 @@ __all__ = [
     "Discriminator",
     "Generator",
     "LeNet",
+    "PointGenerator",
+    "TableVAE",
     "uniform_noise",
 ]

@@ -6,12 +6,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from etude.data.kinds import Images, Table
+from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
 from etude.families.abilities import Classifies, Encodes, Samples
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
-from etude.report import latents, learning
+from etude.report import latents, learning, points
 from etude.report.material import Material
 from etude.runs import Run
 
@@ -37,6 +39,10 @@ class Kind:
     """The ability that networks must have; None for a figure of every run."""
     conditional: bool = False
     """Only for networks that are given the label."""
+    kinds: tuple[type[DataKind], ...] = (Images,)
+    """The kinds of data that it is for."""
+    num_features: int | None = None
+    """Only for tables of so many features."""
     min_latents: int = 0
     """Only for autoencoders with at least so many latents."""
     min_classes: int = 1
@@ -50,6 +56,20 @@ FIGURES: dict[str, Kind] = {
     "losses": Kind(
         about="losses and accuracy against the training step",
         draw=learning.losses,
+        kinds=(Images, Table),
+    ),
+    "boundaries": Kind(
+        about="the plane by predicted class, and the test points",
+        draw=points.boundaries,
+        needs=Classifies,
+        kinds=(Table,),
+        num_features=2,
+    ),
+    "points": Kind(
+        about="new points over real ones",
+        draw=points.generated,
+        needs=Samples,
+        kinds=(Table,),
     ),
     "samples": Kind(
         about="new images from the trained network",
@@ -72,17 +92,20 @@ FIGURES: dict[str, Kind] = {
         about="test images by true and predicted class",
         draw=learning.confusion,
         needs=Classifies,
+        kinds=(Images, Table),
     ),
     "per-class-accuracy": Kind(
         about="test accuracy of each class with its uncertainty",
         draw=learning.accuracy_of_classes,
         needs=Classifies,
+        kinds=(Images, Table),
     ),
     "reliability": Kind(
         about="whether a classifier is right as often as it is sure",
         draw=learning.reliability,
         needs=Classifies,
         min_classes=2,
+        kinds=(Images, Table),
     ),
     "latent-plane": Kind(
         about="what the points of the latent plane decode to",
@@ -182,8 +205,11 @@ def _draw(material: Material, name: str, formats: Sequence[Format]) -> Pictures:
 
 
 def _fits(kind: Kind, run: Run) -> bool:
+    features = run.kind.num_features if isinstance(run.kind, Table) else None
     return (
-        (kind.needs is None or run.can(kind.needs))
+        isinstance(run.kind, kind.kinds)
+        and kind.num_features in (None, features)
+        and (kind.needs is None or run.can(kind.needs))
         and (run.conditional or not kind.conditional)
         and len(run.class_names) >= kind.min_classes
         and (kind.min_latents == 0 or run.recipe.num_latents >= kind.min_latents)

@@ -95,7 +95,7 @@ def accuracy_of_classes(material: Material) -> Figure:
 def reliability(material: Material) -> Figure:
     """Whether a classifier is right as often as it is sure, on the test images."""
     test = material.dataset.test
-    result = measure_reliability(material.run.logits(test.images), test.labels)
+    result = measure_reliability(material.run.logits(test[material.run.kind.column]), test.labels)
     return reliability_diagram(
         result.edges, result.count, result.confidence, result.accuracy,
         error=result.expected_calibration_error, title=material.title("Reliability on the test images"),

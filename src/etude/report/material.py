@@ -38,7 +38,10 @@ class Material:
     def confusion(self) -> np.ndarray:
         """Counts (classes, classes) of the test images by true and predicted class."""
         test = self.dataset.test
-        predictions, num_classes = self.run.classify(test.images).argmax(dim=1), len(self.run.class_names)
+        predictions, num_classes = (
+            self.run.classify(test[self.run.kind.column]).argmax(dim=1),
+            len(self.run.class_names),
+        )
         cells = (test.labels * num_classes + predictions).bincount(minlength=num_classes**2)
         return cells.view(num_classes, num_classes).numpy()
 

@@ -9,7 +9,6 @@ figures/         pictures drawn after training
 measures/        results of `etude measure` (see `etude.measurement`)
 """
 
-import os
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +21,7 @@ from torch import Tensor, nn
 from etude.data import Dataset
 from etude.data import load as load_dataset
 from etude.data.kinds import Images, Kind, kind_from_dict
-from etude.data.loading import FOLDER_PREFIX
+from etude.data.names import GIVEN_PREFIX, parse_own
 from etude.errors import DataError, RunError, UsageError, unknown
 from etude.families.abilities import Classifies, Encodes, Samples, Trained
 from etude.families.book import family_of
@@ -49,13 +48,13 @@ class Run:
     same, or uint8 in [0, 255], as tensors or arrays. Networks are in evaluation mode, on the CPU.
     """
 
-    def __init__(self, path: Path, *, checkpoint: int | str = "last", data: str | None = None) -> None:
+    def __init__(self, path: Path, *, checkpoint: int | str = "last", data: str | Dataset | None = None) -> None:
         self.path = path
         self.name = path.name
         self.which_checkpoint = checkpoint
         self.configuration, self.recipe = read_configuration(path)
         self.moved_data = data
-        """Where its data is now, `folder:PATH` say, if it has moved since the run began."""
+        """Where its data is now, `folder:PATH` say, if it has moved since the run began; or the data set itself."""
         dataset = self.configuration["dataset"]
         self.kind: Kind = kind_from_dict(dataset["kind"])
         """What its examples are: images of a shape, or rows of a table; and the names of their classes."""
@@ -115,15 +114,22 @@ class Run:
         from there, and must be the same images: `DataError` otherwise.
         """
         data = self.moved_data
-        if data is None and data_dir and self.recipe.data.startswith(FOLDER_PREFIX):
-            data = f"{FOLDER_PREFIX}{expand_home(data_dir).absolute()}"
-        if data is None and self.recipe.data.startswith(FOLDER_PREFIX):
-            folder = self.recipe.data.removeprefix(FOLDER_PREFIX)
-            if not os.path.isdir(folder):
-                raise DataError(
-                    f"{folder}: no such folder any more, where run {self.path} found its images; "
-                    "give --data folder:PATH, where they are now."
-                )
+        if isinstance(data, Dataset):
+            return self._same(data, data.name)
+        if data is None and self.recipe.data.startswith(GIVEN_PREFIX):
+            raise DataError(
+                f"run {self.path} was trained on a data set given in Python: give the same one as data=, or save it to "
+                "a file and train on npz:FILE."
+            )
+        own = parse_own(self.recipe.data)
+        if data is None and own and data_dir and own.format == "folder":
+            data = f"folder:{expand_home(data_dir).absolute()}"
+        if data is None and own and not own.path.exists():
+            what = "folder" if own.format == "folder" else "file"
+            raise DataError(
+                f"{own.path}: no such {what} any more, where run {self.path} found its {self.kind.plural}; "
+                f"give --data {own.format}:PATH, where they are now."
+            )
         recorded = self.configuration["dataset"]
         dataset = load_dataset(
             data or self.recipe.data,
@@ -135,9 +141,13 @@ class Run:
         if not recorded.get("validation_split"):
             # A run from before val/ was read, or before there was one, held images out of the training split.
             dataset = replace(dataset, validation=None)
-        if data and dataset.digest() != recorded["digest"]:
+        return self._same(dataset, data) if data else dataset
+
+    def _same(self, dataset: Dataset, name: str) -> Dataset:
+        """The data set, which must hold the very examples that the run began with."""
+        if dataset.digest() != self.configuration["dataset"]["digest"]:
             raise DataError(
-                f"the images of {data} are not those that run {self.path} began with, {self.recipe.data}: "
+                f"the {self.kind.plural} of {name} are not those that run {self.path} began with, {self.recipe.data}: "
                 "name the folder where these are now."
             )
         return dataset

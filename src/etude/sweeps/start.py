@@ -21,7 +21,7 @@ from etude.sweeps.grid import Cell, Grid, make_cells
 from etude.sweeps.processes import Job, make_jobs, train_jobs
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
-from etude.training.start import checked_rows, execution_of, load_for, with_absolute_folder
+from etude.training.start import checked_rows, execution_of, load_for, with_absolute_path
 from etude.training.stopping import StopRequest, stop_requests
 
 ORPHAN_SECONDS = 30.0
@@ -58,7 +58,7 @@ def sweep(
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
     recipes.require_arguments(recipe, changes, sweep.__kwdefaults__ or ())
     recipe = recipes.change(recipe, **changes)
-    recipe = with_absolute_folder(recipe)
+    recipe = with_absolute_path(recipe)
     _check_jobs(jobs)
     data_dir = Path(data_dir) if data_dir else None
     compute = Compute(device=device, threads=threads, precision=precision, compile=compile)

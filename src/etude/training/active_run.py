@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from etude.drawing.tiles import tile, write_png
 from etude.errors import RunError, TrainingError
 from etude.families.learner import Learner
-from etude.files import cannot_write
+from etude.files import cannot_write, write_atomically
 from etude.runs import Run, RunStatus
 from etude.runs.checkpoint import (
     TRAINER,
@@ -162,14 +161,14 @@ def save(active: ActiveRun, status: str) -> None:
 
 def draw_preview(active: ActiveRun) -> None:
     """Write the family's picture of progress, if it has one, to samples/step-NNNNNN.png."""
-    images = active.learner.preview()
-    if images is not None:
+    preview = active.learner.preview()
+    if preview is not None:
         folder = active.run.path / "samples"
         try:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from error
-        write_png(folder / f"step-{active.step:06d}.png", tile(images, columns=8))
+        write_atomically(folder / f"step-{active.step:06d}.png", preview.png())
 
 
 def diverged(active: ActiveRun, what: str) -> TrainingError:

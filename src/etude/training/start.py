@@ -12,9 +12,9 @@ from etude import recipes
 from etude.compute import Compile, Compute, Device, Execution, Precision
 from etude.data import Dataset
 from etude.data import load as load_dataset
+from etude.data.names import GIVEN_PREFIX, absolute
 from etude.errors import DataError, RunError
 from etude.families.book import family_of
-from etude.files import expand_home
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir, load
 from etude.runs.lock import training_lock
@@ -40,7 +40,8 @@ def train(
 ) -> Run:
     """Train a recipe, given by name or as an object, and return its run.
 
-    `changes` are fields of the recipe: `etude.train("vae", data="digits", epochs=3)`. The run is called `name` (or
+    `changes` are fields of the recipe: `etude.train("vae", data="digits", epochs=3)`; `data` may be a `Dataset` too,
+    `data=etude.Dataset.of(x, y)`. The run is called `name` (or
     RECIPE-DATA-NUMBER) and lies in `runs_dir`; `data_dir` is where data is looked for first; `threads` the number of
     processor threads; `precision` auto, fp32 or bf16; `compile` auto, on or off. Raises `Interrupted` after Ctrl-C,
     when all is saved.
@@ -48,9 +49,14 @@ def train(
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
     others = train.__kwdefaults__ or ()
     recipes.require_arguments(recipe, changes, others, hint="`etude.sweep` trains several seeds")
+    given = changes.get("data")
+    dataset = given if isinstance(given, Dataset) else None
+    if dataset is not None:
+        changes["data"] = f"{GIVEN_PREFIX}{dataset.name}"
     recipe = recipes.change(recipe, **changes)
     (run,) = train_together(
         [recipe],
+        dataset=dataset,
         names=[name],
         runs_dir=Path(runs_dir) if runs_dir else default_runs_dir(),
         data_dir=Path(data_dir) if data_dir else None,
@@ -63,6 +69,7 @@ def train(
 def train_together(
     together: Sequence[Recipe],
     *,
+    dataset: Dataset | None = None,
     names: Sequence[str | None],
     runs_dir: Path,
     data_dir: Path | None,
@@ -71,11 +78,12 @@ def train_together(
 ) -> list[Run]:
     """Train recipes of one `replicas.program_key` as one program, each into a run of its own.
 
+    `dataset` is their data where it was given as an object; otherwise it is read as the recipes say.
     A run that diverged among others says so in its state; otherwise as `train`.
     """
-    together = [with_absolute_folder(recipe) for recipe in together]
+    together = [with_absolute_path(recipe) for recipe in together]
     first = together[0]
-    dataset = load_for(first, data_dir)
+    dataset = dataset or load_for(first, data_dir)
     rows = checked_rows(first, dataset)
     execution = execution_of(first, compute, num_steps=first.epochs * (len(rows.train) // first.examples_per_step))
     configuration = {
@@ -128,29 +136,26 @@ def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:
     return rows
 
 
-def with_absolute_folder(recipe: Recipe) -> Recipe:
-    """The recipe with the whole path of its `folder:` data, so that it can be gone on with from another folder."""
-    if not recipe.data.startswith("folder:"):
-        return recipe
-    folder = expand_home(recipe.data.removeprefix("folder:")).absolute()
-    return dataclasses.replace(recipe, data=f"folder:{folder}")
+def with_absolute_path(recipe: Recipe) -> Recipe:
+    """The recipe with the whole path of a person's own data, so that it can be gone on with from another folder."""
+    return dataclasses.replace(recipe, data=absolute(recipe.data))
 
 
 def resume(
     run: Run | str | Path,
     *,
-    data: str | None = None,
+    data: str | Dataset | None = None,
     data_dir: str | Path | None = None,
     display: Display | None = None,
 ) -> Run:
     """Go on with a run, or the one of that name or folder, that was interrupted or killed.
 
     It ends bit for bit as if it had never stopped. `data` is where its data set is now, `folder:PATH` say, if it has
-    moved since: the same images.
+    moved since: the same images; or the `Dataset` that it was given.
     Raises `RunError` when there is nothing to go on with: a finished run, or one that diverged and would do so again.
     """
     run = run if isinstance(run, Run) else load(run)
-    run.moved_data = data or run.moved_data
+    run.moved_data = run.moved_data if data is None else data
     resume_together([run], data_dir=Path(data_dir) if data_dir else None, display=display)
     return run
 

@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 from math import log
 
-from etude.data.kinds import Images
+from etude.data.kinds import Images, Table
 from etude.families.abilities import Samples
 from etude.families.adversarial.learner import AdversarialLearner
 from etude.families.adversarial.recipe import Adversarial
 from etude.families.adversarial.trained import TrainedAdversarial
 from etude.families.family import Family, Network, Networks, Traits
 from etude.families.series import Curve, Panel, Quantity, Reference, Series
-from etude.models import ConvDiscriminator, ConvGenerator, Discriminator, Generator
+from etude.models import MLP, ConvDiscriminator, ConvGenerator, Discriminator, Generator, PointGenerator
 
 
-def fully_connected(recipe: Adversarial, kind: Images) -> Networks:
-    """The pair of the original paper."""
+def fully_connected(recipe: Adversarial, kind: Images | Table) -> Networks:
+    """The pair of the original paper; for rows of numbers, a smaller one without a last tanh."""
+    if isinstance(kind, Table):
+        (num_features,) = kind.shape
+        return {
+            "discriminator": MLP(kind.shape, 1, leaky=True),
+            "generator": PointGenerator(recipe.noise_dim, num_features),
+        }
     return {"discriminator": Discriminator(kind.shape), "generator": Generator(recipe.noise_dim, kind.shape)}
 
 
@@ -52,7 +58,9 @@ FAMILY = Family(
     recipe=Adversarial,
     about="a GAN",
     networks={
-        "gan": Network(build=fully_connected, traits=Traits(bf16=True, steps_that_pay_for_compiling=3_500)),
+        "gan": Network(
+            build=fully_connected, kinds=(Images, Table), traits=Traits(bf16=True, steps_that_pay_for_compiling=3_500)
+        ),
         "dcgan": Network(
             build=convolutional,
             traits=Traits(

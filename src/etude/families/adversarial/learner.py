@@ -6,16 +6,17 @@ import torch
 from torch import Tensor, nn
 
 from etude.compute import Execution
-from etude.data import Dataset
+from etude.data import Dataset, Images
 from etude.families.adversarial.recipe import Adversarial
 from etude.families.descent import Descent, Losses, Networks
 from etude.families.inputs import signed, unsigned
 from etude.families.learner import Batch, Learner
+from etude.families.preview import ImageGrid, Preview, points
 from etude.losses import ADVERSARIAL, gradient_penalty
 from etude.models import uniform_noise
 from etude.streams import stream
 
-NUM_PREVIEW_IMAGES = 64
+NUM_PREVIEW_IMAGES, NUM_PREVIEW_POINTS = 64, 500
 
 
 class AdversarialLearner(Learner[Adversarial]):
@@ -32,7 +33,9 @@ class AdversarialLearner(Learner[Adversarial]):
         self.discriminator, self.generator = networks["discriminator"], networks["generator"]
         self.loss = ADVERSARIAL[recipe.loss]
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in ("noise", "penalty")}
-        self.preview_noise = self._noise(NUM_PREVIEW_IMAGES, stream(recipe.seed, "preview", device=device))
+        shown = NUM_PREVIEW_IMAGES if isinstance(self.kind, Images) else NUM_PREVIEW_POINTS
+        self.shown = dataset.test.take(torch.arange(min(len(dataset.test), NUM_PREVIEW_POINTS)))
+        self.preview_noise = self._noise(shown, stream(recipe.seed, "preview", device=device))
 
     def scaled(self, examples: Tensor) -> Tensor:
         """Images in [-1, 1]."""
@@ -79,12 +82,12 @@ class AdversarialLearner(Learner[Adversarial]):
         return {"discriminator_loss": torch.stack(losses).mean(), "generator_loss": generator_losses["loss"]}
 
     @torch.no_grad()
-    def preview(self) -> Tensor:
-        """What the generator makes of one noise that stays the same all along, (64, C, H, W)."""
+    def preview(self) -> Preview:
+        """What the generator makes of one noise that stays the same all along: 64 images, or points over real ones."""
         self.generator.eval()
         images = unsigned(self.kind, self.generator(self.preview_noise))
         self.generator.train()
-        return images
+        return ImageGrid(images) if isinstance(self.kind, Images) else points(self.kind, images, self.shown)
 
     def _noise(self, num_samples: int, generator: torch.Generator) -> Tensor:
         return uniform_noise(num_samples, self.recipe.noise_dim, generator=generator, device=self.device)

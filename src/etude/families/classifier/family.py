@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from etude.data.kinds import Images
+from etude.data.kinds import Images, Table
 from etude.families.abilities import Classifies
 from etude.families.classifier.learner import ClassifierLearner
 from etude.families.classifier.recipe import Classifier
 from etude.families.classifier.trained import TrainedClassifier
 from etude.families.family import Family, Network, Networks, Traits
 from etude.families.series import Curve, Panel, Quantity, Series
-from etude.models import CifarFast, LeNet
+from etude.models import MLP, CifarFast, LeNet
 
 
 def lenet(recipe: Classifier, kind: Images) -> Networks:
@@ -23,6 +23,11 @@ def cifar_fast(recipe: Classifier, kind: Images) -> Networks:
     """The network of the CIFAR-10 speed runs."""
     assert recipe.width is not None
     return {"cifar-fast": CifarFast(kind.shape, kind.num_classes, recipe.width)}
+
+
+def mlp(recipe: Classifier, kind: Images | Table) -> Networks:
+    """Two hidden layers."""
+    return {"mlp": MLP(kind.shape, kind.num_classes, recipe.width or 128)}
 
 
 def whiten(networks: dict[str, nn.Module], inputs: Tensor) -> None:
@@ -58,6 +63,7 @@ FAMILY = Family(
             prepare=whiten,
             traits=Traits(channels_last=True, bf16=True, bf16_on_a_gpu=True),
         ),
+        "mlp": Network(build=mlp, kinds=(Images, Table), traits=Traits(largest_batch_for_one_thread=64)),
     },
     learner=ClassifierLearner,
     trained=TrainedClassifier,

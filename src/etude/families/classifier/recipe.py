@@ -13,11 +13,12 @@ class Classifier(Recipe):
 
     family: ClassVar[str] = "classifier"
 
-    network: Literal["lenet", "cifar-fast"] = "lenet"
+    network: Literal["lenet", "cifar-fast", "mlp"] = "lenet"
     """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling); cifar-fast: a
-    whitening layer, then convolutions with batch-norm (Jordan 2024)."""
+    whitening layer, then convolutions with batch-norm (Jordan 2024); mlp: two hidden layers, for tables and images."""
     width: int | None = None
-    """Channels of the first block of cifar-fast; its other blocks have four times as many. lenet has no width."""
+    """Channels of the first block of cifar-fast; its other blocks have four times as many. Units of each hidden layer
+    of mlp, 128 when unset. lenet has no width."""
     label_smoothing: float = 0.0
     """Share of the target probability spread evenly over all classes, in [0, 1)."""
     alternate_flips: bool = False
@@ -32,6 +33,8 @@ class Classifier(Recipe):
         yield 0 <= self.shift_pixels <= 8, "shift-pixels", self.shift_pixels, "0 to 8"
         if self.network == "lenet":
             yield self.width is None, "width", self.width, "none for lenet; train cifar-fast with one"
+        elif self.network == "mlp":
+            yield self.width is None or 1 <= self.width <= 4096, "width", self.width, "1 to 4096"
         else:
             yield self.width is not None and 4 <= self.width <= 512, "width", self.width, "4 to 512"
             yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for batch-norm"
@@ -62,4 +65,13 @@ CIFAR_FAST = Classifier(
         name="sgd", learning_rate=0.75, schedule="triangular", momentum=0.85, nesterov=True, weight_decay=3e-4
     ),
 )
-RECIPES = (LENET, CIFAR_FAST)
+CLASSIFIER = Classifier(
+    name="classifier",
+    about="a classifier for tables, points and images: a small fully connected network, or one of your own",
+    data="digits",
+    network="mlp",
+    epochs=20,
+    batch_size=32,
+    optimizer=Optimizer(name="adam", learning_rate=1e-3),
+)
+RECIPES = (LENET, CIFAR_FAST, CLASSIFIER)

@@ -2,23 +2,27 @@
 
 from collections.abc import Sequence
 
-from etude.data.kinds import Images
+from etude.data.kinds import Images, Table
 from etude.families.abilities import Bounds, Encodes, Samples
 from etude.families.family import Family, Network, Networks, Traits
 from etude.families.series import Curve, Panel, Quantity, Series
 from etude.families.variational.learner import VariationalLearner
 from etude.families.variational.recipe import Variational
 from etude.families.variational.trained import TrainedVariational
-from etude.models import VAE
+from etude.models import VAE, TableVAE
 
 
-def plain(recipe: Variational, kind: Images) -> Networks:
-    """The convolutional autoencoder."""
+def plain(recipe: Variational, kind: Images | Table) -> Networks:
+    """The convolutional autoencoder; for rows of numbers, a fully connected one."""
+    if isinstance(kind, Table):
+        return {"vae": TableVAE(kind.num_features, recipe.latent_dim)}
     return {"vae": VAE(kind.shape, recipe.latent_dim)}
 
 
-def conditional(recipe: Variational, kind: Images) -> Networks:
+def conditional(recipe: Variational, kind: Images | Table) -> Networks:
     """The same, given the label."""
+    if isinstance(kind, Table):
+        return {"cvae": TableVAE(kind.num_features, recipe.latent_dim, kind.num_classes)}
     return {"cvae": VAE(kind.shape, recipe.latent_dim, kind.num_classes)}
 
 
@@ -37,8 +41,8 @@ FAMILY = Family(
     recipe=Variational,
     about="a VAE",
     networks={
-        "vae": Network(build=plain, traits=TRAITS),
-        "cvae": Network(build=conditional, conditional=True, traits=TRAITS),
+        "vae": Network(build=plain, kinds=(Images, Table), traits=TRAITS),
+        "cvae": Network(build=conditional, kinds=(Images, Table), conditional=True, traits=TRAITS),
     },
     learner=VariationalLearner,
     trained=TrainedVariational,

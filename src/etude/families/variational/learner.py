@@ -5,17 +5,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.compute import Execution
-from etude.data import Dataset, Split
+from etude.data import Dataset, Images, Split, Table
 from etude.families.descent import Descent, Losses, Networks
 from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.families.learner import Batch, Learner
+from etude.families.preview import ImageGrid, Preview, points
 from etude.families.variational.recipe import Variational
-from etude.families.variational.trained import network_inputs, reconstruction
+from etude.families.variational.trained import decoded, network_inputs, reconstruction
 from etude.losses import kl_to_standard_normal, negative_elbo
-from etude.models import VAE
+from etude.models import VAE, TableVAE
 from etude.streams import stream
 
-NUM_PREVIEW_RECONSTRUCTIONS, NUM_PREVIEW_SAMPLES = 16, 32
+NUM_PREVIEW_RECONSTRUCTIONS, NUM_PREVIEW_SAMPLES, NUM_PREVIEW_POINTS = 16, 32, 500
 
 
 class VariationalLearner(Learner[Variational]):
@@ -29,13 +30,14 @@ class VariationalLearner(Learner[Variational]):
     ) -> None:
         super().__init__(recipe, networks, dataset.kind, execution)
         ((self.name, network),) = networks.items()
-        assert isinstance(network, VAE)
+        assert isinstance(network, VAE | TableVAE)
         self.network, device, test = network, self.device, dataset.test
         purposes = ("latent", "binarize") if recipe.binarize == "dynamic" else ("latent",)
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in purposes}
         self.conditional = network.num_classes is not None
         self.beta = torch.tensor(float(recipe.beta), device=device)
-        first = torch.arange(NUM_PREVIEW_RECONSTRUCTIONS) % len(test)  # a small split begins anew
+        shown = NUM_PREVIEW_RECONSTRUCTIONS if isinstance(self.kind, Images) else NUM_PREVIEW_POINTS
+        first = torch.arange(shown) % len(test)  # a small split begins again
         self.preview_split = test.take(first).to(device)
 
     def draws(self) -> Batch:
@@ -68,7 +70,7 @@ class VariationalLearner(Learner[Variational]):
         self, images: Tensor, logits: Tensor, mean: Tensor, logvar: Tensor, *, beta: Tensor
     ) -> dict[str, Tensor]:
         """The bound and its two parts, mean over the batch, in nats per image."""
-        nats = reconstruction(self.recipe, logits, images)  # (batch,)
+        nats = reconstruction(self.recipe, self.kind, logits, images)  # (batch,)
         kl = kl_to_standard_normal(mean, logvar)  # (batch, latents)
         return {
             "loss_nats": negative_elbo(nats, kl, beta=beta, free_bits_nats=self.recipe.free_bits_nats),
@@ -100,14 +102,23 @@ class VariationalLearner(Learner[Variational]):
         return [(name, total / len(split)) for name, total in zip(self.loss_names, totals.tolist(), strict=True)]
 
     @torch.no_grad()
-    def preview(self) -> Tensor:
-        """Four rows of samples from the prior, then two rows of test images, each above its reconstructions."""
+    def preview(self) -> Preview:
+        """Four rows of samples from the prior, then two rows of test images, each above its reconstructions; of a
+        table, samples over real rows.
+        """
         generator = stream(self.recipe.seed, "preview", device=self.device)  # the same draws each time
+        if isinstance(self.kind, Table):
+            z = self._noise(NUM_PREVIEW_POINTS, generator)
+            return points(self.kind, decoded(self.network, self.kind, z, self._turns(z)), self.preview_split)
         z = self._noise(NUM_PREVIEW_SAMPLES, generator)
         images = network_inputs(self.recipe, self.kind, self.preview_split[self.kind.column], generator=generator)
         labels = self.preview_split.labels if self.conditional else None
-        classes = self.network.num_classes
-        samples = self.network.decode(z, torch.arange(len(z), device=self.device) % classes if classes else None)
-        reconstructions = self.network.decode(self.network.encode(images, labels)[0], labels)
+        samples = decoded(self.network, self.kind, z, self._turns(z))
+        reconstructions = decoded(self.network, self.kind, self.network.encode(images, labels)[0], labels)
         pairs = torch.stack([images.unflatten(0, (-1, 8)), reconstructions.unflatten(0, (-1, 8))], dim=1)
-        return torch.cat([samples, pairs.flatten(0, 2)])
+        return ImageGrid(torch.cat([samples, pairs.flatten(0, 2)]))
+
+    def _turns(self, z: Tensor) -> Tensor | None:
+        """The classes in turn, a label for each latent, where the network is given any."""
+        classes = self.network.num_classes
+        return torch.arange(len(z), device=self.device) % classes if classes else None

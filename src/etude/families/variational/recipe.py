@@ -25,7 +25,8 @@ class Variational(Recipe):
     latent_dim: int = 2
     """Numbers that describe an image between encoder and decoder."""
     reconstruction: Reconstruction = "bernoulli"
-    """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance)."""
+    """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance). The numbers
+    of a table are always scored as gaussian, with a tenth of their own standard deviation."""
     binarize: TrainingBinarize = "none"
     """none: pixels are grey; dynamic: 0 or 1, drawn by grey value anew each step (Salakhutdinov and Murray 2008)."""
     beta: float = 1.0

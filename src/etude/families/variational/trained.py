@@ -1,24 +1,38 @@
 """What a trained variational autoencoder can do."""
 
+import math
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from etude.data.kinds import Kind
+from etude.data.kinds import Images, Kind, Table
 from etude.families.inputs import EXAMPLES_AT_ONCE, scaled
 from etude.families.variational.recipe import Variational
 from etude.losses import bernoulli_from_logits, gaussian
 from etude.metrics.likelihood import binarize
 from etude.metrics.quadrature import bernoulli_pairs, gaussian_pairs
-from etude.models import VAE
+from etude.models import VAE, TableVAE
+
+TABLE_DEVIATION = 0.1
+"""Standard deviation of the decoder of a table's numbers, which are standardised."""
 
 
-def reconstruction(recipe: Variational, decoded: Tensor, inputs: Tensor) -> Tensor:
-    """−log p(example | latent) from the decoder's logits (N, ...), nats per example (N,)."""
+def reconstruction(recipe: Variational, kind: Kind, decoded: Tensor, inputs: Tensor) -> Tensor:
+    """−log p(example | latent) from what was decoded (N, ...), nats per example (N,)."""
+    if isinstance(kind, Table):
+        nats = gaussian(decoded / TABLE_DEVIATION, inputs / TABLE_DEVIATION)
+        return nats + kind.num_features * math.log(TABLE_DEVIATION)
     if recipe.reconstruction == "bernoulli":
         return bernoulli_from_logits(decoded, inputs)
     return gaussian(decoded.sigmoid(), inputs)
+
+
+def decoded(network: VAE | TableVAE, kind: Kind, latents: Tensor, labels: Tensor | None) -> Tensor:
+    """Examples (N, ...) of latents (N, latent_dim): images in [0, 1]; features in their own units."""
+    if isinstance(kind, Table):
+        return kind.unscaled(network.decode_logits(latents, labels))
+    return network.decode_logits(latents, labels).sigmoid()
 
 
 def network_inputs(recipe: Variational, kind: Kind, examples: Tensor, *, generator: torch.Generator) -> Tensor:
@@ -36,10 +50,11 @@ class TrainedVariational:
 
     def __init__(self, recipe: Variational, networks: dict[str, nn.Module], kind: Kind) -> None:
         (network,) = networks.values()
-        assert isinstance(network, VAE)
+        assert isinstance(network, VAE | TableVAE)
         self.recipe, self.kind, self.network = recipe, kind, network
         self.latent_dim, self.conditional = recipe.latent_dim, network.num_classes is not None
-        self.scored_as, self.binarize = recipe.reconstruction, recipe.binarize
+        self.scored_as = recipe.reconstruction if isinstance(kind, Images) else "gaussian"
+        self.binarize = recipe.binarize
 
     def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
         """See `Trained`."""
@@ -57,14 +72,17 @@ class TrainedVariational:
 
     def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """See `Encodes`."""
-        return self.network.decode(latents, labels)
+        return decoded(self.network, self.kind, latents, labels)
 
     def reconstruction(self, decoded: Tensor, inputs: Tensor) -> Tensor:
         """See `Bounds`."""
-        return reconstruction(self.recipe, decoded, inputs)
+        return reconstruction(self.recipe, self.kind, decoded, inputs)
 
     def pairs(self, decoded: Tensor, inputs: Tensor) -> Tensor:
         """See `Bounds`."""
+        if isinstance(self.kind, Table):
+            nats = gaussian_pairs(decoded / TABLE_DEVIATION, inputs / TABLE_DEVIATION)
+            return nats - self.kind.num_features * math.log(TABLE_DEVIATION)
         if self.recipe.reconstruction == "bernoulli":
             return bernoulli_pairs(decoded, inputs)
         return gaussian_pairs(decoded.sigmoid(), inputs)

@@ -1,0 +1,50 @@
+"""Pictures of progress, drawn in the course of training: each knows how it is drawn."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from etude.data import Split, Table
+from etude.drawing.points import real_and_generated
+from etude.drawing.style import render
+from etude.drawing.tiles import png_of, tile
+
+COLUMNS = 8
+
+
+class Preview(Protocol):
+    """A picture of progress."""
+
+    def png(self) -> bytes:
+        """The content of a PNG file."""
+        ...
+
+
+@dataclass(frozen=True)
+class ImageGrid:
+    """Images (64, C, H, W) in [0, 1], in 8 columns."""
+
+    images: Tensor
+
+    def png(self) -> bytes:
+        """See `Preview`."""
+        return png_of(tile(self.images, columns=COLUMNS))
+
+
+@dataclass(frozen=True)
+class Points:
+    """Generated rows (N, F) over real ones (M, F), by their first two features."""
+
+    generated: Tensor
+    real: Tensor
+    feature_names: tuple[str, ...] = ()
+
+    def png(self) -> bytes:
+        """See `Preview`."""
+        return render(real_and_generated(self.real, self.generated, self.feature_names, title=""), "png")
+
+
+def points(kind: Table, generated: Tensor, real: Split) -> Points:
+    """The preview of a family that draws rows of a table."""
+    return Points(generated, real.features, kind.feature_names)
