@@ -23,7 +23,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from etude.errors import UsageError, unknown
 from etude.inspection.inputs import examples
-from etude.inspection.record import shape_text
+from etude.inspection.trace.record import shape_text
 from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 from etude.user_code import contained, reason, require_no_loop, text_of
 
