@@ -9,7 +9,7 @@ from etude.notebook import plain_table
 from etude.sweeps import Comparison, Comparisons, Results, Sweep, collect, load, parse_grid, resume
 from etude.sweeps import compare as compare_sweeps
 from etude.sweeps import sweep as train_sweep
-from etude.sweeps.files import FILES, sentences, table_rows, write_files
+from etude.sweeps.files import FILES, write_files
 from etude.sweeps.folder import find, list_paths
 
 __all__ = [
@@ -46,13 +46,13 @@ def report(results: Results, *, json: bool) -> None:
     if json:
         print_json({**results.to_dict(), "files": paths})
         return
-    headings, rows = table_rows(results)
+    headings, rows = results.table_rows()
     headings = [heading.replace("/", "/\n", 1).replace(", ", "\n") for heading in headings]  # to fit into 80 columns
     console = stdout_console()
     console.print(f"{sweep.path}: {sweep.recipe.name} on {sweep.data_name}\n", markup=False, soft_wrap=True)
     console.print(plain_table(headings, rows))
     console.print()
-    for sentence in (*sentences(results), f"Files: {', '.join(paths)}"):
+    for sentence in (*results.sentences(), f"Files: {', '.join(paths)}"):
         console.print(sentence, markup=False, soft_wrap=True)
 
 

@@ -13,10 +13,10 @@ from etude.errors import EtudeError, UsageError
 from etude.measurement import Settings, fitting, measure
 from etude.metrics.intervals import IntervalMethod
 from etude.runs import Run
-from etude.sweeps.files import about_intervals, csv_of, markdown_table, number, row_of, what_is_missing
 from etude.sweeps.folder import Sweep
 from etude.sweeps.measures import measured
 from etude.sweeps.results import CellResult, Results, cell_dict, collect
+from etude.sweeps.tables import about_intervals, csv_of, markdown_table, number
 
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
@@ -63,7 +63,7 @@ class MeasuredSweep:
             for name in (name for name, cell in best.items() if not cell):
                 reasons.setdefault(self.results[name].why_no_best(), []).append(name)
             found += [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-        found += what_is_missing(next(iter(self.results.values())))
+        found += next(iter(self.results.values())).what_is_missing()
         return found + [f"Note: {note}" for note in self.notes]
 
     def _pixels(self) -> list[str]:
@@ -177,7 +177,7 @@ def table_rows(sweeps: Sequence[MeasuredSweep]) -> tuple[list[str], list[list[st
                 continue
             results = measured_sweep.results[name]
             for cell in results.cells:
-                label, *texts = row_of(results, cell, validated=True)
+                label, *texts = results.row_of(cell, validated=True)
                 if len(sweeps) > 1:
                     label = (
                         f"{measured_sweep.sweep.name} {label}"

@@ -10,16 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from etude.drawing.style import render
 from etude.errors import EtudeError, RunError
 from etude.metrics import summarize
 from etude.metrics.intervals import IntervalMethod, Summary
+from etude.notebook import heading_html, paragraph_html, picture_html, table_html
 from etude.runs import Run
 from etude.runs.events import Table
+from etude.runs.lock import is_training
 from etude.sweeps.folder import Sweep
 from etude.sweeps.grid import Cell
+from etude.sweeps.learning_curves import learning_curves
 from etude.sweeps.measures import Measure, measure_of, subject_of
-from etude.sweeps.notebook import results_html
+from etude.sweeps.tables import about_intervals, number, summary_texts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +112,42 @@ class Results:
         left_out = "" if all(map(self._is_whole, self.cells)) else ", of the cells without failed runs"
         return f"{reported} Best cell, by {self.selection_metric} alone{left_out}: {self.best.cell.label}."
 
+    def sentences(self) -> list[str]:
+        """What stands below the table: splits, intervals, what failed and what is still to come."""
+        found = [self.splits_sentence()]
+        if any(result.summary and result.summary.interval for result in self.cells):
+            found.append(about_intervals(self.interval, [len(result.values) for result in self.cells]))
+        return found + self.what_is_missing()
+
+    def what_is_missing(self) -> list[str]:
+        """What failed and what is still to come, in sentences."""
+        found = [f"Failed: {label}: {message}" for label, message in self.failures.items()]
+        if self.unfinished:
+            path = self.sweep.path
+            how = "a process is training them" if is_training(path) else f"go on with `etude resume {path}`"
+            found.append(f"Unfinished: {len(self.unfinished)} runs; {how}.")
+        return found
+
+    def table_rows(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and cells of the table of results, as texts; the best cell has a star."""
+        validated = any(result.selection for result in self.cells)
+        headings = ["cell", "n", f"{self.metric}, mean", "sd", "95 % interval"]
+        headings += [f"{self.selection_metric}, mean"] if validated else []
+        return headings, [self.row_of(result, validated=validated) for result in self.cells]
+
+    def row_of(self, result: CellResult, *, validated: bool) -> list[str]:
+        """One cell as texts: label with a star for the best, n, mean, deviation, interval, and the validation mean."""
+        star = " *" if result is self.best else ""
+        texts = [f"{result.cell.label}{star}", str(len(result.values)), *summary_texts(result.summary)]
+        if validated:
+            texts.append("-" if result.selection_mean is None else number(result.selection_mean))
+        return texts
+
+    def learning_curves(self) -> Figure | None:
+        """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
+        tables = {result.cell.label: list(result.tables.values()) for result in self.cells}
+        return learning_curves(self.sweep, tables, self.interval)
+
     def _is_whole(self, result: CellResult) -> bool:
         """Whether every run of the cell finished: the mean over the survivors of a cell would flatter it."""
         return len(result.values) == len(self.sweep.seeds)
@@ -137,7 +178,16 @@ class Results:
         return f"<Results of {self.sweep.name}: {len(self.cells)} cells, {ended} runs finished>"
 
     def _repr_html_(self) -> str:
-        return results_html(self)
+        headings, rows = self.table_rows()
+        sweep = self.sweep
+        parts = [
+            heading_html(f"{sweep.name}: {sweep.recipe.name} on {sweep.data_name}"),
+            table_html(headings, rows),
+            *map(paragraph_html, self.sentences()),
+        ]
+        if figure := self.learning_curves():
+            parts.append(picture_html(render(figure, "png"), "learning curves"))
+        return "".join(parts)
 
 
 def collect(
