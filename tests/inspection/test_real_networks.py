@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from etude.errors import UsageError
 from etude.inspection.field.probe import probe
-from etude.inspection.field.receptive_field import State
+from etude.inspection.field.receptive_field import TensorReach
 from etude.inspection.folding.simplify import simplify
 from etude.inspection.gradients.flow import gradient_flow
 from etude.inspection.gradients.gradcheck import gradcheck
@@ -70,7 +70,7 @@ def test_no_output_sees_more_or_less_than_it_is_said_to(name: str) -> None:
     found = inspect(module, *inputs, **keywords)
     value = found.trace.outputs[0]
     state = found.fields.states.get(value)
-    if not isinstance(state, State):
+    if not isinstance(state, TensorReach):
         assert name not in NO_FIELD or NO_FIELD[name] in str(state)
         assert state is None or name in NO_FIELD, state
         return

@@ -69,13 +69,13 @@ def inspect(
     if train and (probe or picture):
         raise UsageError("--probe and --picture look at evaluation; leave --train out.")
 
-    def subject(size: int) -> show.Subject:
+    def specimen(size: int) -> show.Specimen:
         found = show.load(network, flat(input), batch_size=size if batch_size is None else batch_size, seed=seed)
         return show.with_images(found, data, data_dir, seed) if data else found
 
     sections: list[Any] = []
     with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is no result
-        small = subject(TRAIN_BATCH if train else TABLE_BATCH)
+        small = specimen(TRAIN_BATCH if train else TABLE_BATCH)
         found = show.inspect(small.module, *small.inputs, name=small.name, train=train, **small.keywords)
         result = found.to_dict()
         if modules:
@@ -83,11 +83,11 @@ def inspect(
         if probe:
             sections += show.probed(found, small, result)
         if gradcheck:
-            sections += show.gradients_checked(subject(CHECK_BATCH), result, seed)
+            sections += show.gradients_checked(specimen(CHECK_BATCH), result, seed)
         if flow:
-            sections += show.flow(subject(FLOW_BATCH), result, seed)
+            sections += show.flow(specimen(FLOW_BATCH), result, seed)
         if modes:
-            sections += show.modes(subject(FLOW_BATCH), result, seed)
+            sections += show.modes(specimen(FLOW_BATCH), result, seed)
         if simplify:
             sections += show.simplified(small, result)
         if svg:

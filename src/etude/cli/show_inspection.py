@@ -19,12 +19,12 @@ from etude.inspection.graph import svg
 from etude.inspection.inspecting import Inspection, inspect
 from etude.inspection.layers import Layer
 from etude.inspection.modes import compare_modes, number_text
-from etude.inspection.source import Subject, load
+from etude.inspection.source import Specimen, load
 from etude.notebook import plain_table
 
 __all__ = [
     "Inspection",
-    "Subject",
+    "Specimen",
     "drawn_field",
     "drawn_graph",
     "flow",
@@ -38,10 +38,10 @@ __all__ = [
 ]
 
 
-def probed(found: Inspection, subject: Subject, result: dict[str, Any]) -> list[Any]:
+def probed(found: Inspection, specimen: Specimen, result: dict[str, Any]) -> list[Any]:
     """The receptive field, measured, beside the derived one."""
     show = progress_line("positions")
-    measured = probe(found, subject.module, *subject.inputs, progress=show, **subject.keywords)
+    measured = probe(found, specimen.module, *specimen.inputs, progress=show, **specimen.keywords)
     words = {True: "agrees", False: "DIFFERS", None: "not derived"}
     rows = []
     result["probe"] = []
@@ -73,10 +73,10 @@ def probed(found: Inspection, subject: Subject, result: dict[str, Any]) -> list[
     ]
 
 
-def gradients_checked(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
+def gradients_checked(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
     """All gradients beside central differences."""
     show = progress_line("gradients")
-    checks = gradcheck(subject.module, *subject.inputs, seed=seed, progress=show, **subject.keywords)
+    checks = gradcheck(specimen.module, *specimen.inputs, seed=seed, progress=show, **specimen.keywords)
     result["gradcheck"] = [
         {"name": c.name, "shape": list(c.shape), "fault": c.fault, "wrong": c.wrong, "checked": c.checked,
          "message": c.message,
@@ -90,11 +90,11 @@ def gradients_checked(subject: Subject, result: dict[str, Any], seed: int) -> li
     ]
 
 
-def flow(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
+def flow(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
     """The scale of activations and gradients layer by layer, and what cures it."""
-    found = gradient_flow(subject.module, *subject.inputs, seed=seed, **subject.keywords)
+    found = gradient_flow(specimen.module, *specimen.inputs, seed=seed, **specimen.keywords)
     remedies = [] if found.verdict in ("healthy", "unknown") else try_remedies(
-        subject.module, *subject.inputs, seed=seed, **subject.keywords
+        specimen.module, *specimen.inputs, seed=seed, **specimen.keywords
     )  # fmt: skip
     if found.trouble_over_time:  # what a recurrent network has no layers for is no news
         remedies = [remedy for remedy in remedies if remedy.flow]
@@ -142,9 +142,9 @@ def flow(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     return lines
 
 
-def modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
+def modes(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
     """What differs between training and evaluation."""
-    found = compare_modes(subject.module, *subject.inputs, seed=seed, **subject.keywords)
+    found = compare_modes(specimen.module, *specimen.inputs, seed=seed, **specimen.keywords)
     result["modes"] = asdict(found)
     rows = [[m.path, m.op, f"{m.difference:.3g}", number_text(m.noise), m.what] for m in found.layers]
     lines: list[Any] = []
@@ -154,9 +154,9 @@ def modes(subject: Subject, result: dict[str, Any], seed: int) -> list[Any]:
     return [*lines, *found.lines]
 
 
-def simplified(subject: Subject, result: dict[str, Any]) -> list[Any]:
+def simplified(specimen: Specimen, result: dict[str, Any]) -> list[Any]:
     """Layers that fold into others."""
-    found = simplify(subject.module, *subject.inputs, **subject.keywords)
+    found = simplify(specimen.module, *specimen.inputs, **specimen.keywords)
     result["simplify"] = {
         "folds": [asdict(fold) for fold in found.folds],
         "relative_difference": found.difference,
@@ -173,23 +173,23 @@ def drawn_graph(found: Inspection, path: Path, result: dict[str, Any]) -> list[s
 
 
 def drawn_field(
-    found: Inspection, subject: Subject, path: Path, layer: str | None, result: dict[str, Any]
+    found: Inspection, specimen: Specimen, path: Path, layer: str | None, result: dict[str, Any]
 ) -> list[str]:
     """The receptive field of a layer, drawn into a file."""
     if found.fields.axes != (2, 3):
-        raise UsageError(f"--picture draws fields on images (N, C, H, W); {subject.name} takes none.")
-    chosen = _choose_layer(found, subject, layer)
-    read, strength, middle = pixels(found, subject.module, *subject.inputs, layer=chosen.path, **subject.keywords)
+        raise UsageError(f"--picture draws fields on images (N, C, H, W); {specimen.name} takes none.")
+    chosen = _choose_layer(found, specimen, layer)
+    read, strength, middle = pixels(found, specimen.module, *specimen.inputs, layer=chosen.path, **specimen.keywords)
     assert chosen.receptive_field
-    image = subject.inputs[[value is found.fields.input for value in found.trace.inputs].index(True)][0]
-    title = f"{subject.name} {chosen.path}"
+    image = specimen.inputs[[value is found.fields.input for value in found.trace.inputs].index(True)][0]
+    title = f"{specimen.name} {chosen.path}"
     write_atomically(path, picture.draw(image, read, strength, chosen.receptive_field, middle, title))
     result["picture"] = str(path)
     return [str(path)]
 
 
-def _choose_layer(found: Inspection, subject: Subject, name: str | None) -> Layer:
-    modules = dict(subject.module.named_modules())
+def _choose_layer(found: Inspection, specimen: Specimen, name: str | None) -> Layer:
+    modules = dict(specimen.module.named_modules())
     fit = [
         x for x in found.layers
         if x.path in modules and x.path and x.receptive_field and not any(a.whole for a in x.receptive_field)
@@ -199,25 +199,25 @@ def _choose_layer(found: Inspection, subject: Subject, name: str | None) -> Laye
     if not fit or (name and name not in names):
         allowed = f"; it has {', '.join(names)}" if names else ""
         raise UsageError(
-            f"{subject.name} has no layer{f' {name}' if name else ''} with positions to draw a field of{allowed}."
+            f"{specimen.name} has no layer{f' {name}' if name else ''} with positions to draw a field of{allowed}."
         )
     return fit[names.index(name)] if name else fit[-1]
 
 
-def with_images(subject: Subject, data: str, data_dir: Path | None, seed: int) -> Subject:
+def with_images(specimen: Specimen, data: str, data_dir: Path | None, seed: int) -> Specimen:
     """The same network with real images as its first input."""
-    if not subject.inputs:
-        raise UsageError(f"--data gives images as the first input; {subject.name} gets all of its inputs by name.")
+    if not specimen.inputs:
+        raise UsageError(f"--data gives images as the first input; {specimen.name} gets all of its inputs by name.")
     images = load_dataset(data, data_dir=data_dir).train.images
-    wanted = subject.inputs[0]
+    wanted = specimen.inputs[0]
     if tuple(wanted.shape[1:]) != tuple(images.shape[1:]):
         given, needed = ("×".join(map(str, shape[1:])) for shape in (images.shape, wanted.shape))
         raise UsageError(
-            f"images of {data} are {given}, but {subject.name} takes {needed}; give --input or other --data."
+            f"images of {data} are {given}, but {specimen.name} takes {needed}; give --input or other --data."
         )
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))[: len(wanted)]
     batch = images[order].float() / 255
-    return type(subject)(subject.name, subject.module, (batch, *subject.inputs[1:]), subject.keywords)
+    return type(specimen)(specimen.name, specimen.module, (batch, *specimen.inputs[1:]), specimen.keywords)
 
 
 def _gradient(size: float | None) -> str:

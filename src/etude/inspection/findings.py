@@ -4,7 +4,7 @@ line up, positions that nothing sees, and what the report could not find out."""
 from collections.abc import Callable
 from math import prod
 
-from etude.inspection.field.receptive_field import Fields, Misaligned, State
+from etude.inspection.field.receptive_field import Fields, Misaligned, TensorReach
 from etude.inspection.layers import Layer
 from etude.inspection.trace.failures import one_line
 from etude.inspection.trace.record import Call, Trace, shape_text
@@ -196,7 +196,7 @@ def _misaligned(item: Misaligned) -> str:
 def _dropped(fields: Fields, layers: list[Layer]) -> list[str]:
     """Input positions that no output sees, because a stride or pooling leaves a remainder."""
     state = next((s for layer in reversed(layers) for v in layer.outputs if (s := fields.states.get(v))), None)
-    if not isinstance(state, State):
+    if not isinstance(state, TensorReach):
         return []
     found = []
     for axis, f in enumerate(state.fields):

@@ -10,7 +10,7 @@ from math import prod
 from typing import Any
 
 from etude.inspection.field.axis_field import AxisField, axis_fields
-from etude.inspection.field.receptive_field import Fields, State, Unknown
+from etude.inspection.field.receptive_field import Fields, TensorReach, Unknown
 from etude.inspection.trace.flops import NOTHING, Cost, names_in
 from etude.inspection.trace.record import Call, Function, Operation, Trace, Value, is_library, shape_text
 
@@ -143,7 +143,7 @@ class Grouping:
         state = next((self.fields.states[v] for v in layer.outputs if v in self.fields.states), None)
         if isinstance(state, Unknown):
             layer.no_field_because = state.reason
-        elif isinstance(state, State):
+        elif isinstance(state, TensorReach):
             layer.receptive_field = axis_fields(state)
 
 

@@ -14,9 +14,9 @@ from etude.measurement import Settings, fitting, measure
 from etude.metrics.intervals import IntervalMethod
 from etude.runs import Run
 from etude.sweeps.folder import Sweep
-from etude.sweeps.measures import measured
 from etude.sweeps.results import CellResult, Results, cell_dict, collect
 from etude.sweeps.tables import about_intervals, csv_of, markdown_table, number
+from etude.sweeps.yardsticks import measured
 
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
@@ -88,7 +88,7 @@ class MeasuredSweep:
             "about": next(iter(self.runs.values()))["about"],
             "metrics": {
                 name: {
-                    "better": each.measure.better,
+                    "better": each.yardstick.better,
                     "selection": {"split": "validation", "best": each.best.cell.name if each.best else None},
                     "cells": [{**cell_dict(cell), "floor": self.floor(name, cell)} for cell in each.cells],
                 }
@@ -161,7 +161,7 @@ def measure_sweep(
             return found[name]["value"] if name in found else None
 
         one = next(Run(member.path) for member in finished if name in runs.get(member.label, {}))
-        return collect(sweep, failures, measure=measured(name, one, settings, read), interval=interval)
+        return collect(sweep, failures, yardstick=measured(name, one, settings, read), interval=interval)
 
     results = {name: results_of(name) for name in names}
     return MeasuredSweep(sweep=sweep, results=results, runs=runs, notes=list(notes))
@@ -185,7 +185,7 @@ def table_rows(sweeps: Sequence[MeasuredSweep]) -> tuple[list[str], list[list[st
                         else measured_sweep.sweep.name
                     )
                 floor = measured_sweep.floor(name, cell)
-                title = f"{name} {ARROWS[results.measure.better]}".rstrip()
+                title = f"{name} {ARROWS[results.yardstick.better]}".rstrip()
                 rows.append([title, label, *texts, "-" if floor is None else number(floor)])
     kept = [i for i, heading in enumerate(headings) if heading not in ("validation mean", "floor") or _filled(rows, i)]
     return [headings[i] for i in kept], [[row[i] for i in kept] for row in rows]

@@ -23,8 +23,8 @@ from etude.runs.lock import is_training
 from etude.sweeps.folder import Sweep
 from etude.sweeps.grid import Cell
 from etude.sweeps.learning_curves import learning_curves
-from etude.sweeps.measures import Measure, measure_of, subject_of
 from etude.sweeps.tables import about_intervals, number, summary_texts
+from etude.sweeps.yardsticks import Yardstick, basis_of, yardstick_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,7 @@ class Results:
     """All cells of a sweep, in the order of the grid."""
 
     sweep: Sweep
-    measure: Measure
+    yardstick: Yardstick
     cells: list[CellResult]
     failures: dict[str, str] = field(default_factory=dict)
     """Why runs failed, by cell and seed."""
@@ -63,12 +63,12 @@ class Results:
     @property
     def metric(self) -> str:
         """What is reported: test/accuracy, say."""
-        return self.measure.title
+        return self.yardstick.title
 
     @property
     def selection_metric(self) -> str:
         """What chooses the best cell: validation/accuracy, say."""
-        return f"validation/{self.measure.name}"
+        return f"validation/{self.yardstick.name}"
 
     @property
     def best(self) -> CellResult | None:
@@ -80,15 +80,15 @@ class Results:
         known = [
             (mean, cell) for cell in self.cells if self._is_whole(cell) and (mean := cell.selection_mean) is not None
         ]
-        best = (max if self.measure.better == "higher" else min)(mean for mean, _ in known)
+        best = (max if self.yardstick.better == "higher" else min)(mean for mean, _ in known)
         return [cell for mean, cell in known if mean == best]
 
     def why_no_best(self) -> str:
         """Why no cell is called the best, in words; empty where one is, or where there is but one cell."""
         whole = [result for result in self.cells if self._is_whole(result)]
-        if self.measure.note:
-            return self.measure.note
-        if len({subject_of(result.cell.recipe, self.measure) for result in self.cells}) > 1:
+        if self.yardstick.note:
+            return self.yardstick.note
+        if len({basis_of(result.cell.recipe, self.yardstick) for result in self.cells}) > 1:
             return "No best cell is chosen: the cells are of different images, or score pixels differently."
         if self.unfinished:
             return "No best cell is chosen before all runs have ended."
@@ -104,9 +104,9 @@ class Results:
 
     def splits_sentence(self) -> str:
         """Which split was used for what, in words."""
-        reported = f"Reported: {self.metric} ({self.measure.when})."
+        reported = f"Reported: {self.metric} ({self.yardstick.when})."
         if len(self.cells) < 2:
-            return f"{reported} {self.measure.note}".rstrip()
+            return f"{reported} {self.yardstick.note}".rstrip()
         if self.best is None:
             return f"{reported} {self.why_no_best()}"
         left_out = "" if all(map(self._is_whole, self.cells)) else ", of the cells without failed runs"
@@ -162,7 +162,7 @@ class Results:
             "grid": {name: list(values) for name, values in self.sweep.grid.items()},
             "seeds": self.sweep.seeds,
             "interval_method": self.interval,
-            "reported": {"metric": self.metric, "split": self.measure.split},
+            "reported": {"metric": self.metric, "split": self.yardstick.split},
             "selection": {
                 "metric": self.selection_metric,
                 "split": "validation",
@@ -194,15 +194,15 @@ def collect(
     sweep: Sweep,
     failures: Mapping[str, str] | None = None,
     *,
-    measure: Measure | None = None,
+    yardstick: Yardstick | None = None,
     interval: IntervalMethod = "t",
 ) -> Results:
     """Read the results of a sweep from its folder, whatever of it is finished.
 
-    Reports what training recorded, or `measure`. `interval` is t or bootstrap-t; see `etude.metrics.summarize`. A run
+    Reports what training recorded, or `yardstick`. `interval` is t or bootstrap-t; see `etude.metrics.summarize`. A run
     whose folder is damaged, or that cannot be measured, counts as failed.
     """
-    measure = measure or measure_of(sweep.recipe)
+    yardstick = yardstick or yardstick_of(sweep.recipe)
     failed, unfinished, cells = dict(failures or {}), list[str](), list[CellResult]()
     for cell in sweep.cells:
         values, selection, tables = dict[int, float](), dict[int, float](), dict[int, Table]()
@@ -217,15 +217,17 @@ def collect(
             try:
                 run = Run(member.path)
                 tables[member.seed] = run.metrics()
-                if (value := measure.read(run, measure.split)) is not None:
+                if (value := yardstick.read(run, yardstick.split)) is not None:
                     values[member.seed] = _finite(run, value)
-                if not measure.note and (value := measure.read(run, "validation")) is not None:
+                if not yardstick.note and (value := yardstick.read(run, "validation")) is not None:
                     selection[member.seed] = _finite(run, value)
             except EtudeError as error:
                 failed.setdefault(member.label, str(error))
         summary = summarize(np.array(list(values.values())), method=interval) if values else None
         cells.append(CellResult(cell=cell, values=values, summary=summary, selection=selection, tables=tables))
-    return Results(sweep=sweep, measure=measure, cells=cells, failures=failed, unfinished=unfinished, interval=interval)
+    return Results(
+        sweep=sweep, yardstick=yardstick, cells=cells, failures=failed, unfinished=unfinished, interval=interval
+    )
 
 
 def _finite(run: Run, value: float) -> float:

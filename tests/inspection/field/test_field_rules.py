@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.inspection.field import receptive_field
-from etude.inspection.field.receptive_field import State
+from etude.inspection.field.receptive_field import TensorReach
 from etude.inspection.inspecting import Inspection, inspect
 
 
@@ -27,7 +27,7 @@ def said_and_measured(what: Callable[[Tensor], Tensor], x: Tensor) -> list[tuple
     found = inspect(Does(what), x)
     value = found.trace.outputs[0]
     state = found.fields.states[value]
-    assert isinstance(state, State), state
+    assert isinstance(state, TensorReach), state
     pairs = []
     for reach, axis in zip(state.reaches, found.fields.axes, strict=True):
         for position in range(x.shape[axis]):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.inspection.field.probe import pixels, probe
-from etude.inspection.field.receptive_field import State
+from etude.inspection.field.receptive_field import TensorReach
 from etude.inspection.inspecting import inspect
 from inspection.architectures import ARCHITECTURES, Residual, course_network, resnet50
 
@@ -41,9 +41,9 @@ def test_a_wrong_rule_would_be_caught() -> None:
     module, x = nn.Conv2d(1, 1, 3), torch.rand(1, 1, 6, 6)
     found = inspect(module, x)
     state = found.fields.states[found.trace.outputs[0]]
-    assert isinstance(state, State)
+    assert isinstance(state, TensorReach)
     reaches = tuple(replace(reach, sets=reach.sets >> np.uint64(1)) for reach in state.reaches)
-    found.fields.states[found.trace.outputs[0]] = State(state.shape, reaches)
+    found.fields.states[found.trace.outputs[0]] = TensorReach(state.shape, reaches)
     assert [p.agrees for p in probe(found, module, x)] == [False, False]
 
 

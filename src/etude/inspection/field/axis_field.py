@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from etude.inspection.field.receptive_field import State
+from etude.inspection.field.receptive_field import TensorReach
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class AxisField:
     """An operation over all positions came before: every position the layer before could see."""
 
 
-def axis_fields(state: State) -> tuple[AxisField, ...]:
+def axis_fields(state: TensorReach) -> tuple[AxisField, ...]:
     """What the first position of a tensor sees, and how that moves from position to position, along each axis."""
     return tuple(
         AxisField(

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from etude.inspection.field.reach import Reach, moved_together
-from etude.inspection.field.step import NoRule, State, Step
+from etude.inspection.field.step import NoRule, Step, TensorReach
 from etude.inspection.trace.flops import names_in
 from etude.inspection.trace.record import Value
 
@@ -137,7 +137,8 @@ def _glu(step: Step) -> None:
     dim = step.argument("dim", -1)
     state, half = step.state(step.args[0]), step.args[0].shape[dim] // 2
     parts = [
-        State(step.out[0].shape, tuple(r.picked(dim, range(i, i + half)) for r in state.reaches)) for i in (0, half)
+        TensorReach(step.out[0].shape, tuple(r.picked(dim, range(i, i + half)) for r in state.reaches))
+        for i in (0, half)
     ]
     step.set(step.join(parts))
 
@@ -203,7 +204,7 @@ def _anywhere(step: Step) -> None:
     """Elements that the data choose along one dimension: each may come from any position there."""
     dim = step.args[1]
     states = step.known(step.args[:1])
-    union = [State(s.shape, tuple(r.union_over([dim]) for r in s.reaches)) for s in states]
+    union = [TensorReach(s.shape, tuple(r.union_over([dim]) for r in s.reaches)) for s in states]
     index = step.known(step.args[2:3])
     index = index if step.name == "gather" else [s.scalar() for s in index]
     step.set(step.join([*union, *index], compare=False))
@@ -265,11 +266,11 @@ def _stack(step: Step) -> None:
     values, dim = step.args[0], step.argument("dim", 0) % len(step.out[0].shape)
     states = [step.states.get(v) for v in values]
     grown = [
-        State(
+        TensorReach(
             (*s.shape[:dim], 1, *s.shape[dim:]),
             tuple(r.reshaped(s.shape, (*s.shape[:dim], 1, *s.shape[dim:])) for r in s.reaches),
         )
-        if isinstance(s, State) else None
+        if isinstance(s, TensorReach) else None
         for s in states
     ]  # fmt: skip
     _lay_out(step, values, grown, dim, [1] * len(values))
@@ -277,10 +278,10 @@ def _stack(step: Step) -> None:
 
 def _lay_out(step: Step, values: Sequence[Value], states: Sequence[Any], dim: int, counts: list[int]) -> None:
     """Join tensors along a dimension: positions follow each other."""
-    known = [s for s in states if isinstance(s, State)]
+    known = [s for s in states if isinstance(s, TensorReach)]
     out = []
     for axis in range(len(known[0].reaches)):
-        parts = [s.reaches[axis] if isinstance(s, State) else None for s in states]
+        parts = [s.reaches[axis] if isinstance(s, TensorReach) else None for s in states]
         tracked = [r for r in parts if r]
         along = tracked[0].along
         if (

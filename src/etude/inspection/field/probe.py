@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from etude.errors import UsageError
-from etude.inspection.field.receptive_field import State
+from etude.inspection.field.receptive_field import TensorReach
 from etude.inspection.inspecting import Inspection
 from etude.inspection.trace.failures import told
 from etude.inspection.trace.twin import float64_by_default, precise, precise_twin, undisturbed
@@ -69,8 +69,8 @@ def probe(
         runner = _Runner(twin, inputs, keywords, which)
         total, found = sum(fields.input.shape[axis] for axis in fields.axes), []
         for k, axis in enumerate(fields.axes):
-            derived = state.fields[k].seen if isinstance(state, State) else None
-            dim = state.dim_of(k) if isinstance(state, State) else _same_dim(inspection, axis)
+            derived = state.fields[k].seen if isinstance(state, TensorReach) else None
+            dim = state.dim_of(k) if isinstance(state, TensorReach) else _same_dim(inspection, axis)
             before = sum(fields.input.shape[axis] for axis in fields.axes[:k])
             seen = runner.poisoned(axis, dim, lambda done, before=before: progress(before + done, total))
             found.append(Probe(axis, seen, runner.gradient(axis), derived))

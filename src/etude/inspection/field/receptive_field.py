@@ -12,12 +12,12 @@ from etude.inspection.field.axes import Window
 from etude.inspection.field.moves import MOVES
 from etude.inspection.field.position_axes import position_axes
 from etude.inspection.field.reach import Reach, TooLarge
-from etude.inspection.field.step import Fields, Misaligned, NoRule, State, Step, Unknown
+from etude.inspection.field.step import Fields, Misaligned, NoRule, Step, TensorReach, Unknown
 from etude.inspection.trace.flops import PER_OUTPUT, names_in
 from etude.inspection.trace.record import Trace, Value
 from etude.inspection.trace.writes import WRITE, Landing
 
-__all__ = ["Fields", "Misaligned", "State", "Unknown", "receptive_fields"]
+__all__ = ["Fields", "Misaligned", "TensorReach", "Unknown", "receptive_fields"]
 
 
 def receptive_fields(trace: Trace) -> Fields:
@@ -29,7 +29,7 @@ def receptive_fields(trace: Trace) -> Fields:
         return Fields(None, (), {}, [])
     fields = Fields(value, followed, {}, [])
     shape = value.shape
-    fields.states[value] = State(shape, tuple(Reach.of_input(len(shape), d, shape[d]) for d in followed))
+    fields.states[value] = TensorReach(shape, tuple(Reach.of_input(len(shape), d, shape[d]) for d in followed))
     for operation in trace.operations:
         states = [fields.states[v] for v in operation.inputs if v in fields.states]
         if not states:
@@ -195,11 +195,11 @@ def _pixel_shuffle(step: Step) -> None:
 def _grid_sample(step: Step) -> None:
     """Where a grid points is data; only of a grid that sees the whole input is it known that it can be anywhere."""
     grid = step.states.get(step.args[1])
-    if not isinstance(grid, State) or not all(reach.mixed for reach in grid.reaches):
+    if not isinstance(grid, TensorReach) or not all(reach.mixed for reach in grid.reaches):
         raise NoRule(f"no rule for {step.name}")
     dims = range(2, len(step.args[0].shape))
-    x = [State(s.shape, tuple(r.union_over(dims) for r in s.reaches)) for s in step.known(step.args[:1])]
-    step.set(step.join([*x, State(grid.shape, tuple(r.mixture() for r in grid.reaches))]))
+    x = [TensorReach(s.shape, tuple(r.union_over(dims) for r in s.reaches)) for s in step.known(step.args[:1])]
+    step.set(step.join([*x, TensorReach(grid.shape, tuple(r.mixture() for r in grid.reaches))]))
 
 
 @_rule("affine_grid_generator")
@@ -214,7 +214,7 @@ def _product(step: Step, left: Value, right: Value, added: Value | None = None) 
     """(…, i, k) by (…, k, j): element (i, j) sees what row i and column j saw."""
     states = []
     for value, summed in ((left, -1), (right, -2)):
-        states += [State(s.shape, tuple(r.union_over([summed]) for r in s.reaches)) for s in step.known([value])]
+        states += [TensorReach(s.shape, tuple(r.union_over([summed]) for r in s.reaches)) for s in step.known([value])]
     step.set(step.join([*states, *step.known([added])], compare=False))
 
 
@@ -231,8 +231,10 @@ def _addmm(step: Step) -> None:
 @_rule("addbmm")
 def _addbmm(step: Step) -> None:
     states = [(step.args[0], ()), (step.args[1], (0, -1)), (step.args[2], (0, -2))]
-    found = [State(s.shape, tuple(r.union_over(d) for r in s.reaches)) for v, d in states for s in step.known([v])]
-    flat = [State(s.shape[-2:], tuple(_dropped(r) for r in s.reaches)) for s in found]
+    found = [
+        TensorReach(s.shape, tuple(r.union_over(d) for r in s.reaches)) for v, d in states for s in step.known([v])
+    ]
+    flat = [TensorReach(s.shape[-2:], tuple(_dropped(r) for r in s.reaches)) for s in found]
     step.set(step.join(flat, compare=False))
 
 
@@ -244,16 +246,16 @@ def _dropped(reach: Reach) -> Reach:
 def _matrix_vector(step: Step) -> None:
     values = step.args[1:] if step.name == "addmv" else step.args
     reaches = step.join([
-        State(s.shape[:-1], tuple(r.union_over([-1]).picked(-1, [0], drop=True) for r in s.reaches))
+        TensorReach(s.shape[:-1], tuple(r.union_over([-1]).picked(-1, [0], drop=True) for r in s.reaches))
         for s in step.known(values[:2])
     ])  # fmt: skip
     added = step.known(step.args[:1]) if step.name == "addmv" else []
-    step.set(step.join([State(step.out[0].shape, tuple(reaches)), *added]) if added else reaches)
+    step.set(step.join([TensorReach(step.out[0].shape, tuple(reaches)), *added]) if added else reaches)
 
 
 @_rule("addr")
 def _outer(step: Step) -> None:
-    columns = [State((*s.shape, 1), tuple(r.with_last() for r in s.reaches)) for s in step.known(step.args[1:2])]
+    columns = [TensorReach((*s.shape, 1), tuple(r.with_last() for r in s.reaches)) for s in step.known(step.args[1:2])]
     step.set(step.join([*step.known(step.args[:1]), *columns, *step.known(step.args[2:3])], compare=False))
 
 
@@ -265,14 +267,14 @@ def _cdist(step: Step) -> None:
         for s in step.known([value]):
             reaches = [r.union_over([-1]) for r in s.reaches]
             dims = [*range(len(s.shape) - 2), len(s.shape) - 1, len(s.shape) - 2]
-            states.append(State(s.shape, tuple(r.permuted(dims) for r in reaches) if swap else tuple(reaches)))
+            states.append(TensorReach(s.shape, tuple(r.permuted(dims) for r in reaches) if swap else tuple(reaches)))
     step.set(step.join(states, compare=False))
 
 
 @_rule("_trilinear")
 def _trilinear(step: Step) -> None:
     reaches = step.join(
-        [State(s.shape, tuple(r.union_over([-1]) for r in s.reaches)) for s in step.known(step.args[:3])]
+        [TensorReach(s.shape, tuple(r.union_over([-1]) for r in s.reaches)) for s in step.known(step.args[:3])]
     )
     step.set(reaches)
 
@@ -285,7 +287,7 @@ def _trilinear(step: Step) -> None:
 def _matrices(step: Step) -> None:
     """Every element of the result sees the whole matrix."""
     states = step.known(step.operation.inputs)
-    mixed = [State(s.shape, tuple(r.union_over([-1, -2]) for r in s.reaches)) for s in states]
+    mixed = [TensorReach(s.shape, tuple(r.union_over([-1, -2]) for r in s.reaches)) for s in states]
     reaches = step.join(mixed, compare=False)
     for out in step.out:
         fewer = len(reaches[0].where.shape) - len(out.shape)

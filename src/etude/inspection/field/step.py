@@ -18,7 +18,7 @@ from etude.inspection.trace.writes import Landing
 
 
 @dataclass(frozen=True)
-class State:
+class TensorReach:
     """What is known of one tensor: its shape, and what each element sees along each axis of the input."""
 
     shape: tuple[int, ...]
@@ -29,10 +29,10 @@ class State:
         """What each position sees, along each axis of the input."""
         return tuple(reach.field(self.shape) for reach in self.reaches)
 
-    def scalar(self) -> "State":
+    def scalar(self) -> "TensorReach":
         """One number that sees all that any element saw."""
         reaches = tuple(reach.mixture() for reach in self.reaches)
-        return State((), tuple(reach.reshaped(reach.where.shape, ()) for reach in reaches))
+        return TensorReach((), tuple(reach.reshaped(reach.where.shape, ()) for reach in reaches))
 
     def dim_of(self, axis: int) -> int | None:
         """The dimension whose positions `fields` tells along an axis; None when there is none."""
@@ -63,7 +63,7 @@ class Fields:
     input: Value | None
     axes: tuple[int, ...]
     """Dimensions of that input whose positions are followed."""
-    states: dict[Value, State | Unknown]
+    states: dict[Value, TensorReach | Unknown]
     misaligned: list[Misaligned]
 
 
@@ -87,17 +87,17 @@ class Step:
         value = self.named.get(name)
         return default if value is None else value
 
-    def state(self, value: Any) -> State:
+    def state(self, value: Any) -> TensorReach:
         """The state of an argument that the rule is about."""
         state = self.states.get(value) if isinstance(value, Value) else None
-        if not isinstance(state, State):
+        if not isinstance(state, TensorReach):
             raise NoRule(f"{self.name} where only another argument depends on the input")
         return state
 
-    def known(self, values: Iterable[Any]) -> list[State]:
+    def known(self, values: Iterable[Any]) -> list[TensorReach]:
         """The states of those of these arguments that depend on the input."""
         tensors = [value for value in values if isinstance(value, Value)]
-        return [state for value in tensors if isinstance(state := self.states.get(value), State)]
+        return [state for value in tensors if isinstance(state := self.states.get(value), TensorReach)]
 
     def set(self, reaches: Iterable[Reach], outputs: Iterable[Value] | None = None) -> None:
         """Set the state of the outputs, or of some of them; dimensions of size 1 are added before the first."""
@@ -109,7 +109,7 @@ class Step:
                 sizes = reach.lifted(rank).where.shape if fits else ()
                 if not fits or any(s not in (1, n) for s, n in zip(sizes, value.shape, strict=True)):
                     raise NoRule(f"{self.name}, whose rule gives another shape than its output has")
-            self.states[value] = State(value.shape, tuple(reach.lifted(rank) for reach in reaches))
+            self.states[value] = TensorReach(value.shape, tuple(reach.lifted(rank) for reach in reaches))
 
     def per_axis(self, value: Any, rule: Callable[[Reach], Reach], outputs: Iterable[Value] | None = None) -> None:
         """Apply one rule to the reach along each axis of one argument."""
@@ -117,7 +117,7 @@ class Step:
 
     # --- joining --------------------------------------------------------------------------------------------------
 
-    def join(self, states: Sequence[State], *, compare: bool = True) -> list[Reach]:
+    def join(self, states: Sequence[TensorReach], *, compare: bool = True) -> list[Reach]:
         """The union of tensors that are combined element by element, broadcast from the right."""
         if not states:
             raise NoRule(f"{self.name} of nothing that depends on the input")
@@ -180,7 +180,7 @@ class Step:
 
         shapes = [tensor.shape for tensor in tensors]
         for axis in range(len(self.fields.axes)):
-            reaches = [state.reaches[axis] if isinstance(state, State) else None for state in states]
+            reaches = [state.reaches[axis] if isinstance(state, TensorReach) else None for state in states]
             out = moved_together(reaches, shapes, run)
             moved.append([reaches[0].kept_by(each) for each in out] if reaches[0] else out)
         outputs = self.out if outputs is None else outputs
@@ -189,7 +189,7 @@ class Step:
 
     def write(self, old: Value, new: Value, where: Landing) -> None:
         """Some elements of a tensor got those of another."""
-        states = [state if isinstance(state := self.states.get(value), State) else None for value in (old, new)]
+        states = [state if isinstance(state := self.states.get(value), TensorReach) else None for value in (old, new)]
         touched, sources = torch.from_numpy(where.touched), torch.from_numpy(where.sources)
         whole = bool((sources == sources[:, :1]).all() and (sources >= 0).all())  # no element keeps a part of its own
 

@@ -11,7 +11,7 @@ RELATIVE, ABSOLUTE = 1e-5, 1e-8
 
 
 @dataclass(frozen=True)
-class Entry:
+class GradientEntry:
     """One entry of one tensor."""
 
     index: tuple[int, ...]
@@ -33,7 +33,7 @@ def difference(a: float, b: float, scale: float) -> float:
     return abs(a - b) / (max(abs(a), abs(b)) + ABSOLUTE / RELATIVE * max(scale, 1e-2))
 
 
-def diagnose(entries: list[Entry], values: Tensor, gradient: Tensor, *, batch_size: int) -> tuple[str, str]:
+def diagnose(entries: list[GradientEntry], values: Tensor, gradient: Tensor, *, batch_size: int) -> tuple[str, str]:
     """The name of the fault and a sentence on where to look; "ok", "kink", "jump" or "loss not finite" are none."""
     scale = max((abs(e.numerical) for e in entries), default=0.0)
     kinks = [e for e in entries if e.kink]
@@ -81,7 +81,12 @@ def diagnose(entries: list[Entry], values: Tensor, gradient: Tensor, *, batch_si
 
 
 def _less_simple(
-    smooth: list[Entry], bad: list[Entry], worst: Entry, values: Tensor, gradient: Tensor, scale: float
+    smooth: list[GradientEntry],
+    bad: list[GradientEntry],
+    worst: GradientEntry,
+    values: Tensor,
+    gradient: Tensor,
+    scale: float,
 ) -> tuple[str, str]:
     differences = [e.autograd - e.numerical for e in smooth]
     own = [float(values[e.index]) for e in smooth]
@@ -146,7 +151,7 @@ def _name_ratio(ratio: float, batch_size: int, values: Tensor) -> tuple[str, str
     return "ratio", f"constant ratio {text}: every entry must be multiplied by {factor}."
 
 
-def _is_transposed(entries: list[Entry], gradient: Tensor, scale: float) -> bool:
+def _is_transposed(entries: list[GradientEntry], gradient: Tensor, scale: float) -> bool:
     if gradient.dim() != 2:
         return False
     swapped = gradient.T.reshape(gradient.shape)  # also for a matrix that was reshaped where it should be transposed
@@ -156,5 +161,5 @@ def _is_transposed(entries: list[Entry], gradient: Tensor, scale: float) -> bool
     )
 
 
-def _at(entry: Entry) -> str:
+def _at(entry: GradientEntry) -> str:
     return f"entry {entry.index}" if entry.index else "it"

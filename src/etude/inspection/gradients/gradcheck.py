@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
 from etude.inspection.gradients.by_design import Casts, by_design, hold_power_iterations
-from etude.inspection.gradients.faults import Entry, agree, diagnose, difference
+from etude.inspection.gradients.faults import GradientEntry, agree, diagnose, difference
 from etude.inspection.trace.failures import one_line, told
 from etude.inspection.trace.outputs import tensors_in
 from etude.inspection.trace.record import shape_text
@@ -33,7 +33,7 @@ BESIDE = 1e-2
 
 
 @dataclass(frozen=True, repr=False)
-class Check:
+class GradientCheck:
     """The verdict on one input or parameter."""
 
     name: str
@@ -41,7 +41,7 @@ class Check:
     fault: str
     """ok, kink or jump (notes, not mistakes), or what a mismatch looks like: see `diagnose`."""
     message: str
-    entries: list[Entry]
+    entries: list[GradientEntry]
     checked: bool = True
     """False where no verdict is possible; the message says why."""
 
@@ -69,12 +69,12 @@ def gradcheck(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     **keywords: Any,
-) -> list[Check]:
+) -> list[GradientCheck]:
     """Check the gradients of a copy of `module`, in its own mode, for its inputs and trainable parameters.
 
     At most `num_entries` entries of each tensor are compared: the largest by autograd, and random ones. `progress` is
     told after each entry how many are done and how many there are. Raises a `UsageError` where there is nothing to
-    compare; what cannot be compared is a `Check` that says why.
+    compare; what cannot be compared is a `GradientCheck` that says why.
     """
     with undisturbed():
         try:
@@ -102,8 +102,8 @@ def gradcheck(
         return found
 
 
-def _unchecked(name: str, fault: str, message: str, shape: tuple[int, ...] = ()) -> Check:
-    return Check(name, shape, fault, message, [], checked=False)
+def _unchecked(name: str, fault: str, message: str, shape: tuple[int, ...] = ()) -> GradientCheck:
+    return GradientCheck(name, shape, fault, message, [], checked=False)
 
 
 class _NotInDouble(UsageError):
@@ -180,7 +180,7 @@ class _Checker:
             "Make it depend on its inputs only."
         )
 
-    def check(self, name: str, entries: list[int], moved: Callable[[int], None]) -> Check:
+    def check(self, name: str, entries: list[int], moved: Callable[[int], None]) -> GradientCheck:
         """The verdict on some entries of one leaf; `moved` is called with the number done."""
         leaf, gradient = _real(self.leaves[name]), _real(self.gradients[name])
         shape = tuple(self.leaves[name].shape)
@@ -205,10 +205,10 @@ class _Checker:
             ), shape)  # fmt: skip
         if fault != "ok" and self.low_precision:
             message = f"not checked: computes in {self.low_precision} whatever its inputs are."
-            return Check(name, shape, "precision", message, found, checked=False)
-        return Check(name, shape, fault, message, found, checked=fault != "loss not finite")
+            return GradientCheck(name, shape, "precision", message, found, checked=False)
+        return GradientCheck(name, shape, fault, message, found, checked=fault != "loss not finite")
 
-    def _corner(self, name: str, entries: list[int]) -> list[Entry]:
+    def _corner(self, name: str, entries: list[int]) -> list[GradientEntry]:
         """The entries beside this point, where its slope changes as where values tie, and autograd's is right there."""
         leaf, at = _real(self.leaves[name]).detach(), self.at
         start, direction = leaf.clone(), torch.randn(leaf.shape, generator=self.generator, dtype=torch.float64)
@@ -267,7 +267,7 @@ class _Checker:
         rest = among[torch.randperm(len(among), generator=self.generator)[: count - len(top)]].tolist()
         return list(dict.fromkeys(top + rest))
 
-    def _entry(self, leaf: Tensor, gradient: Tensor, flat: int) -> Entry:
+    def _entry(self, leaf: Tensor, gradient: Tensor, flat: int) -> GradientEntry:
         index = tuple(int(i) for i in np.unravel_index(flat, leaf.shape)) if leaf.dim() else ()
         found = float(gradient.flatten()[flat])
         scale = float(gradient.abs().nan_to_num().max())
@@ -275,7 +275,7 @@ class _Checker:
             h = STEPS[0] * max(1.0, abs(at.start))
             slope = (at(h) - at(-h)) / (2 * h)
             if agree(found, slope, scale):
-                return Entry(index, found, slope)
+                return GradientEntry(index, found, slope)
             sweep, heights = [], []
             for relative in STEPS:
                 h = relative * max(1.0, abs(at.start))
@@ -284,14 +284,16 @@ class _Checker:
                 heights.append(max(abs(plus - self.at), abs(minus - self.at)))
         central = [c for _, _, c in sweep]
         if (near := min(central, key=lambda c: abs(c - found))) and agree(found, near, scale):
-            return Entry(index, found, near)
+            return GradientEntry(index, found, near)
         left, right, slope = sweep[2]  # 1e-5: small enough for a kink to show, large enough for rounding not to
         if heights[3] > 0.5 * heights[0] and heights[3] > 1e-9 * max(1.0, abs(self.at)):
-            return Entry(index, found, slope, (left, right), heights[3])  # a hundredth of the step, the same change
+            return GradientEntry(
+                index, found, slope, (left, right), heights[3]
+            )  # a hundredth of the step, the same change
         (low, high), slack = sorted((left, right)), 1e-6 * scale
         if high - low > 1e-3 * max(abs(left), abs(right), scale) and low - slack <= found <= high + slack:
-            return Entry(index, found, slope, (left, right))
-        return Entry(index, found, slope)
+            return GradientEntry(index, found, slope, (left, right))
+        return GradientEntry(index, found, slope)
 
     @contextmanager
     def _moved(self, leaf: Tensor, flat: int) -> Iterator["_Move"]:
@@ -337,7 +339,7 @@ def _fresh(leaf: Any) -> Any:
     return leaf.clone() if isinstance(leaf, Tensor) else leaf
 
 
-def summary(checks: list[Check]) -> str:
+def summary(checks: list[GradientCheck]) -> str:
     """One line: how many are right, which are wrong, which could not be checked."""
     wrong = [check.name for check in checks if check.wrong]
     unchecked = [check for check in checks if not check.checked]
@@ -359,6 +361,6 @@ def summary(checks: list[Check]) -> str:
     return f"{agreeing} with central differences ({entries} entries, worst relative difference {worst:.1e}).{left}"
 
 
-def shape_of(check: Check) -> str:
+def shape_of(check: GradientCheck) -> str:
     """The shape for a table."""
     return shape_text(check.shape) if check.shape else ""

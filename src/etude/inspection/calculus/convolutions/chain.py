@@ -19,7 +19,7 @@ MOST_SIZES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layer:
+class ChainLayer:
     """One layer of a chain; a setting that is None is the one to find."""
 
     text: str
@@ -46,7 +46,7 @@ class Layer:
         return self.kernel, self.stride, self.padding, self.dilation
 
 
-def read(flag: str, text: str) -> list[Layer]:
+def read(flag: str, text: str) -> list[ChainLayer]:
     """The layers that a person typed."""
     if not isinstance(text, str):
         raise UsageError(f"{flag} is {text!r:.40}; allowed: a text of layers, as 'k3s2p1 k3'.")
@@ -56,7 +56,7 @@ def read(flag: str, text: str) -> list[Layer]:
     return [_layer(flag, word) for word in words]
 
 
-def _layer(flag: str, word: str) -> Layer:
+def _layer(flag: str, word: str) -> ChainLayer:
     match = _LAYER.fullmatch("k?s?p?d?" if word == "?" else "tk?s?p?d?" if word == "t?" else word)
     if not match:
         more = ", a pooling as pool2, a transposed one as tk4s2p1, a missing one as ?" if flag == "--chain" else ""
@@ -73,7 +73,7 @@ def _layer(flag: str, word: str) -> Layer:
     )
     if match["o"] and not transposed:
         raise UsageError(f"{flag} has {word!r}; only a transposed convolution has an output padding, as tk3s2p1o1.")
-    layer = Layer(text=word, kernel=kernel, stride=stride, padding=padding, dilation=dilation,  # type: ignore[arg-type]
+    layer = ChainLayer(text=word, kernel=kernel, stride=stride, padding=padding, dilation=dilation,  # type: ignore[arg-type]
                   output_padding=int(match["o"] or 0), transposed=transposed, pool=pool)  # fmt: skip
     if pool and layer.open:
         raise UsageError(f"{flag} has {word!r}; a missing layer is a convolution: ?, or k3s?p?.")
@@ -84,7 +84,7 @@ def _layer(flag: str, word: str) -> Layer:
     return layer
 
 
-def _through(layer: Layer, size: int) -> Conv:
+def _through(layer: ChainLayer, size: int) -> Conv:
     try:
         conv = apply(size, *layer.settings, transposed=layer.transposed)
     except UsageError as error:
@@ -96,7 +96,7 @@ def _through(layer: Layer, size: int) -> Conv:
     return conv
 
 
-def sizes(size_in: Sequence[int], layers: list[Layer]) -> list[tuple[Conv, ...]]:
+def sizes(size_in: Sequence[int], layers: list[ChainLayer]) -> list[tuple[Conv, ...]]:
     """Every layer with what goes in and comes out, along each axis."""
     found, current = [], tuple(size_in)
     for layer in layers:
@@ -106,7 +106,7 @@ def sizes(size_in: Sequence[int], layers: list[Layer]) -> list[tuple[Conv, ...]]
     return found
 
 
-def missing(size_in: Sequence[int], size_out: Sequence[int], layers: list[Layer]) -> tuple[list[Any], bool]:
+def missing(size_in: Sequence[int], size_out: Sequence[int], layers: list[ChainLayer]) -> tuple[list[Any], bool]:
     """The convolutions, one tuple per axis each, that may replace the open layer, so that the chain ends at a size."""
     place = next(i for i, layer in enumerate(layers) if layer.open)
     layer, after = layers[place], layers[place + 1 :]
@@ -137,7 +137,7 @@ def _settings(conv: Conv) -> tuple[object, ...]:
     return conv.kernel, conv.stride, conv.padding, conv.dilation, conv.output_padding
 
 
-def _preimage(layers: list[Layer], size: int) -> tuple[int, int]:
+def _preimage(layers: list[ChainLayer], size: int) -> tuple[int, int]:
     """The smallest and largest size that goes in where `size` comes out; empty: the second is smaller."""
     low = high = size
     for layer in reversed(layers):

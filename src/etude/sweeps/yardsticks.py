@@ -1,4 +1,4 @@
-"""The numbers that stand for a run: what its training recorded, or a metric of `etude measure`."""
+"""The numbers by which runs are compared: what their training recorded, or a metric of `etude measure`."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ Read = Callable[[Run, str], float | None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measure:
-    """The number that stands for a run."""
+class Yardstick:
+    """The number by which runs are compared: what it is, how it is read, which way is better."""
 
     name: str
     read: Read = field(compare=False, repr=False)
@@ -46,10 +46,10 @@ def _last_sum(terms: tuple[str, ...], run: Run, split: str) -> float | None:
     return sum(found) if len(found) == len(values) else None
 
 
-def measured(name: str, run: Run, settings: Settings, read: Read) -> Measure:
+def measured(name: str, run: Run, settings: Settings, read: Read) -> Yardstick:
     """A metric of `etude measure` as the number of runs like this one; `UsageError` where it does not fit them."""
     (metric,) = chosen(run, Settings(metrics=(name,)))
-    return Measure(
+    return Yardstick(
         name=name,
         read=read,
         about=metric.about,
@@ -61,10 +61,10 @@ def measured(name: str, run: Run, settings: Settings, read: Read) -> Measure:
     )
 
 
-def measure_of(recipe: Recipe) -> Measure:
+def yardstick_of(recipe: Recipe) -> Yardstick:
     """What training records for a run of this recipe."""
     quantity = family_of(recipe).series.quantity
-    return Measure(
+    return Yardstick(
         name=quantity.name,
         read=partial(_last_sum, quantity.terms),
         split=quantity.split,
@@ -75,13 +75,13 @@ def measure_of(recipe: Recipe) -> Measure:
     )
 
 
-def subject_of(recipe: Recipe, measure: Measure) -> str:
+def basis_of(recipe: Recipe, yardstick: Yardstick) -> str:
     """What two recipes must share for their numbers to be comparable: the images, and how a pixel is scored."""
     parts = [recipe.data]
     if recipe.image_size:
         parts.append(f"{recipe.image_size} pixels")
     if recipe.fit and recipe.fit != "crop":
         parts.append(f"fitted by {recipe.fit}")
-    if measure.scores_pixels:
-        parts += recipe.scoring(measure.binarize)
+    if yardstick.scores_pixels:
+        parts += recipe.scoring(yardstick.binarize)
     return ", ".join(parts)
