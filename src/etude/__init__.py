@@ -21,8 +21,8 @@ random.setstate(_random_state)
 if TYPE_CHECKING:
     from etude import data, losses, metrics, models, recipes, sweeps, verify
     from etude.inspection import inspect
-    from etude.inspection.conv_solver import solve
-    from etude.inspection.derive import derive
+    from etude.inspection.calculus.conv_solver import solve
+    from etude.inspection.calculus.derive import derive
     from etude.measurement import measure
     from etude.report.figures import draw as figure
     from etude.runs import Run, load
@@ -37,8 +37,8 @@ _HOMES = {
     "measure": "measurement.measure",
     "figure": "report.figures.draw",
     "inspect": "inspection.inspect",
-    "derive": "inspection.derive.derive",
-    "solve": "inspection.conv_solver.solve",
+    "derive": "inspection.calculus.derive.derive",
+    "solve": "inspection.calculus.conv_solver.solve",
     "sweep": "sweeps.sweep",
     "compare": "sweeps.compare",
 }

@@ -6,6 +6,8 @@ from html import escape
 from typing import Any
 
 from rich.console import Console, RenderableType
+from rich.markup import escape as escape_markup
+from rich.table import Table
 from rich.text import Text
 
 
@@ -16,6 +18,22 @@ def plain_text(*parts: RenderableType, width: int = 120) -> str:
         for part in parts:
             console.print(part, soft_wrap=isinstance(part, Text))
     return "\n".join(line.rstrip() for line in captured.get().splitlines())
+
+
+def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *, align: str = "lr") -> Table:
+    """A table without frames. `align` has a letter per column, the last one for all that follow.
+
+    l is for texts: to the left, broken where they are too long. r is for numbers: to the right, never broken.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, side in zip(headings, align.ljust(len(headings), align[-1]), strict=True):
+        if side == "l":
+            table.add_column(heading, overflow="fold")
+        else:
+            table.add_column(heading, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(escape_markup(cell) if isinstance(cell, str) else cell for cell in row))
+    return table
 
 
 def heading_html(text: str) -> str:

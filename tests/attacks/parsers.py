@@ -216,8 +216,9 @@ def _checkpoint(folder: Path, checkpoint: Any) -> Callable[[bytes], object]:
 def _texts() -> Iterator[Parser]:
     from attacks.grammar import EXPRESSIONS, VALUES_OF
     from etude.cli import solve
-    from etude.inspection import conv_solver, source
-    from etude.inspection.derive import derive
+    from etude.inspection import source
+    from etude.inspection.calculus import conv_solver
+    from etude.inspection.calculus.derive import derive
     from etude.sweeps.grid import make_cells, parse_grid
 
     def samples(flag: str) -> list[bytes]:

@@ -1,12 +1,7 @@
-"""Makes `architectures` importable, and keeps every test on one thread."""
-
-import sys
-from pathlib import Path
+"""The same weights in every test."""
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from etude.errors import UsageError
-from etude.inspection.gradcheck import gradcheck, summary
-from etude.inspection.gradient_flow import gradient_flow
+from etude.inspection.field.probe import pixels, probe
+from etude.inspection.folding.simplify import simplify
+from etude.inspection.gradients.flow import gradient_flow
+from etude.inspection.gradients.gradcheck import gradcheck, summary
 from etude.inspection.graph import svg
-from etude.inspection.layers import Inspection, inspect
+from etude.inspection.inspecting import Inspection, inspect
 from etude.inspection.modes import compare_modes
-from etude.inspection.probe import pixels, probe
-from etude.inspection.simplify import simplify
 
 
 class Does(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from etude.errors import UsageError
 from etude.inspection import findings
-from etude.inspection.layers import inspect
+from etude.inspection.inspecting import inspect
 
 
 class LeNet(nn.Module):

@@ -6,22 +6,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from real_networks import images_out, language, others, vision
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 from torch.utils.flop_counter import FlopCounterMode
 
 from etude.errors import UsageError
-from etude.inspection.gradcheck import gradcheck
-from etude.inspection.gradient_flow import gradient_flow
+from etude.inspection.field.probe import probe
+from etude.inspection.field.receptive_field import TensorReach
+from etude.inspection.folding.simplify import simplify
+from etude.inspection.gradients.flow import gradient_flow
+from etude.inspection.gradients.gradcheck import gradcheck
 from etude.inspection.graph import svg
-from etude.inspection.layers import inspect
+from etude.inspection.inspecting import inspect
 from etude.inspection.modes import compare_modes
-from etude.inspection.probe import probe
-from etude.inspection.receptive_field import State
-from etude.inspection.simplify import simplify
-from etude.inspection.table import text
-from etude.inspection.twin import float64_by_default, precise, precise_twin
+from etude.inspection.trace.twin import float64_by_default, precise, precise_twin
+from inspection.real_networks import images_out, language, others, vision
 
 NETWORKS: dict[str, Any] = {
     **language.NETWORKS, **vision.NETWORKS, **images_out.NETWORKS, **others.NETWORKS,
@@ -59,7 +58,7 @@ def test_products_equal_an_independent_count(name: str) -> None:
         macs = counter.get_total_flops() // 2
     assert found.cost.macs == macs
     assert found.backward is not None
-    assert text(found).count("\n") > len(found.layers)
+    assert found.text().count("\n") > len(found.layers)
     assert {layer["path"] for layer in found.to_dict()["layers"]}
 
 
@@ -71,7 +70,7 @@ def test_no_output_sees_more_or_less_than_it_is_said_to(name: str) -> None:
     found = inspect(module, *inputs, **keywords)
     value = found.trace.outputs[0]
     state = found.fields.states.get(value)
-    if not isinstance(state, State):
+    if not isinstance(state, TensorReach):
         assert name not in NO_FIELD or NO_FIELD[name] in str(state)
         assert state is None or name in NO_FIELD, state
         return

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from architectures import ARCHITECTURES, resnet50
 from torch import Tensor, nn
 
 from etude.cli import main
 from etude.inspection.graph import svg
-from etude.inspection.layers import inspect
-from etude.inspection.table import size_text, text
+from etude.inspection.inspecting import inspect
+from etude.inspection.table import size_text
+from inspection.architectures import ARCHITECTURES, resnet50
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -98,7 +98,7 @@ def test_shared_parameters_count_once_and_are_marked() -> None:
     assert sum(layer.parameters for layer in found.layers) == 40
     assert [layer.shared for layer in found.layers if layer.op in ("Linear", "linear")] == [["embed.weight"]] * 2
     assert "tied: embed.weight and out.weight are one parameter; it is counted once." in found.findings
-    assert "shared" in text(found)
+    assert "shared" in found.text()
 
 
 def test_repeated_modules_are_warned_of() -> None:

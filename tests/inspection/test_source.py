@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from etude.errors import UsageError
-from etude.inspection.layers import inspect
+from etude.inspection.inspecting import inspect
 from etude.inspection.source import NETWORKS, example, load
 
 COUNTS = {

@@ -18,10 +18,9 @@ from etude import recipes
 from etude.compute import Execution
 from etude.data import Split, load
 from etude.families.learner import Learner
-from etude.speed.whole_step import Step
 from etude.speed.cuda_graph import captured
 from etude.speed.replicas import replicas_step
-from etude.speed.whole_step import Whole, whole_step
+from etude.speed.whole_step import Step, Whole, whole_step
 from etude.training.learners import create_learner
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from etude.metrics import summarize
 from etude.metrics.intervals import Interval
 from etude.sweeps import Sweep, collect
-from etude.sweeps.files import FILES, learning_curves, to_csv, to_markdown, write_files
+from etude.sweeps.files import FILES, to_csv, to_markdown, write_files
 
 MakeSweep = Callable[..., Sweep]
 
@@ -93,7 +93,7 @@ def test_markdown_is_the_table_with_its_sentences(sweep: Sweep) -> None:
 
 
 def test_curves_are_means_over_seeds_with_their_intervals(sweep: Sweep) -> None:
-    figure = learning_curves(collect(sweep))
+    figure = collect(sweep).learning_curves()
     assert figure
     training, validation = figure.axes
     assert (training.get_xlabel(), training.get_ylabel()) == ("epoch", "cross-entropy (nats per image)")
@@ -118,7 +118,7 @@ def test_curves_are_means_over_seeds_with_their_intervals(sweep: Sweep) -> None:
 def test_a_band_is_by_the_method_of_the_table(make_sweep: MakeSweep) -> None:
     accuracies = [0.4, 0.5, 0.55, 0.1]
     sweep = make_sweep({}, {"lenet": [classifier([1.0, 2.0], [0.5, each], 0.5) for each in accuracies]})
-    figure = learning_curves(collect(sweep, interval="bootstrap-t"))
+    figure = collect(sweep, interval="bootstrap-t").learning_curves()
     assert figure
     band = np.asarray(figure.axes[1].collections[-1].get_paths()[0].vertices)
     heights = band[band[:, 0] == 2, 1]
@@ -131,7 +131,7 @@ def test_a_band_is_by_the_method_of_the_table(make_sweep: MakeSweep) -> None:
 
 
 def test_one_seed_has_no_band(make_sweep: MakeSweep) -> None:
-    figure = learning_curves(collect(make_sweep({}, {"lenet": [classifier([2.0, 1.0], [0.1, 0.2], 0.25)]})))
+    figure = collect(make_sweep({}, {"lenet": [classifier([2.0, 1.0], [0.1, 0.2], 0.25)]})).learning_curves()
     assert figure
     assert [len(axes.collections) for axes in figure.axes] == [0, 0]
     assert figure.legends[0].get_title().get_text() == "one seed"

@@ -9,7 +9,7 @@ import scipy.stats
 
 from etude.metrics import bootstrap_t_interval
 from etude.sweeps import Sweep, collect
-from etude.sweeps.files import sentences, table_rows, write_files
+from etude.sweeps.files import write_files
 
 SPREAD = [0.61, 0.58, 0.64, 0.35, 0.60, 0.62, 0.57, 0.63]
 GRID = {"epochs": [1, 2]}
@@ -38,7 +38,7 @@ def test_the_bootstrap_t_is_an_option_and_follows_the_skew(make_sweep: MakeSweep
     assert interval == bootstrap_t_interval(np.array(SPREAD))
     # The outlier is below.
     assert cell.summary.mean - interval.low > 1.5 * (interval.high - cell.summary.mean)
-    assert sentences(results)[1] == (
+    assert results.sentences()[1] == (
         "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are by "
         "bootstrap-t."
     )
@@ -47,8 +47,8 @@ def test_the_bootstrap_t_is_an_option_and_follows_the_skew(make_sweep: MakeSweep
 
 def test_too_few_seeds_for_the_bootstrap_t_have_no_interval(make_sweep: MakeSweep) -> None:
     results = collect(make_sweep(GRID, {"epochs-1": SPREAD[:3], "epochs-2": SPREAD[:4]}), interval="bootstrap-t")
-    assert [row[4] == "-" for row in table_rows(results)[1]] == [True, False]
-    assert sentences(results)[1] == (
+    assert [row[4] == "-" for row in results.table_rows()[1]] == [True, False]
+    assert results.sentences()[1] == (
         "n is the number of seeds, sd the standard deviation over them (n - 1); intervals of the mean are by "
         "bootstrap-t, from 4 seeds on."
     )
@@ -71,7 +71,7 @@ def test_validation_chooses_and_test_reports(make_sweep: MakeSweep) -> None:
     assert written["reported"] == {"metric": "test/accuracy", "split": "test"}
     assert written["selection"] == {"metric": "validation/accuracy", "split": "validation", "best": "epochs-1"}
     assert [cell["validation_mean"] for cell in written["cells"]] == pytest.approx([0.85, 0.7])
-    assert table_rows(results)[1] == [
+    assert results.table_rows()[1] == [
         ["epochs=1 *", "2", "0.5000", "0", "0.5000 to 0.5000", "0.8500"],
         ["epochs=2", "2", "0.9000", "0", "0.9000 to 0.9000", "0.7000"],
     ]
@@ -136,7 +136,7 @@ def test_one_cell_is_no_choice(make_sweep: MakeSweep) -> None:
     results = collect(make_sweep({}, {"lenet": [0.5, 0.6]}))
     assert results.best is None
     assert results.splits_sentence() == "Reported: test/accuracy (test split, at the end of training)."
-    assert table_rows(results)[1][0][0] == "lenet"
+    assert results.table_rows()[1][0][0] == "lenet"
 
 
 def test_the_loss_of_a_gan_chooses_nothing(make_sweep: MakeSweep) -> None:
@@ -155,11 +155,11 @@ def test_survivors_of_a_cell_with_failed_runs_do_not_make_it_the_best(make_sweep
     assert results.best
     assert results.best.cell.name == "epochs-1"
     assert results.failures == {"epochs=2 seed 1": "the loss is no longer finite."}
-    assert sentences(results)[0].endswith(
+    assert results.sentences()[0].endswith(
         "Best cell, by validation/accuracy alone, of the cells without failed runs: epochs=1."
     )
-    assert "Failed: epochs=2 seed 1: the loss is no longer finite." in sentences(results)
-    assert table_rows(results)[1][1] == ["epochs=2", "1", "0.9000", "-", "-", "0.9000"]
+    assert "Failed: epochs=2 seed 1: the loss is no longer finite." in results.sentences()
+    assert results.table_rows()[1][1] == ["epochs=2", "1", "0.9000", "-", "-", "0.9000"]
 
 
 @pytest.mark.parametrize("name", ["recipe.json", "state.json", "metrics.jsonl"])
@@ -183,5 +183,5 @@ def test_runs_to_come_are_counted(make_sweep: MakeSweep) -> None:
     sweep = make_sweep({}, {"lenet": [0.5, 0.6]}, seeds=5)
     results = collect(sweep)
     assert results.unfinished == ["lenet seed 2", "lenet seed 3", "lenet seed 4"]
-    assert sentences(results)[-1] == f"Unfinished: 3 runs; go on with `etude resume {sweep.path}`."
+    assert results.sentences()[-1] == f"Unfinished: 3 runs; go on with `etude resume {sweep.path}`."
     assert repr(results) == f"<Results of {sweep.name}: 1 cells, 2 runs finished>"

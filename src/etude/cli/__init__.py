@@ -1,4 +1,8 @@
-"""The command line: `etude COMMAND …`. One function a command; the flags of `train` are the recipes' own fields."""
+"""The command line: `etude COMMAND …`. One function per command; the flags of `train` are the fields of the recipe.
+
+A command's file has its page and its flags. Its work is in a `show_…` file, which it imports when it is called. Only
+that file imports PyTorch, so `--help` is quick.
+"""
 
 import sys
 from collections.abc import Callable, Sequence

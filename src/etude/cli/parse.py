@@ -10,12 +10,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
 from etude.errors import UsageError
+
+Parsed = TypeVar("Parsed")
 
 CONFIG = (
     tyro.conf.HelptextFromCommentsOff,
@@ -81,14 +83,29 @@ def parse_call(command: Callable[..., object], *, prog: str, arguments: Sequence
     return parse(tyro.conf.FlagCreatePairsOff[bind], prog=prog, arguments=arguments)
 
 
-def parse(target: Any, *, prog: str, arguments: Sequence[str], **options: Any) -> Any:
+def parse(
+    target: Callable[..., Parsed],
+    *,
+    prog: str,
+    arguments: Sequence[str],
+    default: Any = tyro.MISSING_NONPROP,
+    description: str | None = None,
+) -> Parsed:
     """`tyro.cli`, with `UsageError` for what a person typed wrongly."""
     if shutil.get_terminal_size().columns < NARROWEST:
         os.environ["COLUMNS"] = str(NARROWEST)
     box = io.StringIO()
     try:
         with contextlib.redirect_stderr(box):
-            return tyro.cli(target, prog=prog, args=arguments, config=CONFIG, registry=REGISTRY, **options)
+            return tyro.cli(
+                target,
+                prog=prog,
+                args=arguments,
+                default=default,
+                description=description,
+                config=CONFIG,
+                registry=REGISTRY,
+            )
     except SystemExit as stop:
         if not stop.code:  # --help
             raise

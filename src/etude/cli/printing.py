@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def json_text(value: Any) -> str:
-    """One line of JSON; NaN and infinity, which JSON has not, become null."""
-    return json.dumps(_finite(value), allow_nan=False)
+def print_json(value: Any, *, indent: int | None = None) -> None:
+    """Print JSON, one line without `indent`; NaN and infinity, which JSON has not, become null."""
+    print(json.dumps(_finite(value), allow_nan=False, indent=indent))
 
 
 def _finite(value: Any) -> Any:
@@ -40,20 +40,6 @@ def decimals_of(spread: float) -> int:
     """Places after the decimal point that a spread warrants; below 0 for tens and more."""
     first = math.floor(math.log10(spread))
     return -first + (1 if spread / 10.0**first < 3.55 else 0)
-
-
-def plain_table(headings: list[str], rows: list[list[str]], *, left: int, last_left: bool = False) -> Any:
-    """A table without frames; the first `left` columns to the left, numbers to the right."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for i, heading in enumerate(headings):
-        leftwards = i < left or (last_left and i == len(headings) - 1)
-        table.add_column(heading, justify="left" if leftwards else "right", overflow="fold", no_wrap=not leftwards)
-    for row in rows:
-        table.add_row(*(escape(cell) for cell in row))
-    return table
 
 
 def stdout_console() -> "Console":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from etude.cli.parse import Values, flat
-from etude.cli.printing import json_text
+from etude.cli.printing import print_json
 from etude.errors import UsageError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def solve_conv(
         all: Print all solutions; the first 20 otherwise.
         json: Print one JSON list on stdout.
     """
-    from etude.inspection.conv_solver import solve
+    from etude.inspection.calculus.conv_solver import solve
 
     size = _integers("in", size_in)
     assert size is not None
@@ -66,7 +66,7 @@ def solve_conv(
         mirror=mirror,
     )
     if json:
-        print(json_text(found.to_list()))
+        print_json(found.to_list())
         for note in found.notes:
             print(note, file=sys.stderr)
         return
@@ -113,12 +113,15 @@ def derive(
         at: Numbers to evaluate at: p=0.8,0.2 (a vector), A=1,2;3,4 (rows of a matrix).
         json: Print one JSON object on stdout.
     """
-    from etude.inspection.derive import derive as derive_expression
+    from etude.inspection.calculus.derive import derive as derive_expression
 
     given = _pairs("--shapes", flat(shapes))
     values = {name: _numbers(name, text) for name, text in _pairs("--at", flat(at)).items()}
     found = derive_expression(expression, wrt, shapes=given, at=values, hessian=hessian)
-    print(json_text(found.to_dict()) if json else found)
+    if json:
+        print_json(found.to_dict())
+    else:
+        print(found)
 
 
 def expressions_apart(words: list[str]) -> list[str]:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import json as json_format
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import tyro
 
 from etude.cli.options import TrainingOptions
-from etude.cli.parse import parse
-from etude.cli.printing import stdout_console
-from etude.errors import EtudeError
+from etude.cli.recipe_word import parse_recipe
 from etude.recipes import Recipe
-
-if TYPE_CHECKING:
-    from etude.sweeps import Results
 
 USAGE = """usage: etude sweep RECIPE --grid FIELD=VALUE,VALUE [--grid …] [--seeds N] [flags]
 
@@ -53,26 +47,19 @@ def sweep(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return
-    from etude.cli.train import start_recipe
-
-    start, flat = start_recipe(arguments[0], command="sweep"), tyro.conf.arg(name="")
-    recipe, options = parse(
-        tuple[Annotated[type(start), flat], tyro.conf.FlagCreatePairsOff[Annotated[SweepOptions, flat]]],
-        prog=f"etude sweep {arguments[0]}",
-        arguments=arguments[1:],
-        default=(start, SweepOptions()),
-        description=f"Train {start.name} over a grid of settings: {start.about}.",
+    recipe, options = parse_recipe(
+        arguments, SweepOptions(), command="sweep", description="Train {name} over a grid of settings: {about}."
     )
     run(recipe, options)
 
 
 def run(recipe: Recipe, options: SweepOptions) -> None:
     """Train the sweep and report it."""
-    from etude import sweeps
+    from etude.cli import show_sweep as show
 
-    results = sweeps.sweep(
+    results = show.train_sweep(
         recipe,
-        grid=sweeps.parse_grid(options.grid),
+        grid=show.parse_grid(options.grid),
         seeds=options.seeds,
         name=options.name,
         jobs=options.jobs,
@@ -84,51 +71,7 @@ def run(recipe: Recipe, options: SweepOptions) -> None:
         compile=options.compile,
         quiet=options.quiet,
     )
-    report(results, json=options.json)
-
-
-def go_on(path: Path, *, jobs: int | None, quiet: bool, json: bool) -> None:
-    """`etude resume` of a sweep."""
-    from etude import sweeps
-
-    report(sweeps.resume(path, jobs=jobs, quiet=quiet), json=json)
-
-
-def show(path: Path, *, interval: Literal["t", "bootstrap-t"], json: bool) -> None:
-    """`etude show` of a sweep, whatever of it is finished."""
-    from etude import sweeps
-    from etude.sweeps.files import write_files
-
-    results = sweeps.collect(sweeps.load(path), interval=interval)
-    write_files(results)
-    report(results, json=json)
-
-
-def report(results: Results, *, json: bool) -> None:
-    """Print the results."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from etude.sweeps.files import FILES, sentences, table_rows
-
-    sweep = results.sweep
-    paths = [str(sweep.path / name) for name in FILES if (sweep.path / name).is_file()]
-    if json:
-        print(json_format.dumps({**results.to_dict(), "files": paths}))
-        return
-    headings, rows = table_rows(results)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for index, heading in enumerate(headings):
-        narrow = heading.replace("/", "/\n", 1).replace(", ", "\n")  # so that 80 columns are enough
-        table.add_column(narrow, justify="right" if index else "left")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console = stdout_console()
-    console.print(f"{sweep.path}: {sweep.recipe.name} on {sweep.data_name}\n", markup=False, soft_wrap=True)
-    console.print(table)
-    console.print()
-    for sentence in (*sentences(results), f"Files: {', '.join(paths)}"):
-        console.print(sentence, markup=False, soft_wrap=True)
+    show.report(results, json=options.json)
 
 
 def compare(
@@ -154,43 +97,8 @@ def compare(
         data_dir: Where data is looked for first.
         json: Print one JSON object on stdout.
     """
-    from etude import sweeps
+    from etude.cli import show_sweep as show
 
-    comparison = sweeps.compare(a, b, *more, metric=metric, test=test, runs_dir=runs_dir, data_dir=data_dir)
-    if json:
-        print(json_format.dumps(comparison.to_dict()))
-        return
-    print(comparison)
-
-
-def listing(path: Path) -> dict[str, Any]:
-    """One sweep in the list of `etude runs`; a damaged one says so."""
-    from etude.sweeps import Sweep
-
-    try:
-        sweep = Sweep(path)
-        states = [member.state.status for member in sweep.members()]
-    except EtudeError as error:
-        return {"sweep": path.name, "error": str(error)}
-    return {
-        "sweep": sweep.name,
-        "recipe": sweep.recipe.name,
-        "data": sweep.data_name,
-        "grid": {name: list(values) for name, values in sweep.grid.items()},
-        "seeds": sweep.seeds,
-        "runs": len(states),
-        "finished": states.count("finished"),
-        "failed": states.count("failed"),
-        "created": sweep.created,
-    }
-
-
-def describe(folder: Path, listed: dict[str, Any]) -> str:
-    """A sweep of that list in a line."""
-    if "error" in listed:
-        return f"sweep {listed['sweep']}: {listed['error']}"
-    failed = f", {listed['failed']} failed" if listed["failed"] else ""
-    return (
-        f"sweep {listed['sweep']}: {listed['recipe']} on {listed['data']}, {listed['finished']} of {listed['runs']} "
-        f"runs finished{failed}; `etude show {folder / listed['sweep']}`"
+    show.comparison(
+        show.compare_sweeps(a, b, *more, metric=metric, test=test, runs_dir=runs_dir, data_dir=data_dir), json=json
     )

@@ -1,24 +1,18 @@
 """`etude train` and `etude resume`."""
 
-import json as json_format
-import sys
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from etude import recipes
+from etude.cli import sweep
 from etude.cli.options import TrainingOptions
-from etude.cli.parse import parse
+from etude.cli.recipe_word import parse_recipe
 from etude.errors import UsageError
 from etude.recipes import Recipe
-
-if TYPE_CHECKING:
-    from etude.runs import Run
-    from etude.training import Display
 
 USAGE = """usage: etude train RECIPE [flags]
 
@@ -56,24 +50,16 @@ def train(arguments: Sequence[str]) -> None:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE.format(recipes=textwrap.indent(recipes.described(), "  ")))
         return
-    start = start_recipe(arguments[0])
-    flat = tyro.conf.arg(name="")
-    recipe, options = parse(
-        tuple[Annotated[type(start), flat], tyro.conf.FlagCreatePairsOff[Annotated[TrainOptions, flat]]],
-        prog=f"etude train {arguments[0]}",
-        arguments=arguments[1:],
-        default=(start, TrainOptions()),
-        description=f"Train {start.name}: {start.about}.",
-    )
+    recipe, options = parse_recipe(arguments, TrainOptions(), command="train", description="Train {name}: {about}.")
     if options.seeds is not None:
         _train_seeds(recipe, options)
         return
     if options.jobs is not None:
         raise UsageError(f"--jobs {options.jobs} is for several runs: give --seeds too, or leave it out.")
-    from etude import training
+    from etude.cli import show_run as show
 
-    display = training.Display(quiet=options.quiet, print_losses=options.print_losses)
-    run = training.train(
+    display = show.Display(quiet=options.quiet, print_losses=options.print_losses)
+    run = show.train_run(
         recipe,
         name=options.name,
         runs_dir=options.runs_dir,
@@ -84,7 +70,7 @@ def train(arguments: Sequence[str]) -> None:
         compile=options.compile,
         display=display,
     )
-    _finish(run, display, draw_figures=not options.no_figures, data_dir=None, json=options.json)
+    show.finished(run, display, draw_figures=not options.no_figures, data_dir=None, json=options.json)
 
 
 def resume(
@@ -114,80 +100,27 @@ def resume(
         quiet: Show no progress.
         json: Print one JSON object on stdout at the end, and nothing else there.
     """
-    from etude import training
-    from etude.cli import sweep
-    from etude.runs import load
-    from etude.sweeps.folder import find
+    from etude.cli import show_run as show
+    from etude.cli import show_sweep
 
-    if path := find(run, runs_dir=runs_dir):
+    if path := show_sweep.find(run, runs_dir=runs_dir):
         given = {"--data": data, "--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": no_figures}
         if flags := [flag for flag, value in given.items() if value]:
             raise UsageError(f"{flags[0]} is for one run, and {path} is a sweep: leave it out.")
-        sweep.go_on(path, jobs=jobs, quiet=quiet, json=json)
+        show_sweep.go_on(path, jobs=jobs, quiet=quiet, json=json)
         return
     if jobs is not None:
         raise UsageError(f"--jobs {jobs} is for a sweep, and {run} is none: leave it out.")
-    display = training.Display(quiet=quiet, print_losses=print_losses)
-    resumed = training.resume(load(run, runs_dir=runs_dir, data=data), data_dir=data_dir, display=display)
-    _finish(resumed, display, draw_figures=not no_figures, data_dir=data_dir, json=json)
+    display = show.Display(quiet=quiet, print_losses=print_losses)
+    resumed = show.resume_run(show.load(run, runs_dir=runs_dir, data=data), data_dir=data_dir, display=display)
+    show.finished(resumed, display, draw_figures=not no_figures, data_dir=data_dir, json=json)
 
 
 def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
     """Several runs of one recipe: a sweep without a grid."""
-    from etude.cli import sweep
-
     for flag, given in (("--print-losses", options.print_losses), ("--no-figures", options.no_figures)):
         if given:
             raise UsageError(f"{flag} is for one run: leave it or --seeds out.")
     assert options.seeds is not None
     same = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}
     sweep.run(recipe, sweep.SweepOptions(seeds=options.seeds, name=options.name, threads=options.threads or 1, **same))
-
-
-def start_recipe(word: str, *, command: str = "train") -> Recipe:
-    """A recipe by name or from a TOML file, the first word after a command."""
-    if word.startswith("-"):
-        raise UsageError(f"the recipe comes first: `etude {command} RECIPE {word} …`; `etude recipes` lists them.")
-    if not word.endswith(".toml"):
-        return recipes.get(word)
-    return recipes.read_toml(Path(word))
-
-
-def _finish(run: "Run", display: "Display", *, draw_figures: bool, data_dir: Path | None, json: bool) -> None:
-    """Draw the figures of a finished run and say what came out."""
-    from etude.report.figures import draw_all
-
-    if draw_figures:
-        display.note(f"{run.name}: drawing figures")
-        draw_all(run, data_dir=data_dir)
-    result = summary(run)
-    if json:
-        print(json_format.dumps(result))
-        return
-    counts = ", ".join(f"{name} {count:,}" for name, count in result["parameters"].items())
-    print(f"{run.name}: {result['recipe']} on {result['data']}, {result['epochs']} epochs in {result['seconds']:.1f} s")
-    print(f"  parameters   {counts}")
-    for name, value in result["metrics"].items():
-        if name.count("/") == 1 and not name.startswith("running/"):
-            print(f"  {name:<28} {value:.4g}")
-    if draw_figures:
-        print(f"  pictures     {run.path / 'figures'}")
-    print(f"  more         etude show {run.path}", flush=True)
-    sys.stdout.flush()
-
-
-def summary(run: "Run") -> dict[str, Any]:
-    """What `--json` prints of a run."""
-    from etude.families.family import count_parameters
-
-    state = run.state
-    return {
-        "run": str(run.path),
-        "recipe": run.recipe.name,
-        "data": run.data_name,
-        "parameters": count_parameters(run.networks),
-        "epochs": state.epoch,
-        "steps": state.step,
-        "seconds": round(state.seconds, 3),
-        "metrics": run.metrics().last(),
-    }

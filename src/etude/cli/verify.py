@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from pathlib import Path
 
 from tyro.conf import Positional
 
+from etude.cli.printing import print_json
 from etude.errors import UsageError
 
 
@@ -47,7 +47,7 @@ def verify(
     for note in report.notes:
         print(f"note: {note}", file=sys.stderr)
     if json:
-        print(json_format.dumps(report.to_dict(), indent=2))
+        print_json(report.to_dict(), indent=2)
     else:
         print(report)
     if not report.passed:

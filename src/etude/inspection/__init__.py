@@ -1,5 +1,5 @@
 """Questions about any network, answered by computation: shapes, cost, receptive field, gradients, modes."""
 
-from etude.inspection.layers import Inspection, inspect
+from etude.inspection.inspecting import Inspection, inspect
 
 __all__ = ["Inspection", "inspect"]

@@ -3,14 +3,11 @@ line up, positions that nothing sees, and what the report could not find out."""
 
 from collections.abc import Callable
 from math import prod
-from typing import TYPE_CHECKING
 
-from etude.inspection.failures import one_line
-from etude.inspection.receptive_field import Fields, Misaligned, State
-from etude.inspection.record import Call, Trace, shape_text
-
-if TYPE_CHECKING:
-    from etude.inspection.layers import Layer
+from etude.inspection.field.receptive_field import Fields, Misaligned, TensorReach
+from etude.inspection.layers import Layer
+from etude.inspection.trace.failures import one_line
+from etude.inspection.trace.record import Call, Trace, shape_text
 
 _READS = {
     "_local_scalar_dense", "equal", "allclose",
@@ -25,7 +22,7 @@ Training = Callable[[list[str]], tuple[set[str], str]]
 """Which of these parameters get a gradient in training mode, and why that is not known."""
 
 
-def findings(record: Trace, layers: "list[Layer]", used: set[str], fields: Fields, training: Training) -> list[str]:
+def findings(record: Trace, layers: list[Layer], used: set[str], fields: Fields, training: Training) -> list[str]:
     """All findings on one trace, each a sentence; `used` are the names of the parameters that took part.
 
     A rule that fails says so in place of its finding; the others go on.
@@ -52,7 +49,7 @@ def findings(record: Trace, layers: "list[Layer]", used: set[str], fields: Field
     return found
 
 
-def _tied(record: Trace, layers: "list[Layer]") -> list[str]:
+def _tied(record: Trace, layers: list[Layer]) -> list[str]:
     again = {name for layer in layers for name in layer.shared}
     tied = [n for first, n in record.aliases.items() if first in again and not _same_module(record, n)]
     return [f"tied: {' and '.join(names)} are one parameter; it is counted once." for names in tied]
@@ -125,14 +122,14 @@ def _not_recorded(record: Trace) -> list[str]:
     return [f"backward not recorded: {record.backward_error}."] if record.backward_error else []
 
 
-def _not_counted(layers: "list[Layer]") -> list[str]:
+def _not_counted(layers: list[Layer]) -> list[str]:
     uncounted = sorted({name for layer in layers for name in layer.uncounted})
     if not uncounted:
         return []
     return [f"not counted: {_listed(uncounted)}; the totals leave them out and are lower bounds."]
 
 
-def _no_field(layers: "list[Layer]") -> list[str]:
+def _no_field(layers: list[Layer]) -> list[str]:
     reasons = sorted({layer.no_field_because for layer in layers if layer.no_field_because})
     return [f"receptive field not derived: {reason}; `--probe` measures it." for reason in reasons]
 
@@ -196,10 +193,10 @@ def _misaligned(item: Misaligned) -> str:
     )
 
 
-def _dropped(fields: Fields, layers: "list[Layer]") -> list[str]:
+def _dropped(fields: Fields, layers: list[Layer]) -> list[str]:
     """Input positions that no output sees, because a stride or pooling leaves a remainder."""
     state = next((s for layer in reversed(layers) for v in layer.outputs if (s := fields.states.get(v))), None)
-    if not isinstance(state, State):
+    if not isinstance(state, TensorReach):
         return []
     found = []
     for axis, f in enumerate(state.fields):

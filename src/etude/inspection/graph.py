@@ -2,9 +2,9 @@
 
 from html import escape
 
-from etude.inspection.layers import Inspection, Layer
-from etude.inspection.record import Value, shape_text
+from etude.inspection.inspecting import Inspection, Layer
 from etude.inspection.table import row
+from etude.inspection.trace.record import Value, shape_text
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y, MARGIN = 236, 44, 26, 34, 20
 _FILLS = {"parameters": "#cfe3f5", "shared": "#f6d9c6", "plain": "#f1f1f1", "input": "#ffffff"}

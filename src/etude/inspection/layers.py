@@ -6,35 +6,13 @@ all other code each call of a function is one.
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from fractions import Fraction
-from functools import partial
 from math import prod
 from typing import Any
 
-from torch import nn
-
-from etude.inspection.findings import findings
-from etude.inspection.flops import CONVENTION, NOTHING, Cost, names_in
-from etude.inspection.receptive_field import Fields, State, Unknown, receptive_fields
-from etude.inspection.record import Call, Function, Operation, Trace, Value, is_library, shape_text
-from etude.inspection.trace import trace
-from etude.inspection.training_only import gradient_in_training
-
-
-@dataclass(frozen=True)
-class AxisField:
-    """The receptive field of a layer along one axis of the input, in input positions."""
-
-    size: int
-    """From the first to the last position seen; may exceed the input."""
-    taps: int
-    """Positions seen, without the holes that dilation leaves."""
-    stride: Fraction | None
-    """Input positions per step of the layer; None where the layer has no positions or they do not repeat."""
-    offset: int
-    """The first input position that position 0 sees; negative in the padding."""
-    whole: bool
-    """An operation over all positions came before: every position the layer before could see."""
+from etude.inspection.field.axis_field import AxisField, axis_fields
+from etude.inspection.field.receptive_field import Fields, TensorReach, Unknown
+from etude.inspection.trace.flops import NOTHING, Cost, names_in
+from etude.inspection.trace.record import Call, Function, Operation, Trace, Value, is_library, shape_text
 
 
 @dataclass(eq=False)
@@ -81,127 +59,6 @@ class ModuleTotal:
     uncounted: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Inspection:
-    """All that one trace tells about a network; it shows itself as `etude inspect` prints it."""
-
-    name: str
-    layers: list[Layer]
-    trace: Trace
-    fields: Fields
-    findings: list[str]
-    train: bool = False
-    """Whether the pass was one in training mode."""
-
-    @property
-    def parameters(self) -> int:
-        """Elements of all parameters, shared ones once, unused ones too."""
-        return sum(prod(value.shape) for value in self.trace.parameters.values())
-
-    @property
-    def trainable_parameters(self) -> int:
-        """Elements of the parameters that require a gradient."""
-        return sum(prod(v.shape) for name, v in self.trace.parameters.items() if name not in self.trace.frozen)
-
-    @property
-    def cost(self) -> Cost:
-        """Of the forward pass; a lower bound when something could not be counted."""
-        return sum((layer.cost for layer in self.layers if layer.cost), Cost())
-
-    @property
-    def backward(self) -> Cost | None:
-        """Of the backward pass; None when it could not be recorded."""
-        if self.trace.backward_error:
-            return None
-        return sum((layer.backward for layer in self.layers if layer.backward), Cost())
-
-    @property
-    def modules(self) -> list[ModuleTotal]:
-        """The totals of every module that holds others, the whole network left out, in the order of their calls."""
-        calls = [call for call in self.trace.calls if call.parent and call.children and call.registered]
-        found = {call.path: ModuleTotal(call.path, type(call.module).__name__) for call in calls}
-        for layer in self.layers:
-            for path in {above.path for above in _above(layer)}:
-                if total := found.get(path):
-                    total.parameters += layer.parameters
-                    total.cost += layer.cost or NOTHING
-                    total.backward += layer.backward or NOTHING
-                    total.saved_bytes += layer.saved_bytes
-                    total.uncounted += layer.uncounted
-        return list(found.values())
-
-    @property
-    def saved_bytes(self) -> int:
-        """Activations kept for the backward pass."""
-        return sum(layer.saved_bytes for layer in self.layers)
-
-    @property
-    def uncounted(self) -> list[str]:
-        """Operations without a known cost, forward and backward."""
-        return sorted({name for layer in self.layers for name in layer.uncounted})
-
-    def __repr__(self) -> str:
-        from etude.inspection.table import text
-
-        return text(self)
-
-    def _repr_html_(self) -> str:
-        from etude.inspection.table import html
-
-        return html(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """What `--json` prints."""
-        backward = self.backward
-        return {
-            "network": self.name,
-            "convention": CONVENTION,
-            "mode": "train" if self.train else "eval",
-            "layers": [_layer_dict(layer) for layer in self.layers],
-            "modules": [_module_dict(total) for total in self.modules],
-            "total": {
-                "parameters": self.parameters,
-                "trainable_parameters": self.trainable_parameters,
-                "macs": self.cost.macs,
-                "flops": self.cost.flops,
-                "backward_macs": backward and backward.macs,
-                "backward_flops": backward and backward.flops,
-                "saved_activation_bytes": self.saved_bytes,
-                "buffer_bytes": self.trace.buffer_bytes,
-                "uncounted": self.uncounted,
-            },
-            "findings": self.findings,
-        }
-
-
-def inspect(module: nn.Module, *inputs: Any, name: str = "", train: bool = False, **keywords: Any) -> Inspection:
-    """Trace `module(*inputs, **keywords)` and report on every layer; `module` stays as it is.
-
-    In eval mode, or with `train` in training mode. Raises a `UsageError` that names the layer when the forward pass
-    fails.
-    """
-    record = trace(module, *inputs, train=train, **keywords)
-    fields = receptive_fields(record)
-    grouped = _Grouping(record, fields)
-    training = _none_in_training if train else partial(gradient_in_training, module, inputs, keywords)
-    found = findings(record, grouped.layers, grouped.used, fields, training)
-    return Inspection(name or type(module).__name__, grouped.layers, record, fields, found, train)
-
-
-def _none_in_training(unused: list[str]) -> tuple[set[str], str]:
-    """What `gradient_in_training` finds where the trace itself is of training mode: nothing more."""
-    return set(), ""
-
-
-def _above(layer: Layer) -> list[Call]:
-    """The calls of modules in which a layer ran, its own first."""
-    calls, call = [], layer.call
-    while call:
-        calls.append(call)
-        call = call.parent
-    return calls
-
-
 _PREPARING = set(
     names_in("""
         t transpose permute view reshape slice select split unbind squeeze unsqueeze expand detach clone
@@ -209,7 +66,9 @@ _PREPARING = set(
 )
 
 
-class _Grouping:
+class Grouping:
+    """The layers of one trace, in `layers`, and the names of the parameters that they use, in `used`; final."""
+
     def __init__(self, record: Trace, fields: Fields) -> None:
         self.record, self.fields = record, fields
         self.used: set[str] = set()
@@ -284,17 +143,8 @@ class _Grouping:
         state = next((self.fields.states[v] for v in layer.outputs if v in self.fields.states), None)
         if isinstance(state, Unknown):
             layer.no_field_because = state.reason
-        elif isinstance(state, State):
-            layer.receptive_field = tuple(
-                AxisField(
-                    f.size,
-                    f.taps,
-                    f.pattern.stride if f.pattern else None,
-                    f.pattern.offset if f.pattern else min((_lowest(bits) for bits in f.seen if bits), default=0),
-                    f.whole,
-                )
-                for f in state.fields
-            )
+        elif isinstance(state, TensorReach):
+            layer.receptive_field = axis_fields(state)
 
 
 def _summed(costs: list[tuple[str, Cost | None]]) -> tuple[Cost | None, list[str]]:
@@ -302,10 +152,6 @@ def _summed(costs: list[tuple[str, Cost | None]]) -> tuple[Cost | None, list[str
     missing = [name for name, cost in costs if cost is None]
     total = sum((cost for _, cost in costs if cost), Cost())
     return (None if missing and not total.flops else total), missing
-
-
-def _lowest(bits: int) -> int:
-    return (bits & -bits).bit_length() - 1
 
 
 _SLIDING = set(
@@ -334,63 +180,3 @@ def _settings(operations: list[Operation]) -> dict[str, Any]:
     dilation = list(args[4]) if "max" in operation.name and len(args) > 4 else [1] * dims
     both = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     return {key: value * dims if value and len(value) == 1 else value for key, value in both.items()}
-
-
-def _number(value: Fraction | None) -> int | float | str | None:
-    """A fraction as JSON holds it: whole numbers and halves exactly, thirds as text."""
-    if value is None or value.denominator == 1:
-        return None if value is None else value.numerator
-    return float(value) if value.denominator & (value.denominator - 1) == 0 else str(value)
-
-
-def _layer_dict(layer: Layer) -> dict[str, Any]:
-    return {
-        "path": layer.path,
-        "op": layer.op,
-        "input": list(layer.inputs[0].shape) if layer.inputs else None,
-        "output": list(layer.outputs[0].shape) if layer.outputs else None,
-        "inputs": [_value_dict(value) for value in layer.inputs],
-        "outputs": [_value_dict(value) for value in layer.outputs],
-        "parameters": layer.parameters,
-        "shared_parameters": layer.shared,
-        "frozen": layer.frozen,
-        "macs": layer.cost and layer.cost.macs,
-        "flops": layer.cost and layer.cost.flops,
-        "backward_macs": layer.backward and layer.backward.macs,
-        "backward_flops": layer.backward and layer.backward.flops,
-        "uncounted": sorted(set(layer.uncounted)),
-        "saved_activation_bytes": layer.saved_bytes,
-        **layer.settings,
-        "receptive_field": _field_dict(layer),
-    }
-
-
-def _module_dict(total: ModuleTotal) -> dict[str, Any]:
-    return {
-        "path": total.path,
-        "op": total.op,
-        "parameters": total.parameters,
-        "macs": total.cost.macs,
-        "flops": total.cost.flops,
-        "backward_macs": total.backward.macs,
-        "backward_flops": total.backward.flops,
-        "saved_activation_bytes": total.saved_bytes,
-        "uncounted": sorted(set(total.uncounted)),
-    }
-
-
-def _value_dict(value: Value) -> dict[str, Any]:
-    return {"shape": list(value.shape), "dtype": str(value.dtype).removeprefix("torch.")}
-
-
-def _field_dict(layer: Layer) -> dict[str, Any] | None:
-    if layer.receptive_field is None:
-        return {"unknown": layer.no_field_because} if layer.no_field_because else None
-    found = layer.receptive_field
-    return {
-        "size": [f.size for f in found],
-        "stride": [_number(f.stride) for f in found],
-        "offset": [f.offset for f in found],
-        "taps": [f.taps for f in found],
-        "whole_input": [f.whole for f in found],
-    }

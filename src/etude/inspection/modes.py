@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
 from etude.errors import UsageError
-from etude.inspection.failures import one_line, told
-from etude.inspection.outputs import tensors_in
-from etude.inspection.record import is_library
-from etude.inspection.twin import twin_of, undisturbed
+from etude.inspection.trace.failures import one_line, told
+from etude.inspection.trace.outputs import tensors_in
+from etude.inspection.trace.record import is_library
+from etude.inspection.trace.twin import twin_of, undisturbed
 
 NUM_DRAWS = 32
 """Passes in training mode that differences are averaged over."""

@@ -23,7 +23,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from etude.errors import UsageError, unknown
 from etude.inspection.inputs import examples
-from etude.inspection.record import shape_text
+from etude.inspection.trace.record import shape_text
 from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 from etude.user_code import contained, reason, require_no_loop, text_of
 
@@ -36,7 +36,7 @@ MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class Specimen:
     """A network and inputs to run it on."""
 
     name: str
@@ -59,7 +59,7 @@ NETWORKS: dict[str, tuple[Callable[[Image], nn.Module], Image, Image | None]] = 
 """Name: how to build it for an image shape, the course's image shape, and its input where that is not the image."""
 
 
-def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: int = 0) -> Subject:
+def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: int = 0) -> Specimen:
     """The network that `target` names, with random weights and inputs that `seed` determines.
 
     `shapes` are those of its inputs without the batch: `3,32,32`, or `int9:20` for 20 whole numbers below 9; with a
@@ -84,7 +84,7 @@ def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: 
         inputs, keywords = examples(shapes, batch_size, example)
         if any(isinstance(part, LazyModuleMixin) for part in module.modules()):
             _give_shapes(module, inputs, keywords)
-        return Subject(target, module, inputs, keywords)
+        return Specimen(target, module, inputs, keywords)
 
 
 def _give_shapes(module: nn.Module, inputs: tuple[Tensor, ...], keywords: dict[str, Any]) -> None:
@@ -95,7 +95,7 @@ def _give_shapes(module: nn.Module, inputs: tuple[Tensor, ...], keywords: dict[s
     module.train(mode)
 
 
-def _own(name: str, shapes: Sequence[str], batch_size: int) -> Subject:
+def _own(name: str, shapes: Sequence[str], batch_size: int) -> Specimen:
     build, image, other = NETWORKS[name]
     if len(shapes) > 1 or (shapes and other):
         wanted = "no --input: it takes noise" if other else "one --input, the image's shape"
@@ -113,7 +113,7 @@ def _own(name: str, shapes: Sequence[str], batch_size: int) -> Subject:
     if name == "cvae":
         inputs = (*inputs, torch.arange(batch_size) % 10)
     keywords = {"noise": torch.zeros(1, LATENT_DIM)} if name in ("vae", "cvae") else {}  # for any number of images
-    return Subject(name, module, inputs, keywords)
+    return Specimen(name, module, inputs, keywords)
 
 
 def example(shape: str, batch_size: int) -> Tensor:

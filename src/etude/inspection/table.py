@@ -1,46 +1,23 @@
-"""An inspection as a table in the terminal."""
+"""The layers of a network, and its modules, as tables."""
 
-from rich.console import RenderableType
-from rich.markup import escape
+from collections.abc import Iterable
+
 from rich.table import Table
-from rich.text import Text
 
-from etude.inspection.flops import CONVENTION, Cost
-from etude.inspection.layers import Inspection, Layer
-from etude.inspection.record import shape_text
-from etude.notebook import paragraph_html, plain_text, table_html
+from etude.inspection.layers import Layer, ModuleTotal
+from etude.inspection.trace.flops import Cost
+from etude.inspection.trace.record import shape_text
+from etude.notebook import plain_table
 
-_LEFT = ("layer", "operation", "output")
-COLUMNS = (*_LEFT, "parameters", "MACs", "FLOPs", "backward", "saved", "field", "stride", "offset")
-
-
-def render(inspection: Inspection) -> list[RenderableType]:
-    """Heading, table, totals and findings, to print one after the other."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in COLUMNS:
-        table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=name != "layer", overflow="fold")
-    for layer in inspection.layers:
-        table.add_row(*(escape(cell) for cell in row(layer)))
-    lines = [Text(f"{heading(inspection)}\n"), table, Text("\n" + totals(inspection))]
-    return [*lines, *(Text(f"! {text}") for text in inspection.findings)]
+COLUMNS = ("layer", "operation", "output", "parameters", "MACs", "FLOPs", "backward", "saved", "field", "stride",
+           "offset")  # fmt: skip
+NUM_TEXTS = 3
+"""Of these columns, how many are texts; the others are numbers."""
 
 
-def heading(inspection: Inspection) -> str:
-    """What was inspected, and how costs are counted."""
-    shapes = ", ".join(shape_text(value.shape) for value in inspection.trace.inputs)
-    return f"{inspection.name} on {shapes}, {'training' if inspection.train else 'eval'} mode; {CONVENTION}."
-
-
-def html(inspection: Inspection) -> str:
-    """The same for a notebook."""
-    table = table_html(COLUMNS, map(row, inspection.layers), left=len(_LEFT))
-    findings = [f"! {text}" for text in inspection.findings]
-    return paragraph_html(heading(inspection)) + table + "".join(map(paragraph_html, [totals(inspection), *findings]))
-
-
-def text(inspection: Inspection, width: int = 160) -> str:
-    """The same as plain text."""
-    return plain_text(*render(inspection), width=width)
+def layer_table(layers: Iterable[Layer]) -> Table:
+    """A row per layer."""
+    return plain_table(COLUMNS, map(row, layers), align="l" * NUM_TEXTS + "r")
 
 
 def row(layer: Layer) -> tuple[str, ...]:
@@ -66,32 +43,16 @@ def row(layer: Layer) -> tuple[str, ...]:
     )
 
 
-def modules(inspection: Inspection) -> list[RenderableType]:
-    """The totals of every module that holds others."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for i, name in enumerate(("module", "kind", "parameters", "MACs", "FLOPs", "backward", "saved")):
-        table.add_column(name, justify="left" if i < 2 else "right", no_wrap=bool(i), overflow="fold")
-    for total in inspection.modules:
+def module_table(totals: Iterable[ModuleTotal], *, with_backward: bool) -> Table:
+    """A row per module that holds others."""
+    rows = []
+    for total in totals:
         partly = bool(total.uncounted)
         costs = [_count(total.cost, "macs", partly), _count(total.cost, "flops", partly)]
-        back = "not counted" if inspection.backward is None else _count(total.backward, "flops", partly)
+        back = _count(total.backward, "flops", partly) if with_backward else "not counted"
         saved = size_text(total.saved_bytes) if total.saved_bytes else ""
-        cells = [total.path, total.op, f"{total.parameters:,}" if total.parameters else "", *costs, back, saved]
-        table.add_row(*map(escape, cells))
-    return [table, Text("\n" + totals(inspection))]
-
-
-def totals(inspection: Inspection) -> str:
-    """The last line: parameters, cost, memory."""
-    frozen = inspection.parameters - inspection.trainable_parameters
-    least = "at least " if inspection.uncounted else ""
-    backward = inspection.backward
-    return (
-        f"{inspection.parameters:,} parameters{f' ({frozen:,} frozen)' if frozen else ''}; "
-        f"forward {least}{inspection.cost.macs:,} MACs, {inspection.cost.flops:,} FLOPs; "
-        f"backward {f'{least}{backward.flops:,} FLOPs' if backward else 'not counted'}; "
-        f"{size_text(inspection.saved_bytes)} saved for backward."
-    )
+        rows.append([total.path, total.op, f"{total.parameters:,}" if total.parameters else "", *costs, back, saved])
+    return plain_table(("module", "kind", "parameters", "MACs", "FLOPs", "backward", "saved"), rows, align="llr")
 
 
 def size_text(count_bytes: int) -> str:

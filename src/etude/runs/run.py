@@ -329,4 +329,4 @@ class Run:
         return f"<Run {self.name}: {self.recipe.name} on {self.data_name}, {state.status}, epoch {state.epoch}>"
 
     def _repr_html_(self) -> str:
-        return run_html(self)
+        return run_html(self.name, self.recipe, self.data_name, self.state, self.metrics(), self.preview_images())

@@ -17,9 +17,9 @@ from etude.runs import load as load_run
 from etude.sweeps.folder import Sweep, find
 from etude.sweeps.folder import load as load_sweep
 from etude.sweeps.grid import Cell, Value
-from etude.sweeps.measures import Measure, measure_of, measured, subject_of
+from etude.sweeps.yardsticks import Yardstick, basis_of, measured, yardstick_of
 
-Choose = Callable[[Run], Measure]
+Choose = Callable[[Run], Yardstick]
 """The number that stands for a run in a comparison."""
 
 
@@ -29,9 +29,9 @@ class Side:
 
     name: str
     values: dict[int, float]
-    measure: Measure
-    subject: str
-    """What the runs are of; see `subject_of`."""
+    yardstick: Yardstick
+    basis: str
+    """What the runs are of; see `basis_of`."""
     sweep: Path | None = None
     cell: Cell | None = None
     """The sweep and the cell of it whose runs these are, if they are."""
@@ -58,8 +58,8 @@ class Comparison:
             key: {"name": side.name, "values": {str(seed): value for seed, value in side.values.items()}}
             for key, side in (("baseline", self.baseline), ("candidate", self.candidate))
         }
-        measure = self.baseline.measure
-        return {"metric": self.metric, "split": measure.split, **sides, **self.paired.to_dict()}
+        yardstick = self.baseline.yardstick
+        return {"metric": self.metric, "split": yardstick.split, **sides, **self.paired.to_dict()}
 
     def __repr__(self) -> str:
         """As `etude compare` prints it."""
@@ -97,9 +97,9 @@ class Comparisons:
 def _lines(comparisons: Sequence[Comparison]) -> list[str]:
     """Sentences, sides and what was compared, of comparisons with one baseline."""
     first = comparisons[0]
-    measure, seeds = first.baseline.measure, ", ".join(map(str, sorted(first.baseline.values)))
-    direction = measure.note or f"{'Higher' if measure.better == 'higher' else 'Lower'} is better."
-    where = f"Paired by seed ({seeds}). Compared: {first.metric}, of the {measure.split} split. {direction}"
+    yardstick, seeds = first.baseline.yardstick, ", ".join(map(str, sorted(first.baseline.values)))
+    direction = yardstick.note or f"{'Higher' if yardstick.better == 'higher' else 'Lower'} is better."
+    where = f"Paired by seed ({seeds}). Compared: {first.metric}, of the {yardstick.split} split. {direction}"
     lines = [each.paired.sentence for each in comparisons]
     sides = [first.baseline, *(each.candidate for each in comparisons)]
     lines += [side.line(letter) for letter, side in zip(_letters(len(sides)), sides, strict=True)]
@@ -157,8 +157,8 @@ def compare(
     sides are not of one family and data set.
     """
 
-    def choose(run: Run) -> Measure:
-        return _measured(metric, run, settings or Settings(), data_dir) if metric else measure_of(run.recipe)
+    def choose(run: Run) -> Yardstick:
+        return _measured(metric, run, settings or Settings(), data_dir) if metric else yardstick_of(run.recipe)
 
     first, *others = (_side(side, runs_dir, choose) for side in (baseline, candidate, *more))
     found = [_compare_sides(first, other, test) for other in others]
@@ -169,14 +169,14 @@ def compare(
 
 
 def _compare_sides(first: Side, second: Side, test: Test) -> Comparison:
-    if first.measure != second.measure:
+    if first.yardstick != second.yardstick:
         raise UsageError(
-            f"{first.name} reports {_described(first.measure)}, {second.name} {_described(second.measure)}: "
+            f"{first.name} reports {_described(first.yardstick)}, {second.name} {_described(second.yardstick)}: "
             "compare runs of one family."
         )
-    if first.subject != second.subject:
+    if first.basis != second.basis:
         raise UsageError(
-            f"{first.name} is of {first.subject}, {second.name} of {second.subject}: "
+            f"{first.name} is of {first.basis}, {second.name} of {second.basis}: "
             "compare runs of the same images, scored the same way."
         )
     seeds = sorted(first.values)
@@ -185,7 +185,7 @@ def _compare_sides(first: Side, second: Side, test: Test) -> Comparison:
             f"the seeds do not match: {first.name} has {_seeds(first)}, {second.name} has {_seeds(second)}; "
             "train the missing ones, or name runs of equal seeds, RUN,RUN,…"
         )
-    title = first.measure.title
+    title = first.yardstick.title
     paired = compare_paired(
         np.array([first.values[seed] for seed in seeds]),
         np.array([second.values[seed] for seed in seeds]),
@@ -226,29 +226,29 @@ def _of_sweep(sweep: Sweep, cell_name: str | None, choose: Choose) -> Side:
 
 
 def _of_runs(runs: list[Run], choose: Choose) -> Side:
-    measure = choose(runs[0])
-    subject, values = subject_of(runs[0].recipe, measure), dict[int, float]()
+    yardstick = choose(runs[0])
+    basis, values = basis_of(runs[0].recipe, yardstick), dict[int, float]()
     for run in runs:
         if run.state.status != "finished":
             raise UsageError(f"run {run.path} is {run.state.status}: finish it with `etude resume {run.path}`.")
-        if choose(run) != measure or subject_of(run.recipe, measure) != subject:
+        if choose(run) != yardstick or basis_of(run.recipe, yardstick) != basis:
             raise UsageError(
-                f"runs {runs[0].name} ({runs[0].recipe.name} on {subject}) and {run.name} "
-                f"({run.recipe.name} on {subject_of(run.recipe, measure)}) differ: "
+                f"runs {runs[0].name} ({runs[0].recipe.name} on {basis}) and {run.name} "
+                f"({run.recipe.name} on {basis_of(run.recipe, yardstick)}) differ: "
                 "one side of a comparison is of one family and the same images."
             )
         if run.recipe.seed in values:
             raise UsageError(
                 f"two runs of {','.join(each.name for each in runs)} have seed {run.recipe.seed}: leave one out."
             )
-        value = measure.read(run, measure.split)
+        value = yardstick.read(run, yardstick.split)
         if value is None:
-            raise UsageError(f"run {run.path} has no {measure.title}: train it again.")
+            raise UsageError(f"run {run.path} has no {yardstick.title}: train it again.")
         values[run.recipe.seed] = value
-    return Side(name=",".join(run.name for run in runs), values=values, measure=measure, subject=subject)
+    return Side(name=",".join(run.name for run in runs), values=values, yardstick=yardstick, basis=basis)
 
 
-def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) -> Measure:
+def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) -> Yardstick:
     """A metric of `etude measure`, which computes it where it is not kept in the run yet."""
 
     def read(run: Run, split: str) -> float | None:
@@ -258,8 +258,8 @@ def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) 
     return measured(metric, run, settings, read)
 
 
-def _described(measure: Measure) -> str:
-    return f"{measure.name} ({measure.about})" if measure.about else measure.name
+def _described(yardstick: Yardstick) -> str:
+    return f"{yardstick.name} ({yardstick.about})" if yardstick.about else yardstick.name
 
 
 def _short_names(first: Side, second: Side) -> tuple[str, str]:

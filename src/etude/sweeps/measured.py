@@ -13,10 +13,10 @@ from etude.errors import EtudeError, UsageError
 from etude.measurement import Settings, fitting, measure
 from etude.metrics.intervals import IntervalMethod
 from etude.runs import Run
-from etude.sweeps.files import about_intervals, csv_of, markdown_table, number, row_of, what_is_missing
 from etude.sweeps.folder import Sweep
-from etude.sweeps.measures import measured
 from etude.sweeps.results import CellResult, Results, cell_dict, collect
+from etude.sweeps.tables import about_intervals, csv_of, markdown_table, number
+from etude.sweeps.yardsticks import measured
 
 ARROWS = {"higher": "↑", "lower": "↓", None: ""}
 
@@ -63,7 +63,7 @@ class MeasuredSweep:
             for name in (name for name, cell in best.items() if not cell):
                 reasons.setdefault(self.results[name].why_no_best(), []).append(name)
             found += [f"{', '.join(names)}: {reason}" for reason, names in reasons.items()]
-        found += what_is_missing(next(iter(self.results.values())))
+        found += next(iter(self.results.values())).what_is_missing()
         return found + [f"Note: {note}" for note in self.notes]
 
     def _pixels(self) -> list[str]:
@@ -88,7 +88,7 @@ class MeasuredSweep:
             "about": next(iter(self.runs.values()))["about"],
             "metrics": {
                 name: {
-                    "better": each.measure.better,
+                    "better": each.yardstick.better,
                     "selection": {"split": "validation", "best": each.best.cell.name if each.best else None},
                     "cells": [{**cell_dict(cell), "floor": self.floor(name, cell)} for cell in each.cells],
                 }
@@ -161,7 +161,7 @@ def measure_sweep(
             return found[name]["value"] if name in found else None
 
         one = next(Run(member.path) for member in finished if name in runs.get(member.label, {}))
-        return collect(sweep, failures, measure=measured(name, one, settings, read), interval=interval)
+        return collect(sweep, failures, yardstick=measured(name, one, settings, read), interval=interval)
 
     results = {name: results_of(name) for name in names}
     return MeasuredSweep(sweep=sweep, results=results, runs=runs, notes=list(notes))
@@ -177,7 +177,7 @@ def table_rows(sweeps: Sequence[MeasuredSweep]) -> tuple[list[str], list[list[st
                 continue
             results = measured_sweep.results[name]
             for cell in results.cells:
-                label, *texts = row_of(results, cell, validated=True)
+                label, *texts = results.row_of(cell, validated=True)
                 if len(sweeps) > 1:
                     label = (
                         f"{measured_sweep.sweep.name} {label}"
@@ -185,7 +185,7 @@ def table_rows(sweeps: Sequence[MeasuredSweep]) -> tuple[list[str], list[list[st
                         else measured_sweep.sweep.name
                     )
                 floor = measured_sweep.floor(name, cell)
-                title = f"{name} {ARROWS[results.measure.better]}".rstrip()
+                title = f"{name} {ARROWS[results.yardstick.better]}".rstrip()
                 rows.append([title, label, *texts, "-" if floor is None else number(floor)])
     kept = [i for i, heading in enumerate(headings) if heading not in ("validation mean", "floor") or _filled(rows, i)]
     return [headings[i] for i in kept], [[row[i] for i in kept] for row in rows]

@@ -8,13 +8,12 @@ from typing import Self
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
+from etude.compute import Execution
 from etude.errors import EtudeError
-from etude.notebook import ChangingText, in_notebook, plain_text
+from etude.notebook import ChangingText, in_notebook, plain_table, plain_text
 from etude.runs import Run, RunStatus
-from etude.speed.execution import Execution
 from etude.sweeps.folder import Member, Sweep
 
 
@@ -87,15 +86,14 @@ class SweepDisplay:
 
     def table(self) -> Group:
         """Cells × seeds: what each run does."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("cell")
-        table.add_column("done", justify="right")
-        table.add_column(f"seeds {self._sweep.seeds[0]} to {self._sweep.seeds[-1]}")
+        rows = []
         for cell in self._sweep.cells:
             states = [self._states[member.label] for member in self._members if member.cell is cell]
             done = sum(state.status == "finished" for state in states)
             marks = Text(" ").join(mark(state, cell.recipe.epochs) for state in states)
-            table.add_row(escape(cell.label), f"{done}/{len(states)}", marks)
+            rows.append([cell.label, f"{done}/{len(states)}", marks])
+        seeds = self._sweep.seeds
+        table = plain_table(["cell", "done", f"seeds {seeds[0]} to {seeds[-1]}"], rows, align="lrl")
         legend = "✓ finished  3/5 epochs of a run in progress  ‖ saved  ✗ failed  · to come"
         return Group(Text(self.summary()), Text(legend, style="dim"), table)  # a low terminal cuts off the end
 

@@ -10,16 +10,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from etude.drawing.style import render
 from etude.errors import EtudeError, RunError
 from etude.metrics import summarize
 from etude.metrics.intervals import IntervalMethod, Summary
+from etude.notebook import heading_html, paragraph_html, picture_html, table_html
 from etude.runs import Run
 from etude.runs.events import Table
+from etude.runs.lock import is_training
 from etude.sweeps.folder import Sweep
 from etude.sweeps.grid import Cell
-from etude.sweeps.measures import Measure, measure_of, subject_of
-from etude.sweeps.notebook import results_html
+from etude.sweeps.learning_curves import learning_curves
+from etude.sweeps.tables import about_intervals, number, summary_texts
+from etude.sweeps.yardsticks import Yardstick, basis_of, yardstick_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +51,7 @@ class Results:
     """All cells of a sweep, in the order of the grid."""
 
     sweep: Sweep
-    measure: Measure
+    yardstick: Yardstick
     cells: list[CellResult]
     failures: dict[str, str] = field(default_factory=dict)
     """Why runs failed, by cell and seed."""
@@ -58,12 +63,12 @@ class Results:
     @property
     def metric(self) -> str:
         """What is reported: test/accuracy, say."""
-        return self.measure.title
+        return self.yardstick.title
 
     @property
     def selection_metric(self) -> str:
         """What chooses the best cell: validation/accuracy, say."""
-        return f"validation/{self.measure.name}"
+        return f"validation/{self.yardstick.name}"
 
     @property
     def best(self) -> CellResult | None:
@@ -75,15 +80,15 @@ class Results:
         known = [
             (mean, cell) for cell in self.cells if self._is_whole(cell) and (mean := cell.selection_mean) is not None
         ]
-        best = (max if self.measure.better == "higher" else min)(mean for mean, _ in known)
+        best = (max if self.yardstick.better == "higher" else min)(mean for mean, _ in known)
         return [cell for mean, cell in known if mean == best]
 
     def why_no_best(self) -> str:
         """Why no cell is called the best, in words; empty where one is, or where there is but one cell."""
         whole = [result for result in self.cells if self._is_whole(result)]
-        if self.measure.note:
-            return self.measure.note
-        if len({subject_of(result.cell.recipe, self.measure) for result in self.cells}) > 1:
+        if self.yardstick.note:
+            return self.yardstick.note
+        if len({basis_of(result.cell.recipe, self.yardstick) for result in self.cells}) > 1:
             return "No best cell is chosen: the cells are of different images, or score pixels differently."
         if self.unfinished:
             return "No best cell is chosen before all runs have ended."
@@ -99,13 +104,49 @@ class Results:
 
     def splits_sentence(self) -> str:
         """Which split was used for what, in words."""
-        reported = f"Reported: {self.metric} ({self.measure.when})."
+        reported = f"Reported: {self.metric} ({self.yardstick.when})."
         if len(self.cells) < 2:
-            return f"{reported} {self.measure.note}".rstrip()
+            return f"{reported} {self.yardstick.note}".rstrip()
         if self.best is None:
             return f"{reported} {self.why_no_best()}"
         left_out = "" if all(map(self._is_whole, self.cells)) else ", of the cells without failed runs"
         return f"{reported} Best cell, by {self.selection_metric} alone{left_out}: {self.best.cell.label}."
+
+    def sentences(self) -> list[str]:
+        """What stands below the table: splits, intervals, what failed and what is still to come."""
+        found = [self.splits_sentence()]
+        if any(result.summary and result.summary.interval for result in self.cells):
+            found.append(about_intervals(self.interval, [len(result.values) for result in self.cells]))
+        return found + self.what_is_missing()
+
+    def what_is_missing(self) -> list[str]:
+        """What failed and what is still to come, in sentences."""
+        found = [f"Failed: {label}: {message}" for label, message in self.failures.items()]
+        if self.unfinished:
+            path = self.sweep.path
+            how = "a process is training them" if is_training(path) else f"go on with `etude resume {path}`"
+            found.append(f"Unfinished: {len(self.unfinished)} runs; {how}.")
+        return found
+
+    def table_rows(self) -> tuple[list[str], list[list[str]]]:
+        """Headings and cells of the table of results, as texts; the best cell has a star."""
+        validated = any(result.selection for result in self.cells)
+        headings = ["cell", "n", f"{self.metric}, mean", "sd", "95 % interval"]
+        headings += [f"{self.selection_metric}, mean"] if validated else []
+        return headings, [self.row_of(result, validated=validated) for result in self.cells]
+
+    def row_of(self, result: CellResult, *, validated: bool) -> list[str]:
+        """One cell as texts: label with a star for the best, n, mean, deviation, interval, and the validation mean."""
+        star = " *" if result is self.best else ""
+        texts = [f"{result.cell.label}{star}", str(len(result.values)), *summary_texts(result.summary)]
+        if validated:
+            texts.append("-" if result.selection_mean is None else number(result.selection_mean))
+        return texts
+
+    def learning_curves(self) -> Figure | None:
+        """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
+        tables = {result.cell.label: list(result.tables.values()) for result in self.cells}
+        return learning_curves(self.sweep, tables, self.interval)
 
     def _is_whole(self, result: CellResult) -> bool:
         """Whether every run of the cell finished: the mean over the survivors of a cell would flatter it."""
@@ -121,7 +162,7 @@ class Results:
             "grid": {name: list(values) for name, values in self.sweep.grid.items()},
             "seeds": self.sweep.seeds,
             "interval_method": self.interval,
-            "reported": {"metric": self.metric, "split": self.measure.split},
+            "reported": {"metric": self.metric, "split": self.yardstick.split},
             "selection": {
                 "metric": self.selection_metric,
                 "split": "validation",
@@ -137,22 +178,31 @@ class Results:
         return f"<Results of {self.sweep.name}: {len(self.cells)} cells, {ended} runs finished>"
 
     def _repr_html_(self) -> str:
-        return results_html(self)
+        headings, rows = self.table_rows()
+        sweep = self.sweep
+        parts = [
+            heading_html(f"{sweep.name}: {sweep.recipe.name} on {sweep.data_name}"),
+            table_html(headings, rows),
+            *map(paragraph_html, self.sentences()),
+        ]
+        if figure := self.learning_curves():
+            parts.append(picture_html(render(figure, "png"), "learning curves"))
+        return "".join(parts)
 
 
 def collect(
     sweep: Sweep,
     failures: Mapping[str, str] | None = None,
     *,
-    measure: Measure | None = None,
+    yardstick: Yardstick | None = None,
     interval: IntervalMethod = "t",
 ) -> Results:
     """Read the results of a sweep from its folder, whatever of it is finished.
 
-    Reports what training recorded, or `measure`. `interval` is t or bootstrap-t; see `etude.metrics.summarize`. A run
+    Reports what training recorded, or `yardstick`. `interval` is t or bootstrap-t; see `etude.metrics.summarize`. A run
     whose folder is damaged, or that cannot be measured, counts as failed.
     """
-    measure = measure or measure_of(sweep.recipe)
+    yardstick = yardstick or yardstick_of(sweep.recipe)
     failed, unfinished, cells = dict(failures or {}), list[str](), list[CellResult]()
     for cell in sweep.cells:
         values, selection, tables = dict[int, float](), dict[int, float](), dict[int, Table]()
@@ -167,15 +217,17 @@ def collect(
             try:
                 run = Run(member.path)
                 tables[member.seed] = run.metrics()
-                if (value := measure.read(run, measure.split)) is not None:
+                if (value := yardstick.read(run, yardstick.split)) is not None:
                     values[member.seed] = _finite(run, value)
-                if not measure.note and (value := measure.read(run, "validation")) is not None:
+                if not yardstick.note and (value := yardstick.read(run, "validation")) is not None:
                     selection[member.seed] = _finite(run, value)
             except EtudeError as error:
                 failed.setdefault(member.label, str(error))
         summary = summarize(np.array(list(values.values())), method=interval) if values else None
         cells.append(CellResult(cell=cell, values=values, summary=summary, selection=selection, tables=tables))
-    return Results(sweep=sweep, measure=measure, cells=cells, failures=failed, unfinished=unfinished, interval=interval)
+    return Results(
+        sweep=sweep, yardstick=yardstick, cells=cells, failures=failed, unfinished=unfinished, interval=interval
+    )
 
 
 def _finite(run: Run, value: float) -> float:

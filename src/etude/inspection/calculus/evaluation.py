@@ -19,7 +19,7 @@ class SingularError(Exception):
 
 
 @final
-class Unknown:
+class UnknownFunction:
     """A smooth function of any arguments, Σₘ aₘ sin(bₘ·args + cₘ) with random numbers, and its derivatives.
 
     Entry by entry each bₘ has one number per argument; with a single value one of the argument's shape.
@@ -192,10 +192,10 @@ _NUMERIC: dict[str, Callable[[Node, list[Tensor]], Any]] = {
     "softmax_rows": lambda node, parts: torch.softmax(parts[0], 1),
     "logsumexp": lambda node, parts: torch.logsumexp(parts[0], 0),
     "logsumexp_rows": lambda node, parts: torch.logsumexp(parts[0], 1, keepdim=True),
-    "function": lambda node, parts: Unknown(node.value[0])(*parts, orders=node.value[1], entrywise=True),
-    "field": lambda node, parts: Unknown(node.value)(*parts, entrywise=False),
-    "gradient": lambda node, parts: Unknown(node.value[0]).gradient(parts, node.value[1]),
-    "hessian": lambda node, parts: Unknown(node.value[0]).hessian(parts, *node.value[1:]),
+    "function": lambda node, parts: UnknownFunction(node.value[0])(*parts, orders=node.value[1], entrywise=True),
+    "field": lambda node, parts: UnknownFunction(node.value)(*parts, entrywise=False),
+    "gradient": lambda node, parts: UnknownFunction(node.value[0]).gradient(parts, node.value[1]),
+    "hessian": lambda node, parts: UnknownFunction(node.value[0]).hessian(parts, *node.value[1:]),
     **{
         name: (lambda node, parts, name=name: getattr(torch, name)(parts[0]))
         for name in ELEMENTWISE - {"relu", "softplus", "step"}

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from etude.inspection.calculus.evaluation import Unknown, checked, sample
+from etude.inspection.calculus.evaluation import UnknownFunction, checked, sample
 from etude.inspection.calculus.reading import Parsed
 
 _F = torch.nn.functional
@@ -110,7 +110,7 @@ class _Typed:
         args = [self.read(arg, values) for arg in tree.args]
         if name in self.parsed.functions:
             scalar = all(x.shape == (1, 1) for x in args)
-            return Unknown(name)(*args, entrywise=scalar or self.parsed.functions[name])
+            return UnknownFunction(name)(*args, entrywise=scalar or self.parsed.functions[name])
         if len(args) == 2:
             args = list(self._together(args[0], args[1], tree))
         return _FUNCTIONS[name](*args)

@@ -1,0 +1,89 @@
+"""The table of `etude data`, and one data set counted and drawn."""
+
+from pathlib import Path
+from typing import Any
+
+from etude.cli.printing import print_json, stdout_console
+from etude.data import Dataset, catalog, load
+from etude.data.loading import locate
+from etude.data.names import short_name
+from etude.data.search_paths import search_folders
+from etude.data.summary import count, text
+from etude.drawing.class_samples import class_samples
+from etude.drawing.lettering import explain, is_written, legible
+from etude.drawing.style import render
+from etude.errors import DataError
+from etude.files import write_atomically
+from etude.notebook import plain_table
+
+__all__ = ["load", "samples", "short_name", "table"]
+
+
+def table(data_dir: Path | None, *, json: bool) -> None:
+    """Print the data sets that étude knows, and where each one is."""
+    found = [_describe(name, data_dir) for name in catalog.CATALOG]
+    searched = [str(folder) for folder in search_folders(data_dir)]
+    if json:
+        print_json({"data": found, "searched": searched})
+        return
+    rows = []
+    for each in found:
+        shape = "×".join(map(str, each["image_shape"]))
+        counts = (f"{each['train_images']:,}", f"{each['test_images']:,}", shape, str(each["num_classes"]))
+        where = each["error"] or each["where"] or f"not here: `etude data fetch {each['name']}`"
+        rows.append([each["name"], *counts, each["licence"], where])
+    console = stdout_console()
+    console.print(plain_table(["data", "train", "test", "shape", "classes", "licence", "where"], rows, align="lrrlrl"))
+    console.print("\nYour own images: folder:PATH, one folder per class below PATH.")
+    console.print(f"Looked in {', '.join(searched)}.", soft_wrap=True, markup=False)
+
+
+def samples(dataset: Dataset, picture: Path, *, json: bool) -> None:
+    """Print a data set's counts, and draw some images of each class."""
+    counts, short = count(dataset), short_name(dataset.name)
+    shown = legible(dataset.class_names)
+    what = "first training images of each class"
+    title = explain(f"{short}: {what}" if is_written(short) else what.capitalize(), shown)
+    figure = class_samples(dataset.train.images, dataset.train.labels, shown, title=title)
+    write_atomically(picture, render(figure, "png"))
+    if json:
+        print_json(
+            {
+                "name": dataset.name,
+                "image_shape": list(dataset.image_shape),
+                "licence": dataset.licence,
+                "source": dataset.source,
+                "counts": counts,
+                "notes": list(dataset.notes),
+                "left_out": list(dataset.left_out),
+                "picture": str(picture),
+            }
+        )
+    else:
+        pairs = zip(dataset.class_names, shown, strict=True)
+        numbered = {
+            name: f" ({short} in the picture)" for name, short in pairs if short.startswith("#") and short != name
+        }
+        print(text(dataset, drawn_as=numbered))
+        print(f"\nSamples of each class: {picture}")
+
+
+def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
+    entry, found, error = catalog.get(name), None, None
+    try:
+        found = locate(entry, data_dir) if entry.downloads else None
+    except DataError as damage:
+        error = str(damage)
+    # CIFAR-10 may still be in its archive: one file, which then is the place.
+    place = None if not found else str(found[0] if len(found) == 1 else found[0].parent)
+    return {
+        "name": name,
+        "train_images": entry.train_images,
+        "test_images": entry.test_images,
+        "image_shape": list(entry.image_shape),
+        "num_classes": len(entry.class_names),
+        "where": place if entry.downloads else "comes with étude",
+        "error": error,
+        "licence": entry.licence,
+        "source": entry.source,
+    }

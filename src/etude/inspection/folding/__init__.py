@@ -1,0 +1,1 @@
+"""Layers that fold into others, each fold proved."""

@@ -1,0 +1,1 @@
+"""Whether gradients are right, and whether they arrive."""
