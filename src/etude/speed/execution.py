@@ -33,7 +33,7 @@ FASTER_IN_BF16_ON_A_GPU = ("cifar-fast",)
 STEPS_THAT_PAY_FOR_COMPILING = {"lenet": 12_000, "gan": 3_500, "dcgan": 1_500, "vae": 9_000, "cvae": 9_000}
 """Steps that, compiled, save by the second run what compiling costs in both; cifar-fast is slower compiled."""
 WITH_OWN_LAYERS = ("lenet", "dcgan", "vae", "cvae")
-"""Networks of which `models.layers` computes some layers in compiled steps on a processor."""
+"""Networks of which `kernels` compute some layers in compiled steps on a processor."""
 SLOWER_COMPILED_WITHOUT_OWN_LAYERS = ("dcgan",)
 """Networks that gain by compiling only where their own layers are taken: Inductor pools one number at a time."""
 

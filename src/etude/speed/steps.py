@@ -10,7 +10,7 @@ from torch import Tensor
 from etude.data import Split
 from etude.speed.compiler import compiled
 from etude.speed.cuda_graph import captured
-from etude.speed.execution import Execution
+from etude.speed.execution import WITH_OWN_LAYERS, Execution
 from etude.speed.kernels import use_kernels
 from etude.speed.kernels.pooling import KernelPooling
 from etude.speed.replicas import replicas_step
@@ -21,8 +21,10 @@ from etude.training.learner import Learner, Step
 
 def make_step(learners: Sequence[Learner], train: Split, execution: Execution) -> Step:
     """The step of one learner; of several, that of all of them as one program."""
+    recipe = learners[0].recipe
     # Not all kernels have a rule for vmap, or a gradient of their gradient.
-    native = execution.compiled and len(learners) == 1 and not learners[0].recipe.differentiates_twice
+    native = execution.compiled and len(learners) == 1 and not recipe.differentiates_twice
+    native = native and getattr(recipe, "network", None) in WITH_OWN_LAYERS
     if execution.device == "cpu":
         for network in (network for learner in learners for network in learner.networks.values()):
             use_kernels(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32, compiled=native)

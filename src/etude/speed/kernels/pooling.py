@@ -19,10 +19,6 @@ class KernelPooling(TorchFunctionMode):
     cannot be compiled.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        native.load()
-
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in (F.max_pool2d, torch.max_pool2d):
             return _pooled(*args, **(kwargs or {}))
@@ -52,9 +48,12 @@ def _pair(size: Any) -> tuple[int, ...]:
 
 def max_pool(images: Tensor) -> Tensor:
     """Images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2), by `native` where it can."""
-    if images.dim() == 4 and images.dtype in (torch.float32, torch.bfloat16):
-        if images.shape[1] % LANES == 0 and images.is_contiguous(memory_format=torch.channels_last):
-            return Pooling.apply(images.permute(0, 2, 3, 1), True)[0].permute(0, 3, 1, 2)
-        if images.dtype == torch.float32:
-            return Pooling.apply(images, False)[0]
-    return F.max_pool2d(images, 2)
+    of_maps = (
+        images.dim() == 4 and images.shape[1] % LANES == 0 and images.is_contiguous(memory_format=torch.channels_last)
+    )
+    if images.dim() != 4 or not (images.dtype == torch.float32 or (of_maps and images.dtype == torch.bfloat16)):
+        return F.max_pool2d(images, 2)
+    native.load()
+    if of_maps:
+        return Pooling.apply(images.permute(0, 2, 3, 1), True)[0].permute(0, 3, 1, 2)
+    return Pooling.apply(images, False)[0]
