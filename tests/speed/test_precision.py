@@ -15,21 +15,12 @@ import torch
 import etude
 from etude import recipes
 from etude.errors import UsageError
-from etude.models import (
-    VAE,
-    CifarFast,
-    ConvDiscriminator,
-    ConvGenerator,
-    Discriminator,
-    Generator,
-    LeNet,
-    native,
-)
-from etude.models.layers import Own
+from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 from etude.runs import Run
 from etude.runs.checkpoint import load_model
 from etude.speed import bf16, execution
 from etude.speed.execution import FASTER_IN_BF16, Execution, choose_execution
+from etude.speed.kernels import kernel_of, native
 from etude.training import Display
 from etude.training.learners import network_name
 
@@ -170,19 +161,18 @@ def test_which_of_the_courses_runs_are_compiled(
     assert chosen.compiled == expected
 
 
-def test_the_networks_with_own_layers_are_those_named() -> None:
+def test_the_networks_with_kernels_are_those_named() -> None:
     networks = {
         "lenet": [LeNet((1, 28, 28), 10)],
         "gan": [Discriminator((1, 28, 28)), Generator(96, (1, 28, 28))],
         "dcgan": [ConvDiscriminator((1, 28, 28)), ConvGenerator(96, (1, 28, 28))],
         "vae": [VAE((1, 28, 28), 2)],
         "cvae": [VAE((1, 28, 28), 2, 10)],
-        "cifar-fast": [CifarFast((3, 32, 32), 10, width=16)],
     }
     have = {
         name
         for name, each in networks.items()
-        if any(isinstance(m, Own) for network in each for m in network.modules())
+        if any(kernel_of(layer, torch.float32, compiled=True) for network in each for layer in network.modules())
     }
     assert have == set(execution.WITH_OWN_LAYERS)
 
@@ -205,7 +195,7 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     assert not compiled("lenet", 56_000, compile="off")
 
     def fail() -> None:
-        raise OSError("g++ could not compile layers.cpp: unknown option")
+        raise OSError("g++ could not compile plain.cpp: unknown option")
 
     with monkeypatch.context() as patch:
         patch.setattr(native, "load", fail)

@@ -12,7 +12,7 @@ from etude import recipes
 from etude.compute import Execution
 from etude.data import Split, load
 from etude.families.learner import Batch, Learner, Step
-from etude.models.layers import Own
+from etude.speed.kernels.layers import Kernel
 from etude.runs.splits import make_splits
 from etude.speed import compiler
 from etude.speed.steps import eager_step, make_step
@@ -126,11 +126,11 @@ def test_a_step_in_bf16_compiles_where_two_biases_have_one_gradient(make: Make) 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
 @pytest.mark.parametrize("gradient_penalty", [0.0, 10.0])
-def test_own_layers_are_not_where_gradients_are_differentiated(gradient_penalty: float, make: Make) -> None:
+def test_kernels_are_not_where_gradients_are_differentiated(gradient_penalty: float, make: Make) -> None:
     learner, train, execution = make("dcgan", compiled=True, gradient_penalty=gradient_penalty)
     make_step([learner], train, execution)
-    layers = [layer for network in learner.networks.values() for layer in network.modules() if isinstance(layer, Own)]
-    assert any(layer.own for layer in layers) == (gradient_penalty == 0)
+    layers = [layer for network in learner.networks.values() for layer in network.modules()]
+    assert any(isinstance(layer, Kernel) for layer in layers) == (gradient_penalty == 0)
 
 
 class _StraightThrough(torch.autograd.Function):

@@ -11,9 +11,8 @@ from collections import OrderedDict
 from torch import Tensor, nn
 
 from etude.models.gan import NEGATIVE_SLOPE
-from etude.models.layers import BatchNorm1d, BatchNorm2d, BatchNormOfPixels, Conv2d, LinearToMaps, MaxPool2d
+from etude.models.maps import BatchNormOfPixels, LinearToMaps
 from etude.models.sizes import ImageShape, after_two_convolutions_and_pools, check_count, check_image_shape
-from etude.models.transposed import ConvTranspose2d
 
 
 class ConvDiscriminator(nn.Module):
@@ -30,12 +29,12 @@ class ConvDiscriminator(nn.Module):
         # The shapes in the comments are those of 1×28×28 images.
         self.features = nn.Sequential(
             OrderedDict(
-                conv1=Conv2d(channels, 32, kernel_size=5),  # (N, 32, 24, 24)
+                conv1=nn.Conv2d(channels, 32, kernel_size=5),  # (N, 32, 24, 24)
                 relu1=nn.LeakyReLU(NEGATIVE_SLOPE),
-                pool1=MaxPool2d(2),  # (N, 32, 12, 12)
+                pool1=nn.MaxPool2d(2),  # (N, 32, 12, 12)
                 conv2=nn.Conv2d(32, 64, kernel_size=5),  # (N, 64, 8, 8)
                 relu2=nn.LeakyReLU(NEGATIVE_SLOPE),
-                pool2=MaxPool2d(2),  # (N, 64, 4, 4)
+                pool2=nn.MaxPool2d(2),  # (N, 64, 4, 4)
             )
         )
         self.critic = nn.Sequential(
@@ -74,7 +73,7 @@ class ConvGenerator(nn.Module):
             OrderedDict(
                 linear1=nn.Linear(noise_dim, 1024),
                 relu1=nn.ReLU(),
-                norm1=BatchNorm1d(1024),
+                norm1=nn.BatchNorm1d(1024),
                 linear2=LinearToMaps(1024, self.map_shape),  # (N, 128, 7, 7)
                 relu2=nn.ReLU(),
                 norm2=BatchNormOfPixels(self.map_shape),
@@ -84,7 +83,7 @@ class ConvGenerator(nn.Module):
             OrderedDict(
                 conv1=_doubling(128, 64, output_padding=padding1),  # (N, 64, 14, 14)
                 relu1=nn.ReLU(),
-                norm1=BatchNorm2d(64),
+                norm1=nn.BatchNorm2d(64),
                 conv2=_doubling(64, channels, output_padding=padding2),  # (N, 1, 28, 28)
                 tanh=nn.Tanh(),
             )
@@ -96,8 +95,10 @@ class ConvGenerator(nn.Module):
         return self.upsample(self.project(noise))  # (N, 128, 7, 7) to (N, 1, 28, 28)
 
 
-def _doubling(in_channels: int, out_channels: int, *, output_padding: tuple[int, int]) -> ConvTranspose2d:
-    return ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1, output_padding=output_padding)
+def _doubling(in_channels: int, out_channels: int, *, output_padding: tuple[int, int]) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(
+        in_channels, out_channels, kernel_size=4, stride=2, padding=1, output_padding=output_padding
+    )
 
 
 def _start_from_xavier(module: nn.Module) -> None:

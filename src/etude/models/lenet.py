@@ -4,7 +4,6 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from etude.models.layers import Conv2d, MaxPool2d
 from etude.models.sizes import ImageShape, after_two_convolutions_and_pools, check_count, check_image_shape
 
 
@@ -23,12 +22,12 @@ class LeNet(nn.Module):
         # The shapes in the comments are those of 3×32×32 images.
         self.features = nn.Sequential(
             OrderedDict(
-                conv1=Conv2d(channels, 6, kernel_size=5),  # (N, 6, 28, 28)
+                conv1=nn.Conv2d(channels, 6, kernel_size=5),  # (N, 6, 28, 28)
                 relu1=nn.ReLU(),
-                pool1=MaxPool2d(2),  # (N, 6, 14, 14)
-                conv2=Conv2d(6, 16, kernel_size=5),  # (N, 16, 10, 10)
+                pool1=nn.MaxPool2d(2),  # (N, 6, 14, 14)
+                conv2=nn.Conv2d(6, 16, kernel_size=5),  # (N, 16, 10, 10)
                 relu2=nn.ReLU(),
-                pool2=MaxPool2d(2),  # (N, 16, 5, 5)
+                pool2=nn.MaxPool2d(2),  # (N, 16, 5, 5)
             )
         )
         self.classifier = nn.Sequential(

@@ -9,9 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.errors import UsageError
-from etude.models.layers import Conv2d, LinearFromMaps, LinearToMaps
+from etude.models.maps import LinearFromMaps, LinearToMaps
 from etude.models.sizes import ImageShape, check_count, check_image_shape
-from etude.models.transposed import ConvTranspose2d
 
 
 class VAE(nn.Module):
@@ -103,7 +102,7 @@ class _Encoder(nn.Module):
         super().__init__()
         channels, height, width = image_shape
         half, quarter = (_half(height), _half(width)), (_half(_half(height)), _half(_half(width)))
-        self.conv1 = Conv2d(channels, 32, kernel_size=3, stride=2, padding=1)
+        self.conv1 = nn.Conv2d(channels, 32, kernel_size=3, stride=2, padding=1)
         self.label = LinearToMaps(num_classes, (32, *half)) if num_classes else None
         self.conv2 = nn.Conv2d(32, 64, kernel_size=3, stride=2, padding=1)
         self.linear = LinearFromMaps((64, *quarter), 16)
@@ -156,7 +155,9 @@ def _half(side: int) -> int:
     return (side + 1) // 2
 
 
-def _doubling(in_channels: int, out_channels: int, *, to: tuple[int, int]) -> ConvTranspose2d:
+def _doubling(in_channels: int, out_channels: int, *, to: tuple[int, int]) -> nn.ConvTranspose2d:
     """The transposed convolution that undoes `_half`: n pixels to 2n, or to 2n - 1 where `to` is odd."""
     output_padding = (1 - to[0] % 2, 1 - to[1] % 2)
-    return ConvTranspose2d(in_channels, out_channels, kernel_size=3, stride=2, padding=1, output_padding=output_padding)
+    return nn.ConvTranspose2d(
+        in_channels, out_channels, kernel_size=3, stride=2, padding=1, output_padding=output_padding
+    )

@@ -15,9 +15,9 @@ import torch
 from etude.compute import Compile, Compute, Execution, Precision
 from etude.errors import UsageError, unknown
 from etude.families.family import Traits
-from etude.models import native
 from etude.speed.bf16 import bf16_is_fast
 from etude.speed.denormals import denormals_flushed
+from etude.speed.kernels import native
 from etude.speed.memory import freed_memory_kept
 from etude.speed.processor import processor_name
 

@@ -9,35 +9,47 @@ from torch import Tensor
 
 from etude.compute import Execution
 from etude.data import Split
+from etude.families.book import family_of
 from etude.families.descent import EagerDescent
 from etude.families.learner import Learner
 from etude.families.recipe import Rates
-from etude.models.layers import use_own
 from etude.speed.compiler import compiled
 from etude.speed.cuda_graph import captured
+from etude.speed.kernels import use_kernels
+from etude.speed.kernels.pooling import KernelPooling
 from etude.speed.replicas import replicas_step
-from etude.speed.whole_step import Step, Whole, whole_step
+from etude.speed.whole_step import Step, StepTensors, Whole, whole_step
 
 
 def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Execution) -> Step:
     """The step of one learner; of several, that of all of them as one program."""
+    recipe = learners[0].recipe
+    # Not all kernels have a rule for vmap, or a gradient of their gradient.
+    native = execution.compiled and len(learners) == 1 and not recipe.differentiates_twice
+    native = native and family_of(recipe).network_of(recipe).traits.own_layers
+    if execution.device == "cpu":
+        for network in (network for learner in learners for network in learner.networks.values()):
+            use_kernels(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32, compiled=native)
     whole = execution.compiled or execution.device == "cuda" or len(learners) > 1
     if not whole:
         return eager_step(learners[0], train)
-    transform = partial(faster, execution=execution)
-    if len(learners) > 1:
-        return replicas_step(learners, train, transform)
-    if execution.compiled and execution.device == "cpu" and not learners[0].recipe.differentiates_twice:
-        for network in learners[0].networks.values():
-            use_own(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32)
-    return whole_step(learners[0], train, transform)
+    transform = partial(faster, execution=execution, native=native and execution.device == "cpu")
+    return replicas_step(learners, train, transform) if len(learners) > 1 else whole_step(learners[0], train, transform)
 
 
-def faster(whole: Whole, execution: Execution) -> Whole:
+def faster(whole: Whole, execution: Execution, *, native: bool) -> Whole:
     """The same function compiled, if so wanted; on a GPU as one graph."""
     if execution.compiled:
-        whole = compiled(whole, execution)
+        whole = compiled(_pooled_by_kernels(whole) if native else whole, execution)
     return captured(whole) if execution.device == "cuda" else whole
+
+
+def _pooled_by_kernels(whole: Whole) -> Whole:
+    def pooled(given: StepTensors) -> Tensor:
+        with KernelPooling():
+            return whole(given)
+
+    return pooled
 
 
 def eager_step(learner: Learner[Any], train: Split) -> Step:

@@ -100,9 +100,9 @@ class Trace:
 
 
 def is_library(module: nn.Module) -> bool:
-    """Whether the module's forward pass is PyTorch's own, or that of one of étude's layers that compute the same."""
+    """Whether the module's forward pass is PyTorch's own, or that of a layer of PyTorch with a `flatten` inside."""
     forward = getattr(type(module), "forward", None)  # a scripted module has none, and that of a graph no module
-    libraries = ("torch.nn.modules", "etude.models.layers", "etude.models.transposed")
+    libraries = ("torch.nn.modules", "etude.models.maps")
     return (getattr(forward, "__module__", None) or "").startswith(libraries)
 
 

@@ -2,7 +2,7 @@
 //
 // A plane of an image is taken as one row of numbers: the tap (ky, kx) of a kernel sees it shifted by ky * width + kx,
 // so that vectors run on over the ends of the plane's rows. What they compute there, where the kernel would stick out,
-// is left out. Tensors are contiguous: layers.py sees to it.
+// is left out. Tensors are contiguous: functions.py sees to it.
 
 #include <torch/csrc/stable/library.h>
 #include <torch/csrc/stable/ops.h>

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from etude.models.transposed import ConvTranspose2d, _ByProducts
+from etude.speed.kernels import use_kernels
+from etude.speed.kernels.transposed import ByProducts, TransposedByProducts
 
 Case = tuple[list[Tensor], list[Any]]
 """Maps, kernels and bias; stride, padding and output padding."""
@@ -35,7 +36,7 @@ def test_values_and_gradients_are_pytorchs(case: Case) -> None:
     def numbers(images: Tensor) -> tuple[Tensor, ...]:
         return images, *torch.autograd.grad((images**3).sum(), tensors)
 
-    ours = numbers(_ByProducts.apply(*tensors, stride, padding, output_padding))
+    ours = numbers(ByProducts.apply(*tensors, stride, padding, output_padding))
     theirs = numbers(F.conv_transpose2d(maps, kernels, bias, stride, padding, output_padding))
     for mine, expected in zip(ours, theirs, strict=True):
         torch.testing.assert_close(mine, expected, rtol=1e-12, atol=1e-12)
@@ -43,23 +44,31 @@ def test_values_and_gradients_are_pytorchs(case: Case) -> None:
 
 def test_gradients_are_those_of_differences(case: Case) -> None:
     tensors, rest = case
-    assert torch.autograd.gradcheck(lambda *t: _ByProducts.apply(*t, *rest), tensors, fast_mode=True)
-    assert torch.autograd.gradgradcheck(lambda *t: _ByProducts.apply(*t, *rest), tensors, fast_mode=True)
+    assert torch.autograd.gradcheck(lambda *t: ByProducts.apply(*t, *rest), tensors, fast_mode=True)
+    assert torch.autograd.gradgradcheck(lambda *t: ByProducts.apply(*t, *rest), tensors, fast_mode=True)
 
 
 def test_gradients_of_several_runs_at_once(case: Case) -> None:
     tensors, rest = case
     runs = [torch.stack([tensor.detach(), 2 * tensor.detach(), -tensor.detach()]) for tensor in tensors]
-    gradients = torch.func.grad(lambda *t: (_ByProducts.apply(*t, *rest) ** 3).sum(), argnums=(0, 1, 2))
+    gradients = torch.func.grad(lambda *t: (ByProducts.apply(*t, *rest) ** 3).sum(), argnums=(0, 1, 2))
     alone = [gradients(*(each[run] for each in runs)) for run in range(3)]
     for together, separate in zip(torch.vmap(gradients)(*runs), zip(*alone, strict=True), strict=True):
         torch.testing.assert_close(together, torch.stack(separate), rtol=1e-12, atol=1e-12)
 
 
+def by_products(in_channels: int, out_channels: int, *, bias: bool = True) -> nn.ConvTranspose2d:
+    """A layer of 4×4 kernels that is computed by products, in a step that is not compiled."""
+    layer = nn.ConvTranspose2d(in_channels, out_channels, kernel_size=4, stride=2, padding=1, bias=bias)
+    use_kernels(layer, torch.bfloat16, compiled=False)
+    assert type(layer) is TransposedByProducts
+    return layer
+
+
 @pytest.mark.parametrize("channels", [1, 8])
 @pytest.mark.parametrize("bias", [True, False])
 def test_in_bf16_a_layer_differs_from_pytorchs_by_rounding(channels: int, bias: bool) -> None:
-    mine = ConvTranspose2d(16, channels, kernel_size=4, stride=2, padding=1, bias=bias)
+    mine = by_products(16, channels, bias=bias)
     maps = torch.randn(8, 16, 7, 7)
     exact = _numbers(lambda: F.conv_transpose2d(maps, mine.weight, mine.bias, 2, 1), mine)
     with torch.autocast("cpu", torch.bfloat16):
@@ -75,14 +84,13 @@ def _numbers(images: Callable[[], Tensor], layer: nn.Module) -> tuple[Tensor, ..
 
 
 def test_outside_bf16_a_layer_is_pytorchs() -> None:
-    mine, maps = ConvTranspose2d(4, 1, kernel_size=4, stride=2, padding=1), torch.randn(2, 4, 5, 5)
+    mine, maps = by_products(4, 1), torch.randn(2, 4, 5, 5)
     assert torch.equal(mine(maps), nn.ConvTranspose2d.forward(mine, maps))
     assert mine(maps, output_size=[11, 11]).shape == (2, 1, 11, 11)
 
 
 @pytest.mark.parametrize(("groups", "dilation"), [(2, 1), (1, 2)])
 def test_what_products_do_not_compute_is_left_to_pytorch(groups: int, dilation: int) -> None:
-    mine = ConvTranspose2d(4, 2, kernel_size=3, groups=groups, dilation=dilation)
-    maps = torch.randn(2, 4, 5, 5)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(mine(maps), nn.ConvTranspose2d.forward(mine, maps))
+    layer = nn.ConvTranspose2d(4, 2, kernel_size=3, groups=groups, dilation=dilation)
+    use_kernels(layer, torch.bfloat16, compiled=True)
+    assert type(layer) is nn.ConvTranspose2d
