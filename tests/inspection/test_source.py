@@ -7,7 +7,8 @@ from torch import nn
 
 from etude.errors import UsageError
 from etude.inspection.inspecting import inspect
-from etude.inspection.source import NETWORKS, example, load
+from etude.families.book import specimens
+from etude.inspection.source import example, load
 
 COUNTS = {
     "lenet": 62_006, "gan-discriminator": 267_009, "gan-generator": 1_952_528, "dcgan-discriminator": 1_102_721,
@@ -52,7 +53,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path("net.py")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", specimens())
 def test_our_own_networks_have_the_parameters_counted_by_hand(name: str) -> None:
     subject = load(name)
     found = inspect(subject.module, *subject.inputs, **subject.keywords)

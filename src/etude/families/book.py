@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from etude.families.recipe import Recipe
 
 if TYPE_CHECKING:
-    from etude.families.family import Family
+    from etude.families.family import Family, Specimen
 
 NAMES = ("classifier", "adversarial", "variational")
 """The folders beside this file. A new family adds its name here; nothing else outside its folder names it."""
@@ -27,6 +27,11 @@ def recipes_of(name: str) -> tuple[Recipe, ...]:
 def family_named(name: str) -> "Family[Any]":
     """The family of that name."""
     return import_module(f"etude.families.{name}.family").FAMILY
+
+
+def specimens() -> dict[str, "Specimen"]:
+    """The networks of all families by name, for `etude inspect`."""
+    return {name: each for family in NAMES for name, each in family_named(family).specimens.items()}
 
 
 def family_of(recipe: Recipe) -> "Family[Any]":

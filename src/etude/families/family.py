@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from etude.compute import Execution
 from etude.data import Dataset
 from etude.data.kinds import Images, Kind
+from etude.errors import UsageError
 from etude.families.learner import Learner
 from etude.families.recipe import Recipe
 from etude.families.series import Series
@@ -53,6 +54,25 @@ class Network(Generic[R]):
     traits: Traits = field(default_factory=Traits)
 
 
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specimen:
+    """A network by itself, with random weights and no training: what `etude inspect NAME` looks at."""
+
+    build: Callable[[Shape], nn.Module]
+    """The network for images of a shape (C, H, W)."""
+    image_shape: Shape
+    """That of the images it is usually for."""
+    input_shape: Shape | None = None
+    """That of its input where that is not the image."""
+    num_classes: int | None = None
+    """Labels, int64 below this number, are its second input where it is given."""
+    keywords: Mapping[str, Shape] = field(default_factory=dict)
+    """Further inputs by name, with their shapes, batch and all: zeros."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Family(Generic[R]):
     """Everything that the rest of étude needs to know of a family; each is a folder beside this file."""
@@ -69,6 +89,8 @@ class Family(Generic[R]):
     abilities: frozenset[type]
     """Those that it has."""
     series: Series
+    specimens: Mapping[str, Specimen] = field(default_factory=dict)
+    """Its networks for `etude inspect`, by name."""
     needs_classes: bool = False
     """Whether it tells classes apart."""
 
@@ -85,3 +107,11 @@ class Family(Generic[R]):
 def count_parameters(networks: Networks) -> dict[str, int]:
     """Trainable numbers of each network."""
     return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+
+
+def as_image(shape: Shape) -> tuple[int, int, int]:
+    """A shape that is an image's, (C, H, W); `UsageError` for any other."""
+    if len(shape) != 3:
+        raise UsageError(f"an image of {'×'.join(map(str, shape))}; allowed: channels, height and width, as 3,32,32.")
+    channels, height, width = shape
+    return channels, height, width

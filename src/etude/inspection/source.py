@@ -22,17 +22,14 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from etude.errors import UsageError, unknown
+from etude.families import family as families
+from etude.families.book import specimens
 from etude.inspection.inputs import examples
 from etude.inspection.trace.record import shape_text
-from etude.models import VAE, CifarFast, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 from etude.user_code import contained, reason, require_no_loop, text_of
 
-NOISE_DIM = 96
-LATENT_DIM = 2
-CIFAR_FAST_WIDTH = 32
 MOST_NUMBERS = 2**27
 """Of an input, and of a network of étude's for unusual images: half a gigabyte."""
-MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +40,6 @@ class Specimen:
     module: nn.Module
     inputs: tuple[Any, ...]
     keywords: dict[str, Any] = field(default_factory=dict)
-
-
-Image = tuple[int, ...]
-NETWORKS: dict[str, tuple[Callable[[Image], nn.Module], Image, Image | None]] = {
-    "lenet": (lambda image: LeNet(image, 10), CIFAR, None),  # type: ignore[arg-type]
-    "cifar-fast": (lambda image: CifarFast(image, 10, CIFAR_FAST_WIDTH), CIFAR, None),  # type: ignore[arg-type]
-    "gan-discriminator": (lambda image: Discriminator(image), MNIST, None),  # type: ignore[arg-type]
-    "gan-generator": (lambda image: Generator(NOISE_DIM, image), MNIST, (NOISE_DIM,)),  # type: ignore[arg-type]
-    "dcgan-discriminator": (lambda image: ConvDiscriminator(image), MNIST, None),  # type: ignore[arg-type]
-    "dcgan-generator": (lambda image: ConvGenerator(NOISE_DIM, image), MNIST, (NOISE_DIM,)),  # type: ignore[arg-type]
-    "vae": (lambda image: VAE(image, LATENT_DIM), MNIST, None),  # type: ignore[arg-type]
-    "cvae": (lambda image: VAE(image, LATENT_DIM, 10), MNIST, None),  # type: ignore[arg-type]
-}
-"""Name: how to build it for an image shape, the course's image shape, and its input where that is not the image."""
 
 
 def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: int = 0) -> Specimen:
@@ -71,12 +54,12 @@ def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: 
         raise UsageError(f"--seed is {seed}; allowed: in [0, 2^63).")
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        if target in NETWORKS:
-            return _own(target, shapes, batch_size)
+        if target in (own := specimens()):
+            return _own(target, own[target], shapes, batch_size)
         if ".py:" not in target:
             if target.endswith(".py"):
                 raise UsageError(f"{target} is a file; name the network in it too, {target}:{_first_name(target)}.")
-            raise unknown("network", target, NETWORKS, hint="or a file's, as net.py:Net")
+            raise unknown("network", target, own, hint="or a file's, as net.py:Net")
         module = _foreign(target)
         require_no_loop(module, target)
         if not shapes:
@@ -95,24 +78,23 @@ def _give_shapes(module: nn.Module, inputs: tuple[Tensor, ...], keywords: dict[s
     module.train(mode)
 
 
-def _own(name: str, shapes: Sequence[str], batch_size: int) -> Specimen:
-    build, image, other = NETWORKS[name]
-    if len(shapes) > 1 or (shapes and other):
-        wanted = "no --input: it takes noise" if other else "one --input, the image's shape"
+def _own(name: str, own: families.Specimen, shapes: Sequence[str], batch_size: int) -> Specimen:
+    if len(shapes) > 1 or (shapes and own.input_shape):
+        wanted = "no --input: it takes noise" if own.input_shape else "one --input, the image's shape"
         raise UsageError(f"{name} takes {wanted}; got {' '.join(shapes)}.")
-    image = _sizes(shapes[0]) if shapes else image
-    example_shape = _affordable((batch_size, *(other or image)))
+    image = _sizes(shapes[0]) if shapes else own.image_shape
+    example_shape = _affordable((batch_size, *(own.input_shape or image)))
     with torch.device("meta"):
-        numbers = sum(each.numel() for each in build(image).parameters())
+        numbers = sum(each.numel() for each in own.build(image).parameters())
     if numbers > MOST_NUMBERS:
         raise UsageError(
             f"{name} for images of {shape_text(image)} has {numbers:,} parameters; allowed: {MOST_NUMBERS:,}."
         )
-    module = build(image)
+    module = own.build(image)
     inputs: tuple[Tensor, ...] = (torch.rand(example_shape),)
-    if name == "cvae":
-        inputs = (*inputs, torch.arange(batch_size) % 10)
-    keywords = {"noise": torch.zeros(1, LATENT_DIM)} if name in ("vae", "cvae") else {}  # for any number of images
+    if own.num_classes:
+        inputs = (*inputs, torch.arange(batch_size) % own.num_classes)
+    keywords = {key: torch.zeros(shape) for key, shape in own.keywords.items()}  # for any number of images
     return Specimen(name, module, inputs, keywords)
 
 

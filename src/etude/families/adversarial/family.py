@@ -8,9 +8,11 @@ from etude.families.abilities import Samples
 from etude.families.adversarial.learner import AdversarialLearner
 from etude.families.adversarial.recipe import Adversarial
 from etude.families.adversarial.trained import TrainedAdversarial
-from etude.families.family import Family, Network, Networks, Traits
+from etude.families.family import Family, Network, Networks, Specimen, Traits, as_image
 from etude.families.series import Curve, Panel, Quantity, Reference, Series
 from etude.models import MLP, ConvDiscriminator, ConvGenerator, Discriminator, Generator, PointGenerator
+
+MNIST, NOISE_DIM = (1, 28, 28), 96
 
 
 def fully_connected(recipe: Adversarial, kind: Images | Table) -> Networks:
@@ -90,4 +92,14 @@ FAMILY = Family(
         ),
         panels=panels,
     ),
+    specimens={
+        "gan-discriminator": Specimen(build=lambda shape: Discriminator(as_image(shape)), image_shape=MNIST),
+        "gan-generator": Specimen(
+            build=lambda shape: Generator(NOISE_DIM, as_image(shape)), image_shape=MNIST, input_shape=(NOISE_DIM,)
+        ),
+        "dcgan-discriminator": Specimen(build=lambda shape: ConvDiscriminator(as_image(shape)), image_shape=MNIST),
+        "dcgan-generator": Specimen(
+            build=lambda shape: ConvGenerator(NOISE_DIM, as_image(shape)), image_shape=MNIST, input_shape=(NOISE_DIM,)
+        ),
+    },
 )

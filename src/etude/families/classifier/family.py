@@ -9,9 +9,11 @@ from etude.families.abilities import Classifies
 from etude.families.classifier.learner import ClassifierLearner
 from etude.families.classifier.recipe import Classifier
 from etude.families.classifier.trained import TrainedClassifier
-from etude.families.family import Family, Network, Networks, Traits
+from etude.families.family import Family, Network, Networks, Specimen, Traits, as_image
 from etude.families.series import Curve, Panel, Quantity, Series
 from etude.models import MLP, CifarFast, LeNet
+
+CIFAR = (3, 32, 32)
 
 
 def lenet(recipe: Classifier, kind: Images) -> Networks:
@@ -77,5 +79,9 @@ FAMILY = Family(
         ),
         panels=panels,
     ),
+    specimens={
+        "lenet": Specimen(build=lambda shape: LeNet(as_image(shape), 10), image_shape=CIFAR),
+        "cifar-fast": Specimen(build=lambda shape: CifarFast(as_image(shape), 10, 32), image_shape=CIFAR),
+    },
     needs_classes=True,
 )

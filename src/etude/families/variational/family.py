@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 from etude.data.kinds import Images, Table
 from etude.families.abilities import Bounds, Encodes, Samples
-from etude.families.family import Family, Network, Networks, Traits
+from etude.families.family import Family, Network, Networks, Specimen, Traits, as_image
 from etude.families.series import Curve, Panel, Quantity, Series
 from etude.families.variational.learner import VariationalLearner
 from etude.families.variational.recipe import Variational
 from etude.families.variational.trained import TrainedVariational
 from etude.models import VAE, TableVAE
+
+MNIST, LATENT_DIM = (1, 28, 28), 2
 
 
 def plain(recipe: Variational, kind: Images | Table) -> Networks:
@@ -57,4 +59,15 @@ FAMILY = Family(
         ),
         panels=panels,
     ),
+    specimens={
+        "vae": Specimen(
+            build=lambda shape: VAE(as_image(shape), LATENT_DIM), image_shape=MNIST, keywords={"noise": (1, LATENT_DIM)}
+        ),
+        "cvae": Specimen(
+            build=lambda shape: VAE(as_image(shape), LATENT_DIM, 10),
+            image_shape=MNIST,
+            num_classes=10,
+            keywords={"noise": (1, LATENT_DIM)},
+        ),
+    },
 )
