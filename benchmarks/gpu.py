@@ -25,25 +25,26 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from etude import recipes
+from etude.compute import Compute, Precision
 from etude.data import load
 from etude.errors import Interrupted
+from etude.families.recipe import Rates
 from etude.metrics import summarize
 from etude.recipes import Recipe
 from etude.runs import Run
 from etude.runs.checkpoint import load_model
 from etude.speed.bf16 import bf16_is_fast
-from etude.speed.execution import choose_execution
+from etude.speed.execution import computing
 from etude.speed.steps import eager_step, faster
 from etude.speed.whole_step import whole_step
 from etude.training import Display, resume
-from etude.training.learners import create_learner, network_name
-from etude.training.start import train_together
+from etude.training.learners import create_learner
+from etude.training.start import execution_of, train_together
 
 # Recipe: epochs, seconds that they may take on an H100, and the metric that says whether anything was learned.
 CASES = {
@@ -59,7 +60,11 @@ CHECKED_STEPS, CHECKED_BATCH = 100, 12
 # Recipe, precision, learning rate, and how far losses and weights may lie apart after those steps. Adam's first steps
 # have the size of the learning rate whatever the gradient, so that at dcgan's own rounding would grow to 1 and more; at
 # this one 6e-4 and 2e-3 were seen on a CPU, and 0.08 of a rate that is 5 % too large.
-CHECKS = [("lenet", "fp32", 1e-3, 1e-5), ("dcgan", "fp32", 1e-5, 5e-3), ("dcgan", "bf16", 1e-5, 1e-2)]
+CHECKS: list[tuple[str, Precision, float, float]] = [
+    ("lenet", "fp32", 1e-3, 1e-5),
+    ("dcgan", "fp32", 1e-5, 5e-3),
+    ("dcgan", "bf16", 1e-5, 1e-2),
+]
 
 
 class Watch(Display):
@@ -92,13 +97,13 @@ def sized(name: str, *, epochs: int, quick: bool) -> Recipe:
     return recipes.change(recipe, data="digits", epochs=2, train_images=128, batch_size=16) if quick else recipe
 
 
-def train(members: list[Recipe], runs_dir: Path, how: dict[str, Any]) -> tuple[list[Run], Watch]:
+def train(members: list[Recipe], runs_dir: Path, how: Compute) -> tuple[list[Run], Watch]:
     """Runs of one program, and the watch that was held over them."""
     watch, names = Watch(), [None] * len(members)
     if torch.cuda.is_initialized():
         gc.collect()  # runs before this one may still hold memory
         torch.cuda.reset_peak_memory_stats()
-    return train_together(members, names=names, runs_dir=runs_dir, data_dir=None, display=watch, **how), watch
+    return train_together(members, names=names, runs_dir=runs_dir, data_dir=None, compute=how, display=watch), watch
 
 
 def seeds(recipe: Recipe, number: int) -> list[Recipe]:
@@ -133,13 +138,13 @@ def largest_difference(one: dict[str, torch.Tensor], other: dict[str, torch.Tens
     return max((value - other[key]).abs().max().item() for key, value in one.items())
 
 
-def check_step(recipe: Recipe, how: dict[str, Any]) -> float:
+def check_step(recipe: Recipe, how: Compute) -> float:
     """How far losses and weights are from those of PyTorch's own operations, after the steps of the recipe.
 
     The fast step is the one that a GPU takes, on a processor too, where there is no graph.
     """
     dataset = load(recipe.data)
-    execution = choose_execution(network_name(recipe), num_steps=0, examples_per_step=recipe.batch_size, **how)
+    execution = execution_of(recipe, how, num_steps=0)
     train = dataset.train.to(execution.device)
     learned = []
     for make in (partial(whole_step, transform=partial(faster, execution=execution)), eager_step):
@@ -148,14 +153,14 @@ def check_step(recipe: Recipe, how: dict[str, Any]) -> float:
             step, losses = make(learner, train), []
             for _ in range(recipe.epochs * (recipe.train_images or 0) // recipe.batch_size):
                 rows = torch.randint(len(train), (1, recipe.batch_size), generator=generator)
-                losses.append(step(rows.to(execution.device), 1.0).clone())
+                losses.append(step(rows.to(execution.device), Rates(schedule=1.0, average=0.0)).clone())
         learned.append({"losses": torch.stack(losses)})
         for network, module in learner.networks.items():
             learned[-1] |= {f"{network} {key}": value for key, value in module.state_dict().items()}
     return largest_difference(*learned)
 
 
-def check_replicas(recipe: Recipe, runs_dir: Path, how: dict[str, Any]) -> float:
+def check_replicas(recipe: Recipe, runs_dir: Path, how: Compute) -> float:
     """How far losses and weights of replicas are from those of the runs that each is alone."""
 
     def learned(run: Run) -> dict[str, torch.Tensor]:
@@ -168,7 +173,7 @@ def check_replicas(recipe: Recipe, runs_dir: Path, how: dict[str, Any]) -> float
     return max(largest_difference(learned(run), learned(one)) for run, one in zip(together, alone, strict=True))
 
 
-def check_repeats(recipe: Recipe, runs_dir: Path, how: dict[str, Any]) -> Iterator[int]:
+def check_repeats(recipe: Recipe, runs_dir: Path, how: Compute) -> Iterator[int]:
     """How many files of a run differ when it is trained again, and when it is stopped at its third step and resumed."""
 
     def contents(run: Run) -> list[bytes]:
@@ -180,8 +185,8 @@ def check_repeats(recipe: Recipe, runs_dir: Path, how: dict[str, Any]) -> Iterat
     (again,), _ = train([recipe], runs_dir, how)
     name = f"{again.name}-stopped"
     with suppress(Interrupted):
-        one = {"names": [name], "runs_dir": runs_dir, "data_dir": None, "display": Watch(stop_after=3)}
-        train_together([recipe], **one, **how)
+        watch = Watch(stop_after=3)
+        train_together([recipe], names=[name], runs_dir=runs_dir, data_dir=None, compute=how, display=watch)
     stopped = Run(runs_dir / name)
     assert stopped.state.status == "interrupted"
     for other in (again, resume(stopped, display=Watch())):
@@ -234,7 +239,7 @@ class Table:
             self.row(what, f"{type(error).__name__}", "", "FAILED")
 
 
-def time_all(table: Table, folder: Path, how: dict[str, Any], *, quick: bool) -> None:
+def time_all(table: Table, folder: Path, how: Compute, *, quick: bool) -> None:
     """The rows of seconds."""
     solo_rate = float("nan")
     for name, (epochs, limit, metric) in CASES.items():
@@ -255,7 +260,7 @@ def time_all(table: Table, folder: Path, how: dict[str, Any], *, quick: bool) ->
         what = f"`lenet`, {number} seeds as one program"
         table.row(what, measured, f"≥ {SPEED_UP} × at {SEEDS}", spread, peak_mib())
     with table.part("`cifar-fast`"):
-        how = {**how, "precision": "auto"}
+        how = replace(how, precision="auto")
         races = [train([race(seed, quick=quick)], folder, how)[0][0] for seed in range(num_races)]
         seconds = mean_and_interval([run.state.seconds for run in races], "{:.1f}")
         accuracy = mean_and_interval([run.metrics().last()["test/accuracy"] for run in races], "{:.4f}")
@@ -263,12 +268,12 @@ def time_all(table: Table, folder: Path, how: dict[str, Any], *, quick: bool) ->
         table.row(what, f"{seconds} s", wanted, f"test/accuracy {accuracy}", peak_mib())
 
 
-def check_all(table: Table, folder: Path, how: dict[str, Any], *, device: str, quick: bool) -> None:
+def check_all(table: Table, folder: Path, how: Compute, *, device: str, quick: bool) -> None:
     """The rows of what must come out the same."""
     for name, precision, learning_rate, most in CHECKS:
         if device == "cpu" and precision == "bf16" and not bf16_is_fast():
             continue  # without the instructions for it a product takes fifty times as long
-        recipe, how = checked(name, learning_rate, quick=quick), {**how, "precision": precision}
+        recipe, how = checked(name, learning_rate, quick=quick), replace(how, precision=precision)
         steps = recipe.epochs * (recipe.train_images or 0) // recipe.batch_size
         what = f"`{name}`, {precision}, {steps} steps"
         with table.part(what):
@@ -289,8 +294,8 @@ def main() -> None:
     parser.add_argument("--compile", default="off", choices=("on", "off"))
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
-    how = {"device": arguments.device, "threads": None, "precision": "fp32", "compile": arguments.compile}
-    execution = choose_execution("lenet", num_steps=0, examples_per_step=4, **how)
+    how = Compute(device=arguments.device, precision="fp32", compile=arguments.compile)
+    execution = execution_of(recipes.get("lenet"), how, num_steps=0)
     print(f"{machine(execution.device)}; {platform.machine()}; torch {torch.__version__}; {execution}\n")
     table = Table()
     table.row("what", "measured", "wanted on an H100", "learned", "peak GPU MiB")

@@ -26,6 +26,7 @@ from pathlib import Path
 from training_speed import empty_caches, peak_mib
 
 from etude import recipes
+from etude.compute import Compile, Compute
 
 # The parent imports no PyTorch, which its children would share with it.
 AIMS_MIB = {"mnist": 1144, "cifar10": 1907}
@@ -39,20 +40,12 @@ SAMPLE_SECONDS = 0.02
 
 def print_execution(name: str) -> None:
     """How `auto` computes a run that is long enough for a compiler to pay."""
-    from etude.speed.execution import choose_execution
-    from etude.training.learners import network_name
+    from etude.training.start import execution_of
 
-    recipe = recipes.get(name)
-    execution = choose_execution(
-        network_name(recipe),
-        num_steps=10**9,
-        examples_per_step=recipe.examples_per_step,
-        differentiates_twice=recipe.differentiates_twice,
-    )
-    print(execution)
+    print(execution_of(recipes.get(name), Compute(), num_steps=10**9))
 
 
-def train(name: str, data: str, compile: str, part: str) -> None:
+def train(name: str, data: str, compile: Compile, part: str) -> None:
     """In a process of its own: a short run, or the first steps of one on the whole data set; prints its peak in MiB."""
     import etude
     from etude.training import Display

@@ -63,10 +63,11 @@ def plain(case: Case, seed: int, workers: int) -> dict[str, Any]:
 
     import etude
     from etude import recipes
+    from etude.compute import Compute
     from etude.models import uniform_noise
     from etude.runs.splits import make_splits
-    from etude.speed.execution import choose_execution
     from etude.training.learners import create_learner
+    from etude.training.start import execution_of
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), **case.change(seed))
@@ -83,9 +84,7 @@ def plain(case: Case, seed: int, workers: int) -> dict[str, Any]:
             images = (network.eval()(noise) + 1) / 2
         value = fid(case, images)
     else:
-        execution = choose_execution(
-            case.recipe, num_steps=0, examples_per_step=case.batch_size, precision="fp32", compile="off"
-        )
+        execution = execution_of(recipe, Compute(precision="fp32", compile="off"), num_steps=0)
         learner = create_learner(recipe, dataset, execution)
         learner.networks[case.recipe].load_state_dict(network.state_dict())
         value = learner.evaluate_epoch(splits.validation, splits.test)[case.metric]

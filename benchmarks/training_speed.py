@@ -27,7 +27,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 WARM_UP_STEPS = 30
 
@@ -40,7 +40,7 @@ class Case:
     data: str
     batch_size: int
     steps: int
-    compile: str = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
     """On for what auto compiles in a run of the course's length: the steps timed here are too few for it to."""
 
 
@@ -162,20 +162,21 @@ def floor_ms(case: Case) -> dict[str, float]:
 
     import etude
     from etude import recipes
-    from etude.speed.execution import choose_execution
+    from etude.compute import Compute
     from etude.speed.steps import eager_step
-    from etude.training.learners import create_learner, network_name
+    from etude.training.learners import create_learner
+    from etude.training.start import execution_of
 
     dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
-    execution = choose_execution(network_name(recipe), num_steps=0, examples_per_step=case.batch_size, compile="off")
+    execution = execution_of(recipe, Compute(compile="off"), num_steps=0)
     torch.set_num_threads(os.cpu_count() or 1)  # the machine's floor, however many of its cores étude takes
     learner = create_learner(recipe, dataset, execution)
     step = eager_step(learner, dataset.train)
     rows = torch.arange(case.batch_size)[None]
-    step(rows, 1.0)
+    step(rows, recipe.optimizer.rates_at(0, 1))
     with FlopCounterMode(display=False) as counter:
-        step(rows, 1.0)
+        step(rows, recipe.optimizer.rates_at(0, 1))
 
     dtype = torch.bfloat16 if execution.precision == "bf16" else torch.float32
     matrix, source, target = torch.randn(1024, 1024).to(dtype), torch.ones(2**24), torch.empty(2**24)

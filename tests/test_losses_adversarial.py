@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from etude import losses
-from etude.families.recipe import AdversarialLoss
+from etude.families.adversarial.recipe import AdversarialLoss
 
 DTYPES = [torch.bfloat16, torch.float32, torch.float64]
 TOLERANCE = {torch.bfloat16: 1e-6, torch.float32: 1e-6, torch.float64: 1e-12}  # relative; bf16 is summed in float32

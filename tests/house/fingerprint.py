@@ -16,13 +16,14 @@ from itertools import product
 from pathlib import Path
 
 import etude
+from etude.compute import Compile, Precision
 from etude.recipes import RECIPES
 from etude.training import Display
 
 EPOCHS = 3
 
 
-def fingerprint(recipe: str, *, precision: str, compile: str, runs_dir: Path) -> str:
+def fingerprint(recipe: str, *, precision: Precision, compile: Compile, runs_dir: Path) -> str:
     """The checksum of a run of `recipe`."""
     batch_size = min(etude.recipes.get(recipe).batch_size, 64)
     run = etude.train(

@@ -59,7 +59,7 @@ def make_run(
             write_png(run.path / "samples" / f"step-{step:06d}.png", tile(images, columns=8))
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        networks = build_networks(recipe, image_shape=shape, num_classes=len(names))
+        networks = build_networks(recipe, Images(shape=shape, class_names=names))
     run.__dict__["networks"] = {name: network.eval() for name, network in networks.items()}
     return run
 

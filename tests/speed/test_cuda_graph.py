@@ -18,6 +18,7 @@ from etude import recipes
 from etude.compute import Execution
 from etude.data import Split, load
 from etude.families.learner import Learner
+from etude.families.recipe import Rates
 from etude.speed.cuda_graph import captured
 from etude.speed.replicas import replicas_step
 from etude.speed.whole_step import Step, Whole, whole_step
@@ -68,7 +69,7 @@ def four_steps(step: Step, num_images: int, runs: int = 1) -> list[Tensor]:
     losses = []
     for schedule in (1.0, 0.5, 0.1, 1.0):
         rows = torch.randint(1000, (runs, num_images), generator=generator)
-        losses.append(step(rows, schedule).clone())
+        losses.append(step(rows, Rates(schedule=schedule, average=0.0)).clone())
     return losses
 
 

@@ -14,17 +14,27 @@ import torch
 
 import etude
 from etude import recipes
+from etude.compute import Compile, Compute, Execution, Precision
 from etude.errors import UsageError
+from etude.families.book import NAMES, family_named
+from etude.families.family import Traits
 from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 from etude.runs import Run
 from etude.runs.checkpoint import load_model
 from etude.speed import bf16, execution
-from etude.speed.execution import FASTER_IN_BF16, Execution, choose_execution
+from etude.speed.execution import choose_execution
 from etude.speed.kernels import kernel_of, native
 from etude.training import Display
-from etude.training.learners import network_name
+from etude.training.start import execution_of
 
+NETWORKS = {network: family for family in map(family_named, NAMES) for network in family.networks}
+"""Every network's family by the network's name."""
 RECIPES = {"lenet": "running/loss", "gan": "running/discriminator_loss", "vae": "running/loss_nats"}
+
+
+def traits(network: str) -> Traits:
+    """What makes a network fast."""
+    return NETWORKS[network].networks[network].traits
 
 
 @pytest.fixture
@@ -95,24 +105,21 @@ def test_gains_are_positive_ratios() -> None:
 
 def test_auto(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     measured(monkeypatch, 4.0, 2.0)
-    chosen = {
-        network: choose_execution(network, num_steps=10, examples_per_step=128, device="cpu").precision
-        for network in (*FASTER_IN_BF16, "lenet")
-    }
-    assert chosen == dict.fromkeys(FASTER_IN_BF16, "bf16") | {"lenet": "fp32"}
-    assert (
-        choose_execution("gan", num_steps=10, examples_per_step=128, device="cpu", precision="fp32").precision == "fp32"
-    )
-    assert (
-        choose_execution("lenet", num_steps=10, examples_per_step=128, device="cpu", precision="bf16").precision
-        == "bf16"
-    )
+
+    def chosen(network: str, precision: Precision = "auto") -> str:
+        compute = Compute(device="cpu", precision=precision)
+        return choose_execution(compute, traits(network), num_steps=10, examples_per_step=128).precision
+
+    faster = ("gan", "dcgan", "vae", "cvae", "cifar-fast")
+    assert {network: chosen(network) for network in NETWORKS} == dict.fromkeys(faster, "bf16") | {"lenet": "fp32"}
+    assert chosen("gan", "fp32") == "fp32"
+    assert chosen("lenet", "bf16") == "bf16"
 
 
 def test_a_small_step_takes_one_thread() -> None:
     def threads(network: str, examples_per_step: int, asked: int | None = None) -> int:
-        how: dict[str, Any] = {"num_steps": 10, "device": "cpu", "precision": "fp32"}
-        return choose_execution(network, examples_per_step=examples_per_step, threads=asked, **how).threads
+        compute = Compute(device="cpu", threads=asked, precision="fp32")
+        return choose_execution(compute, traits(network), num_steps=10, examples_per_step=examples_per_step).threads
 
     every = torch.get_num_threads()
     torch.set_num_threads(2)
@@ -148,17 +155,10 @@ def test_what_was_chosen_is_said() -> None:
 def test_which_of_the_courses_runs_are_compiled(
     name: str, num_images: int, change: dict[str, Any], expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(execution, "missing_for_compiling", lambda network, device: None)
+    monkeypatch.setattr(execution, "missing_for_compiling", lambda traits, device: None)
     recipe = recipes.change(recipes.get(name), **change)
     steps = recipe.epochs * (num_images // recipe.examples_per_step)
-    chosen = choose_execution(
-        network_name(recipe),
-        num_steps=steps,
-        examples_per_step=recipe.examples_per_step,
-        differentiates_twice=recipe.differentiates_twice,
-        device="cpu",
-    )
-    assert chosen.compiled == expected
+    assert execution_of(recipe, Compute(device="cpu"), num_steps=steps).compiled == expected
 
 
 def test_the_networks_with_kernels_are_those_named() -> None:
@@ -174,15 +174,16 @@ def test_the_networks_with_kernels_are_those_named() -> None:
         for name, each in networks.items()
         if any(kernel_of(layer, torch.float32, compiled=True) for network in each for layer in network.modules())
     }
-    assert have == set(execution.WITH_OWN_LAYERS)
+    assert have == {name for name in NETWORKS if traits(name).own_layers}
 
 
 def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def compiled(network: str, num_steps: int, compile: str = "auto", **more: Any) -> bool:
-        how: dict[str, Any] = {"examples_per_step": 4, "device": "cpu", "precision": "fp32"}
-        return choose_execution(network, num_steps=num_steps, compile=compile, **how, **more).compiled
+    def compiled(network: str, num_steps: int, compile: Compile = "auto", **more: Any) -> bool:
+        compute = Compute(device="cpu", precision="fp32", compile=compile)
+        chosen = choose_execution(compute, traits(network), num_steps=num_steps, examples_per_step=4, **more)
+        return chosen.compiled
 
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     (tmp_path / "Python.h").touch()
@@ -216,7 +217,12 @@ def test_compiling_is_for_long_runs_of_small_networks_where_there_is_a_compiler(
 def test_an_unknown_precision() -> None:
     text = "unknown precision 'fp16': did you mean 'bf16'? Choose from auto, bf16, fp32."
     with pytest.raises(UsageError, match=re.escape(text)):
-        choose_execution("gan", num_steps=10, examples_per_step=128, precision="fp16")
+        choose_execution(
+            Compute(precision="fp16"),  # pyright: ignore[reportArgumentType]
+            traits("gan"),
+            num_steps=10,
+            examples_per_step=128,
+        )
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -15,13 +15,15 @@ from torch.func import vmap
 
 import etude
 from etude import recipes
-from etude.compute import Execution
-from etude.data import load
+from etude.compute import Compute, Execution
+from etude.data import Images, Split, load
 from etude.errors import Interrupted, TrainingError
 from etude.families.learner import Learner
+from etude.families.recipe import Rates
 from etude.recipes import Recipe
 from etude.runs import Run
 from etude.runs.checkpoint import list_steps, load_model
+from etude.speed.execution import computing
 from etude.speed.replicas import program_key
 from etude.speed.steps import make_step
 from etude.speed.updates import initial_moments, update
@@ -43,10 +45,10 @@ class StopAfter(Display):
 
 
 def together(members: Sequence[Recipe], folder: Path, display: Display | None = None, **how: Any) -> list[Run]:
-    how = {"device": "cpu", "threads": 1, "precision": "fp32", "compile": "off", **how}
+    compute = Compute(**{"device": "cpu", "threads": 1, "precision": "fp32", "compile": "off", **how})
     names = [f"replica-{index}" for index in range(len(members))]
     display = display or Display(quiet=True)
-    return train_together(members, names=names, runs_dir=folder, data_dir=None, display=display, **how)
+    return train_together(members, names=names, runs_dir=folder, data_dir=None, compute=compute, display=display)
 
 
 def alone(recipe: Recipe, folder: Path, **how: Any) -> Run:
@@ -69,6 +71,7 @@ def contents(run: Run) -> dict[str, bytes]:
     return {str(file.relative_to(run.path)): file.read_bytes() for file in files}
 
 
+FULL = Rates(schedule=1.0, average=0.0)
 LENET = {"batch_size": 12, "epochs": 1, "train_images": 1200, "report_every": 40}
 SGD = recipes.Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9)
 SEEDS = (3, 4, 8)
@@ -157,15 +160,16 @@ def test_in_float64_a_hundred_steps_of_any_seed_agree(
     name: str, changes: dict[str, Any], steps_apart: int, in_float64: Execution
 ) -> None:
     digits = load("digits")
-    small = replace(digits, train=replace(digits.train, images=digits.train.images[..., 6:22, 6:22]))
+    train = Split(images=digits.train.images[..., 6:22, 6:22], labels=digits.train.labels)
+    small = replace(digits, kind=Images(shape=(1, 16, 16), class_names=digits.class_names), train=train)
     members = [change(name, seed=seed, batch_size=8, **changes) for seed in (0, 1)]
     replicas, solos = ([create_learner(recipe, small, in_float64) for recipe in members] for _ in range(2))
     step, *solo_steps = (make_step(each, small.train, in_float64) for each in (replicas, *([solo] for solo in solos)))
     generator = torch.Generator().manual_seed(0)
     for done in range(1, 101):
         rows = torch.randint(len(small.train), (2, members[0].examples_per_step), generator=generator)
-        losses = step(rows, 1.0)
-        solo_losses = torch.cat([solo(rows[[index]], 1.0) for index, solo in enumerate(solo_steps)])
+        losses = step(rows, FULL)
+        solo_losses = torch.cat([solo(rows[[index]], FULL) for index, solo in enumerate(solo_steps)])
         torch.testing.assert_close(losses, solo_losses, rtol=1e-9, atol=1e-9)
         if done % steps_apart == 0:
             for replica, solo in zip(replicas, solos, strict=True):

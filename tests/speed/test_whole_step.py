@@ -11,14 +11,16 @@ from torch import Tensor
 from etude import recipes
 from etude.compute import Execution
 from etude.data import Split, load
-from etude.families.learner import Batch, Learner, Step
-from etude.speed.kernels.layers import Kernel
+from etude.families.learner import Learner
+from etude.families.recipe import Rates
 from etude.runs.splits import make_splits
 from etude.speed import compiler
+from etude.speed.kernels.layers import Kernel
 from etude.speed.steps import eager_step, make_step
-from etude.speed.whole_step import State, state_of, whole_step
+from etude.speed.whole_step import NetworkState, Step, StepTensors, state_of, whole_step
 from etude.training.learners import create_learner
 
+FULL = Rates(schedule=1.0, average=0.0)
 Made = tuple[Learner, Split, Execution]
 Make = Callable[..., Made]
 
@@ -46,7 +48,7 @@ def run(step: Step, train: Split, *, num_steps: int, examples_per_step: int) -> 
     generator = torch.Generator().manual_seed(0)
     losses = torch.empty(0)
     for _ in range(num_steps):
-        losses = step(torch.randint(len(train), (1, examples_per_step), generator=generator), 1.0)
+        losses = step(torch.randint(len(train), (1, examples_per_step), generator=generator), FULL)
     assert not losses.requires_grad
     return losses
 
@@ -152,20 +154,21 @@ class _StraightThrough(torch.autograd.Function):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the compiler's own
 @pytest.mark.skipif(shutil.which("g++") is None, reason="compiling needs a C++ compiler")
 def test_gradients_written_by_hand_are_kept_when_compiled() -> None:
-    def whole(state: State, train: tuple[Tensor, Tensor], rows: Tensor, draws: Batch, learning_rate: Tensor) -> Tensor:
-        weights = state["network"]["parameters"]["weight"]
-        gradient, loss = torch.func.grad_and_value(lambda w: (_StraightThrough.apply(w) * train[0][rows]).sum())(
+    def whole(given: StepTensors) -> Tensor:
+        weights, images = given.networks["network"].parameters["weight"], given.train["images"]
+        gradient, loss = torch.func.grad_and_value(lambda w: (_StraightThrough.apply(w) * images[given.rows]).sum())(
             weights
         )
-        weights.sub_(learning_rate * gradient)
+        weights.sub_(given.rates["learning_rate"] * gradient)
         return loss[None]
 
     results = []
     for step in (whole, compiler.compiled(whole, Execution(device="cpu", threads=1, precision="fp32", compiled=True))):
         weights, images = torch.tensor([-2.0, 0.5, 3.0]), torch.tensor([1.0, 10.0, 100.0, 1000.0])
-        state: State = {"network": {"parameters": {"weight": weights}, "buffers": {}, "moments": {}}}
+        state = {"network": NetworkState(parameters={"weight": weights}, buffers={}, moments={})}
         for rows in (torch.tensor([0, 1, 2]), torch.tensor([3, 2, 1])):
-            losses = step(state, (images, images), rows, {}, torch.tensor(0.5))
+            rates = {"learning_rate": torch.tensor(0.5)}
+            losses = step(StepTensors(networks=state, train={"images": images}, rows=rows, rates=rates, draws={}))
         results.append((weights, losses))
     assert torch.equal(results[0][0], torch.tensor([-2.0 - 500.5, 0.5 - 55, 3.0 - 55]))
     assert torch.equal(results[0][0], results[1][0])
@@ -177,7 +180,7 @@ def test_moments_come_in_one_order_whatever_that_of_a_checkpoint(make: Make) -> 
     learner, _, _ = make("gan")
 
     def order() -> list[tuple[str, list[str]]]:
-        return [(key, list(each)) for state in state_of(learner).values() for key, each in state["moments"].items()]
+        return [(key, list(each)) for state in state_of(learner).values() for key, each in state.moments.items()]
 
     first = order()
     for optimizer in learner.optimizers.values():
@@ -190,7 +193,7 @@ def test_the_schedule_scales_the_learning_rate_of_each_step(make: Make) -> None:
     learner, train, _ = make("lenet", batch_size=16)
     step = functional(learner, train)
     rows = torch.arange(16)[None]
-    step(rows, 1.0)
+    step(rows, FULL)
     before = {key: value.clone() for key, value in learner.networks["lenet"].state_dict().items()}
-    step(rows, 0.0)
+    step(rows, Rates(schedule=0.0, average=0.0))
     assert all(torch.equal(value, before[key]) for key, value in learner.networks["lenet"].state_dict().items())

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from etude import recipes
+from etude.compute import Compute
 from etude.runs import RunStatus, create_run
 from etude.runs.events import EventWriter
 from etude.sweeps import Sweep
@@ -38,10 +39,7 @@ def make_sweep(tmp_path: Path) -> Callable[..., Sweep]:
             name=name,
             runs_dir=tmp_path / "runs",
             data_dir=None,
-            device="cpu",
-            threads=1,
-            precision="auto",
-            compile="auto",
+            compute=Compute(device="cpu", threads=1),
         )
         for cell in sweep.cells:
             for member in sweep.members(cell):

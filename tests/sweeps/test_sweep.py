@@ -207,7 +207,7 @@ def test_modules_in_the_current_folder_are_not_mistaken_for_pythons(
 def test_on_a_gpu_runs_that_differ_in_seed_and_learning_rate_are_one_program(make_sweep: Callable[..., Sweep]) -> None:
     grid = {"optimizer.learning_rate": [1e-3, 3e-3], "batch_size": [4, 8]}
     made = make_sweep(grid, {}, seeds=40)
-    made.device = "cuda"
+    made.compute = replace(made.compute, device="cuda")
     members = list(made.members())
     jobs = make_jobs(made, members)
     assert [len(job) for job in jobs] == [64, 16, 64, 16]
@@ -216,7 +216,7 @@ def test_on_a_gpu_runs_that_differ_in_seed_and_learning_rate_are_one_program(mak
     assert (
         start.how_trained(made, jobs, 1) == f"{made.name}: 160 runs on cuda, vectorised: 4 programs, one after another"
     )
-    made.device = "cpu"
+    made.compute = replace(made.compute, device="cpu")
     assert make_jobs(made, members) == [[member] for member in members]
     jobs = make_jobs(made, members[:3])
     assert start.how_trained(made, jobs, 2) == f"{made.name}: 3 runs on cpu, side by side in 2 processes"
@@ -224,7 +224,7 @@ def test_on_a_gpu_runs_that_differ_in_seed_and_learning_rate_are_one_program(mak
 
 def test_on_a_gpu_runs_go_on_with_those_that_stand_where_they_do(make_sweep: Callable[..., Sweep]) -> None:
     made = make_sweep({}, {}, seeds=5)
-    made.device = "cuda"
+    made.compute = replace(made.compute, device="cuda")
     members = list(made.members())
     steps_of_begun: list[list[int]] = [[0, 100], [0, 100], [0], []]
     for member, steps in zip(members, steps_of_begun, strict=False):
@@ -246,10 +246,7 @@ def test_a_job_of_several_runs_trains_them_as_one_program(tmp_path: Path) -> Non
         "paths": [str(tmp_path / name) for name in "abc"],
         "recipes": [etude.recipes.to_dict(each) for each in members],
         "data_dir": None,
-        "device": "cpu",
-        "threads": 1,
-        "precision": "auto",
-        "compile": "off",
+        "compute": {"device": "cpu", "threads": 1, "precision": "auto", "compile": "off"},
     }
     (failed,) = worker.work(job).items()
     assert failed[0] == str(tmp_path / "c")

@@ -43,19 +43,19 @@ def train(folder: Path, **changes: Any) -> Run:
 def test_every_image_is_seen_in_both_orientations_in_two_epochs(tmp_path: Path) -> None:
     run = train(tmp_path, epochs=1, batch_size=10, train_images=40)
     learner, dataset = learner_of(change(batch_size=10, shift_pixels=0)), load("digits")
-    images = examples_of([run], dataset, "cpu")
+    examples = examples_of([run], dataset, "cpu")
     seen: list[dict[int, int]] = []
     orders = []
     for epoch in (1, 2, 3):
-        rows = images.batches([run], epoch)[:, 0]  # (steps, images)
+        rows = examples.batches([run], [learner], epoch)[:, 0]  # (steps, images)
         orientations: dict[int, int] = {}
         for each in rows:
-            batch = learner.batch(images.used.images, images.used.labels, each, {})
+            batch = learner.batch(examples.used.columns, each, {})
             for row, image, label in zip(each % 40, batch["images"], batch["labels"], strict=True):
-                original = scaled(learner.recipe, images.used.images[row])
+                original = learner.scaled(examples.used.images[row])
                 mirrored = torch.equal(image, original.flip(-1))
                 assert mirrored or torch.equal(image, original)
-                assert label == images.used.labels[row]
+                assert label == examples.used.labels[row]
                 orientations[int(row)] = int(mirrored)
         seen.append(orientations)
         orders.append((rows % 40).flatten())
@@ -72,7 +72,7 @@ def test_images_move_as_numpy_moves_them() -> None:
     images = torch.randint(256, (7, 3, 16, 20), generator=generator, dtype=torch.uint8)
     rows = torch.tensor([2, 9, 5, 7])  # 9 and 7 are the mirror images of 2 and 0
     shift = torch.tensor([[0, 0], [3, -2], [-3, 3], [1, 2]])
-    batch = learner.batch(images, torch.arange(7), rows, {"shift": shift})
+    batch = learner.batch({"images": images, "labels": torch.arange(7)}, rows, {"shift": shift})
     assert batch["labels"].tolist() == [2, 2, 5, 0]
     for image, row, (down, right) in zip(batch["images"], rows.tolist(), shift.tolist(), strict=True):
         source = (images[row % 7] / 255 * 2 - 1).numpy()
@@ -83,22 +83,22 @@ def test_images_move_as_numpy_moves_them() -> None:
 
 def test_moves_are_as_likely_each_way_and_follow_the_seed() -> None:
     first, second, other = (learner_of(change(seed=seed, batch_size=10_000)) for seed in (3, 3, 4))
-    shift = first.draw()["shift"]
+    shift = first.draws()["shift"]
     assert shift.shape == (10_000, 2)
     for axis in shift.unbind(dim=1):
         assert axis.unique().tolist() == [-2, -1, 0, 1, 2]
         assert (axis + 2).bincount().min() > 1850
-    assert torch.equal(shift, second.draw()["shift"])
-    assert not torch.equal(shift, other.draw()["shift"])
-    assert not torch.equal(shift, first.draw()["shift"])
+    assert torch.equal(shift, second.draws()["shift"])
+    assert not torch.equal(shift, other.draws()["shift"])
+    assert not torch.equal(shift, first.draws()["shift"])
 
 
 def test_lenet_takes_its_images_as_they_are() -> None:
     recipe = recipes.change(recipes.get("lenet"), data="digits")
     assert isinstance(recipe, Classifier)
     learner, images = learner_of(recipe), torch.arange(256, dtype=torch.uint8).repeat(9).view(9, 1, 16, 16)
-    assert learner.draw() == {}
-    batch = learner.batch(images, torch.arange(9), torch.tensor([4, 2]), {})
+    assert learner.draws() == {}
+    batch = learner.batch({"images": images, "labels": torch.arange(9)}, torch.tensor([4, 2]), {})
     assert torch.equal(batch["images"], images[[4, 2]] / 255 * 2 - 1)  # in the last bit
 
 
