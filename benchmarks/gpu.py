@@ -147,7 +147,7 @@ def check_step(recipe: Recipe, how: Compute) -> float:
     execution = execution_of(recipe, how, num_steps=0)
     train = dataset.train.to(execution.device)
     learned = []
-    for make in (partial(whole_step, transform=partial(faster, execution=execution)), eager_step):
+    for make in (partial(whole_step, transform=partial(faster, execution=execution, native=False)), eager_step):
         learner, generator = create_learner(recipe, dataset, execution), torch.Generator().manual_seed(0)
         with computing(execution):
             step, losses = make(learner, train), []

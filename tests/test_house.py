@@ -10,7 +10,19 @@ PACKAGE = Path(__file__).parents[1] / "src" / "etude"
 
 # A line may import from the lines above it and from itself. `etude/__init__.py` imports lazily and is exempt.
 LINES = [
-    {"errors", "files", "streams", "compute", "notebook", "user_code", "losses", "data", "models", "metrics", "drawing"},
+    {
+        "errors",
+        "files",
+        "streams",
+        "compute",
+        "notebook",
+        "user_code",
+        "losses",
+        "data",
+        "models",
+        "metrics",
+        "drawing",
+    },
     {"families"},
     {"inspection", "verify"},
     {"recipes"},

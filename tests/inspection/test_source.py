@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from etude.errors import UsageError
-from etude.inspection.inspecting import inspect
 from etude.families.book import specimens
+from etude.inspection.inspecting import inspect
 from etude.inspection.source import example, load
 
 COUNTS = {
