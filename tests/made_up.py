@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from etude.data import Images
 from etude.recipes import RECIPES
 from etude.runs import Run, RunStatus, create_run
 from etude.runs.events import EventWriter
@@ -17,8 +18,7 @@ def configuration(
     """What training writes into recipe.json beside the recipe; `images` is the number of training images."""
     dataset = {
         "name": "digits",
-        "image_shape": list(image_shape),
-        "class_names": list(class_names),
+        "kind": Images(shape=image_shape, class_names=class_names).as_dict(),
         "train_images": images,
         "validation_images": 0,
         "test_images": 10,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from etude.families.book import NAMES, family_named
+
 PACKAGE = Path(__file__).parents[1] / "src" / "etude"
 
 # A line may import from the lines above it and from itself. `etude/__init__.py` imports lazily and is exempt.
@@ -36,6 +38,8 @@ LINES = [
 ]
 KNOWN_CIRCLES = [["etude.data.dataset", "etude.data.summary"]]
 """Still to be cut: a data set shows itself."""
+KNOW_FAMILIES = {"families", "verify", "models"}
+"""Where a family or a network may be told from the others: verify holds contracts for each."""
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
 MOST_LINES = 400
 
@@ -126,6 +130,87 @@ def import_mistakes(package: Path) -> list[str]:
             elif other > own:
                 mistakes.append(f"{relative}:{number}: {names[1]} imports {name}, from a lower line")
     return mistakes
+
+
+def family_classes(package: Path) -> set[str]:
+    """Names of the classes that belong to one family: those in its folder, and the networks that it takes of models."""
+    found: set[str] = set()
+    for path in (package / "families").glob("*/*.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        found |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
+        taken = [names for _, name, names in imports(tree, "") if name.startswith("etude.models")]
+        found |= {name for names in taken for name in names if name[0].isupper()}
+    return found
+
+
+def family_mistakes(package: Path, classes: set[str], networks: set[str]) -> list[str]:
+    """One line for every place that tells one family or network from the others, outside their own folders.
+
+    Such are: isinstance, issubclass and `case` with a class of a family; a table or a list with a network's name, and
+    a comparison or a `case` with one. A default or an example may name one.
+    """
+    mistakes = []
+    for path in modules(package):
+        relative = path.relative_to(package).as_posix()
+        if relative.split("/")[0] in KNOW_FAMILIES:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            asked: list[ast.expr | None] = []
+            named: list[ast.expr | None] = []
+            match node:
+                case ast.Call(func=ast.Name(id="isinstance" | "issubclass"), args=[_, kinds]):
+                    asked = [each for each in ast.walk(kinds) if isinstance(each, ast.Name | ast.Attribute)]
+                case ast.MatchClass(cls=kind):
+                    asked = [kind]
+                case ast.Dict(keys=keys):
+                    named = keys
+                case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
+                    named = list(items)
+                case ast.Compare(left=left, comparators=others):
+                    named = [left, *others]
+                case ast.MatchValue(value=value):
+                    named = [value]
+            for kind in asked:
+                name = ast.unparse(kind) if kind else ""
+                if name.split(".")[-1] in classes and not name.startswith("torch."):
+                    mistakes.append(f"{relative}:{getattr(node, 'lineno', 0)}: asks whether it is a {name}")
+            for each in named:
+                if isinstance(each, ast.Constant) and each.value in networks:
+                    mistakes.append(f"{relative}:{each.lineno}: goes by the network's name {each.value!r}")
+    return mistakes
+
+
+def test_no_part_but_the_families_tells_them_apart() -> None:
+    classes = family_classes(PACKAGE)
+    assert {"Classifier", "Adversarial", "Variational", "TrainedVariational", "LeNet", "ConvGenerator"} <= classes
+    networks = {name for family in map(family_named, NAMES) for name in family.networks}
+    assert {"lenet", "cifar-fast", "gan", "dcgan", "vae", "cvae"} <= networks
+    assert family_mistakes(PACKAGE, classes, networks) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "mistakes"),
+    [
+        ("report/a.py", "isinstance(recipe, Recipe)", []),
+        ("report/a.py", "isinstance(seed, torch.Generator)", []),
+        ("report/a.py", "isinstance(recipe, Variational)", ["report/a.py:1: asks whether it is a Variational"]),
+        ("runs/a.py", "x = 1\nisinstance(x, int | recipe.VAE)", ["runs/a.py:2: asks whether it is a recipe.VAE"]),
+        ("runs/a.py", "isinstance(x, (VAE, int))", ["runs/a.py:1: asks whether it is a VAE"]),
+        ("runs/a.py", "match x:\n    case VAE():\n        pass", ["runs/a.py:2: asks whether it is a VAE"]),
+        ("runs/a.py", "def f(name='vae'):\n    'vae'\n    return g(name='vae')", []),
+        ("runs/a.py", "if recipe.network == 'vae': pass", ["runs/a.py:1: goes by the network's name 'vae'"]),
+        ("runs/a.py", "x = {'vae': 1, **y}", ["runs/a.py:1: goes by the network's name 'vae'"]),
+        ("runs/a.py", "x in ('gan', 'other')", ["runs/a.py:1: goes by the network's name 'gan'"]),
+        ("runs/a.py", "match x:\n    case 'gan':\n        pass", ["runs/a.py:2: goes by the network's name 'gan'"]),
+        ("families/a.py", "x = {'vae': 1}; isinstance(x, VAE)", []),
+        ("inspection/source.py", "x = {'vae': 1}; isinstance(x, VAE)",
+         ["inspection/source.py:1: asks whether it is a VAE"]),
+    ],
+)  # fmt: skip
+def test_the_check_of_families_itself(tmp_path: Path, path: str, source: str, mistakes: list[str]) -> None:
+    (tmp_path / path).parent.mkdir()
+    (tmp_path / path).write_text(source, "utf-8")
+    assert family_mistakes(tmp_path, {"Variational", "VAE", "Generator"}, {"vae", "gan"}) == mistakes
 
 
 def test_imports_run_one_way() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -62,8 +63,8 @@ def test_a_file_may_name_a_recipe_of_its_own(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "name = 3": "FILE: needs `name`, one of lenet, cifar-fast, gan, lsgan, dcgan, wgan-gp, vae, beta-vae, cvae, "
-    "or `family`, one of classifier, adversarial, variational, with all keys; got name 3, family None.",
+    "name = 3": "FILE: needs `name`, one of lenet, cifar-fast, classifier, gan, lsgan, dcgan, wgan-gp, vae, beta-vae, "
+    "cvae, or `family`, one of classifier, adversarial, variational, with all keys; got name 3, family None.",
     'name = "gan"\nepoch = 3': "unknown key in FILE: 'epoch': did you mean 'epochs'? Choose from about, batch_size, "
     "data, discriminator_steps, epochs, fit, gradient_penalty, image_size, loss, name, network, noise_dim, optimizer, "
     "report_every, seed, skip_broken, train_images, validation_images.",
@@ -115,6 +116,41 @@ def test_all_values_out_of_range_are_reported_at_once() -> None:
     )
 
 
+def test_ranges_of_clipping_and_of_the_running_average() -> None:
+    with pytest.raises(UsageError) as caught:
+        Optimizer(name="adam", learning_rate=1e-3, clip_norm=-0.5, average=1.0)
+    assert str(caught.value) == (
+        "out of range: --optimizer.clip-norm -0.5 (allowed: 0 or more); --optimizer.average 1.0 (allowed: in [0, 1))."
+    )
+    values: list[dict[str, Any]] = [
+        {"clip_norm": math.inf},
+        {"clip_norm": math.nan},
+        {"average": -0.1},
+        {"average": math.nan},
+    ]
+    for wrong in values:
+        with pytest.raises(UsageError, match=r"^out of range: --optimizer\."):
+            Optimizer(name="adam", learning_rate=1e-3, **wrong)
+    values = [{"clip_norm": 0.0}, {"clip_norm": 1e9}, {"average": 0.0}, {"average": 0.9999}]
+    for right in values:
+        Optimizer(name="adam", learning_rate=1e-3, **right)
+
+
+@pytest.mark.parametrize(
+    ("step", "schedule", "average"), [(0, 1, 0.1), (8, 1, 0.5), (80, 1, 0.9), (890, 1, 0.99), (50_000, 1, 0.99)]
+)
+def test_a_running_average_begins_short(step: int, schedule: float, average: float) -> None:
+    rates = Optimizer(name="sgd", learning_rate=0.1, average=0.99).rates_at(step, 100_000)
+    assert (rates.schedule, rates.average) == (schedule, pytest.approx(average))
+
+
+def test_rates_follow_the_schedule_and_have_no_average_where_none_is_wanted() -> None:
+    optimizer = Optimizer(name="sgd", learning_rate=0.1, schedule="cosine")
+    rates = [optimizer.rates_at(step, 12) for step in (0, 4, 6, 9)]
+    assert [each.schedule for each in rates] == pytest.approx([1, 0.75, 0.5, 0.5 - 0.125**0.5])
+    assert [each.average for each in rates] == [0] * 4
+
+
 def test_not_a_number_is_out_of_range() -> None:
     with pytest.raises(UsageError, match=r"--optimizer.learning-rate nan"):
         Optimizer(name="adam", learning_rate=math.nan)
@@ -128,8 +164,8 @@ def test_unknown_recipe_suggests_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         recipes.get("lsgam")
     assert str(caught.value) == (
-        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cifar-fast, cvae, dcgan, gan, lenet, "
-        "lsgan, vae, wgan-gp; `etude recipes` describes them."
+        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cifar-fast, classifier, cvae, dcgan, gan, "
+        "lenet, lsgan, vae, wgan-gp; `etude recipes` describes them."
     )
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from etude import recipes
 from etude.cli import main
+from etude.compute import Compute
 from etude.errors import EtudeError, RunError
 from etude.files import checked_json, parse_checked_json
 from etude.recipes import RECIPES
@@ -112,8 +113,8 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_sweep(folder: Path, name: str) -> Sweep:
     """A sweep of two cells and two seeds, finished."""
     recipe = recipes.change(RECIPES["lenet"], data="digits", batch_size=10)
-    plan: dict[str, Any] = {"device": "cpu", "threads": 1, "precision": "auto", "compile": "auto", "data_dir": None}
-    sweep = prepare(recipe, {"epochs": [1, 2]}, seeds=2, name=name, runs_dir=folder, **plan)
+    compute = Compute(device="cpu", threads=1)
+    sweep = prepare(recipe, {"epochs": [1, 2]}, seeds=2, name=name, runs_dir=folder, data_dir=None, compute=compute)
     for member in sweep.members():
         make_run(sweep.path, member.path.name)
     return sweep

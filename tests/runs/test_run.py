@@ -196,7 +196,7 @@ def test_resume_refuses_where_no_checkpoint_is_as_it_was_written(
         ("metrics.jsonl", b"\xff\xfe\n", "line 1 of metrics.jsonl is not event 0"),
         ("metrics.jsonl", b"[]\n", "line 1 of metrics.jsonl is not event 0"),
         ("metrics.jsonl", b'{"event": 1, "step": 1, "epoch": 1}\n', "line 1 of metrics.jsonl is not event 0"),
-        ("recipe.json", b"dataset.image_shape", r"recipe.json has \[1, 28\] for dataset.image_shape"),
+        ("recipe.json", b"dataset.kind", r"recipe.json has \[1, 28\] for shape of dataset.kind"),
         ("recipe.json", b"execution", "recipe.json lacks execution"),
         ("recipe.json", b"dataset", "recipe.json lacks dataset"),
     ],
@@ -210,7 +210,7 @@ def test_a_damaged_file_says_so_and_hides_no_other_run(
         configuration, _ = parse_checked_json(file.read_bytes())
         part, _, key = content.decode().partition(".")
         if key:
-            configuration[part][key] = [1, 28]
+            configuration[part][key]["shape"] = [1, 28]
         else:
             del configuration[part]
         content = checked_json(configuration).encode()
