@@ -96,3 +96,6 @@ def test_a_home_that_is_not_there() -> None:
     with pytest.raises(UsageError) as error:
         expand_home("~nouser/x")
     assert str(error.value) == "'~nouser/x': there is no such home folder; write the path in full."
+    with pytest.raises(UsageError) as error:
+        expand_home("~no\0user")
+    assert str(error.value) == "'~no\\x00user': there is no such home folder; write the path in full."

@@ -20,6 +20,7 @@ random.setstate(_random_state)
 
 if TYPE_CHECKING:
     from etude import data, losses, metrics, models, recipes, sweeps, verify
+    from etude.data import Dataset
     from etude.inspection import inspect
     from etude.inspection.calculus.conv_solver import solve
     from etude.inspection.calculus.derive import derive
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from etude.training import resume, train
 
 _HOMES = {
+    "Dataset": "data.Dataset",
     "train": "training.train",
     "resume": "training.resume",
     "load": "runs.load",
@@ -46,6 +48,7 @@ _HOMES = {
 _MODULES = ("data", "losses", "metrics", "models", "recipes", "sweeps", "verify")
 
 __all__ = [
+    "Dataset",
     "Run",
     "compare",
     "data",

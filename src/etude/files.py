@@ -115,7 +115,7 @@ def expand_home(path: Path | str) -> Path:
     """The path with `~` or `~name` at its front replaced by that home; `UsageError` where there is none."""
     try:
         return Path(path).expanduser()
-    except RuntimeError:
+    except (RuntimeError, ValueError):  # the second for a name with a null byte
         raise UsageError(f"{str(path)!r}: there is no such home folder; write the path in full.") from None
 
 

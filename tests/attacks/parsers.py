@@ -21,12 +21,15 @@ import sys
 import tempfile
 import time
 import traceback
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from etude import recipes
@@ -111,6 +114,9 @@ def _data(folder: Path) -> Iterator[Parser]:
     from etude.data.cifar import parse_batch
     from etude.data.folder import load_folder, read_image
     from etude.data.idx import read_idx
+    from etude.data.names import parse_own
+    from etude.data.npz import load_npz
+    from etude.data.table import load_csv
     from etude.data.unpickle import unpickle
 
     images = struct.pack(">IIII", 2051, 3, 4, 4) + bytes(range(48))
@@ -120,6 +126,19 @@ def _data(folder: Path) -> Iterator[Parser]:
     zipped = [gzip.compress(each) for each in idx]
     yield Parser("idx.gz", _written(folder / "i.gz", lambda path: read_idx(path, dimensions=1)), zipped, 4)
     pickles = [_batch(3072), _batch(3), pickle.dumps({b"labels": [0, 1], "x": (1, None, True)}, 2)]
+    arrays = [_npz(save) for save in (np.savez, np.savez_compressed)]
+    yield Parser("npz", _written(folder / "a.npz", lambda path: load_npz(path, name="a", seed=0)), arrays, 10)
+    stored = [_stored(each) for each in arrays]  # with checksums that are right, as a hostile file has
+    yield Parser("npz arrays", _packed(folder / "b.npz", lambda path: load_npz(path, name="b", seed=0)), stored, 10)
+    tables = [
+        b'x,"y, in cm",label\n' + b"1,2.5,a\n-3,1e2,b\n" * 4,
+        "\ufeffid;colour;größe;art\r\n1;rot;2;1\r\n2;blau;3;0\r\n3;rot;1;1\r\n4;rot;1;0\r\n".encode(),
+        b"0\t1\tclass\n" + b"1\t2\t0\n3\t4\t1\n" * 5,
+    ]
+    for column in ("", "label"):
+        read = partial(load_csv, name="t", column=column, seed=0)
+        yield Parser(f"csv{column and ':'}{column}", _written(folder / "t.csv", read), tables, 10)
+    yield Parser("own name", _text(parse_own), [b"csv:a.csv:y", b"npz:~/a.npz", b"folder:x", b"csv:~root/a:b:c"], 2)
     yield Parser("unpickle", lambda data: unpickle(data, "batch"), pickles, 10)
     yield Parser("cifar", lambda data: parse_batch(data, Path("batch"), num_images=2), pickles, 3)
     pictures = []
@@ -140,6 +159,35 @@ def _data(folder: Path) -> Iterator[Parser]:
     Image.new("RGB", (6, 6)).save(other)
     shutil.copy(other, folder / "pictures/b/z.png")
     shutil.copy(other, folder / "pictures/a/z.png")
+
+
+def _npz(save: Callable[..., None]) -> bytes:
+    """Images in the layout of MedMNIST, and names as labels."""
+    file = io.BytesIO()
+    images, labels = np.arange(160, dtype=np.uint8).reshape(10, 4, 4), np.array(["a", "b"] * 5)
+    save(file, train_images=images, train_labels=labels, test_images=images[:2].astype(">i2"), test_labels=labels[:2])
+    return file.getvalue()
+
+
+def _stored(content: bytes) -> bytes:
+    """The arrays of a .npz file, one after the other, each with the length that it has."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        parts = [archive.read(each) for each in archive.namelist()]
+    return b"".join(struct.pack("<H", len(part)) + part for part in parts)
+
+
+def _packed(path: Path, read: Callable[[Path], object]) -> Callable[[bytes], object]:
+    """Packs what `_stored` gave, however it was changed, into a .npz file before it is read."""
+
+    def pack_and_read(data: bytes) -> object:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("train_images", "train_labels", "test_images", "test_labels"):
+                (size,) = struct.unpack("<H", data[:2].ljust(2, b"\0"))
+                archive.writestr(f"{name}.npy", data[2 : 2 + size])
+                data = data[2 + size :]
+        return read(path)
+
+    return pack_and_read
 
 
 def _batch(pixels: int) -> bytes:

@@ -36,11 +36,14 @@ def test_the_list_says_what_is_here_and_how_to_get_the_rest(capsys: pytest.Captu
     assert lines(capsys) == [
         "data            train    test  shape    classes  licence       where",
         "digits          1,500     297  1×28×28       10  CC BY 4.0     comes with étude",
+        "moons           2,000   1,000  2              2  Apache 2.0    comes with étude",
+        "rings           2,000   1,000  2              2  Apache 2.0    comes with étude",
+        "mixture         2,000   1,000  2              8  Apache 2.0    comes with étude",
         "mnist          60,000  10,000  1×28×28       10  CC BY-SA 3.0  not here: `etude data fetch mnist`",
         "fashion-mnist  60,000  10,000  1×28×28       10  MIT           not here: `etude data fetch fashion-mnist`",
         "cifar10        50,000  10,000  3×32×32       10  none stated   cifar10",
         "",
-        "Your own images: folder:PATH, one folder per class below PATH.",
+        "Your own: folder:PATH, one folder of images per class below PATH; npz:FILE, arrays; csv:FILE, a table.",
         "Looked in ., /nowhere/cache/etude, /nowhere/datasets.",
     ]
 
@@ -64,11 +67,29 @@ def test_the_list_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> N
     (line,) = lines(capsys)
     listed = json.loads(line)
     assert listed["searched"] == ["/nowhere/cache/etude", "/nowhere/datasets"]
-    assert [row["name"] for row in listed["data"]] == ["digits", "mnist", "fashion-mnist", "cifar10"]
-    assert listed["data"][1] == {
+    assert [row["name"] for row in listed["data"]] == [
+        "digits", "moons", "rings", "mixture", "mnist", "fashion-mnist", "cifar10",
+    ]  # fmt: skip
+    rows = {row["name"]: row for row in listed["data"]}
+    assert rows["moons"] == {
+        "name": "moons",
+        "kind": "table",
+        "train_images": 2_000,
+        "test_images": 1_000,
+        "shape": [2],
+        "image_shape": None,
+        "num_classes": 2,
+        "where": "comes with étude",
+        "error": None,
+        "licence": "Apache 2.0",
+        "source": "Points of the plane on two half circles that grip each other, with noise, made by étude",
+    }
+    assert rows["mnist"] == {
         "name": "mnist",
+        "kind": "images",
         "train_images": 60_000,
         "test_images": 10_000,
+        "shape": [1, 28, 28],
         "image_shape": [1, 28, 28],
         "num_classes": 10,
         "where": None,
@@ -83,9 +104,9 @@ def test_a_damaged_file_is_listed_as_such(capsys: pytest.CaptureFixture[str], tm
         (tmp_path / file).touch()
     (tmp_path / "t10k-labels-idx1-ubyte").write_bytes(b"GIF89a")
     list_data(tmp_path, json=True)
-    listed = json.loads(lines(capsys)[0])
-    assert listed["data"][1]["where"] is None
-    assert listed["data"][1]["error"] == (
+    rows = {row["name"]: row for row in json.loads(lines(capsys)[0])["data"]}
+    assert rows["mnist"]["where"] is None
+    assert rows["mnist"]["error"] == (
         f"{tmp_path / 't10k-labels-idx1-ubyte'}: not an IDX file of 1-dimensional unsigned bytes "
         "(starts with 47494638, expected 00000801); get a fresh copy."
     )
@@ -191,6 +212,59 @@ def test_show_as_json_is_one_object(capsys: pytest.CaptureFixture[str], tmp_path
     assert shown["picture"] == str(tmp_path / "new.png")
     assert (tmp_path / "new.png").read_bytes().startswith(b"\x89PNG")
     assert (shown["name"], shown["image_shape"], shown["licence"]) == ("digits", [1, 28, 28], "CC BY 4.0")
+    assert (shown["kind"], shown["shape"]) == ("images", [1, 28, 28])
+
+
+def test_show_of_a_table_draws_points_in_the_colours_of_their_classes(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    show("moons")
+    assert lines(capsys) == [
+        "moons: a table of 2 features, licence: Apache 2.0",
+        "Points of the plane on two half circles that grip each other, with noise, made by étude",
+        "",
+        "class  train   test",
+        "upper  1,026    474",
+        "lower    974    526",
+        "all    2,000  1,000",
+        "",
+        "Its rows as points: moons-samples.png",
+    ]
+    with Image.open("moons-samples.png") as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    blue, orange = pixels[..., 2] > pixels[..., 0] + 60, pixels[..., 0] > pixels[..., 2] + 60
+    assert min(blue.sum(), orange.sum()) > 3_000
+    # The upper moon lies higher, and more to the left
+    (blue_rows, blue_columns), (orange_rows, orange_columns) = (np.nonzero(each) for each in (blue, orange))
+    assert blue_rows.mean() < orange_rows.mean()
+    assert blue_columns.mean() < orange_columns.mean()
+
+
+def test_show_of_a_file_of_ones_own(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    Path("irises.csv").write_text("long,wide,species\n" + "1,2,rose\n3,4,iris\n5,7,rose\n2,2,iris\n" * 5)
+    show("csv:irises.csv")
+    assert lines(capsys) == [
+        "csv:irises.csv: a table of 2 features, licence: not stated",
+        str(tmp_path / "irises.csv"),
+        "",
+        "class  train  test",
+        "iris       8     2",
+        "rose       8     2",
+        "all       16     4",
+        "",
+        "The labels are column 'species', the last (csv:FILE:COLUMN names another).",
+        "Labels by name: the classes are iris, rose, in the order of the alphabet.",
+        "No examples to test on: a fifth of each class, 4 in all, is drawn for that.",
+        "",
+        "Its rows as points: irises-samples.png",
+    ]
+    show("csv:irises.csv:species", json=True)
+    shown = json.loads(lines(capsys)[0])
+    assert (shown["kind"], shown["shape"], shown["image_shape"]) == ("table", [2], None)
+    np.savez("pics.npz", x=np.full((10, 8, 8), 200, dtype=np.uint8), y=np.arange(10) % 2)
+    show("npz:pics.npz", out=Path("drawn.png"))
+    assert lines(capsys)[0] == "npz:pics.npz: images of 1×8×8, licence: not stated"
+    assert Path("drawn.png").exists()
 
 
 def test_mistakes_are_one_line(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ REAL_DATA = os.environ.get("ETUDE_DATA")  # before the fixture hides it
 def small_sets(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of every set, 50 training and 20 test images make it whole."""
     for name in ("mnist", "fashion-mnist"):
-        monkeypatch.setitem(CATALOG, name, dataclasses.replace(CATALOG[name], train_images=50, test_images=20))
+        monkeypatch.setitem(CATALOG, name, dataclasses.replace(CATALOG[name], num_train=50, num_test=20))
 
 
 def test_digits_need_nothing() -> None:
@@ -141,7 +141,10 @@ def test_what_is_nowhere_is_said(tmp_path: Path, no_data_here: Path) -> None:
 def test_wrong_names_and_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path)
-    allowed = "cifar10, digits, fashion-mnist, folder:PATH, mnist; `etude data` lists what is here."
+    allowed = (
+        "cifar10, csv:FILE, digits, fashion-mnist, folder:PATH, mixture, mnist, moons, npz:FILE, rings; `etude data` "
+        "lists what is here."
+    )
     for call, message in (
         (lambda: load("mnits"), f"unknown data set 'mnits': did you mean 'mnist'? Choose from {allowed}"),
         (lambda: load(""), f"unknown data set '': choose from {allowed}"),
@@ -154,6 +157,23 @@ def test_wrong_names_and_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (lambda: load("Cifar-10"), f"unknown data set 'Cifar-10': did you mean 'cifar10'? Choose from {allowed}"),
         (lambda: load("/x/pics"), "unknown data set '/x/pics': for pictures in a folder write folder:/x/pics."),
         (lambda: load("pics/"), "unknown data set 'pics/': for pictures in a folder write folder:pics/."),
+        (lambda: load("x/a.NPZ"), "unknown data set 'x/a.NPZ': for a file of your own write npz:x/a.NPZ."),
+        (lambda: load("a.csv"), "unknown data set 'a.csv': for a file of your own write csv:a.csv."),
+        (lambda: fetch("csv:a.csv"), "csv:a.csv is a file of your own: there is nothing to fetch."),
+        (lambda: load("npz:"), "npz: needs a path, as in npz:pathmnist.npz."),
+        (
+            lambda: load("csv:a.csv", image_size=64),
+            "--image-size 64: only folder:PATH is resized; leave csv:a.csv as it is.",
+        ),
+        (
+            lambda: load("moons", image_size=64),
+            "--image-size 64: only folder:PATH is resized; leave moons as it is.",
+        ),
+        (lambda: load("npz:a", fit="pad"), "--fit pad: only folder:PATH is fitted; leave npz:a as it is."),
+        (
+            lambda: load("npz:a", skip_broken=True),
+            "--skip-broken is for folder:PATH, and npz:a is whole or an error: leave it out.",
+        ),
         (lambda: load("here"), "unknown data set 'here': for pictures in a folder write folder:here."),
         (
             lambda: load("digits", fit="pad"),
@@ -283,7 +303,7 @@ def test_fetch_says_where_it_is(served: Any, no_data_here: Path, tmp_path: Path)
 def test_the_catalog_is_whole(entry: Any) -> None:
     assert entry.licence
     assert entry.source
-    assert len(set(entry.class_names)) == 10
+    assert len(set(entry.class_names)) == {"moons": 2, "rings": 2, "mixture": 8}.get(entry.name, 10)
     if entry.downloads:
         assert entry.download_folder in entry.subfolders
         needed = cifar.BATCHES if entry.name == "cifar10" else IDX_FILES
@@ -300,7 +320,7 @@ def test_the_catalog_is_whole(entry: Any) -> None:
 def test_the_real_mnist(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published mean and standard deviation of the training pixels, the class counts, and our own checksums."""
     monkeypatch.setenv("ETUDE_DATA", REAL_DATA or "")
-    entry = dataclasses.replace(CATALOG["mnist"], train_images=60_000, test_images=10_000)
+    entry = dataclasses.replace(CATALOG["mnist"], num_train=60_000, num_test=10_000)
     monkeypatch.setitem(CATALOG, "mnist", entry)
     if not (paths := locate(entry, None)):
         pytest.skip("no MNIST in ETUDE_DATA")

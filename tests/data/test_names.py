@@ -50,8 +50,9 @@ def test_a_short_name_is_the_last_part_of_the_path(tmp_path: Path) -> None:
         "csv:a.csv:y",
         "/x/y",
         "csv:/",
+        "python:yours",
     ]
-    short = ["digits", "dogs.v2", tmp_path.name, "path.mnist", "a", "y", "data"]
+    short = ["digits", "dogs.v2", tmp_path.name, "path.mnist", "a", "y", "data", "yours"]
     assert list(map(short_name, names)) == short
 
 

@@ -1,8 +1,9 @@
 """How a data set shows itself, whatever its classes are called."""
 
+import pytest
 import torch
 
-from etude.data import Dataset, Images, Split
+from etude.data import Dataset, Images, Split, Table
 from etude.data.summary import html, text
 
 
@@ -19,6 +20,20 @@ def test_odd_names_of_classes_break_no_table() -> None:
     lines = [line.split() for line in text(odd).splitlines()]
     assert lines[-8:] == [["class", "train", "test"], *([name, "1", "1"] for name in names), ["all", "6", "6"]]
     assert all(f">{name}</td>" in html(odd) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("num_features", "heading"),
+    [(1, "a table of 1 feature"), (2, "a table of 2 features"), (5, "a table of 5 features")],
+)
+def test_a_table_shows_its_rows_as_points(num_features: int, heading: str) -> None:
+    features = torch.arange(6.0 * num_features).reshape(6, num_features).sin()
+    split = Split(features=features, labels=torch.arange(6) % 2)
+    kind = Table(class_names=("a", "b"), mean=(0.0,) * num_features, scale=(1.0,) * num_features)
+    table = Dataset(name="flowers", kind=kind, train=split, test=split, licence="yours", source="field")
+    assert text(table).splitlines()[0] == f"flowers: {heading}, licence: yours"
+    assert f"<h4>flowers: {heading}, licence: yours</h4>" in html(table)
+    assert 'alt="the training rows by class"' in html(table)
 
 
 def test_a_note_begins_with_a_capital_or_the_name_of_a_folder() -> None:

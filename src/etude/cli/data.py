@@ -43,10 +43,10 @@ def show(
     out: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Count a data set's images per class and split, and draw some of each class.
+    """Count a data set's examples per class and split, and draw some of each class.
 
     Args:
-        name: Data set: digits, mnist, fashion-mnist, cifar10, or folder:PATH.
+        name: Data set by its name, or folder:PATH, npz:FILE, csv:FILE.
         data_dir: Folder to search first; several are separated as in PATH.
         fit: How images of a folder: that are not square become so; crop when not given.
         skip_broken: Leave out the images of a folder: that cannot be read, and name them.

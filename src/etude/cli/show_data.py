@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from etude.cli.printing import print_json, stdout_console
-from etude.data import Dataset, catalog, load
+from etude.data import Dataset, Images, catalog, load
 from etude.data.loading import locate
 from etude.data.names import short_name
 from etude.data.search_paths import search_folders
-from etude.data.summary import count, text
-from etude.drawing.class_samples import class_samples
+from etude.data.summary import count, pictured, text
+from etude.data.summary import picture as draw
 from etude.drawing.lettering import explain, is_written, legible
 from etude.drawing.style import render
 from etude.errors import DataError
@@ -28,29 +28,32 @@ def table(data_dir: Path | None, *, json: bool) -> None:
         return
     rows = []
     for each in found:
-        shape = "×".join(map(str, each["image_shape"]))
+        shape = "×".join(map(str, each["shape"]))
         counts = (f"{each['train_images']:,}", f"{each['test_images']:,}", shape, str(each["num_classes"]))
         where = each["error"] or each["where"] or f"not here: `etude data fetch {each['name']}`"
         rows.append([each["name"], *counts, each["licence"], where])
     console = stdout_console()
     console.print(plain_table(["data", "train", "test", "shape", "classes", "licence", "where"], rows, align="lrrlrl"))
-    console.print("\nYour own images: folder:PATH, one folder per class below PATH.")
+    console.print(
+        "\nYour own: folder:PATH, one folder of images per class below PATH; npz:FILE, arrays; csv:FILE, a table."
+    )
     console.print(f"Looked in {', '.join(searched)}.", soft_wrap=True, markup=False)
 
 
 def samples(dataset: Dataset, picture: Path, *, json: bool) -> None:
-    """Print a data set's counts, and draw some images of each class."""
-    counts, short = count(dataset), short_name(dataset.name)
+    """Print a data set's counts, and draw some images of each class, or the rows of a table."""
+    counts, short, is_images = count(dataset), short_name(dataset.name), isinstance(dataset.kind, Images)
     shown = legible(dataset.class_names)
-    what = "first training images of each class"
+    what = pictured(dataset)
     title = explain(f"{short}: {what}" if is_written(short) else what.capitalize(), shown)
-    figure = class_samples(dataset.train.images, dataset.train.labels, shown, title=title)
-    write_atomically(picture, render(figure, "png"))
+    write_atomically(picture, render(draw(dataset, shown, title=title), "png"))
     if json:
         print_json(
             {
                 "name": dataset.name,
-                "image_shape": list(dataset.image_shape),
+                "kind": dataset.kind.as_dict()["name"],
+                "shape": list(dataset.kind.shape),
+                "image_shape": list(dataset.kind.shape) if is_images else None,
                 "licence": dataset.licence,
                 "source": dataset.source,
                 "counts": counts,
@@ -65,7 +68,7 @@ def samples(dataset: Dataset, picture: Path, *, json: bool) -> None:
             name: f" ({short} in the picture)" for name, short in pairs if short.startswith("#") and short != name
         }
         print(text(dataset, drawn_as=numbered))
-        print(f"\nSamples of each class: {picture}")
+        print(f"\n{'Samples of each class' if is_images else 'Its rows as points'}: {picture}")
 
 
 def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
@@ -78,9 +81,11 @@ def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
     place = None if not found else str(found[0] if len(found) == 1 else found[0].parent)
     return {
         "name": name,
-        "train_images": entry.train_images,
-        "test_images": entry.test_images,
-        "image_shape": list(entry.image_shape),
+        "kind": "images" if entry.is_images else "table",
+        "train_images": entry.num_train,
+        "test_images": entry.num_test,
+        "shape": list(entry.shape),
+        "image_shape": list(entry.shape) if entry.is_images else None,
         "num_classes": len(entry.class_names),
         "where": place if entry.downloads else "comes with étude",
         "error": error,

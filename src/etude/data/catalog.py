@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from etude.data import cifar
 from etude.data.download import Download
+from etude.data.names import FORMATS
+from etude.data.points import POINTS, TEST_POINTS, TRAIN_POINTS
 from etude.errors import UsageError, unknown
 
 _TEN_DIGITS = tuple("0123456789")
@@ -46,9 +48,10 @@ class Entry:
 
     name: str
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
-    train_images: int
-    test_images: int
+    shape: tuple[int, ...]
+    """Of one example: (C, H, W) of images, (F,) of a table."""
+    num_train: int
+    num_test: int
     licence: str
     source: str
     subfolders: tuple[str, ...] = ()
@@ -59,6 +62,22 @@ class Entry:
     download_folder: str = ""
     """Where below the user's cache, or a folder of the user's choice, they are put: one of `subfolders`."""
 
+    @property
+    def is_images(self) -> bool:
+        return len(self.shape) == 3
+
+
+def _points(name: str, what: str) -> Entry:
+    return Entry(
+        name=name,
+        class_names=POINTS[name][0],
+        shape=(2,),
+        num_train=TRAIN_POINTS,
+        num_test=TEST_POINTS,
+        licence="Apache 2.0",
+        source=f"{what}, made by étude",
+    )
+
 
 CATALOG = {
     entry.name: entry
@@ -66,18 +85,21 @@ CATALOG = {
         Entry(
             name="digits",
             class_names=_TEN_DIGITS,
-            image_shape=(1, 28, 28),
-            train_images=1_500,
-            test_images=297,
+            shape=(1, 28, 28),
+            num_train=1_500,
+            num_test=297,
             licence="CC BY 4.0",
             source="Optical Recognition of Handwritten Digits (Alpaydin and Kaynak 1998), as in scikit-learn",
         ),
+        _points("moons", "Points of the plane on two half circles that grip each other, with noise"),
+        _points("rings", "Points of the plane on two circles, one in the other, with noise"),
+        _points("mixture", "Points of the plane from eight Gaussians on a circle"),
         Entry(
             name="mnist",
             class_names=_TEN_DIGITS,
-            image_shape=(1, 28, 28),
-            train_images=60_000,
-            test_images=10_000,
+            shape=(1, 28, 28),
+            num_train=60_000,
+            num_test=10_000,
             licence="CC BY-SA 3.0",
             source="MNIST (LeCun, Cortes and Burges 1998), http://yann.lecun.com/exdb/mnist",
             subfolders=("MNIST/raw", "MNIST", "mnist/raw", "mnist", "raw", ""),
@@ -94,9 +116,9 @@ CATALOG = {
         Entry(
             name="fashion-mnist",
             class_names=_GARMENTS,
-            image_shape=(1, 28, 28),
-            train_images=60_000,
-            test_images=10_000,
+            shape=(1, 28, 28),
+            num_train=60_000,
+            num_test=10_000,
             licence="MIT",
             source="Fashion-MNIST (Xiao, Rasul and Vollgraf 2017), https://github.com/zalandoresearch/fashion-mnist",
             subfolders=("FashionMNIST/raw", "FashionMNIST", "fashion-mnist/raw", "fashion-mnist", "raw", ""),
@@ -113,9 +135,9 @@ CATALOG = {
         Entry(
             name="cifar10",
             class_names=_CIFAR_CLASSES,
-            image_shape=(3, 32, 32),
-            train_images=50_000,
-            test_images=10_000,
+            shape=(3, 32, 32),
+            num_train=50_000,
+            num_test=10_000,
             licence="none stated",
             source="CIFAR-10 (Krizhevsky 2009), https://www.cs.toronto.edu/~kriz/cifar.html",
             subfolders=(
@@ -151,7 +173,12 @@ CATALOG = {
 def get(name: str) -> Entry:
     """The entry of that name; a `UsageError` suggests the nearest one."""
     if name not in CATALOG:
+        ending = os.path.splitext(name)[1].lower().removeprefix(".")
+        if ending in FORMATS:
+            raise UsageError(f"unknown data set {name!r}: for a file of your own write {ending}:{name}.")
         if os.path.isdir(os.path.expanduser(name)) or name.startswith(("/", "~", ".")) or name.endswith("/"):
             raise UsageError(f"unknown data set {name!r}: for pictures in a folder write folder:{name}.")
-        raise unknown("data set", name, [*CATALOG, "folder:PATH"], hint="`etude data` lists what is here")
+        raise unknown(
+            "data set", name, [*CATALOG, "folder:PATH", "npz:FILE", "csv:FILE"], hint="`etude data` lists what is here"
+        )
     return CATALOG[name]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from etude.data.dataset import Split
+from etude.data.split import Split
 from etude.data.unpickle import unpickle
 from etude.errors import DataError
 

@@ -1,65 +1,22 @@
-"""Data in memory: a split, a data set of two or three of them, and the validation examples held out of one."""
+"""A data set in memory, of two or three splits, and the validation examples held out of one."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
 
 from etude.data import summary
 from etude.data.kinds import Images, Kind
+from etude.data.split import Split
 from etude.errors import UsageError
 
+if TYPE_CHECKING:
+    from etude.data.levels import KindName
+
 DEFAULT_VALIDATION_IMAGES = 5_000
-
-
-class Split:
-    """Examples as columns of equal length, in the order of their source; final.
-
-    Row i of every column is one example: `Split(images=…, labels=…)`. Which columns there are and what they hold says
-    the kind of the data set (`kinds`).
-    """
-
-    def __init__(self, **columns: Tensor) -> None:
-        """Any columns by name, each (N, …); `UsageError` where there is none, or they differ in length."""
-        if len({len(column) for column in columns.values()}) != 1:
-            given = ", ".join(f"{name} {len(column)}" for name, column in sorted(columns.items()))
-            raise UsageError(f"columns of {given or 'nothing'}: give each column of a split the same number of rows.")
-        self.columns = {name: columns[name] for name in sorted(columns)}
-        """By name, in alphabetical order."""
-
-    def __len__(self) -> int:
-        return len(next(iter(self.columns.values())))
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self.columns[name]
-
-    @property
-    def images(self) -> Tensor:
-        """uint8 (N, C, H, W), values 0 to 255, of data of the kind `Images`."""
-        return self.columns["images"]
-
-    @property
-    def features(self) -> Tensor:
-        """float32 (N, F), of data of the kind `Table`."""
-        return self.columns["features"]
-
-    @property
-    def labels(self) -> Tensor:
-        """int64 (N,), each an index into the class names."""
-        return self.columns["labels"]
-
-    def take(self, rows: Tensor) -> "Split":
-        """The examples with these row numbers (n,), in that order."""
-        return Split(**{name: column[rows] for name, column in self.columns.items()})
-
-    def to(self, device: str) -> "Split":
-        """The same on a device."""
-        return Split(**{name: column.to(device) for name, column in self.columns.items()})
-
-    def __repr__(self) -> str:
-        described = (" ".join([name, "×".join(map(str, each.shape[1:]))]) for name, each in self.columns.items())
-        return f"<Split of {len(self):,}: {', '.join(map(str.rstrip, described))}>"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -81,6 +38,36 @@ class Dataset:
     """What a person should know of how it was read: what was guessed, changed or left out, a sentence each."""
     left_out: tuple[str, ...] = ()
     """Broken pictures that were left out, as paths below the folder."""
+
+    @classmethod
+    def of(
+        cls,
+        x: Any,
+        y: Any = None,
+        *,
+        test: Any = None,
+        validation: Any = None,
+        class_names: Sequence[str] | None = None,
+        name: str = "yours",
+        kind: "KindName | None" = None,
+        seed: int = 0,
+    ) -> Self:
+        """A data set from what you have in Python: what it holds is recognised, and said in `notes`.
+
+        `x` and `y` are arrays, tensors or lists: images (N, H, W), (N, H, W, C) or (N, C, H, W), or a table
+        (N, features), and a label each, numbers or names. Or `x` alone is a torch `Dataset` of pairs (x, y), or a
+        Hugging Face dataset, of which a `DatasetDict` has its splits with it. `test` and `validation` are (x, y), or
+        such a data set. Without `test` a fifth of each class is drawn for that with `seed`.
+
+        `class_names` has a name for each label from 0. `kind` says "images" or "table", where an array may be both.
+        Data are copied. Raises `UsageError` for what is not clear.
+        """
+        from etude.data.given import read_all  # for readers of files alone there is no need of it
+
+        parts = read_all(
+            x, y, test=test, validation=validation, class_names=class_names, name=name, kind=kind, seed=seed
+        )  # fmt: skip
+        return cls(name=name, licence="not stated", source="given in Python", **parts.as_fields())
 
     @property
     def class_names(self) -> tuple[str, ...]:

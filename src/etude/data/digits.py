@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional
 
-from etude.data.dataset import Split
+from etude.data.split import Split
 
 TRAIN_IMAGES, TEST_IMAGES = 1_500, 297
 IMAGE_SIZE = 28

@@ -15,10 +15,11 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
-from etude.data.dataset import Dataset, Split
+from etude.data.dataset import Dataset
 from etude.data.kinds import Images
 from etude.data.layout import TEST, TRAIN, VALIDATION, Classes, find_pictures
 from etude.data.pictures import BrokenPicture, Fit, Kind, Picture, Range, choose_range, read_picture
+from etude.data.split import Split
 from etude.errors import DataError
 
 DEFAULT_IMAGE_SIZE = 32

@@ -10,18 +10,21 @@ import numpy as np
 import torch
 
 from etude.data import catalog, cifar, search_paths
+from etude.data.arrays import table_kind
 from etude.data.catalog import CATALOG, IDX_FILES, Entry
-from etude.data.dataset import Dataset, Split
+from etude.data.dataset import Dataset
 from etude.data.digits import load_digits
 from etude.data.download import fetch_files
 from etude.data.folder import DEFAULT_IMAGE_SIZE, load_folder
 from etude.data.idx import content_checksum, read_idx
-from etude.data.kinds import Images
+from etude.data.kinds import Images, Kind
 from etude.data.names import parse_own
+from etude.data.npz import load_npz
 from etude.data.pictures import Fit
+from etude.data.points import FEATURE_NAMES, POINTS, make_points
+from etude.data.split import Split
+from etude.data.table import load_csv
 from etude.errors import DataError, UsageError
-
-FOLDER_PREFIX = "folder:"
 
 
 def load(
@@ -37,9 +40,11 @@ def load(
 ) -> Dataset:
     """The data set of that name, in memory.
 
-    `name` is a key of `CATALOG` or `folder:PATH`. Files are looked for as `search_paths.search_folders` says; with
-    `download` what is not found is fetched into the user's cache. The other arguments are for `folder:PATH` only:
-    `image_size` (default 32), `fit` (default crop), `skip_broken`, `left_out` and `seed`, as `folder.load_folder` says.
+    `name` is a key of `CATALOG`, `folder:PATH`, `npz:FILE`, or `csv:FILE` (`csv:FILE:COLUMN` names its labels). Files
+    of the catalogue are looked for as `search_paths.search_folders` says; with `download` what is not found is fetched
+    into the user's cache. `seed` draws the examples to test on from data that have none. The other arguments are for
+    `folder:PATH` only: `image_size` (default 32), `fit` (default crop), `skip_broken`, `left_out`, as
+    `folder.load_folder` says.
 
     Files with the published content are called by the data set's name, others by their path (`Dataset.name`).
 
@@ -52,17 +57,30 @@ def load(
             raise UsageError(f"--image-size {size}: allowed: at least 1.")
         how: dict[str, Any] = {"fit": fit or "crop", "skip_broken": skip_broken, "left_out": left_out}
         return load_folder(own.path, name=name, image_size=size, seed=seed, **how)
-    entry = catalog.get(name)
+    entry = None if own else catalog.get(name)
     if image_size is not None:
-        size = entry.image_shape[1]
-        raise UsageError(f"--image-size {image_size}: only folder:PATH is resized; {name} is always {size}×{size}.")
+        kept = (
+            f"{name} is always {entry.shape[1]}×{entry.shape[1]}"
+            if entry and entry.is_images
+            else f"leave {name} as it is"
+        )
+        raise UsageError(f"--image-size {image_size}: only folder:PATH is resized; {kept}.")
     if fit is not None:
-        raise UsageError(f"--fit {fit}: only folder:PATH is fitted; the images of {name} are square: leave it out.")
+        kept = (
+            f"the images of {name} are square: leave it out" if entry and entry.is_images else f"leave {name} as it is"
+        )
+        raise UsageError(f"--fit {fit}: only folder:PATH is fitted; {kept}.")
     if skip_broken:
         raise UsageError(f"--skip-broken is for folder:PATH, and {name} is whole or an error: leave it out.")
+    if own:
+        if own.format == "npz":
+            return load_npz(own.path, name=name, seed=seed)
+        return load_csv(own.path, name=name, column=own.column, seed=seed)
+    assert entry is not None
+    if name in POINTS:
+        return _dataset(entry, *make_points(name))
     if name == "digits":
-        train, test = load_digits()
-        return _dataset(entry, train, test)
+        return _dataset(entry, *load_digits())
     damage: list[DataError] = []
     for paths in candidates(entry, data_dir):
         try:
@@ -103,7 +121,7 @@ def locate(entry: Entry, data_dir: Path | None) -> list[Path] | None:
     for paths in candidates(entry, data_dir):
         try:
             if entry.name != "cifar10":
-                _labels(paths[3], entry.test_images)
+                _labels(paths[3], entry.num_test)
             return paths
         except DataError as error:
             damage = damage or error
@@ -124,7 +142,7 @@ def candidates(entry: Entry, data_dir: Path | None) -> Iterator[list[Path]]:
     others = {other.first_labels for other in CATALOG.values() if other.first_labels and other is not entry}
     for paths in search_paths.matches(roots, entry.subfolders, [_spellings(file) for file in IDX_FILES]):
         with suppress(DataError):  # damaged: reading it will say so
-            if _labels(paths[3], entry.test_images)[:10].tobytes() in others:
+            if _labels(paths[3], entry.num_test)[:10].tobytes() in others:
                 continue
         yield paths
 
@@ -154,10 +172,10 @@ def _read(entry: Entry, paths: list[Path], damage: Sequence[DataError]) -> Datas
     else:
         checksums = {}
         arrays = [
-            _images(paths[0], entry, entry.train_images, checksums),
-            _classes(paths[1], entry.train_images, checksums),
-            _images(paths[2], entry, entry.test_images, checksums),
-            _classes(paths[3], entry.test_images, checksums),
+            _images(paths[0], entry, entry.num_train, checksums),
+            _classes(paths[1], entry.num_train, checksums),
+            _images(paths[2], entry, entry.num_test, checksums),
+            _classes(paths[3], entry.num_test, checksums),
         ]
         train, test = Split(images=arrays[0], labels=arrays[1]), Split(images=arrays[2], labels=arrays[3])
     notes = [f"passed over a damaged copy: {str(error).removesuffix('.')}" for error in damage]
@@ -173,7 +191,7 @@ def _read(entry: Entry, paths: list[Path], damage: Sequence[DataError]) -> Datas
     return replace(
         _dataset(entry, train, test, notes=notes),
         name=place,
-        kind=Images(shape=entry.image_shape, class_names=names),
+        kind=_kind(entry, names, train),
         licence="not stated",
         source=f"files under the names of {entry.name}, with other content than the published",
     )
@@ -182,7 +200,7 @@ def _read(entry: Entry, paths: list[Path], damage: Sequence[DataError]) -> Datas
 def _dataset(entry: Entry, train: Split, test: Split, *, notes: Sequence[str] = ()) -> Dataset:
     return Dataset(
         name=entry.name,
-        kind=Images(shape=entry.image_shape, class_names=entry.class_names),
+        kind=_kind(entry, entry.class_names, train),
         train=train,
         test=test,
         licence=entry.licence,
@@ -191,8 +209,15 @@ def _dataset(entry: Entry, train: Split, test: Split, *, notes: Sequence[str] = 
     )
 
 
+def _kind(entry: Entry, class_names: tuple[str, ...], train: Split) -> Kind:
+    if not entry.is_images:
+        return table_kind(train, class_names, FEATURE_NAMES, [])
+    channels, height, width = entry.shape
+    return Images(shape=(channels, height, width), class_names=class_names)
+
+
 def _images(path: Path, entry: Entry, count: int, checksums: dict[str, str]) -> torch.Tensor:
-    expected = (count, *entry.image_shape[1:])
+    expected = (count, *entry.shape[1:])
     pixels = read_idx(path, dimensions=3)
     if pixels.shape != expected:
         given, wanted = ("×".join(f"{size}" for size in shape) for shape in (pixels.shape, expected))

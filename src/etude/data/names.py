@@ -60,6 +60,6 @@ def absolute(name: str) -> str:
 
 def short_name(name: str) -> str:
     """The name of a data set, of one's own the last part of its path: pathmnist for npz:there/pathmnist.npz."""
-    own = parse_own(name)
+    own, name = parse_own(name), name.removeprefix(GIVEN_PREFIX)
     path = Path(os.path.abspath(own.path if own else os.path.expanduser(name)))
     return (path.stem if own and own.format != "folder" else path.name) or "data"

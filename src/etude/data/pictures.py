@@ -62,7 +62,7 @@ def read_picture(path: Path, size: int, *, fit: Fit, ranges: Mapping[Kind, Range
         image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at a fraction of its size
         deep = _deep_levels(image, path)
         if deep is None:
-            colours = _to_rgb(ImageOps.exif_transpose(image))
+            colours = to_rgb(ImageOps.exif_transpose(image))
             return Picture(pixels=_square(colours, size, fit), kept=_kept(colours), moves=_moves(image))
         kind, levels = deep
         colours = levels[..., :3] if levels.ndim == 3 else levels  # transparency has a range of its own
@@ -156,7 +156,7 @@ def _scaled(image: ImageFile.ImageFile, levels: np.ndarray, chosen: Range) -> Im
     """The levels within a range as 0 to 255, levels outside clipped; NaN is the lowest; upright, RGB."""
     low, high = chosen
     if levels.ndim == 3 and chosen == _16_BITS:
-        return _to_rgb(ImageOps.exif_transpose(image))  # the upper 8 bits
+        return to_rgb(ImageOps.exif_transpose(image))  # the upper 8 bits
     alpha = levels[..., 3:] if levels.ndim == 3 and levels.shape[2] == 4 else None
     levels = levels[..., :3] if levels.ndim == 3 else levels
     if chosen == _16_BITS and levels.dtype.kind in "iu":
@@ -172,10 +172,10 @@ def _scaled(image: ImageFile.ImageFile, levels: np.ndarray, chosen: Range) -> Im
     orientation = image.getexif().get(0x0112)
     if orientation:
         made.getexif()[0x0112] = orientation
-    return _to_rgb(ImageOps.exif_transpose(made))
+    return to_rgb(ImageOps.exif_transpose(made))
 
 
-def _to_rgb(image: Image.Image) -> Image.Image:
+def to_rgb(image: Image.Image) -> Image.Image:
     """Any mode of 8 bits as RGB, transparent parts on white."""
     if image.has_transparency_data:
         colours = image.convert("RGBA")

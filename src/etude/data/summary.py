@@ -1,15 +1,18 @@
-"""How a data set shows itself: its images by class and split, as text and in a notebook with some of each class."""
+"""How a data set shows itself: its examples by class and split, as text and in a notebook with a picture of some."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 from rich.table import Table
 
+from etude.data.kinds import Images
 from etude.errors import printable
 from etude.notebook import heading_html, paragraph_html, picture_html, plain_text, table_html
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from etude.data.dataset import Dataset
 
 LONGEST_NAME = 60
@@ -17,7 +20,7 @@ LONGEST_NAME = 60
 
 
 def count(dataset: "Dataset") -> dict[str, dict[str, int]]:
-    """Images of each class, by split."""
+    """Examples of each class, by split."""
     num_classes = len(dataset.class_names)
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     return {
@@ -45,28 +48,52 @@ def text(dataset: "Dataset", *, drawn_as: Mapping[str, str] | None = None) -> st
 
 
 def html(dataset: "Dataset") -> str:
-    """The same for a notebook, with the first images of each class."""
-    from etude.drawing.class_samples import class_samples
+    """The same for a notebook, with `picture`."""
     from etude.drawing.lettering import legible
     from etude.drawing.style import render
 
     counts = count(dataset)
     rows = [[_class(name), *(f"{each[name]:,}" for each in counts.values())] for name in dataset.class_names]
     rows.append(["all", *(f"{sum(each.values()):,}" for each in counts.values())])
-    figure = class_samples(dataset.train.images, dataset.train.labels, legible(dataset.class_names))
+    figure = picture(dataset, legible(dataset.class_names))
     return "".join(
         [
             heading_html(_heading(dataset)),
             paragraph_html(printable(dataset.source)),
             table_html(["class", *counts], rows),
             *map(paragraph_html, _notes(dataset)),
-            picture_html(render(figure, "png"), "the first training images of each class"),
+            picture_html(render(figure, "png"), f"the {pictured(dataset)}"),
         ]
     )
 
 
+def pictured(dataset: "Dataset") -> str:
+    """What `picture` shows, in words."""
+    return "first training images of each class" if isinstance(dataset.kind, Images) else "training rows by class"
+
+
+def picture(dataset: "Dataset", class_names: Sequence[str], *, title: str = "") -> "Figure":
+    """The first images of each class, or the rows of a table as points of the plane; the classes as a figure can write
+    their names.
+    """
+    from etude.drawing.class_points import class_points, plane
+    from etude.drawing.class_samples import class_samples
+
+    train, kind = dataset.train, dataset.kind
+    if isinstance(kind, Images):
+        return class_samples(train.images, train.labels, class_names, title=title)
+    features = train.features if kind.num_features <= 2 else kind.scaled(train.features)
+    points, axis_names = plane(features, kind.feature_names)
+    return class_points(points, train.labels, class_names, axis_names=axis_names, title=title)
+
+
 def _heading(dataset: "Dataset") -> str:
-    return f"{printable(dataset.name)}: images of {'×'.join(map(str, dataset.image_shape))}, licence: {dataset.licence}"
+    kind = dataset.kind
+    if isinstance(kind, Images):
+        what = f"images of {'×'.join(map(str, kind.shape))}"
+    else:
+        what = f"a table of {kind.num_features:,} feature{'' if kind.num_features == 1 else 's'}"
+    return f"{printable(dataset.name)}: {what}, licence: {dataset.licence}"
 
 
 def _notes(dataset: "Dataset") -> list[str]:

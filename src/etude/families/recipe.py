@@ -119,7 +119,7 @@ class Recipe:
     about: Annotated[str, Suppress]
     """One line for `etude recipes`."""
     data: str = "mnist"
-    """Data set: digits, mnist, fashion-mnist, cifar10, or folder:PATH (`etude data` lists them)."""
+    """Data set by its name (`etude data` lists them), or your own: folder:PATH, npz:FILE, csv:FILE."""
     image_size: int | None = None
     """Side in pixels to which the images of a folder: are resized (32 when not given); at least 16."""
     fit: Fit | None = None
