@@ -266,8 +266,9 @@ def load(
     the text does not give. `program` is what running the file gave, where it ran before. Raises a `UsageError` that
     says what is missing.
     """
-    spec = parse_spec(text, noun=wanted.noun)
-    names = run_program(spec.path).names if program is None else program.names
+    if program is None:
+        program = run_program(Path(f"{text.partition('.py:')[0]}.py"))
+    spec, names = parse_spec(text, noun=wanted.noun), program.names
     if spec.name not in names or spec.name.startswith("_"):
         candidates = [key for key, value in names.items() if _suggested(key, value, names, wanted)]
         if not candidates:
