@@ -36,6 +36,23 @@ class Traits:
     """Whether it gains by compiling only where those are taken: Inductor pools one number at a time."""
     largest_batch_for_one_thread: int = 0
     """Images in steps so small that further threads gain less than they cost in waiting for each other."""
+    eager: str = ""
+    """Why its steps are computed operation by operation, and never as one function of tensors; empty where they may."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What trying a person's networks told."""
+
+    traits: Traits
+    notes: tuple[str, ...] = ()
+    """What the person should know, a sentence each."""
+    draws: bool = False
+    """Whether they draw from PyTorch's global generator, as dropout does."""
+    conditional: bool = False
+    """Whether they are given the label."""
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    """Trainable numbers of each network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +65,10 @@ class Network(Generic[R]):
     """The kinds of data that they take."""
     conditional: bool = False
     """Whether they are given the label."""
+    examine: Callable[[R, Any], Examined] | None = None
+    """Of a person's own: tries them for a recipe and a kind of data, and tells what came out; `UsageError` says what is
+    wrong with them.
+    """
     prepare: Callable[[Networks, Tensor], None] | None = None
     """What is computed from the first training examples, as the networks take them, before the first step."""
     traits: Traits = field(default_factory=Traits)
@@ -71,6 +92,8 @@ class Family(Generic[R]):
     series: Series
     needs_classes: bool = False
     """Whether it tells classes apart."""
+    own: Callable[[R], Network[R]] | None = None
+    """The network of a recipe that names one in a person's file."""
 
     @property
     def name(self) -> str:
@@ -79,7 +102,7 @@ class Family(Generic[R]):
 
     def network_of(self, recipe: R) -> Network[R]:
         """The network that the recipe names."""
-        return self.networks[recipe.network]
+        return self.own(recipe) if self.own and recipe.code else self.networks[recipe.network]
 
 
 def count_parameters(networks: Networks) -> dict[str, int]:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from etude.data.kinds import Images, Table
 from etude.families.abilities import Classifies
+from etude.families.classifier import own
 from etude.families.classifier.learner import ClassifierLearner
 from etude.families.classifier.recipe import Classifier
 from etude.families.classifier.trained import TrainedClassifier
@@ -78,4 +79,5 @@ FAMILY = Family(
         panels=panels,
     ),
     needs_classes=True,
+    own=own.network,
 )
