@@ -43,6 +43,11 @@ class Learner(ABC, Generic[R]):
     """The networks that are running averages, each with the name of the one that it follows."""
     streams: dict[str, torch.Generator]
     """Random streams that training draws from; a checkpoint holds their states."""
+    eager: bool = False
+    """Whether its steps are computed operation by operation on any device: see `Traits.eager`."""
+    own_draws: torch.Generator | None = None
+    """Where networks draw random numbers of their own, one of `streams`, which seeds PyTorch's global generator for
+    each step."""
 
     def __init__(self, recipe: R, networks: dict[str, nn.Module], kind: Kind, execution: Execution) -> None:
         self.recipe, self.settings, self.networks = recipe, recipe.optimizer, networks

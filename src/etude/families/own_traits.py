@@ -20,18 +20,17 @@ def traits_of(module: nn.Module, trial: Trial, what: str, *inputs: Tensor, call:
         channels_last=trial.stands_channels_last(what, *inputs, call=call),
         bf16=bf16,
         bf16_on_a_gpu=bf16,
-        steps_that_pay_for_compiling=None if eager else STEPS_THAT_PAY_FOR_COMPILING,
+        steps_that_pay_for_compiling=STEPS_THAT_PAY_FOR_COMPILING,
         eager=" and ".join(eager),
     )
 
 
 def joined(*each: Traits) -> Traits:
     """The traits of networks that one step trains together."""
-    pays = [one.steps_that_pay_for_compiling for one in each]
     return Traits(
         channels_last=all(one.channels_last for one in each),
         bf16=all(one.bf16 for one in each),
         bf16_on_a_gpu=all(one.bf16_on_a_gpu for one in each),
-        steps_that_pay_for_compiling=None if None in pays else max(number or 0 for number in pays),
+        steps_that_pay_for_compiling=STEPS_THAT_PAY_FOR_COMPILING,
         eager=" and ".join(one.eager for one in each if one.eager),
     )

@@ -65,8 +65,8 @@ class Trial:
         for name, value in self.module.state_dict().items():
             if not isinstance(value, Tensor):
                 raise UsageError(
-                    f"{self.name} keeps {name}, a {type(value).__name__}, beside its tensors (get_extra_state); keep it "
-                    "in a buffer: self.register_buffer."
+                    f"{self.name} keeps {name}, a {type(value).__name__}, beside its tensors (get_extra_state); keep "
+                    "it in a buffer: self.register_buffer."
                 )
 
     # Applying it ------------------------------------------------------------------------------------------------------

@@ -74,8 +74,8 @@ def examine(pairs: Mapping[str, Network[Adversarial]], recipe: Adversarial, kind
     if conditional != takes_labels(discriminator.forward):
         one, other = ("generator", "discriminator") if conditional else ("discriminator", "generator")
         raise UsageError(
-            f"the {one} takes labels and the {other} takes none: give the forward of both a second argument, labels, or "
-            "that of neither."
+            f"the {one} takes labels and the {other} takes none: give the forward of both a second argument, labels, "
+            "or that of neither."
         )
     draws = torch.Generator().manual_seed(0)
     notes, traits, drawing = list[str](), list[Traits](), False
