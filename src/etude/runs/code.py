@@ -9,11 +9,12 @@ import hmac
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import platformdirs
 
@@ -47,14 +48,19 @@ def admit(recipe: R) -> R:
     return replace(recipe, **changes)
 
 
-def sources_of(recipe: Recipe) -> dict[str, Source]:
-    """The files that the recipe names and those that they import, by their paths in the folder of copies."""
+def sources_of(recipes: Sequence[Recipe]) -> dict[str, Source]:
+    """The files that recipes name and those that they import, by their paths in the folder of copies."""
     found: dict[str, Source] = {}
-    for text in recipe.code.values():
+    for text in _texts(recipes):
         for source in own_networks.admitted(parse_spec(text).path).sources:
             if found.setdefault(source.path, source).text != source.text:
-                raise UsageError(f"two files that the recipe needs are called {source.path}: rename one of them.")
+                raise UsageError(f"two different files are called {source.path}: rename one of them.")
     return found
+
+
+def _texts(recipes: Sequence[Recipe]) -> list[str]:
+    """What recipes name in files, each once."""
+    return list(dict.fromkeys(text for recipe in recipes for text in recipe.code.values()))
 
 
 def inside(recipe: R) -> R:
@@ -74,21 +80,26 @@ def outside(recipe: R, folder: Path) -> R:
 
 
 def _moved(recipe: R, folder: Path) -> R:
-    return replace(recipe, **{field: parse_spec(text).at(folder).text for field, text in recipe.code.items()})
+    return replace(recipe, **{field: moved(text, folder) for field, text in recipe.code.items()})
+
+
+def moved(text: str, folder: Path = Path(FOLDER)) -> str:
+    """A spec of the file of the same name in a folder."""
+    return parse_spec(text).at(folder).text
 
 
 # Copies ---------------------------------------------------------------------------------------------------------------
 
 
-def write(folder: Path, recipe: Recipe) -> list[dict[str, str]]:
-    """Copy the code of the recipe into the new folder of a run or a sweep; what its file says of them."""
-    sources = sources_of(recipe)
+def write(folder: Path, *recipes: Recipe) -> list[dict[str, str]]:
+    """Copy the code of recipes into the new folder of a run or a sweep; what its file says of the copies."""
+    sources = sources_of(recipes)
     for path, source in sources.items():
         target = folder / FOLDER / path
         target.parent.mkdir(parents=True, exist_ok=True)
         write_and_flush(target, source.text)
     return [
-        {"file": path, "sha256": source.sha256, "seal": _seal(recipe, path, source.sha256)}
+        {"file": path, "sha256": source.sha256, "seal": _seal(recipes, path, source.sha256)}
         for path, source in sources.items()
     ]
 
@@ -107,14 +118,14 @@ def check_entries(entries: object) -> list[dict[str, str]]:
     return [{key: entry[key] for key in keys} for entry in entries]
 
 
-def open_copies(folder: Path, recipe: Recipe, entries: list[dict[str, str]], *, kind: str = "run") -> None:
-    """Admit the copies in the folder of a run, or another kind, whose recipe was read from there.
+def open_copies(kind: str, folder: Path, recipes: Sequence[Recipe], entries: list[dict[str, str]]) -> None:
+    """Admit the copies in the folder of a run or a sweep, its `kind`, for the recipes that were read from there.
 
     Raises `RunError` where they have changed, or were not made here and are not trusted.
     """
-    if not recipe.code:
+    named = [parse_spec(text).path.name for text in _texts(recipes)]
+    if not named:
         return
-    named = [parse_spec(text).path.name for text in recipe.code.values()]
     path = folder / FOLDER
     files: dict[str, bytes] = {}
     for entry in entries:
@@ -133,7 +144,7 @@ def open_copies(folder: Path, recipe: Recipe, entries: list[dict[str, str]], *, 
         files[entry["file"]] = text
     if missing := [name for name in named if name not in files]:
         raise RunError(f"damaged {kind} {folder}: it has no copy of {missing[0]}; train anew.")
-    if not _is_trusted(folder) and not all(_is_sealed(recipe, entry) for entry in entries):
+    if not is_trusted(folder) and not all(_is_sealed(recipes, entry) for entry in entries):
         raise RunError(
             f"{kind} {folder.name} has code of its own, {path / named[0]}, and was not made here: read it, then give "
             "--trust to run it."
@@ -142,29 +153,26 @@ def open_copies(folder: Path, recipe: Recipe, entries: list[dict[str, str]], *, 
         own_networks.admit(path / name, files)
 
 
-def _is_trusted(folder: Path) -> bool:
+def is_trusted(folder: Path) -> bool:
     """Whether the user trusts it, or the sweep that it lies in."""
     return not _trusted.isdisjoint({folder.resolve(), folder.resolve().parent})
 
 
-def _is_sealed(recipe: Recipe, entry: dict[str, str]) -> bool:
-    return hmac.compare_digest(entry["seal"], _seal(recipe, entry["file"], entry["sha256"]) or "none")
+def _is_sealed(recipes: Sequence[Recipe], entry: dict[str, str]) -> bool:
+    seal = _seal(recipes, entry["file"], entry["sha256"])
+    return bool(seal) and hmac.compare_digest(entry["seal"].encode(), seal.encode())
 
 
-def _seal(recipe: Recipe, file: str, sha256: str) -> str:
-    """Of one file: of what the recipe names too, since that is what is called."""
-    key = _key()
-    content: list[Any] = [file, sha256, inside(recipe).code]
-    return hmac.new(key, json.dumps(content, sort_keys=True).encode(), "sha256").hexdigest() if key else ""
+def _seal(recipes: Sequence[Recipe], file: str, sha256: str) -> str:
+    """Of one file: of what the recipes name too, since that is what is called. Empty where there is no key."""
+    key = _read_key(key_path())
+    content = json.dumps([file, sha256, sorted(map(moved, _texts(recipes)))])
+    return hmac.new(key, content.encode(), "sha256").hexdigest() if key else ""
 
 
 def key_path() -> Path:
     """Where the key lies: it is made when it is first needed, and for its user alone to read."""
     return Path(platformdirs.user_data_dir("etude")) / "seal.key"
-
-
-def _key() -> bytes:
-    return _read_key(key_path())
 
 
 @cache

@@ -162,7 +162,7 @@ class Run:
 
     def open_code(self) -> None:
         """Run the code of its own that it keeps, if any; `RunError` where it was not made here and is not trusted."""
-        code.open_copies(self.path, self.recipe, self.configuration["code"])
+        code.open_copies("run", self.path, [self.recipe], self.configuration["code"])
 
     @property
     def parameters(self) -> dict[str, int]:
