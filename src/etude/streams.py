@@ -23,6 +23,15 @@ def stream(seed: int, purpose: str, *, device: torch.device | str = "cpu") -> to
 
 
 @contextmanager
+def seeded_by(generator: torch.Generator) -> Iterator[None]:
+    """Seed PyTorch's global generator within the block by a draw from `generator`, and put it back after."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+@contextmanager
 def global_stream(seed: int, purpose: str) -> Iterator[None]:
     """Seed PyTorch's global generator within the block (initial weights draw from it), and put it back after."""
     with torch.random.fork_rng(devices=[]):

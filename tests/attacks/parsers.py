@@ -263,6 +263,7 @@ def _checkpoint(folder: Path, checkpoint: Any) -> Callable[[bytes], object]:
 
 def _texts() -> Iterator[Parser]:
     from attacks.grammar import EXPRESSIONS, VALUES_OF
+    from etude import user_code
     from etude.cli import solve
     from etude.inspection import source
     from etude.inspection.calculus import conv_solver
@@ -282,7 +283,7 @@ def _texts() -> Iterator[Parser]:
     )
     yield Parser("--at", _text(lambda text: solve._numbers(*solve._pair("--at", text))), samples("--at"), 6)
     yield Parser("--input", _text(source._sizes), samples("--input"), 6)
-    yield Parser("network", _text(lambda text: source._parse_call(text, text)),
+    yield Parser("network", _text(lambda text: user_code.parse_spec(f"net.py:{text}")),
                  [b"Net", b"Net(3, width=16)", b"Net('a', b=(1, 2))", b"Net(-1)", b"Net({1: [2.5]})"], 6)  # fmt: skip
     yield Parser("--mirror", _text(lambda text: conv_solver.mirror(28, text)), samples("--mirror"), 6)
     yield Parser(

@@ -70,9 +70,9 @@ MISTAKES = {
     ("inspect", "lenet", "--input", "int99999999999999999999:3"): "--input is 'int99999999999999999999:3'; allowed: "
     "sizes without the batch, as 3,32,32, or int9:20 for indices.",
     ("data", "--data-dir", "~nouser"): "'~nouser': there is no such home folder; write the path in full.",
-    ("verify", "exits.py", "mine.py"): "exits.py does not import: SystemExit: 0.",
-    ("verify", "os_exits.py", "mine.py"): "os_exits.py does not import: SystemExit: 0.",
-    ("verify", "odd.py", "mine.py"): "odd.py does not import: Odd.",
+    ("verify", "exits.py", "mine.py"): "exits.py could not be imported: SystemExit: 0.",
+    ("verify", "os_exits.py", "mine.py"): "os_exits.py could not be imported: SystemExit: 0.",
+    ("verify", "odd.py", "mine.py"): "odd.py could not be imported: Odd.",
     ("verify", "empty.py", "mine.py"): "contract 'x': needs a name and what it is about, "
     "both texts, and one Check or more.",
     ("inspect", "os_exits.py:Net", "--input", "3"): "os_exits.py could not be imported: SystemExit: 0.",

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from etude import recipes
 from etude.compute import Execution
-from etude.data import Split, Table
+from etude.data import Dataset, Split, Table
 from etude.families.descent import Descent, Losses, Networks
 from etude.families.learner import Batch, Learner
 from etude.families.recipe import Optimizer, Recipe
@@ -40,7 +40,9 @@ class Line(Learner[Recipe]):
             torch.manual_seed(recipe.seed)
             network = nn.Sequential(nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Linear(4, 1))
         networks: dict[str, nn.Module] = {"line": network, "average": copy.deepcopy(network)}
-        super().__init__(recipe, networks, KIND, Execution(device="cpu", threads=1, precision="fp32", compiled=False))
+        execution = Execution(device="cpu", threads=1, precision="fp32", compiled=False)
+        dataset = Dataset(name="line", kind=KIND, train=data(), test=data(), licence="", source="")
+        super().__init__(recipe, networks, dataset, execution)
         self.averages = {"average": "line"}
         del self.optimizers["average"]
 

@@ -149,15 +149,14 @@ def test_features_that_are_no_numbers_name_the_file(file: Path) -> None:
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ("autp", "--features autp (allowed: auto, inception, or FILE.py:Name, a torch module in a file)."),
-        ("MINE", "--features MINE (allowed: auto, inception, or FILE.py:Name, a torch module in a file)."),
-        ("nowhere.py:Net", "--features nowhere.py:Net: no such file; name a Python file that defines a torch module."),
-        ("MINE:Poold", "unknown name in MINE: 'Poold': did you mean 'Pooled'? Choose from Broken, Flat, Needs, Pair, "
-                        "Pooled, ready."),
-        ("MINE:number", "--features MINE:number is no torch module but a int; allowed: a torch.nn.Module, or a class "
-                        "or function that makes one without arguments."),
-        ("MINE:Needs", "--features MINE:Needs does not run: TypeError: Needs.__init__() missing 1 required positional "
-                       "argument: 'size'."),
+        ("autp", "--features autp (allowed: auto, inception, or FILE.py:NAME, a torch module in a file)."),
+        ("MINE", "--features MINE (allowed: auto, inception, or FILE.py:NAME, a torch module in a file)."),
+        ("nowhere.py:Net", "there is no file nowhere.py; give the path of a Python file, as net.py:Net."),
+        ("MINE:Poold", "unknown network in MINE: 'Poold': did you mean 'Pooled'? Choose from Broken, Flat, Needs, "
+                        "Pair, Pooled, ready."),
+        ("MINE:number", "MINE:number is a int; name a class, a function or a torch.nn.Module."),
+        ("MINE:Needs", "Needs takes (size): missing a required argument: 'size'; give constructor arguments, as in "
+                       "'MINE:Needs(3)'."),
     ],
 )  # fmt: skip
 def test_a_wrong_choice(file: Path, choice: str, message: str) -> None:
@@ -171,7 +170,7 @@ def test_a_file_that_does_not_run(file: Path) -> None:
     with pytest.raises(UsageError) as error:
         network(f"{file}:net")
     assert str(error.value) == (
-        f"--features {file}:net does not run: AttributeError: module 'torch.nn' has no attribute 'Linaer'."
+        f"{file} could not be imported: AttributeError: module 'torch.nn' has no attribute 'Linaer'."
     )
 
 

@@ -38,9 +38,9 @@ def test_a_module_may_import_its_neighbours_and_is_not_main(tmp_path: Path):
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
-        ("def f(:", "mine.py line 1: invalid syntax"),
-        ("1 / 0", "mine.py does not import: ZeroDivisionError: division by zero"),
-        ("quit()", "mine.py calls exit while it is imported"),
+        ("def f(:", "mine.py could not be imported (line 1): invalid syntax"),
+        ("1 / 0", "mine.py could not be imported: ZeroDivisionError: division by zero"),
+        ("quit()", "mine.py could not be imported: SystemExit: None"),
     ],
 )
 def test_modules_that_do_not_import(source: str, reason: str, tmp_path: Path):

@@ -232,7 +232,7 @@ def test_check_refuses_a_name_that_no_contract_looks_for():
             "gradients.grad",
             "unknown check of gradients 'grad': choose from numerical_grad.",
         ),
-        ("nowhere.py", "nowhere.py: no such file; give a contract's name or a Python file that defines CONTRACT."),
+        ("nowhere.py", "there is no file nowhere.py; give a contract's name or a Python file that defines CONTRACT."),
     ],
 )
 def test_unknown_contracts(name: str, message: str):
@@ -250,7 +250,7 @@ def test_a_teachers_file_defines_a_contract(tmp_path: Any):
     path.write_text("1 / 0")
     with pytest.raises(UsageError) as error:
         find(str(path))
-    assert str(error.value) == f"{path} does not import: ZeroDivisionError: division by zero."
+    assert str(error.value) == f"{path} could not be imported: ZeroDivisionError: division by zero."
 
 
 def test_prove_finds_what_is_wrong_with_a_contract():

@@ -108,10 +108,10 @@ def test_bad_functions_are_results(tmp_path: Path):
     ("source", "reason"),
     [
         ("while True: pass", "importing the file did not finish within 5 s (an endless loop?)"),
-        ("import os; os._exit(0)", "importing the file ended the process with exit code 0"),
+        ("import os; os._exit(0)", "mine.py could not be imported: SystemExit: 0"),
         ("import os; os.fork()", "it starts another process (os.fork), which verify does not allow"),
         ("import torch; torch.zeros(2**31)", "importing it asked for more memory than verify allows"),
-        ("def f(:", "mine.py line 1: invalid syntax"),
+        ("def f(:", "mine.py could not be imported (line 1): invalid syntax"),
     ],
 )
 def test_files_that_do_not_import_are_results(source: str, reason: str, tmp_path: Path):

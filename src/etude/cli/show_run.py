@@ -14,7 +14,6 @@ from etude.compute import Execution
 from etude.data.kinds import Images
 from etude.drawing.tiles import tile, write_png
 from etude.errors import UsageError
-from etude.families.family import count_parameters
 from etude.files import write_atomically
 from etude.recipes import to_toml
 from etude.report.figures import draw_all
@@ -50,7 +49,7 @@ def show(loaded: Run, *, json: bool) -> None:
     print(f"computed on  {Execution(**execution)}; {versions}")
     print(f"begun        {configuration['created']}")
     if (loaded.path / "checkpoints").exists():
-        counts = ", ".join(f"{name} {count:,}" for name, count in count_parameters(loaded.networks).items())
+        counts = ", ".join(f"{name} {count:,}" for name, count in loaded.parameters.items())
         print(f"parameters   {counts}")
     print(f"\n{to_toml(loaded.recipe)}")
     for name, value in metrics.items():
@@ -103,7 +102,7 @@ def summary(run: Run) -> dict[str, Any]:
         "run": str(run.path),
         "recipe": run.recipe.name,
         "data": run.data_name,
-        "parameters": count_parameters(run.networks),
+        "parameters": run.parameters,
         "epochs": state.epoch,
         "steps": state.step,
         "seconds": round(state.seconds, 3),

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from etude.families.recipe import Recipe
+from etude.families.unopened import UnopenedRecipe
 
 if TYPE_CHECKING:
     from etude.families.family import Family, Specimen
@@ -25,7 +26,7 @@ def recipes_of(name: str) -> tuple[Recipe, ...]:
 
 @cache
 def family_named(name: str) -> "Family[Any]":
-    """The family of that name."""
+    """The family of that name, one of étude's own."""
     return import_module(f"etude.families.{name}.family").FAMILY
 
 
@@ -35,5 +36,18 @@ def specimens() -> dict[str, "Specimen"]:
 
 
 def family_of(recipe: Recipe) -> "Family[Any]":
-    """The family of a recipe."""
-    return family_named(recipe.family)
+    """The family of a recipe, étude's own or a person's; of one whose code has not run, what is known of it."""
+    if isinstance(recipe, UnopenedRecipe):
+        from etude.families.outside import stand_in
+
+        return stand_in(recipe)
+    return _OUTSIDE.get(type(recipe)) or family_named(recipe.family)
+
+
+def add(family: "Family[Any]") -> None:
+    """Make a person's family known by the class of its recipes."""
+    _OUTSIDE[family.recipe] = family
+
+
+_OUTSIDE: "dict[type[Recipe], Family[Any]]" = {}
+"""Those that were read from files. One file read twice has two classes, and each has a family of its own."""

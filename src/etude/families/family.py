@@ -1,18 +1,17 @@
 """A family: a way to train networks, and what the trained ones can do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
-from etude.compute import Execution
-from etude.data import Dataset
 from etude.data.kinds import Images, Kind
 from etude.errors import UsageError
 from etude.families.learner import Learner
 from etude.families.recipe import Recipe
-from etude.families.series import Series
+from etude.families.series import Series, of_losses
+from etude.families.trained import TrainedNetworks
 
 R = TypeVar("R", bound=Recipe)
 Networks = dict[str, nn.Module]
@@ -37,6 +36,23 @@ class Traits:
     """Whether it gains by compiling only where those are taken: Inductor pools one number at a time."""
     largest_batch_for_one_thread: int = 0
     """Images in steps so small that further threads gain less than they cost in waiting for each other."""
+    eager: str = ""
+    """Why its steps are computed operation by operation, and never as one function of tensors; empty where they may."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Examined:
+    """What trying a person's networks told."""
+
+    traits: Traits
+    notes: tuple[str, ...] = ()
+    """What the person should know, a sentence each."""
+    draws: bool = False
+    """Whether they draw from PyTorch's global generator, as dropout does."""
+    conditional: bool = False
+    """Whether they are given the label."""
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    """Trainable numbers of each network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +65,10 @@ class Network(Generic[R]):
     """The kinds of data that they take."""
     conditional: bool = False
     """Whether they are given the label."""
+    examine: Callable[[R, Any], Examined] | None = None
+    """Of a person's own: tries them for a recipe and a kind of data, and tells what came out; `UsageError` says what is
+    wrong with them.
+    """
     prepare: Callable[[Networks, Tensor], None] | None = None
     """What is computed from the first training examples, as the networks take them, before the first step."""
     traits: Traits = field(default_factory=Traits)
@@ -78,21 +98,30 @@ class Family(Generic[R]):
     """Everything that the rest of étude needs to know of a family; each is a folder beside this file."""
 
     recipe: type[R]
-    about: str
-    """What a run of it is, with its article: "a classifier"."""
     networks: Mapping[str, Network[R]]
     """By the recipe's `network`."""
-    learner: Callable[[R, Networks, Dataset, Execution], Learner[R]]
-    """How it trains; the networks are on the device."""
-    trained: Callable[[R, Networks, Any], Any]
+    learner: type[Learner[R]]
+    """How it trains; made of a recipe, its networks on the device, a data set and an `Execution`."""
+    about: str = ""
+    """What a run of it is, with its article: "a classifier"; "a NAME" when not given."""
+    trained: Callable[[R, Networks, Any], Any] = TrainedNetworks
     """What trained networks can do, for a recipe and a kind of data: it has the methods of some `abilities`."""
-    abilities: frozenset[type]
+    abilities: Set[type] = frozenset()
     """Those that it has."""
-    series: Series
+    series: Series = field(default=None)  # pyright: ignore[reportAssignmentType]  (set below where it is not given)
+    """What tables and figures show of a run; its losses in training when not given."""
     specimens: Mapping[str, Specimen] = field(default_factory=dict)
     """Its networks for `etude inspect`, by name."""
     needs_classes: bool = False
     """Whether it tells classes apart."""
+    own: Callable[[R], Network[R]] | None = None
+    """The network of a recipe that names one in a person's file."""
+
+    def __post_init__(self) -> None:
+        if not self.about:
+            object.__setattr__(self, "about", f"a {getattr(self.recipe, 'family', 'network')}")
+        if self.series is None:
+            object.__setattr__(self, "series", of_losses(getattr(self.learner, "loss_names", ("loss",))))
 
     @property
     def name(self) -> str:
@@ -101,7 +130,7 @@ class Family(Generic[R]):
 
     def network_of(self, recipe: R) -> Network[R]:
         """The network that the recipe names."""
-        return self.networks[recipe.network]
+        return self.own(recipe) if self.own and recipe.code else self.networks[recipe.network]
 
 
 def count_parameters(networks: Networks) -> dict[str, int]:

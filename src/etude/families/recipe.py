@@ -10,8 +10,9 @@ from typing import Annotated, ClassVar, Literal
 
 from tyro.conf import Suppress
 
-from etude.errors import UsageError
+from etude.errors import UsageError, unknown
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE
+from etude.user_code import is_spec
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "triangular"]
@@ -112,6 +113,10 @@ class Recipe:
     """Fields, beside seed and learning rate, in which runs may differ that one program trains: they reach a step as
     tensors.
     """
+    networks: ClassVar[tuple[str, ...]] = ()
+    """The names that `network` may have beside `FILE.py:NAME`, where a family takes a network of one's own."""
+    code_fields: ClassVar[tuple[str, ...]] = ("network",)
+    """Fields that may name something in a person's file."""
     network: str
 
     name: Annotated[str, Suppress]
@@ -140,10 +145,14 @@ class Recipe:
     """The optimizer's settings."""
     report_every: int = 250
     """Steps between two entries of the metrics file, and between two sample grids of a GAN."""
+    family_file: Annotated[str | None, Suppress] = None
+    """Of a person's family: the file that defines it, `my_family.py:FAMILY`."""
     seed: int = 0
     """Determines every random draw of the run: initial weights, order of the images, noise."""
 
     def __post_init__(self) -> None:
+        if self.networks and self.network not in self.networks and not is_spec(self.network):
+            raise unknown("network", self.network, self.networks, hint="or a file's, as net.py:Net")
         if not PLAIN_NAME.fullmatch(self.name):
             raise UsageError(f"recipe name {self.name!r} (allowed: {PLAIN_NAME_RULE}).")
         _require(
@@ -158,6 +167,12 @@ class Recipe:
             (0 <= self.seed < 2**63, "seed", self.seed, "in [0, 2^63)"),
             *self._ranges(),
         )  # fmt: skip
+
+    @property
+    def code(self) -> dict[str, str]:
+        """What it names in a person's files, `FILE.py:NAME`, by field."""
+        named = {field: getattr(self, field) for field in ("family_file", *self.code_fields)}
+        return {field: text for field, text in named.items() if isinstance(text, str) and is_spec(text)}
 
     @property
     def examples_per_step(self) -> int:
@@ -179,4 +194,5 @@ class Recipe:
         return ()
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        raise NotImplementedError
+        """Of each field of one's own: whether it is in its range, its flag, its value, and what is allowed."""
+        yield from ()

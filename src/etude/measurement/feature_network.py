@@ -1,7 +1,6 @@
 """The networks that turn images into features: étude's own classifier, Inception, or a torch module of the user's."""
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from etude import user_code
 from etude.data import Dataset, Table
 from etude.data.names import parse_own
-from etude.errors import DataError, UsageError, unknown
+from etude.errors import DataError, UsageError
 from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.measurement import reference_classifier
 from etude.metrics.arguments import evaluating, feature_matrix
 from etude.models import LeNet
 from etude.recipes import Recipe
 from etude.streams import global_stream
-from etude.user_code import contained, reason, require_no_loop, run_file
+from etude.user_code import reason
 
 INCEPTION_WEIGHTS = "weights-inception-2015-12-05-6726825d.pth"
 
@@ -93,10 +93,9 @@ def feature_source(
         return _auto(recipe, dataset, data_dir, say)
     if choice == "inception":
         return FeatureSource(name="inception", load=_load_inception)
-    file, colon, name = choice.rpartition(":")
-    if not colon or not file.endswith(".py") or not name:
-        raise UsageError(f"--features {choice} (allowed: auto, inception, or FILE.py:Name, a torch module in a file).")
-    network = _load_file(Path(file), name)
+    if not user_code.is_spec(choice):
+        raise UsageError(f"--features {choice} (allowed: auto, inception, or FILE.py:NAME, a torch module in a file).")
+    network = _load_file(choice)
     return FeatureSource(name=network.name, load=lambda: network)
 
 
@@ -185,31 +184,15 @@ def _load_inception() -> FeatureNetwork:
     return FeatureNetwork(name="inception", choice="inception", module=_Inception(extractor))
 
 
-def _load_file(path: Path, name: str) -> FeatureNetwork:
-    """The module called `name` in a Python file: a module, or a class or function that makes one without arguments."""
-    shown = f"{path}:{name}"
-    if not os.path.isfile(path):
-        raise UsageError(f"--features {shown}: no such file; name a Python file that defines a torch module.")
-
-    def tell(error: BaseException) -> UsageError:
-        return UsageError(f"--features {shown} does not run: {reason(error)}.")
-
-    with global_stream(0, "features"):  # a network with random weights is the same one each time
-        names = run_file(path, tell)
-        with contained(tell):
-            made = names[name]() if callable(names.get(name)) and not isinstance(names[name], nn.Module) else None
-    if name not in names:
-        modules = [each for each, value in names.items() if not each.startswith("_") and callable(value)]
-        raise unknown(f"name in {path}:", name, modules)
-    module = names[name] if made is None else made
-    if not isinstance(module, nn.Module):
-        raise UsageError(
-            f"--features {shown} is no torch module but a {type(module).__name__}; allowed: a torch.nn.Module, or a "
-            "class or function that makes one without arguments."
-        )
-    require_no_loop(module, f"--features {shown}")
-    digest = hashlib.sha256(path.read_bytes())
+def _load_file(choice: str) -> FeatureNetwork:
+    """The module that `FILE.py:NAME` names; what it draws at random is the same each time."""
+    with global_stream(0, "features"):
+        module = user_code.load(choice)
+    user_code.require_no_loop(module, f"--features {choice}")
+    spec = user_code.parse_spec(choice)
+    digest = hashlib.sha256(spec.path.read_bytes())
     for key, tensor in module.state_dict().items():
         digest.update(key.encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return FeatureNetwork(name=f"{path.name}:{name}-{digest.hexdigest()[:8]}", choice=shown, module=module)
+    name = f"{spec.path.name}:{spec.expression}-{digest.hexdigest()[:8]}"
+    return FeatureNetwork(name=name, choice=choice, module=module)

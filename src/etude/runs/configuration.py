@@ -9,6 +9,7 @@ from etude.data.kinds import kind_from_dict
 from etude.errors import EtudeError, RunError
 from etude.files import parse_checked_json, read_whole
 from etude.recipes import Recipe
+from etude.runs import code
 
 FORMAT = 2
 """Version of the run folder; a reader refuses a newer one. Since 2, recipe.json and state.json have a checksum."""
@@ -63,8 +64,10 @@ def read_configuration(path: Path) -> tuple[dict[str, Any], Recipe]:
     # The keys that are known, and no others: they are arguments elsewhere.
     configuration["execution"] = {key: configuration["execution"][key] for key in _WANTED["execution"]}
     try:
-        return configuration, recipes.from_dict(configuration["recipe"], source=str(path / "recipe.json"))
-    except EtudeError as error:
+        configuration["code"] = code.check_entries(configuration.get("code", []))
+        recipe = recipes.from_dict(configuration["recipe"], source=str(path / "recipe.json"))
+        return configuration, code.outside(recipe, path)
+    except (EtudeError, ValueError) as error:
         raise _damaged(path, f"holds no recipe ({str(error).rstrip('.')})") from error
 
 

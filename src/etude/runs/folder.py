@@ -26,6 +26,7 @@ from etude.files import (
     write_atomically,
 )
 from etude.recipes import Recipe
+from etude.runs import code
 from etude.runs.configuration import FORMAT
 from etude.runs.run import Run
 
@@ -45,7 +46,7 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
         raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
     content = {
         "format": FORMAT,
-        "recipe": recipes.to_dict(recipe),
+        "recipe": recipes.to_dict(code.inside(recipe)),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         **configuration,
     }
@@ -53,6 +54,8 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
     remove_leftovers(runs_dir)
     try:
         temporary.mkdir(parents=True)
+        if recipe.code:
+            content["code"] = code.write(temporary, recipe)
         write_atomically(temporary / "recipe.json", checked_json(content))
         stem = f"{recipe.name}-{short_data_name(recipe.data)}"
         names = [name] if name else (f"{stem}-{number}" for number in itertools.count(1))
@@ -78,14 +81,21 @@ def short_data_name(data: str) -> str:
 
 
 def load(
-    run: str | Path, *, runs_dir: Path | None = None, checkpoint: int | str = "last", data: str | None = None
+    run: str | Path,
+    *,
+    runs_dir: Path | None = None,
+    checkpoint: int | str = "last",
+    data: str | None = None,
+    trust: bool = False,
 ) -> Run:
     """Open a run by its folder, or by its name in `runs_dir`.
+
+    With `trust` code of the run's own is run even where the run was not made here: its user has read it.
 
     `checkpoint` chooses the weights: "last", "best" (by the validation split) or the step of one that is kept. `data`
     is where its data set is now, `folder:PATH` say, if it has moved since the run began: the same images.
     """
-    return Run(find(run, runs_dir=runs_dir), checkpoint=checkpoint, data=data)
+    return Run(find(run, runs_dir=runs_dir), checkpoint=checkpoint, data=data, trust=trust)
 
 
 def find(run: str | Path, *, runs_dir: Path | None = None) -> Path:

@@ -1,6 +1,7 @@
 """A run: the folder of one training, and everything that can be read from it or done with its networks.
 
 recipe.json      the whole configuration, the data's shape, versions, the machine
+code/            of networks of one's own: the files that define them (see `code`)
 state.json       running, finished, interrupted or failed; how far, how long
 metrics.jsonl    one line an event (see `events`)
 samples/*.png    pictures drawn while training
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
 from etude.data.kinds import Images, Kind, kind_from_dict
@@ -25,9 +27,10 @@ from etude.data.names import GIVEN_PREFIX, parse_own
 from etude.errors import DataError, RunError, UsageError, unknown
 from etude.families.abilities import Classifies, Encodes, Samples, Trained
 from etude.families.book import family_of
+from etude.families.family import count_parameters
 from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.files import expand_home
-from etude.runs import checkpoint
+from etude.runs import checkpoint, code
 from etude.runs.configuration import read_configuration
 from etude.runs.events import Table, read_events
 from etude.runs.lock import is_training
@@ -48,8 +51,12 @@ class Run:
     same, or uint8 in [0, 255], as tensors or arrays. Networks are in evaluation mode, on the CPU.
     """
 
-    def __init__(self, path: Path, *, checkpoint: int | str = "last", data: str | Dataset | None = None) -> None:
+    def __init__(
+        self, path: Path, *, checkpoint: int | str = "last", data: str | Dataset | None = None, trust: bool = False
+    ) -> None:
         self.path = path
+        if trust:
+            code.trust(path)
         self.name = path.name
         self.which_checkpoint = checkpoint
         self.configuration, self.recipe = read_configuration(path)
@@ -62,6 +69,7 @@ class Run:
         """What its data was called when it began: files other than the published ones have their path as a name."""
         self.class_names: tuple[str, ...] = self.kind.class_names
         self.family = family_of(self.recipe)
+        """Of a family of one's own whose code has not run, only what tables and figures need."""
         self.steps_per_epoch: int = dataset["train_images"] // self.recipe.examples_per_step  # a rest sits an epoch out
 
     @property
@@ -154,9 +162,22 @@ class Run:
 
     # What its networks do -------------------------------------------------------------------------------------------
 
+    def open_code(self) -> None:
+        """Run the code of its own that it keeps, if any; `RunError` where it was not made here and is not trusted."""
+        code.open_copies("run", self.path, [self.recipe], self.configuration["code"])
+        self.recipe = recipes.opened(self.recipe)
+        self.family = family_of(self.recipe)
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Trainable numbers of each network; known without running code of the run's own."""
+        recorded = self.configuration.get("networks")
+        return recorded["parameters"] if recorded else count_parameters(self.networks)
+
     @cached_property
     def networks(self) -> dict[str, nn.Module]:
         """The trained networks by name."""
+        self.open_code()
         folder = self.checkpoint_path()
         networks = self.family.network_of(self.recipe).build(self.recipe, self.kind)
         checkpoint.restore_networks(networks, checkpoint.load_model(folder), source=folder)
@@ -174,7 +195,8 @@ class Run:
     @property
     def conditional(self) -> bool:
         """Whether its networks are given the label; known without them."""
-        return self.family.network_of(self.recipe).conditional
+        recorded = self.configuration.get("networks")
+        return recorded["conditional"] if recorded else self.family.network_of(self.recipe).conditional
 
     @property
     def model(self) -> nn.Module:

@@ -79,8 +79,10 @@ def choose_execution(
     if compile == "auto":
         pays = traits.steps_that_pay_for_compiling
         worth = device == "cpu" and pays is not None and num_steps >= pays
-        worth = worth and not (differentiates_twice and traits.slower_compiled_without_own_layers)
+        worth = worth and not traits.eager and not (differentiates_twice and traits.slower_compiled_without_own_layers)
         compile = "on" if worth and not missing_for_compiling(traits, device) else "off"
+    elif compile == "on" and traits.eager:
+        raise UsageError(f"--compile on: {traits.eager}; train with --compile off.")
     elif compile == "on" and (missing := missing_for_compiling(traits, device)):
         raise UsageError(f"--compile on needs {missing}, not found here: install it, or train with --compile off.")
     if threads is None:

@@ -1,6 +1,7 @@
 """The step that the loop takes, computed as the execution wants it."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,9 @@ from etude.speed.cuda_graph import captured
 from etude.speed.kernels import use_kernels
 from etude.speed.kernels.pooling import KernelPooling
 from etude.speed.replicas import replicas_step
+from etude.speed.tracing import untraceable
 from etude.speed.whole_step import Step, StepTensors, Whole, whole_step
+from etude.streams import seeded_by
 
 
 def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Execution) -> Step:
@@ -31,8 +34,11 @@ def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Executi
         for network in (network for learner in learners for network in learner.networks.values()):
             use_kernels(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32, compiled=native)
     whole = execution.compiled or execution.device == "cuda" or len(learners) > 1
+    if whole and not execution.compiled and recipe.code:  # a person's network may do what one function cannot
+        whole = not (learners[0].eager or untraceable(learners[0], train))
     if not whole:
-        return eager_step(learners[0], train)
+        steps = [eager_step(learner, train) for learner in learners]
+        return steps[0] if len(steps) == 1 else _one_after_another(steps)
     transform = partial(faster, execution=execution, native=native and execution.device == "cpu")
     return replicas_step(learners, train, transform) if len(learners) > 1 else whole_step(learners[0], train, transform)
 
@@ -52,6 +58,13 @@ def _pooled_by_kernels(whole: Whole) -> Whole:
     return pooled
 
 
+def _one_after_another(steps: Sequence[Step]) -> Step:
+    def step(rows: Tensor, now: Rates) -> Tensor:
+        return torch.cat([each(rows[index : index + 1], now) for index, each in enumerate(steps)])
+
+    return step
+
+
 def eager_step(learner: Learner[Any], train: Split) -> Step:
     """One operation after another."""
     clip = learner.settings.clip_norm
@@ -62,7 +75,9 @@ def eager_step(learner: Learner[Any], train: Split) -> Step:
         for optimizer in learner.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = learner.settings.learning_rate * now.schedule
-        losses = learner.step(learner.batch(train.columns, rows[0], learner.draws()), descend)
+        batch = learner.batch(train.columns, rows[0], learner.draws())
+        with seeded_by(learner.own_draws) if learner.own_draws else nullcontext():
+            losses = learner.step(batch, descend)
         return learner.stacked(losses)[None]
 
     return step

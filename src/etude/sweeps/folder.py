@@ -1,6 +1,7 @@
 """A sweep: a folder with the cells of a grid, each trained with the same seeds.
 
 sweep.json            the recipe, the grid, the seeds, and how they are run
+code/                 of networks of one's own: the files that define them
 CELL-seed-K/          a run each, as any other (see `etude.runs.run`)
 results.csv, .md      what came out; learning-curves.png, .svg
 workers.log           what the training processes wrote to stderr
@@ -10,7 +11,7 @@ import itertools
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
@@ -34,12 +35,13 @@ from etude.files import (
     write_atomically,
 )
 from etude.recipes import Recipe
-from etude.runs import Run, RunStatus, default_runs_dir
+from etude.runs import Run, RunStatus, code, default_runs_dir
 from etude.runs.configuration import read_configuration
 from etude.runs.folder import absent, holds, short_data_name
 from etude.runs.folder import list_paths as run_paths
 from etude.runs.lock import training_lock
 from etude.sweeps.grid import Cell, Grid, Value, make_cells
+from etude.user_code import is_spec
 
 FORMAT = 2
 """Version of sweep.json; a reader refuses a newer one. Since 2 it has a checksum."""
@@ -93,6 +95,7 @@ class Sweep:
         self.path = path
         self.name = path.name
         content, self.recipe, self.cells = _read(path)
+        self.code: list[dict[str, str]] = content["code"]
         self.grid: Grid = content["grid"]
         self.seeds: list[int] = content["seeds"]
         self.compute = Compute(**{field.name: content[field.name] for field in fields(Compute)})
@@ -106,6 +109,12 @@ class Sweep:
             with suppress(EtudeError):  # not begun, or damaged
                 return read_configuration(member.path)[0]["dataset"]["name"]
         return self.recipe.data
+
+    def open_code(self) -> None:
+        """Run the code of one's own that it keeps, if any; `RunError` where it was not made here and is not trusted."""
+        code.open_copies("sweep", self.path, [cell.recipe for cell in self.cells], self.code)
+        self.recipe = recipes.opened(self.recipe)
+        self.cells = [replace(cell, recipe=recipes.opened(cell.recipe)) for cell in self.cells]
 
     def members(self, cell: Cell | None = None) -> Iterator[Member]:
         """Every run, of one cell or of all: seed by seed, so that an interrupted sweep has whole rows of pairs."""
@@ -146,11 +155,13 @@ def prepare(
         raise UsageError(f"--seeds {seeds!r} (allowed: 1 to {MOST_SEEDS:,}).")
     if name is not None and not PLAIN_NAME.fullmatch(name):
         raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
-    _require_few(len(make_cells(recipe, grid)) * seeds)  # a mistake is said before anything is made
-    content = {
+    cells = make_cells(recipe, grid)
+    _require_few(len(cells) * seeds)  # a mistake is said before anything is made
+    named = [cell.recipe for cell in cells]
+    content: dict[str, Any] = {
         "format": FORMAT,
-        "recipe": recipes.to_dict(recipe),
-        "grid": {field: list(values) for field, values in grid.items()},
+        "recipe": recipes.to_dict(code.inside(recipe)),
+        "grid": {field: [_inside(value) for value in values] for field, values in grid.items()},
         "seeds": list(range(recipe.seed, recipe.seed + seeds)),
         **asdict(compute),
         "data_dir": str(data_dir.absolute()) if data_dir else None,
@@ -161,9 +172,9 @@ def prepare(
     difference = None
     for candidate in [name] if name else (f"{stem}-{number}" for number in itertools.count(1)):
         path = runs_dir / candidate
-        if _create(path, content):
+        if _create(path, content, named):
             return Sweep(path)
-        if holds(path, "sweep.json") and (difference := _difference(_read(path)[0], content)) is None:
+        if holds(path, "sweep.json") and (difference := _difference(_read(path)[0], content, named)) is None:
             _add_seeds(path, content["seeds"])
             return Sweep(path)
         if name:
@@ -200,12 +211,19 @@ def list_paths(runs_dir: Path) -> list[Path]:
     return [path for path in run_paths(runs_dir, "sweep.json") if os.path.lexists(path / "sweep.json")]
 
 
-def _create(path: Path, content: dict[str, Any]) -> bool:
-    """Make the folder, whole or not at all; False where the name is taken."""
+def _inside(value: Value) -> Value:
+    """A value of a grid as sweep.json has it: what names a file of one's own names its copy."""
+    return code.moved(value) if isinstance(value, str) and is_spec(value) else value
+
+
+def _create(path: Path, content: dict[str, Any], named: Sequence[Recipe]) -> bool:
+    """Make the folder, whole or not at all, with the code that recipes name; False where the name is taken."""
     temporary = temporary_path(path.with_name("new"))
     remove_leftovers(path.parent)
     try:
         temporary.mkdir(parents=True)
+        if copies := code.write(temporary, *named):
+            content = {**content, "code": copies}
         write_atomically(temporary / "sweep.json", checked_json(content))
         try:
             temporary.rename(path)  # fails when it is there: the folder of a sweep or run is never empty
@@ -221,7 +239,7 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _difference(there: dict[str, Any], asked: dict[str, Any]) -> str | None:
+def _difference(there: dict[str, Any], asked: dict[str, Any], named: Sequence[Recipe]) -> str | None:
     """What a sweep on the disk has other than the one asked for, in words; None when it is the same plan."""
     if there["grid"] != asked["grid"]:
         return f"another grid ({_grid_text(there['grid'])}; asked for: {_grid_text(asked['grid'])})"
@@ -231,6 +249,10 @@ def _difference(there: dict[str, Any], asked: dict[str, Any]) -> str | None:
     for field in sorted({*old, *new} - {"optimizer", "seed"}):
         if old.get(field) != new.get(field):
             return f"another {field} ({old.get(field)}; asked for: {new.get(field)})"
+    digests = {entry["file"]: entry["sha256"] for entry in there["code"]}
+    sources = {path: source.sha256 for path, source in code.sources_of(named).items()}
+    if other := [path for path in {**digests, **sources} if digests.get(path) != sources.get(path)]:
+        return f"other code ({other[0]} has changed since)"
     if there["seeds"] != asked["seeds"][: len(there["seeds"])]:
         return f"other seeds ({_seeds_text(there['seeds'])}; asked for: {_seeds_text(asked['seeds'])})"
     for field in ("device", "threads", "precision", "compile", "data_dir"):
@@ -284,10 +306,12 @@ def _read(path: Path) -> tuple[dict[str, Any], Recipe, list[Cell]]:
     if not all(isinstance(each, list) for each in grid.values()) or not all(isinstance(each, Value) for each in values):
         raise _damaged(path, f"has {grid!r:.100} for grid")
     try:
+        content["code"] = code.check_entries(content.get("code", []))
         recipe = recipes.from_dict(content["recipe"], source=str(path / "sweep.json"))
-        cells = make_cells(recipe, grid)
+        cells = [replace(cell, recipe=code.outside(cell.recipe, path)) for cell in make_cells(recipe, grid)]
+        recipe = code.outside(recipe, path)
         _require_few(len(cells) * len(seeds))
-    except EtudeError as error:
+    except (EtudeError, ValueError) as error:
         raise _damaged(path, f"holds no plan ({str(error).rstrip('.'):.300})") from error
     return content, recipe, cells
 

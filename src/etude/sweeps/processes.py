@@ -15,6 +15,7 @@ from typing import IO
 from etude.files import cannot_write
 from etude.recipes import to_dict
 from etude.runs.checkpoint import list_steps
+from etude.runs.code import is_trusted
 from etude.runs.folder import holds
 from etude.speed.replicas import program_key
 from etude.sweeps.folder import Member, Sweep
@@ -63,6 +64,7 @@ class Worker:
             "recipes": [to_dict(member.recipe) for member in job],
             "data_dir": str(sweep.data_dir) if sweep.data_dir else None,
             "compute": asdict(sweep.compute),
+            "trusted": is_trusted(sweep.path),
         }
         with suppress(BrokenPipeError):  # it has died: the end of its answers will say so
             self._stdin.write(json.dumps(message).encode() + b"\n")

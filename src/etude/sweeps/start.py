@@ -14,6 +14,7 @@ from etude.errors import Interrupted, RunError, TrainingError, UsageError
 from etude.files import disk_failures_said
 from etude.recipes import Recipe
 from etude.runs import default_runs_dir
+from etude.runs.code import admit
 from etude.runs.lock import is_training, training_lock
 from etude.sweeps.files import write_files
 from etude.sweeps.folder import Member, Sweep, load, prepare
@@ -58,12 +59,13 @@ def sweep(
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
     recipes.require_arguments(recipe, changes, sweep.__kwdefaults__ or ())
     recipe = recipes.change(recipe, **changes)
-    recipe = with_absolute_path(recipe)
+    recipe = admit(with_absolute_path(recipe))
+    cells = [replace(cell, recipe=admit(cell.recipe)) for cell in make_cells(recipe, grid or {})]
     _check_jobs(jobs)
     data_dir = Path(data_dir) if data_dir else None
     compute = Compute(device=device, threads=threads, precision=precision, compile=compile)
     execution = execution_of(recipe, compute, num_steps=0)  # each run chooses for itself: a mistake is said at once
-    notes = _check_data(make_cells(recipe, grid or {}), data_dir)
+    notes = _check_data(cells, data_dir)
     prepared = prepare(
         recipe,
         grid or {},
@@ -87,6 +89,7 @@ def resume(
     _check_jobs(jobs)
     with training_lock(sweep.path), disk_failures_said(sweep.path), stop_requests() as stop:
         sweep = load(sweep.path)  # as it is now that no other process adds seeds to it
+        sweep.open_code()
         members = list(sweep.members())
         _wait_for_orphans(members, stop)
         waiting = [member for member in members if member.state.status not in ("finished", "failed")]

@@ -19,7 +19,9 @@ from etude import recipes
 from etude.compute import Compute
 from etude.errors import EtudeError, Interrupted
 from etude.runs import Run
+from etude.runs.code import trust
 from etude.runs.folder import holds
+from etude.sweeps.folder import Sweep
 from etude.training import Display
 from etude.training.start import resume_together, train_together
 
@@ -42,14 +44,20 @@ def main() -> None:
 def work(job: dict[str, Any]) -> dict[str, str]:
     """Train the runs of a job together, or go on with them; what went wrong, by the folder of the run."""
     paths = [Path(path) for path in job["paths"]]
+    given = [recipes.from_dict(recipe, source="sweep.json") for recipe in job["recipes"]]
     data_dir, display = Path(job["data_dir"]) if job["data_dir"] else None, Display(quiet=True)
+    if job["trusted"]:
+        trust(paths[0].parent)
     try:
         if holds(paths[0], "recipe.json"):
             runs = [Run(path) for path in paths]
             resume_together(runs, data_dir=None, display=display)
         else:
+            if any(recipe.code for recipe in given):
+                Sweep(paths[0].parent).open_code()
+                given = [recipes.opened(recipe) for recipe in given]
             runs = train_together(
-                [recipes.from_dict(recipe, source="sweep.json") for recipe in job["recipes"]],
+                given,
                 names=[path.name for path in paths],
                 runs_dir=paths[0].parent,
                 data_dir=data_dir,

@@ -1,5 +1,6 @@
 """From a recipe to what the loop trains: the learner of its family, on networks with their initial weights."""
 
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -7,12 +8,14 @@ import torch
 from etude.compute import Execution
 from etude.data import Dataset
 from etude.errors import UsageError
+from etude.families import own_networks
 from etude.families.book import family_of
-from etude.families.family import Networks
+from etude.families.family import Examined, Networks
 from etude.families.learner import Learner
 from etude.recipes import Recipe
 from etude.runs.splits import make_rows
-from etude.streams import global_stream
+from etude.streams import global_stream, stream
+from etude.user_code import parse_spec
 
 PREPARING_EXAMPLES = 5_000
 """Of the training examples, so many are enough for what a network computes from them before its first step."""
@@ -30,8 +33,8 @@ def require_a_step(recipe: Recipe, num_examples: int) -> None:
 
 def require_classes(recipe: Recipe, dataset: Dataset) -> None:
     """Raise `UsageError` where a network that tells classes apart, or is given them, has but one."""
-    family = family_of(recipe)
-    if len(dataset.class_names) < 2 and (family.needs_classes or family.network_of(recipe).conditional):
+    needed = family_of(recipe).needs_classes
+    if len(dataset.class_names) < 2 and (needed or examined(recipe, dataset.kind).conditional):
         layout = f": {dataset.layout}" if dataset.layout else ""
         raise UsageError(
             f"{recipe.network} needs at least two classes, and {dataset.name} has one{layout}; put the images of "
@@ -50,6 +53,24 @@ def require_kind(recipe: Recipe, dataset: Dataset) -> None:
         raise UsageError(f"{recipe.network} does not take {kind.plural}, and {dataset.name} holds them: {advice}.")
 
 
+def examined(recipe: Recipe, kind: Any) -> Examined:
+    """What is known of the recipe's networks for a kind of data; those of one's own are tried first.
+
+    Raises `UsageError` where something is wrong with them.
+    """
+    files = [own_networks.admitted(parse_spec(text).path) for text in recipe.code.values()]
+    return _examined(recipe, kind, tuple(source.sha256 for program in files for source in program.sources))
+
+
+@lru_cache(maxsize=256)
+def _examined(recipe: Recipe, kind: Any, digests: tuple[str, ...]) -> Examined:
+    network = family_of(recipe).network_of(recipe)
+    if network.examine is None:
+        return Examined(traits=network.traits, conditional=network.conditional)
+    with global_stream(recipe.seed, "init"):
+        return network.examine(recipe, kind)
+
+
 def build_networks(recipe: Recipe, kind: Any) -> Networks:
     """The recipe's networks by name, with initial weights from PyTorch's global generator."""
     return family_of(recipe).network_of(recipe).build(recipe, kind)
@@ -66,7 +87,12 @@ def create_learner(recipe: Recipe, dataset: Dataset, execution: Execution) -> Le
         examples = dataset.train[dataset.kind.column][rows]
         trained = family.trained(recipe, networks, dataset.kind)
         network.prepare(networks, trained.inputs(examples, generator=torch.Generator()))
-    layout = torch.channels_last if network.traits.channels_last else torch.contiguous_format
+    found = examined(recipe, dataset.kind)
+    layout = torch.channels_last if found.traits.channels_last else torch.contiguous_format
     for each in networks.values():
         each.to(execution.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]  (missing in its stubs)
-    return family.learner(recipe, networks, dataset, execution)
+    learner = family.learner(recipe, networks, dataset, execution)
+    learner.eager = bool(found.traits.eager)
+    if found.draws:
+        learner.own_draws = learner.streams["network"] = stream(recipe.seed, "network")
+    return learner

@@ -17,12 +17,14 @@ from etude.errors import DataError, RunError
 from etude.families.book import family_of
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir, load
+from etude.runs.code import admit
 from etude.runs.lock import training_lock
 from etude.runs.splits import Rows, make_rows
 from etude.speed.execution import choose_execution, describe_machine
 from etude.training.display import Display
-from etude.training.learners import build_networks, require_a_step, require_classes, require_kind
+from etude.training.learners import build_networks, examined, require_a_step, require_classes, require_kind
 from etude.training.loop import fit
+from etude.training.own_code import as_traced, own_code
 
 
 def train(
@@ -53,7 +55,7 @@ def train(
     dataset = given if isinstance(given, Dataset) else None
     if dataset is not None:
         changes["data"] = f"{GIVEN_PREFIX}{dataset.name}"
-    recipe = recipes.change(recipe, **changes)
+    recipe = admit(recipes.change(recipe, **changes))
     (run,) = train_together(
         [recipe],
         dataset=dataset,
@@ -84,30 +86,37 @@ def train_together(
     together = [with_absolute_path(recipe) for recipe in together]
     first = together[0]
     dataset = dataset or load_for(first, data_dir)
+    display = display or Display()
     rows = checked_rows(first, dataset)
-    execution = execution_of(first, compute, num_steps=first.epochs * (len(rows.train) // first.examples_per_step))
-    configuration = {
-        "dataset": _describe_data(dataset, rows, data_dir),
-        "execution": dataclasses.asdict(execution),
-        **describe_machine(),
-    }
+    num_steps = first.epochs * (len(rows.train) // first.examples_per_step)
+    execution = execution_of(first, compute, num_steps=num_steps, kind=dataset.kind)
+    configuration: dict[str, Any] = {"dataset": _describe_data(dataset, rows, data_dir)}
+    if first.code:
+        found = examined(first, dataset.kind)
+        configuration["networks"] = {"parameters": dict(found.parameters), "conditional": found.conditional}
+        for note in found.notes:
+            display.note(note)
+        execution = as_traced(first, dataset, compute, execution, num_steps=num_steps, display=display)
+    configuration |= {"execution": dataclasses.asdict(execution), **describe_machine()}
     runs = [
         create_run(recipe, name=name, runs_dir=runs_dir, configuration=configuration)
         for recipe, name in zip(together, names, strict=True)
     ]
-    display = display or Display()
+    for run in runs:
+        run.open_code()
     for note in dataset.notes:
         display.note(f"{dataset.name}: {note}")
-    with training_locks(runs):
+    with training_locks(runs), own_code(runs):
         fit(runs, dataset, execution=execution, display=display)
     return runs
 
 
-def execution_of(recipe: Recipe, compute: Compute, *, num_steps: int) -> Execution:
-    """How a run of the recipe is computed."""
+def execution_of(recipe: Recipe, compute: Compute, *, num_steps: int, kind: Any = None) -> Execution:
+    """How a run of the recipe is computed; `kind` is that of its data, which a network of one's own is tried with."""
+    network = family_of(recipe).network_of(recipe)
     return choose_execution(
         compute,
-        family_of(recipe).network_of(recipe).traits,
+        network.traits if kind is None else examined(recipe, kind).traits,
         num_steps=num_steps,
         examples_per_step=recipe.examples_per_step,
         differentiates_twice=recipe.differentiates_twice,
@@ -131,6 +140,9 @@ def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:
     require_classes(recipe, dataset)
     rows = make_rows(recipe, dataset)
     require_a_step(recipe, len(rows.train))
+    if recipe.code:
+        examined(recipe, dataset.kind)
+        return rows
     with torch.device("meta"):  # no memory, no time: only whether the networks fit the images, before there is a run
         build_networks(recipe, dataset.kind)
     return rows
@@ -162,7 +174,10 @@ def resume(
 
 def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Display | None) -> None:
     """Go on, as one program, with runs of one `replicas.program_key` that stand at one step; otherwise as `resume`."""
-    with training_locks(runs):  # before their states are read: who had the lock before may have finished them
+    with (
+        training_locks(runs),
+        own_code(runs),
+    ):  # before their states are read: who had the lock before may have finished them
         for run in runs:
             state = run.state
             if state.status == "finished":
@@ -183,7 +198,9 @@ def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Disp
             precision=recorded["precision"],
             compile="on" if recorded["compiled"] else "off",
         )
-        execution = execution_of(run.recipe, compute, num_steps=0)
+        for each in runs:
+            each.open_code()
+        execution = execution_of(run.recipe, compute, num_steps=0, kind=run.kind)
         fit(runs, dataset, execution=execution, display=display or Display())
 
 

@@ -3,7 +3,6 @@
 import ast
 import os
 import re
-import runpy
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 
 from etude.errors import UsageError
 from etude.files import parse_json
+from etude.user_code import run_file
 from etude.verify.adapter import Adapter
 from etude.verify.observation import OUT_OF_MEMORY, NotAllowed, Undecided, is_out_of_memory, one_line
 
@@ -62,17 +62,13 @@ def load(adapter: Adapter) -> Loaded:
 
 def _load_module(path: Path) -> Loaded:
     try:
-        return Loaded(runpy.run_path(str(path), run_name="learner"))
-    except SyntaxError as error:
-        raise CannotLoad(f"{path.name} line {error.lineno}: {error.msg}") from None
-    except NotAllowed as error:
-        raise Undecided(str(error)) from None
-    except SystemExit:
-        raise CannotLoad(f"{path.name} calls exit while it is imported") from None
-    except Exception as error:
-        if is_out_of_memory(error):
+        return Loaded(run_file(path))
+    except UsageError as error:
+        if isinstance(error.__cause__, NotAllowed):
+            raise Undecided(str(error.__cause__)) from None
+        if error.__cause__ and is_out_of_memory(error.__cause__):
             raise Undecided(f"importing it {OUT_OF_MEMORY}") from None
-        raise CannotLoad(f"{path.name} does not import: {type(error).__name__}: {one_line(str(error))}") from None
+        raise CannotLoad(str(error).replace(str(path), path.name, 1).rstrip(".")) from None
 
 
 def _load_notebook(path: Path) -> Loaded:

@@ -60,7 +60,7 @@ def call(function: Callable[..., Any], *arguments: Any, name: str = "it", **keyw
         raise Refused(type(error).__name__, f"{name} raised {type(error).__name__}: {one_line(str(error))}") from None
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Python's own error, or PyTorch's."""
     return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
 

@@ -1,10 +1,12 @@
 """Generative adversarial networks."""
 
 from collections.abc import Sequence
+from functools import partial
 from math import log
 
 from etude.data.kinds import Images, Table
 from etude.families.abilities import Samples
+from etude.families.adversarial import own
 from etude.families.adversarial.learner import AdversarialLearner
 from etude.families.adversarial.recipe import Adversarial
 from etude.families.adversarial.trained import TrainedAdversarial
@@ -56,24 +58,27 @@ def panels(recipe: Adversarial) -> Sequence[Panel]:
     return (Panel(title="", axis=UNITS[recipe.loss], metrics=metrics, references=references),)
 
 
+PAIRS: dict[str, Network[Adversarial]] = {
+    "gan": Network(
+        build=fully_connected, kinds=(Images, Table), traits=Traits(bf16=True, steps_that_pay_for_compiling=3_500)
+    ),
+    "dcgan": Network(
+        build=convolutional,
+        traits=Traits(
+            channels_last=True,
+            bf16=True,
+            steps_that_pay_for_compiling=1_500,
+            own_layers=True,
+            slower_compiled_without_own_layers=True,
+        ),
+    ),
+}
+
 FAMILY = Family(
     recipe=Adversarial,
     about="a GAN",
-    networks={
-        "gan": Network(
-            build=fully_connected, kinds=(Images, Table), traits=Traits(bf16=True, steps_that_pay_for_compiling=3_500)
-        ),
-        "dcgan": Network(
-            build=convolutional,
-            traits=Traits(
-                channels_last=True,
-                bf16=True,
-                steps_that_pay_for_compiling=1_500,
-                own_layers=True,
-                slower_compiled_without_own_layers=True,
-            ),
-        ),
-    },
+    networks=PAIRS,
+    own=partial(own.network, PAIRS),
     learner=AdversarialLearner,
     trained=TrainedAdversarial,
     abilities=frozenset({Samples}),

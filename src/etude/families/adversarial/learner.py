@@ -11,6 +11,7 @@ from etude.families.adversarial.recipe import Adversarial
 from etude.families.descent import Descent, Losses, Networks
 from etude.families.inputs import signed, unsigned
 from etude.families.learner import Batch, Learner
+from etude.families.own_networks import takes_labels
 from etude.families.preview import ImageGrid, Preview, points
 from etude.losses import ADVERSARIAL, gradient_penalty
 from etude.models import uniform_noise
@@ -24,15 +25,16 @@ class AdversarialLearner(Learner[Adversarial]):
 
     loss_names = ("discriminator_loss", "generator_loss")
     preview_each = "report"
+    purposes = ("noise", "penalty")
 
     def __init__(
         self, recipe: Adversarial, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
     ) -> None:
-        super().__init__(recipe, networks, dataset.kind, execution)
+        super().__init__(recipe, networks, dataset, execution)
         device = self.device
         self.discriminator, self.generator = networks["discriminator"], networks["generator"]
+        self.conditional = takes_labels(self.generator.forward)
         self.loss = ADVERSARIAL[recipe.loss]
-        self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in ("noise", "penalty")}
         shown = NUM_PREVIEW_IMAGES if isinstance(self.kind, Images) else NUM_PREVIEW_POINTS
         self.shown = dataset.test.take(torch.arange(min(len(dataset.test), NUM_PREVIEW_POINTS)))
         self.preview_noise = self._noise(shown, stream(recipe.seed, "preview", device=device))
@@ -53,28 +55,39 @@ class AdversarialLearner(Learner[Adversarial]):
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """Discriminator steps, each on a batch of its own and fresh noise; then a generator step on fresh noise."""
         *discriminator_noise, generator_noise = batch["noise"]  # (batch, noise_dim) each
+        steps, size = len(discriminator_noise), self.recipe.batch_size
+        # A generated example has the label of a real one of its step. Without labels, nothing is given in their place.
+        labels = [(each,) for each in batch["labels"].split(size)] if self.conditional else [()] * steps
 
-        def discriminator_loss(networks: Networks, real: Tensor, noise: Tensor, mixing: Tensor | None) -> Losses:
+        def discriminator_loss(
+            networks: Networks, real: Tensor, given: tuple[Tensor, ...], noise: Tensor, mixing: Tensor | None
+        ) -> Losses:
+            def discriminator(examples: Tensor) -> Tensor:
+                return networks["discriminator"](examples, *given)
+
             with self.autocast():
-                generated = networks["generator"](noise).float()  # (batch, C, H, W)
-                real_scores, generated_scores = (networks["discriminator"](x).float() for x in (real, generated))
+                generated = networks["generator"](noise, *given).float()  # (batch, C, H, W)
+                real_scores, generated_scores = (discriminator(x).float() for x in (real, generated))
             loss = self.loss.discriminator(real_scores, generated_scores)
             if mixing is not None:
-                penalty = gradient_penalty(networks["discriminator"], real, generated, mixing=mixing)
+                penalty = gradient_penalty(discriminator, real, generated, mixing=mixing)
                 loss = loss + self.recipe.gradient_penalty * penalty
             return {"loss": loss}
 
         def generator_loss(networks: Networks) -> Losses:
             with self.autocast():
-                scores = networks["discriminator"](networks["generator"](generator_noise))
+                scores = networks["discriminator"](networks["generator"](generator_noise, *labels[-1]), *labels[-1])
             return {"loss": self.loss.generator(scores.float())}
 
         losses = [
-            descend("discriminator", partial(discriminator_loss, real=real, noise=noise, mixing=mixing))["loss"]
-            for real, noise, mixing in zip(
-                batch[self.kind.column].split(self.recipe.batch_size),
+            descend("discriminator", partial(discriminator_loss, real=real, given=given, noise=noise, mixing=mixing))[
+                "loss"
+            ]
+            for real, given, noise, mixing in zip(
+                batch[self.kind.column].split(size),
+                labels,
                 discriminator_noise,
-                batch.get("mixing", [None] * len(discriminator_noise)),
+                batch.get("mixing", [None] * steps),
                 strict=True,
             )
         ]
@@ -85,7 +98,9 @@ class AdversarialLearner(Learner[Adversarial]):
     def preview(self) -> Preview:
         """What the generator makes of one noise that stays the same all along: 64 images, or points over real ones."""
         self.generator.eval()
-        images = unsigned(self.kind, self.generator(self.preview_noise))
+        given = (torch.arange(len(self.preview_noise), device=self.device) % self.kind.num_classes,)
+        made = self.generator(self.preview_noise, *(given if self.conditional else ()))
+        images = unsigned(self.kind, made)
         self.generator.train()
         return ImageGrid(images) if isinstance(self.kind, Images) else points(self.kind, images, self.shown)
 

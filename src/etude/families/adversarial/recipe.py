@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from etude.families.recipe import Optimizer, Recipe
+from etude.user_code import is_spec
 
 AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
 MOST_DIMENSIONS = 4096
@@ -18,8 +19,14 @@ class Adversarial(Recipe):
 
     family: ClassVar[str] = "adversarial"
 
+    code_fields: ClassVar[tuple[str, ...]] = ("generator", "discriminator")
+
     network: Literal["gan", "dcgan"]
     """gan: fully connected; dcgan: convolutional with batch-norm in the generator (Radford et al. 2016)."""
+    generator: str | None = None
+    """FILE.py:NAME, a generator of your own in place of the network's (docs/training.md)."""
+    discriminator: str | None = None
+    """FILE.py:NAME, a discriminator of your own in place of the network's."""
     loss: AdversarialLoss = "nonsaturating"
     """The adversarial loss; both networks use their half of it."""
     noise_dim: int = 96
@@ -41,6 +48,9 @@ class Adversarial(Recipe):
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         yield 1 <= self.noise_dim <= MOST_DIMENSIONS, "noise-dim", self.noise_dim, f"1 to {MOST_DIMENSIONS}"
+        for field in self.code_fields:
+            text = getattr(self, field)
+            yield text is None or is_spec(text), field, text, "FILE.py:NAME"
         yield self.discriminator_steps >= 1, "discriminator-steps", self.discriminator_steps, "at least 1"
         yield 0 <= self.gradient_penalty < math.inf, "gradient-penalty", self.gradient_penalty, "0 or more"
         yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for a GAN (batch-norm needs two images)"

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from etude.data.kinds import Kind
 from etude.families.adversarial.recipe import Adversarial
 from etude.families.inputs import EXAMPLES_AT_ONCE, signed, unsigned
+from etude.families.own_networks import takes_labels
 from etude.models import uniform_noise
 
 
@@ -15,10 +16,9 @@ from etude.models import uniform_noise
 class TrainedAdversarial:
     """`Samples`, by its generator."""
 
-    conditional = False
-
     def __init__(self, recipe: Adversarial, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.generator = recipe, kind, networks["generator"]
+        self.conditional = takes_labels(self.generator.forward)
 
     def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
         """See `Trained`: what the discriminator takes."""
@@ -27,4 +27,6 @@ class TrainedAdversarial:
     def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Samples`."""
         noise = uniform_noise(num_samples, self.recipe.noise_dim, generator=generator)
-        return torch.cat([unsigned(self.kind, self.generator(part)) for part in noise.split(EXAMPLES_AT_ONCE)])
+        given = [()] * num_samples if labels is None else [(part,) for part in labels.split(EXAMPLES_AT_ONCE)]
+        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
+        return torch.cat([unsigned(self.kind, self.generator(part, *label)) for part, label in parts])

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from etude.data.kinds import Images, Table
 from etude.families.abilities import Classifies
+from etude.families.classifier import own
 from etude.families.classifier.learner import ClassifierLearner
 from etude.families.classifier.recipe import Classifier
 from etude.families.classifier.trained import TrainedClassifier
@@ -84,4 +85,5 @@ FAMILY = Family(
         "cifar-fast": Specimen(build=lambda shape: CifarFast(as_image(shape), 10, 32), image_shape=CIFAR),
     },
     needs_classes=True,
+    own=own.network,
 )

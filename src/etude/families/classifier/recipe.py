@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from etude.families.recipe import Optimizer, Recipe
 
@@ -13,12 +13,15 @@ class Classifier(Recipe):
 
     family: ClassVar[str] = "classifier"
 
-    network: Literal["lenet", "cifar-fast", "mlp"] = "lenet"
+    networks: ClassVar[tuple[str, ...]] = ("lenet", "cifar-fast", "mlp")
+    network: str = "lenet"
     """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling); cifar-fast: a
-    whitening layer, then convolutions with batch-norm (Jordan 2024); mlp: two hidden layers, for tables and images."""
+    whitening layer, then convolutions with batch-norm (Jordan 2024); mlp: two hidden layers, for tables and images; or
+    FILE.py:NAME, a network of your own (docs/training.md)."""
     width: int | None = None
     """Channels of the first block of cifar-fast; its other blocks have four times as many. Units of each hidden layer
-    of mlp, 128 when unset. lenet has no width."""
+    of mlp, 128 when unset. lenet has no width; your own takes it in parentheses,
+    net.py:Net(width=16)."""
     label_smoothing: float = 0.0
     """Share of the target probability spread evenly over all classes, in [0, 1)."""
     alternate_flips: bool = False
@@ -31,7 +34,9 @@ class Classifier(Recipe):
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
         yield 0 <= self.label_smoothing < 1, "label-smoothing", self.label_smoothing, "in [0, 1)"
         yield 0 <= self.shift_pixels <= 8, "shift-pixels", self.shift_pixels, "0 to 8"
-        if self.network == "lenet":
+        if self.code:
+            yield self.width is None, "width", self.width, "none for a network of your own; as in net.py:Net(width=16)"
+        elif self.network == "lenet":
             yield self.width is None, "width", self.width, "none for lenet; train cifar-fast with one"
         elif self.network == "mlp":
             yield self.width is None or 1 <= self.width <= 4096, "width", self.width, "1 to 4096"

@@ -6,6 +6,7 @@ from etude.data.kinds import Images, Table
 from etude.families.abilities import Bounds, Encodes, Samples
 from etude.families.family import Family, Network, Networks, Specimen, Traits, as_image
 from etude.families.series import Curve, Panel, Quantity, Series
+from etude.families.variational import own
 from etude.families.variational.learner import VariationalLearner
 from etude.families.variational.recipe import Variational
 from etude.families.variational.trained import TrainedVariational
@@ -46,6 +47,7 @@ FAMILY = Family(
         "vae": Network(build=plain, kinds=(Images, Table), traits=TRAITS),
         "cvae": Network(build=conditional, kinds=(Images, Table), conditional=True, traits=TRAITS),
     },
+    own=own.network,
     learner=VariationalLearner,
     trained=TrainedVariational,
     abilities=frozenset({Samples, Encodes, Bounds}),

@@ -10,6 +10,7 @@ from etude.families.descent import Descent, Losses, Networks
 from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.families.learner import Batch, Learner
 from etude.families.preview import ImageGrid, Preview, points
+from etude.families.variational.own import OwnAutoencoder
 from etude.families.variational.recipe import Variational
 from etude.families.variational.trained import decoded, network_inputs, reconstruction
 from etude.losses import kl_to_standard_normal, negative_elbo
@@ -28,9 +29,9 @@ class VariationalLearner(Learner[Variational]):
     def __init__(
         self, recipe: Variational, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
     ) -> None:
-        super().__init__(recipe, networks, dataset.kind, execution)
+        super().__init__(recipe, networks, dataset, execution)
         ((self.name, network),) = networks.items()
-        assert isinstance(network, VAE | TableVAE)
+        assert isinstance(network, VAE | TableVAE | OwnAutoencoder)
         self.network, device, test = network, self.device, dataset.test
         purposes = ("latent", "binarize") if recipe.binarize == "dynamic" else ("latent",)
         self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in purposes}

@@ -20,8 +20,10 @@ class Variational(Recipe):
     family: ClassVar[str] = "variational"
     changed_together: ClassVar[tuple[str, ...]] = ("beta",)
 
-    network: Literal["vae", "cvae"]
-    """vae: convolutional encoder and decoder; cvae: the same, both given the label."""
+    networks: ClassVar[tuple[str, ...]] = ("vae", "cvae")
+    network: str
+    """vae: convolutional encoder and decoder; cvae: the same, both given the label; or FILE.py:NAME, a module of your
+    own with encode and decode (docs/training.md)."""
     latent_dim: int = 2
     """Numbers that describe an image between encoder and decoder."""
     reconstruction: Reconstruction = "bernoulli"

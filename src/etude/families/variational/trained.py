@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from etude.data.kinds import Images, Kind, Table
 from etude.families.inputs import EXAMPLES_AT_ONCE, scaled
+from etude.families.variational.own import OwnAutoencoder
 from etude.families.variational.recipe import Variational
 from etude.losses import bernoulli_from_logits, gaussian
 from etude.metrics.likelihood import binarize
@@ -28,7 +29,7 @@ def reconstruction(recipe: Variational, kind: Kind, decoded: Tensor, inputs: Ten
     return gaussian(decoded.sigmoid(), inputs)
 
 
-def decoded(network: VAE | TableVAE, kind: Kind, latents: Tensor, labels: Tensor | None) -> Tensor:
+def decoded(network: VAE | TableVAE | OwnAutoencoder, kind: Kind, latents: Tensor, labels: Tensor | None) -> Tensor:
     """Examples (N, ...) of latents (N, latent_dim): images in [0, 1]; features in their own units."""
     if isinstance(kind, Table):
         return kind.unscaled(network.decode_logits(latents, labels))
@@ -50,7 +51,7 @@ class TrainedVariational:
 
     def __init__(self, recipe: Variational, networks: dict[str, nn.Module], kind: Kind) -> None:
         (network,) = networks.values()
-        assert isinstance(network, VAE | TableVAE)
+        assert isinstance(network, VAE | TableVAE | OwnAutoencoder)
         self.recipe, self.kind, self.network = recipe, kind, network
         self.latent_dim, self.conditional = recipe.latent_dim, network.num_classes is not None
         self.scored_as = recipe.reconstruction if isinstance(kind, Images) else "gaussian"

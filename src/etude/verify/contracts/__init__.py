@@ -1,10 +1,9 @@
 """The contracts by name, one file per family: the right answer, the inputs and the known mistakes side by side."""
 
-import os
 from pathlib import Path
 
 from etude.errors import UsageError, unknown
-from etude.user_code import reason, run_file
+from etude.user_code import run_file
 from etude.verify.contract import Contract
 from etude.verify.contracts import (
     classifier,
@@ -57,9 +56,7 @@ def find(name: str) -> Contract:
 
 
 def _from_file(path: Path) -> Contract:
-    if not os.path.isfile(path):
-        raise UsageError(f"{path}: no such file; give a contract's name or a Python file that defines CONTRACT.")
-    names = run_file(path, lambda error: UsageError(f"{path} does not import: {reason(error)}."))
+    names = run_file(path, hint="give a contract's name or a Python file that defines CONTRACT")
     contract = names.get("CONTRACT")
     if not isinstance(contract, Contract):
         raise UsageError(f"{path} does not define CONTRACT, a Contract; docs/teachers.md shows how.")

@@ -1,0 +1,42 @@
+"""Whether a learner's step can be taken as one function of tensors: a person's network may not let it."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten, tree_unflatten
+
+from etude.data import Split
+from etude.families.learner import Learner
+from etude.speed.whole_step import StepTensors, rate_tensors, state_of, whole_of
+from etude.user_code import reason
+
+
+def untraceable(learner: Learner[Any], train: Split) -> str:
+    """Why the step cannot be traced; empty where it can. The learner is left as it was."""
+    from torch.fx.experimental.proxy_tensor import make_fx  # here, since it takes long to import
+
+    states = {name: generator.get_state() for name, generator in learner.streams.items()}
+    moments = {name: dict(optimizer.state) for name, optimizer in learner.optimizers.items()}
+    rows = torch.zeros(learner.recipe.examples_per_step, dtype=torch.int64, device=learner.device)
+    given = StepTensors(
+        networks=state_of(learner), train=train.columns, rows=rows, rates=rate_tensors(learner), draws=learner.draws()
+    )
+    tensors, structure = tree_flatten(given)
+    whole = whole_of(learner)
+
+    def flat(*tensors: Tensor) -> tuple[Tensor]:
+        return (whole(tree_unflatten(list(tensors), structure)),)
+
+    try:
+        with torch.no_grad():
+            make_fx(flat, tracing_mode="fake")(*tensors)
+        return ""
+    except Exception as error:
+        return reason(error)
+    finally:
+        for name, generator in learner.streams.items():
+            generator.set_state(states[name])
+        for name, optimizer in learner.optimizers.items():
+            optimizer.state.clear()
+            optimizer.state.update(moments[name])
