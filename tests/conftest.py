@@ -1,9 +1,32 @@
-"""One thread per process, for test workers side by side would fight over the cores; and no deadlines."""
+"""One thread per process, for test workers side by side would fight over the cores; no deadlines; two gears."""
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 
 os.environ["OMP_NUM_THREADS"] = "1"
 settings.register_profile("etude", deadline=None)
 settings.load_profile("etude")
+
+TESTS = Path(__file__).parent
+SLOW = (TESTS / "slow.txt").read_text("utf-8").split()
+"""Folders, files and tests (FILE::TEST) that train, or take long: `make quick` leaves them out."""
+SLOW_PATHS = {TESTS / name for name in SLOW if "::" not in name}
+SLOW_TESTS = {name for name in SLOW if "::" in name}
+
+if missing := [name for name in SLOW if not (TESTS / name.partition("::")[0]).exists()]:
+    raise pytest.UsageError(f"tests/slow.txt names what is not there: {', '.join(missing)}")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave slow files out before they are imported, which takes longer than many a test."""
+    return True if config.option.markexpr == "not slow" and collection_path in SLOW_PATHS else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        name = f"{item.path.relative_to(TESTS).as_posix()}::{item.name.partition('[')[0]}"
+        if name in SLOW_TESTS or not SLOW_PATHS.isdisjoint([item.path, *item.path.parents]):
+            item.add_marker(pytest.mark.slow)
