@@ -43,7 +43,7 @@ def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Executi
     return replicas_step(learners, train, transform) if len(learners) > 1 else whole_step(learners[0], train, transform)
 
 
-def faster(whole: Whole, execution: Execution, *, native: bool = False) -> Whole:
+def faster(whole: Whole, execution: Execution, *, native: bool) -> Whole:
     """The same function compiled, if so wanted, its poolings by `native` kernels; on a GPU as one graph."""
     if execution.compiled:
         whole = compiled(_pooled_by_kernels(whole) if native else whole, execution)

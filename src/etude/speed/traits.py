@@ -14,7 +14,7 @@ from etude.speed.kernels import kernel_of
 
 WIDE_LINEAR, WIDE_CONVOLUTION = 256, 32
 """Features or channels from which a layer's products gain by bf16; narrower ones lose more by the casts."""
-FULL_CONVOLUTION = 64
+FULL_CONVOLUTION = 256
 """Channels in and out from which oneDNN computes convolutions so well that compiling gains nothing."""
 LENET_PARAMETERS, LENET_STEPS = 62_000, 12_000
 """Of the smallest network for which it was measured how many steps pay for compiling."""
