@@ -1,25 +1,48 @@
 """How a data set shows itself: its examples by class and split, as text and in a notebook with a picture of some."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from rich.markup import escape
 from rich.table import Table
 
-from etude.data.kinds import Images
+from etude.data.kinds import Images, Kind
+from etude.data.split import Split
 from etude.errors import printable
 from etude.notebook import heading_html, paragraph_html, picture_html, plain_text, table_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from etude.data.dataset import Dataset
+
+class Described(Protocol):
+    """What is shown of a `Dataset`."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def train(self) -> Split: ...
+    @property
+    def validation(self) -> Split | None: ...
+    @property
+    def test(self) -> Split: ...
+    @property
+    def licence(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def notes(self) -> tuple[str, ...]: ...
+
 
 LONGEST_NAME = 60
 """Characters of a class's name in a table."""
 
 
-def count(dataset: "Dataset") -> dict[str, dict[str, int]]:
+def count(dataset: Described) -> dict[str, dict[str, int]]:
     """Examples of each class, by split."""
     num_classes = len(dataset.class_names)
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
@@ -30,7 +53,7 @@ def count(dataset: "Dataset") -> dict[str, dict[str, int]]:
     }
 
 
-def text(dataset: "Dataset", *, drawn_as: Mapping[str, str] | None = None) -> str:
+def text(dataset: Described, *, drawn_as: Mapping[str, str] | None = None) -> str:
     """Name, shape, licence and source, a table of the classes, and what to know of how they were read.
 
     `drawn_as` has what to add to the names of classes that a picture shows by number.
@@ -47,7 +70,7 @@ def text(dataset: "Dataset", *, drawn_as: Mapping[str, str] | None = None) -> st
     return "\n".join([f"{_heading(dataset)}\n{printable(dataset.source)}\n", plain_text(table), *notes])
 
 
-def html(dataset: "Dataset") -> str:
+def html(dataset: Described) -> str:
     """The same for a notebook, with `picture`."""
     from etude.drawing.lettering import legible
     from etude.drawing.style import render
@@ -67,12 +90,12 @@ def html(dataset: "Dataset") -> str:
     )
 
 
-def pictured(dataset: "Dataset") -> str:
+def pictured(dataset: Described) -> str:
     """What `picture` shows, in words."""
     return "first training images of each class" if isinstance(dataset.kind, Images) else "training rows by class"
 
 
-def picture(dataset: "Dataset", class_names: Sequence[str], *, title: str = "") -> "Figure":
+def picture(dataset: Described, class_names: Sequence[str], *, title: str = "") -> "Figure":
     """The first images of each class, or the rows of a table as points of the plane; the classes as a figure can write
     their names.
     """
@@ -87,7 +110,7 @@ def picture(dataset: "Dataset", class_names: Sequence[str], *, title: str = "") 
     return class_points(points, train.labels, class_names, axis_names=axis_names, title=title)
 
 
-def _heading(dataset: "Dataset") -> str:
+def _heading(dataset: Described) -> str:
     kind = dataset.kind
     if isinstance(kind, Images):
         what = f"images of {'×'.join(map(str, kind.shape))}"
@@ -96,7 +119,7 @@ def _heading(dataset: "Dataset") -> str:
     return f"{printable(dataset.name)}: {what}, licence: {dataset.licence}"
 
 
-def _notes(dataset: "Dataset") -> list[str]:
+def _notes(dataset: Described) -> list[str]:
     """What to know of how the images were read, each a sentence."""
     return [f"{_capitalised(printable(note))}." for note in dataset.notes]
 
