@@ -203,8 +203,6 @@ def test_no_part_but_the_families_tells_them_apart() -> None:
         ("runs/a.py", "x in ('gan', 'other')", ["runs/a.py:1: goes by the network's name 'gan'"]),
         ("runs/a.py", "match x:\n    case 'gan':\n        pass", ["runs/a.py:2: goes by the network's name 'gan'"]),
         ("families/a.py", "x = {'vae': 1}; isinstance(x, VAE)", []),
-        ("inspection/source.py", "x = {'vae': 1}; isinstance(x, VAE)",
-         ["inspection/source.py:1: asks whether it is a VAE"]),
     ],
 )  # fmt: skip
 def test_the_check_of_families_itself(tmp_path: Path, path: str, source: str, mistakes: list[str]) -> None:
