@@ -38,10 +38,10 @@ def test_words_become_numbers_where_they_are_numbers() -> None:
 
 
 FIELDS = (
-    "alternate_flips, batch_size, data, epochs, fit, image_size, label_smoothing, network, optimizer.beta1, "
-    "optimizer.beta2, optimizer.learning_rate, optimizer.momentum, optimizer.name, optimizer.nesterov, "
-    "optimizer.schedule, optimizer.weight_decay, report_every, shift_pixels, skip_broken, test_flips, train_images, "
-    "validation_images, width"
+    "alternate_flips, batch_size, data, epochs, fit, image_size, label_smoothing, network, optimizer.average, "
+    "optimizer.beta1, optimizer.beta2, optimizer.clip_norm, optimizer.learning_rate, optimizer.momentum, "
+    "optimizer.name, optimizer.nesterov, optimizer.schedule, optimizer.weight_decay, report_every, shift_pixels, "
+    "skip_broken, test_flips, train_images, validation_images, width"
 )
 MISTAKES = {
     "batch_size": "--grid batch_size (allowed: FIELD=VALUE,VALUE,… as in --grid batch_size=4,16).",
