@@ -155,9 +155,9 @@ def compare(
     """Compare sides with the first, B less A, by `etude.metrics.compare_paired`.
 
     A side is a sweep of one cell, SWEEP:CELL, or runs divided by commas. Compared is what training recorded, or a
-    `metric` of `etude measure`, measured with `settings` where it has not been yet. `test` is mean or median; `trust` is
-    that of `load`. With more than one candidate the verdicts are corrected for their number. `UsageError` where the seeds do not match, or the
-    sides are not of one family and data set.
+    `metric` of `etude measure`, measured with `settings` where it has not been yet. `test` is mean or median; `trust`
+    is that of `load`. With more than one candidate the verdicts are corrected for their number. `UsageError` where the
+    seeds do not match, or the sides are not of one family and data set.
     """
 
     def choose(run: Run) -> Yardstick:
