@@ -1,5 +1,7 @@
 """`etude figure`."""
 
+import contextlib
+import sys
 from pathlib import Path
 
 import tyro
@@ -16,6 +18,7 @@ def figure(
     runs_dir: Path | None = None,
     data: str | None = None,
     data_dir: Path | None = None,
+    trust: bool = False,
 ) -> None:
     """Draw a figure of a run, as PNG and SVG.
 
@@ -30,17 +33,18 @@ def figure(
         runs_dir: Where runs are kept.
         data: Where the run's data is now, folder:PATH say, if it has moved: the same images.
         data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
+        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
     """
     from etude.report.figures import FIGURES, available, draw, draw_all
     from etude.runs import load
 
-    loaded = load(run, runs_dir=runs_dir, data=data)
+    loaded = load(run, runs_dir=runs_dir, data=data, trust=trust)
     if all and (name or label is not None):
         raise UsageError("--all draws every figure: leave the figure's name and --label out, or leave --all out.")
-    if all:
-        paths = draw_all(loaded, data_dir=data_dir)
-    elif name:
-        paths = draw(loaded, name, label=label, data_dir=data_dir)
+    if all or name:
+        with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
+            where = {"data_dir": data_dir}
+            paths = draw(loaded, name, label=label, **where) if name else draw_all(loaded, **where)
     else:
         print("\n".join(f"{name:<20}{FIGURES[name].about}" for name in available(loaded)))
         return

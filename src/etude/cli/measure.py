@@ -29,6 +29,7 @@ def measure(
     runs_dir: Path | None = None,
     data: str | None = None,
     data_dir: Path | None = None,
+    trust: bool = False,
     json: bool = False,
 ) -> None:
     """Measure a run or sweeps: FID, KID, likelihood, accuracy, with floors and intervals.
@@ -54,6 +55,7 @@ def measure(
         runs_dir: Where runs are kept.
         data: Where the data is now, folder:PATH say, if it has moved since training: the same images.
         data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
+        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
         json: Print one JSON object on stdout.
     """
     from etude.cli import show_measurement as show
@@ -74,13 +76,13 @@ def measure(
         raise UsageError("name a run or a sweep to measure: `etude runs` lists them.")
     if len(run) > 1 or show.find(run[0], runs_dir=runs_dir):
         how = {"checkpoint": which, "interval": interval, "data": data, "data_dir": data_dir}
-        show.sweeps(run, settings, how, runs_dir=runs_dir, out=out, json=json)
+        show.sweeps(run, settings, how, runs_dir=runs_dir, trust=trust, out=out, json=json)
         return
     if interval != "t":
         raise UsageError(f"--interval {interval} is for sweeps, and {run[0]} is a run: leave it out.")
     if out:
         raise UsageError(f"--out {out} is for sweeps, and {run[0]} is a run: leave it out, or take --json.")
-    opened = show.load(run[0], runs_dir=runs_dir, checkpoint=which, data=data)
+    opened = show.load(run[0], runs_dir=runs_dir, checkpoint=which, data=data, trust=trust)
     show.run(opened, settings, data_dir=data_dir, json=json)
 
 

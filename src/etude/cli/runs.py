@@ -81,6 +81,7 @@ def sample(
     label: str | None = None,
     seed: int = 0,
     runs_dir: Path | None = None,
+    trust: bool = False,
 ) -> None:
     """Draw new images from a GAN or VAE into a PNG or NPY file.
 
@@ -91,10 +92,11 @@ def sample(
         label: The class to draw, by name or index (cvae).
         seed: Determines the images.
         runs_dir: Where runs are kept.
+        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
     """
     from etude.cli import show_run
 
-    loaded = show_run.load(run, runs_dir=runs_dir)
+    loaded = show_run.load(run, runs_dir=runs_dir, trust=trust)
     path = out or loaded.path / "samples.png"
     if path.suffix.lower() not in (".png", ".npy"):
         raise UsageError(f"--out {path} (allowed: a name that ends in .png or .npy).")

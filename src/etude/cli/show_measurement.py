@@ -1,5 +1,7 @@
 """What `etude measure` prints: a run's metrics, or a table of sweeps."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +24,17 @@ def sweeps(
     how: dict[str, Any],
     *,
     runs_dir: Path | None,
+    trust: bool,
     out: Path | None,
     json: bool,
 ) -> None:
     """Measure sweeps, `how` as `measure_sweep` takes it, and print one table of all."""
-    opened = [load_sweep(name, runs_dir=runs_dir) for name in names]
+    opened = [load_sweep(name, runs_dir=runs_dir, trust=trust) for name in names]
     writers = {".md": to_markdown, ".csv": to_csv}
     if out and out.suffix not in writers:
         raise UsageError(f"--out {out} (allowed: FILE.md, a table, or FILE.csv, a row a run).")
-    measured = [measure_sweep(sweep, settings, **how) for sweep in opened]
+    with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
+        measured = [measure_sweep(sweep, settings, **how) for sweep in opened]
     if out:
         write_atomically(out, writers[out.suffix](measured))
     if json:
@@ -49,7 +53,8 @@ def sweeps(
 
 def run(opened: Run, settings: Settings, *, data_dir: Path | None, json: bool) -> None:
     """Measure a run and print its table."""
-    results = measure(opened, settings, data_dir=data_dir)
+    with contextlib.redirect_stdout(sys.stderr):  # what its networks' own code prints is no result
+        results = measure(opened, settings, data_dir=data_dir)
     if json:
         print_json(results)
     else:

@@ -1,5 +1,6 @@
 """What the commands print of one run: its configuration and results, what its training ended with, its samples."""
 
+import contextlib
 import io
 import math
 import sys
@@ -65,7 +66,8 @@ def write_samples(loaded: Run, path: Path, *, num: int, seed: int, label: str | 
             f"--out {path}: run {loaded.name} makes rows of a table: give FILE.npy; "
             f"`etude figure {loaded.name} points` draws them."
         )
-    images = loaded.sample(num, seed=seed, labels=None if label is None else loaded.label_index(label))
+    with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
+        images = loaded.sample(num, seed=seed, labels=None if label is None else loaded.label_index(label))
     if path.suffix.lower() == ".png":
         write_png(path, tile(images, columns=math.ceil(math.sqrt(num))))
     else:
@@ -78,7 +80,8 @@ def finished(run: Run, display: Display, *, draw_figures: bool, data_dir: Path |
     """Draw the figures of a finished run and say what came out."""
     if draw_figures:
         display.note(f"{run.name}: drawing figures")
-        draw_all(run, data_dir=data_dir)
+        with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
+            draw_all(run, data_dir=data_dir)
     result = summary(run)
     if json:
         print_json(result)

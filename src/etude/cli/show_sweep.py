@@ -27,9 +27,9 @@ __all__ = [
 ]
 
 
-def go_on(path: Path, *, jobs: int | None, quiet: bool, json: bool) -> None:
+def go_on(path: Path, *, jobs: int | None, trust: bool, quiet: bool, json: bool) -> None:
     """`etude resume` of a sweep."""
-    report(resume(path, jobs=jobs, quiet=quiet), json=json)
+    report(resume(load(path, trust=trust), jobs=jobs, quiet=quiet), json=json)
 
 
 def show(path: Path, *, interval: Literal["t", "bootstrap-t"], json: bool) -> None:

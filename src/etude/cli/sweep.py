@@ -83,6 +83,7 @@ def compare(
     test: Literal["mean", "median"] = "mean",
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
+    trust: bool = False,
     json: bool = False,
 ) -> None:
     """Say whether B differs from A, over runs paired by seed.
@@ -95,10 +96,12 @@ def compare(
         test: Of the mean (sign flips, for symmetric differences), or of the median (signs alone, for any).
         runs_dir: Where runs and sweeps are kept.
         data_dir: Where data is looked for first.
+        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
         json: Print one JSON object on stdout.
     """
     from etude.cli import show_sweep as show
 
     show.comparison(
-        show.compare_sweeps(a, b, *more, metric=metric, test=test, runs_dir=runs_dir, data_dir=data_dir), json=json
+        show.compare_sweeps(a, b, *more, metric=metric, test=test, runs_dir=runs_dir, data_dir=data_dir, trust=trust),
+        json=json,
     )

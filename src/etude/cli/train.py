@@ -83,6 +83,7 @@ def resume(
     print_losses: bool = False,
     jobs: int | None = None,
     quiet: bool = False,
+    trust: bool = False,
     json: bool = False,
 ) -> None:
     """Go on with a run that was stopped or killed.
@@ -98,6 +99,7 @@ def resume(
         print_losses: Print the running losses at every report, as the course does.
         jobs: Processes for a sweep, as in `etude sweep`.
         quiet: Show no progress.
+        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
         json: Print one JSON object on stdout at the end, and nothing else there.
     """
     from etude.cli import show_run as show
@@ -107,12 +109,14 @@ def resume(
         given = {"--data": data, "--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": no_figures}
         if flags := [flag for flag, value in given.items() if value]:
             raise UsageError(f"{flags[0]} is for one run, and {path} is a sweep: leave it out.")
-        show_sweep.go_on(path, jobs=jobs, quiet=quiet, json=json)
+        show_sweep.go_on(path, jobs=jobs, trust=trust, quiet=quiet, json=json)
         return
     if jobs is not None:
         raise UsageError(f"--jobs {jobs} is for a sweep, and {run} is none: leave it out.")
     display = show.Display(quiet=quiet, print_losses=print_losses)
-    resumed = show.resume_run(show.load(run, runs_dir=runs_dir, data=data), data_dir=data_dir, display=display)
+    resumed = show.resume_run(
+        show.load(run, runs_dir=runs_dir, data=data, trust=trust), data_dir=data_dir, display=display
+    )
     show.finished(resumed, display, draw_figures=not no_figures, data_dir=data_dir, json=json)
 
 

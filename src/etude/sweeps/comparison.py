@@ -124,6 +124,7 @@ def compare(
     settings: Settings | None = None,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
+    trust: bool = False,
 ) -> Comparison: ...
 
 
@@ -137,6 +138,7 @@ def compare(
     settings: Settings | None = None,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
+    trust: bool = False,
 ) -> Comparison | Comparisons: ...
 
 
@@ -149,19 +151,20 @@ def compare(
     settings: Settings | None = None,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
+    trust: bool = False,
 ) -> Comparison | Comparisons:
     """Compare sides with the first, B less A, by `etude.metrics.compare_paired`.
 
     A side is a sweep of one cell, SWEEP:CELL, or runs divided by commas. Compared is what training recorded, or a
-    `metric` of `etude measure`, measured with `settings` where it has not been yet. `test` is mean or median. With more
-    than one candidate the verdicts are corrected for their number. `UsageError` where the seeds do not match, or the
-    sides are not of one family and data set.
+    `metric` of `etude measure`, measured with `settings` where it has not been yet. `test` is mean or median; `trust`
+    is that of `load`. With more than one candidate the verdicts are corrected for their number. `UsageError` where the
+    seeds do not match, or the sides are not of one family and data set.
     """
 
     def choose(run: Run) -> Yardstick:
         return _measured(metric, run, settings or Settings(), data_dir) if metric else yardstick_of(run.recipe)
 
-    first, *others = (_side(side, runs_dir, choose) for side in (baseline, candidate, *more))
+    first, *others = (_side(side, runs_dir, choose, trust=trust) for side in (baseline, candidate, *more))
     found = [_compare_sides(first, other, test) for other in others]
     if len(found) == 1:
         return found[0]
@@ -197,15 +200,15 @@ def _compare_sides(first: Side, second: Side, test: Test) -> Comparison:
     return Comparison(baseline=first, candidate=second, metric=title, paired=paired)
 
 
-def _side(side: str | Sweep, runs_dir: Path | None, choose: Choose) -> Side:
+def _side(side: str | Sweep, runs_dir: Path | None, choose: Choose, *, trust: bool) -> Side:
     if isinstance(side, Sweep):
         return _of_sweep(side, None, choose)
     if find(side, runs_dir=runs_dir):
-        return _of_sweep(load_sweep(side, runs_dir=runs_dir), None, choose)
+        return _of_sweep(load_sweep(side, runs_dir=runs_dir, trust=trust), None, choose)
     sweep, colon, cell = side.rpartition(":")
     if colon:
-        return _of_sweep(load_sweep(sweep, runs_dir=runs_dir), cell, choose)
-    return _of_runs([load_run(word.strip(), runs_dir=runs_dir) for word in side.split(",")], choose)
+        return _of_sweep(load_sweep(sweep, runs_dir=runs_dir, trust=trust), cell, choose)
+    return _of_runs([load_run(word.strip(), runs_dir=runs_dir, trust=trust) for word in side.split(",")], choose)
 
 
 def _of_sweep(sweep: Sweep, cell_name: str | None, choose: Choose) -> Side:

@@ -187,10 +187,15 @@ def prepare(
     )
 
 
-def load(sweep: str | Path, *, runs_dir: Path | None = None) -> Sweep:
-    """Open a sweep by its folder or its name; `RunError` suggests the nearest name."""
+def load(sweep: str | Path, *, runs_dir: Path | None = None, trust: bool = False) -> Sweep:
+    """Open a sweep by its folder or its name; `RunError` suggests the nearest name.
+
+    With `trust` code of its own is run, and that of its runs, even where it was not made here: its user has read it.
+    """
     path = find(sweep, runs_dir=runs_dir)
     if path:
+        if trust:
+            code.trust(path)
         return Sweep(path)
     folder = runs_dir or default_runs_dir()
     if found := [each for each in (Path(sweep), folder / sweep) if holds(each, "recipe.json")]:

@@ -33,7 +33,7 @@ def examine(recipe: Classifier, kind: Kind) -> Examined:
         some = example_of(kind, number, generator)
         output = trial.apply(what, some, train=False)
         counted = f"{number} {what}" if number > 1 else f"one of the {what}"
-        wanted = f"({number}, {kind.num_classes}), a score for each class"
+        wanted = f"({number}, {kind.num_classes}), a score for each class, as with num_classes={kind.num_classes}"
         small = trial.require_tensor(output, wanted, [(number, kind.num_classes)], counted)
         large = trial.apply(what, some * LARGE, train=False)
         match looks_like(small.detach(), large.detach()):
