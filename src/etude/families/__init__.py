@@ -2,4 +2,61 @@
 
 A folder holds the family's recipe (`recipe`, without PyTorch), its way to train (`learner`), what its trained networks
 can do (`trained`), and the object that names them all (`family.FAMILY`).
+
+A family of one's own takes its parts from here: `from etude.families import Family, Learner, Network, Recipe`. They are
+imported when first used, for the recipes need no PyTorch.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from etude.families.abilities import Bounds, Classifies, Encodes, Samples
+    from etude.families.descent import Descent, Losses, Networks
+    from etude.families.family import Family, Network, Traits
+    from etude.families.learner import Batch, Learner
+    from etude.families.preview import ImageGrid
+    from etude.families.recipe import Optimizer, Recipe
+    from etude.families.series import Curve, Panel, Quantity, Series
+    from etude.families.trained import TrainedNetworks
+
+_HOMES = {
+    "abilities": ("Bounds", "Classifies", "Encodes", "Samples"),
+    "descent": ("Descent", "Losses", "Networks"),
+    "family": ("Family", "Network", "Traits"),
+    "learner": ("Batch", "Learner"),
+    "preview": ("ImageGrid",),
+    "recipe": ("Optimizer", "Recipe"),
+    "series": ("Curve", "Panel", "Quantity", "Series"),
+    "trained": ("TrainedNetworks",),
+}
+
+__all__ = [
+    "Batch",
+    "Bounds",
+    "Classifies",
+    "Curve",
+    "Descent",
+    "Encodes",
+    "Family",
+    "ImageGrid",
+    "Learner",
+    "Losses",
+    "Network",
+    "Networks",
+    "Optimizer",
+    "Panel",
+    "Quantity",
+    "Recipe",
+    "Samples",
+    "Series",
+    "TrainedNetworks",
+    "Traits",
+]
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"etude.families.{module}"), name)
+    raise AttributeError(f"module 'etude.families' has no attribute {name!r}")

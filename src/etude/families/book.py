@@ -25,10 +25,19 @@ def recipes_of(name: str) -> tuple[Recipe, ...]:
 
 @cache
 def family_named(name: str) -> "Family[Any]":
-    """The family of that name."""
+    """The family of that name, one of étude's own."""
     return import_module(f"etude.families.{name}.family").FAMILY
 
 
 def family_of(recipe: Recipe) -> "Family[Any]":
-    """The family of a recipe."""
-    return family_named(recipe.family)
+    """The family of a recipe, étude's own or a person's."""
+    return _OUTSIDE.get(type(recipe)) or family_named(recipe.family)
+
+
+def add(family: "Family[Any]") -> None:
+    """Make a person's family known by the class of its recipes."""
+    _OUTSIDE[family.recipe] = family
+
+
+_OUTSIDE: "dict[type[Recipe], Family[Any]]" = {}
+"""Those that were read from files. One file read twice has two classes, and each has a family of its own."""

@@ -1,17 +1,16 @@
 """A family: a way to train networks, and what the trained ones can do."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from torch import Tensor, nn
 
-from etude.compute import Execution
-from etude.data import Dataset
 from etude.data.kinds import Images, Kind
 from etude.families.learner import Learner
 from etude.families.recipe import Recipe
-from etude.families.series import Series
+from etude.families.series import Series, of_losses
+from etude.families.trained import TrainedNetworks
 
 R = TypeVar("R", bound=Recipe)
 Networks = dict[str, nn.Module]
@@ -79,21 +78,28 @@ class Family(Generic[R]):
     """Everything that the rest of étude needs to know of a family; each is a folder beside this file."""
 
     recipe: type[R]
-    about: str
-    """What a run of it is, with its article: "a classifier"."""
     networks: Mapping[str, Network[R]]
     """By the recipe's `network`."""
-    learner: Callable[[R, Networks, Dataset, Execution], Learner[R]]
-    """How it trains; the networks are on the device."""
-    trained: Callable[[R, Networks, Any], Any]
+    learner: type[Learner[R]]
+    """How it trains; made of a recipe, its networks on the device, a data set and an `Execution`."""
+    about: str = ""
+    """What a run of it is, with its article: "a classifier"; "a NAME" when not given."""
+    trained: Callable[[R, Networks, Any], Any] = TrainedNetworks
     """What trained networks can do, for a recipe and a kind of data: it has the methods of some `abilities`."""
-    abilities: frozenset[type]
+    abilities: Set[type] = frozenset()
     """Those that it has."""
-    series: Series
+    series: Series = field(default=None)  # pyright: ignore[reportAssignmentType]  (set below where it is not given)
+    """What tables and figures show of a run; its losses in training when not given."""
     needs_classes: bool = False
     """Whether it tells classes apart."""
     own: Callable[[R], Network[R]] | None = None
     """The network of a recipe that names one in a person's file."""
+
+    def __post_init__(self) -> None:
+        if not self.about:
+            object.__setattr__(self, "about", f"a {getattr(self.recipe, 'family', 'network')}")
+        if self.series is None:
+            object.__setattr__(self, "series", of_losses(getattr(self.learner, "loss_names", ("loss",))))
 
     @property
     def name(self) -> str:

@@ -8,12 +8,12 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from etude.compute import Execution
-from etude.data import Split
-from etude.data.kinds import Kind
+from etude.data import Dataset, Split
 from etude.families.descent import Descent, Losses
 from etude.families.preview import Preview
 from etude.families.recipe import Optimizer as OptimizerSettings
 from etude.families.recipe import Recipe
+from etude.streams import stream
 
 R = TypeVar("R", bound=Recipe)
 
@@ -42,19 +42,21 @@ class Learner(ABC, Generic[R]):
     averages: dict[str, str]
     """The networks that are running averages, each with the name of the one that it follows."""
     streams: dict[str, torch.Generator]
-    """Random streams that training draws from; a checkpoint holds their states."""
+    """Random streams that training draws from, those of `purposes`; a checkpoint holds their states."""
+    purposes: ClassVar[tuple[str, ...]] = ()
+    """What training draws random numbers for: each has a stream of its own, seeded by the recipe's seed."""
     eager: bool = False
     """Whether its steps are computed operation by operation on any device: see `Traits.eager`."""
     own_draws: torch.Generator | None = None
     """Where networks draw random numbers of their own, one of `streams`, which seeds PyTorch's global generator for
     each step."""
 
-    def __init__(self, recipe: R, networks: dict[str, nn.Module], kind: Kind, execution: Execution) -> None:
+    def __init__(self, recipe: R, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution) -> None:
         self.recipe, self.settings, self.networks = recipe, recipe.optimizer, networks
-        self.kind, self.execution = kind, execution
+        self.kind, self.execution = dataset.kind, execution
         self.averages = {}
         self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
-        self.streams = {}
+        self.streams = {purpose: stream(recipe.seed, purpose, device=self.device) for purpose in self.purposes}
 
     @property
     def device(self) -> str:

@@ -192,4 +192,5 @@ class Recipe:
         return ()
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        raise NotImplementedError
+        """Of each field of one's own: whether it is in its range, its flag, its value, and what is allowed."""
+        yield from ()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from etude.families.recipe import Recipe
 
@@ -70,3 +70,13 @@ class Series(Generic[R]):
     curves: tuple[Curve, ...]
     panels: Callable[[R], Sequence[Panel]]
     """Of a run's losses."""
+
+
+def of_losses(names: tuple[str, ...]) -> Series[Any]:
+    """The series of a family that has none of its own: its losses in training, by name, the first of them first."""
+    return Series(
+        headline=(f"train/{names[0]}",),
+        quantity=Quantity(name=names[0], terms=names[:1], split="train", when="training examples, last epoch"),
+        curves=tuple(Curve(metric=f"train/{name}", title="Training", axis=name) for name in names),
+        panels=lambda recipe: tuple(Panel(title="", axis=name, metrics=(name,)) for name in names),
+    )

@@ -39,6 +39,19 @@ def compiled(whole: Whole, execution: Execution) -> Whole:
     return step
 
 
+def traced(whole: Whole, given: StepTensors) -> Callable[..., Any]:
+    """The function as a graph of operations on a flat list of tensors, those that stay first."""
+    from torch.fx.experimental.proxy_tensor import make_fx  # here, since it takes long to import
+
+    tensors, structure = tree_flatten(given)
+
+    def flat(*tensors: Tensor) -> tuple[Tensor]:
+        return (whole(tree_unflatten(list(tensors), structure)),)
+
+    with torch.no_grad():
+        return make_fx(flat, tracing_mode="fake")(*tensors)
+
+
 def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable[..., Any]:
     """The function of a flat list of tensors, those that stay first, compiled."""
     from torch._functorch.compile_utils import fx_graph_cse  # here, since these take long to import
@@ -49,11 +62,7 @@ def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable
 
     give_back()
     remove_torn_libraries(Path(cache_dir()))
-    tensors, structure = tree_flatten(given)
-
-    def flat(*tensors: Tensor) -> tuple[Tensor]:
-        return (whole(tree_unflatten(list(tensors), structure)),)
-
+    tensors = tree_leaves(given)
     options: dict[str, Any] = {}
     if execution.device == "cpu":
         # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
@@ -61,8 +70,8 @@ def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable
     if execution.precision == "bf16":
         # Else a sum that two tensors take, as the gradient of two biases of cvae, becomes C++ with one name twice.
         options["cpp.max_horizontal_fusion_size"] = 1
+    graph: Any = traced(whole, given)
     with torch.no_grad():
-        graph = make_fx(flat, tracing_mode="fake")(*tensors)
         # A GAN casts its generator's weights for the discriminator's step and again for the generator's: what is
         # computed twice of the same tensors is computed once. They are the same for sure once none is changed in place.
         graph = make_fx(functionalize(graph), tracing_mode="fake")(*tensors)

@@ -127,13 +127,28 @@ def _restore(learner: Learner[Any], checkpoint: Path, device: str) -> tuple[Prog
     progress, tensors = load_progress(checkpoint), load_trainer(checkpoint)
     restore_networks(learner.networks, load_model(checkpoint), source=checkpoint)
     try:
-        for name, optimizer in learner.optimizers.items():
-            restore_optimizer(optimizer, tensors, f"optimizer/{name}")
-        for name, generator in learner.streams.items():
-            generator.set_state(tensors[f"stream/{name}"])
+        restore_trainer(learner, tensors)
         return progress, tensors["sums"].to(device)
     except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:  # of another étude or PyTorch
         raise damaged(checkpoint / TRAINER, f"does not fit this training ({error})") from error
+
+
+def trainer_tensors(learner: Learner[Any]) -> dict[str, Tensor]:
+    """What a learner goes on from beside its networks: moments of the optimizers, states of the random streams."""
+    tensors: dict[str, Tensor] = {}
+    for name, optimizer in learner.optimizers.items():
+        tensors |= optimizer_tensors(optimizer, f"optimizer/{name}")
+    for name, generator in learner.streams.items():
+        tensors[f"stream/{name}"] = generator.get_state()
+    return tensors
+
+
+def restore_trainer(learner: Learner[Any], tensors: dict[str, Tensor]) -> None:
+    """Undo `trainer_tensors`."""
+    for name, optimizer in learner.optimizers.items():
+        restore_optimizer(optimizer, tensors, f"optimizer/{name}")
+    for name, generator in learner.streams.items():
+        generator.set_state(tensors[f"stream/{name}"])
 
 
 def save(active: ActiveRun, status: str) -> None:
@@ -142,11 +157,7 @@ def save(active: ActiveRun, status: str) -> None:
     model = network_tensors(learner.networks)
     if not all(tensor.isfinite().all() for tensor in model.values()):
         raise diverged(active, "a weight")
-    trainer = {"sums": active.sums}
-    for name, optimizer in learner.optimizers.items():
-        trainer |= optimizer_tensors(optimizer, f"optimizer/{name}")
-    for name, generator in learner.streams.items():
-        trainer[f"stream/{name}"] = generator.get_state()
+    trainer = {"sums": active.sums, **trainer_tensors(learner)}
     size_bytes, checksum = active.events.flush()
     progress = Progress(
         step=active.step,

@@ -25,16 +25,16 @@ class AdversarialLearner(Learner[Adversarial]):
 
     loss_names = ("discriminator_loss", "generator_loss")
     preview_each = "report"
+    purposes = ("noise", "penalty")
 
     def __init__(
         self, recipe: Adversarial, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
     ) -> None:
-        super().__init__(recipe, networks, dataset.kind, execution)
+        super().__init__(recipe, networks, dataset, execution)
         device = self.device
         self.discriminator, self.generator = networks["discriminator"], networks["generator"]
         self.conditional = takes_labels(self.generator.forward)
         self.loss = ADVERSARIAL[recipe.loss]
-        self.streams = {purpose: stream(recipe.seed, purpose, device=device) for purpose in ("noise", "penalty")}
         shown = NUM_PREVIEW_IMAGES if isinstance(self.kind, Images) else NUM_PREVIEW_POINTS
         self.shown = dataset.test.take(torch.arange(min(len(dataset.test), NUM_PREVIEW_POINTS)))
         self.preview_noise = self._noise(shown, stream(recipe.seed, "preview", device=device))

@@ -23,7 +23,7 @@ class ClassifierLearner(Learner[Classifier]):
     def __init__(
         self, recipe: Classifier, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
     ) -> None:
-        super().__init__(recipe, networks, dataset.kind, execution)
+        super().__init__(recipe, networks, dataset, execution)
         if recipe.shift_pixels:
             self.streams = {"shift": stream(recipe.seed, "shift", device=self.device)}
         ((self.name, self.network),) = networks.items()

@@ -29,7 +29,7 @@ class VariationalLearner(Learner[Variational]):
     def __init__(
         self, recipe: Variational, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
     ) -> None:
-        super().__init__(recipe, networks, dataset.kind, execution)
+        super().__init__(recipe, networks, dataset, execution)
         ((self.name, network),) = networks.items()
         assert isinstance(network, VAE | TableVAE | OwnAutoencoder)
         self.network, device, test = network, self.device, dataset.test

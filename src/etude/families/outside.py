@@ -1,0 +1,84 @@
+"""A family from a person's file: what the file must define, and the recipe that it begins with."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from difflib import get_close_matches
+from typing import Any
+
+from etude.errors import UsageError
+from etude.families import book
+from etude.families.family import Family, Network
+from etude.families.learner import Learner
+from etude.families.recipe import Recipe
+from etude.files import PLAIN_NAME, PLAIN_NAME_RULE
+
+
+def family_in(names: Mapping[str, Any], file: str) -> tuple[Family[Any], Recipe]:
+    """The FAMILY that a file defines, made known to étude, and its first recipe; `file` names the file in errors.
+
+    The recipe is the first of the file's RECIPES. Without these it is the recipe's class with its defaults, of which
+    `name` may be left out (the family's), `about` (the first line of the class's text) and `network` (the first).
+    """
+    family = names.get("FAMILY")
+    if not isinstance(family, Family):
+        near = get_close_matches("FAMILY", [name for name in names if isinstance(names[name], Family)], n=1, cutoff=0)
+        given = f"is {type(family).__name__}" if "FAMILY" in names else "is not there"
+        hint = (
+            f"did you mean {near[0]}? Call it FAMILY."
+            if near
+            else "set FAMILY = Family(…), as docs/extending.md shows."
+        )
+        raise UsageError(f"{file}: FAMILY {given}; {hint}")
+    _require_whole(family, file)
+    book.add(family)
+    given = names.get("RECIPES", ())
+    if not isinstance(given, list | tuple) or not all(type(each) is family.recipe for each in given):
+        raise UsageError(f"{file}: RECIPES is no list of {family.recipe.__name__}(…): make it one, or leave it out.")
+    return family, given[0] if given else _from_defaults(family, file)
+
+
+def _require_whole(family: Family[Any], file: str) -> None:
+    """Raise `UsageError` for the first part of a family that is not what it must be."""
+    recipe, learner = family.recipe, family.learner
+    if not (isinstance(recipe, type) and issubclass(recipe, Recipe)):
+        raise UsageError(f"{file}: FAMILY.recipe is {_called(recipe)}: give a class derived from Recipe.")
+    if "__dataclass_params__" not in vars(recipe):
+        raise UsageError(
+            f"{file}: {recipe.__name__} is no dataclass: write @dataclass(frozen=True, kw_only=True) above it."
+        )
+    name = getattr(recipe, "family", None)
+    if not isinstance(name, str) or not PLAIN_NAME.fullmatch(name) or name in book.NAMES:
+        own = f"; {', '.join(book.NAMES)} are étude's own" if name in book.NAMES else ""
+        raise UsageError(f"{file}: {recipe.__name__}.family is {name!r} (allowed: {PLAIN_NAME_RULE}{own}).")
+    if not (isinstance(learner, type) and issubclass(learner, Learner)) or inspect.isabstract(learner):
+        lacks = " without a method `step`" if inspect.isclass(learner) and issubclass(learner, Learner) else ""
+        raise UsageError(f"{file}: FAMILY.learner is {_called(learner)}{lacks}: give a class derived from Learner.")
+    losses: Any = getattr(learner, "loss_names", None)
+    if not isinstance(losses, tuple) or not losses or not all(isinstance(each, str) for each in losses):
+        raise UsageError(f'{file}: {learner.__name__}.loss_names is {losses!r}: give the names as a tuple, ("loss",).')
+    if not family.networks or not all(isinstance(each, Network) for each in family.networks.values()):
+        raise UsageError(f"{file}: FAMILY.networks is no dictionary of names and Network(build=…): make it one.")
+
+
+def _from_defaults(family: Family[Any], file: str) -> Recipe:
+    """The recipe's class with its defaults."""
+    cls = family.recipe
+    text = (cls.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    given = {"name": family.name, "about": text or family.about, "network": next(iter(family.networks))}
+    missing = [
+        field.name
+        for field in fields(cls)
+        if field.default is MISSING and field.default_factory is MISSING and field.name not in given
+    ]
+    if missing:
+        raise UsageError(
+            f"{file}: {cls.__name__} has no default for {', '.join(missing)}: give each one, or make RECIPES a list of "
+            f"{cls.__name__}(…)."
+        )
+    has = {field.name for field in fields(cls) if field.default is not MISSING}
+    return cls(**{name: value for name, value in given.items() if name not in has})
+
+
+def _called(thing: object) -> str:
+    return getattr(thing, "__name__", type(thing).__name__)

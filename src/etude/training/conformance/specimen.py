@@ -1,0 +1,214 @@
+"""A recipe on a few examples: what every check makes its learners of, and how it compares them."""
+
+import random
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from etude.compute import Execution
+from etude.data import Dataset, Images, Split, Table, load
+from etude.errors import UsageError
+from etude.families.descent import Descent, EagerDescent
+from etude.families.family import Family, Networks
+from etude.families.learner import Batch, Learner
+from etude.families.recipe import Optimizer, Recipe
+from etude.speed.steps import eager_step
+from etude.speed.whole_step import Step
+from etude.training.learners import create_learner
+from etude.user_code import reason
+
+TRAIN, VALIDATION, TEST, BATCH = 64, 16, 32, 8
+"""Examples of each split, and in a step."""
+SGD = Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9)
+"""Adam's first steps have the size of the learning rate whatever the gradient, so two ways to compute one step, which
+differ by rounding, are compared with this optimizer: its momentum after one step is the gradient."""
+
+
+ETUDE, TORCH = str(Path(__file__).parents[2]), str(Path(torch.__file__).parent)
+
+
+class Specimen:
+    """A family and one recipe of it, cut down to a few steps on a few examples; final.
+
+    PyTorch's, NumPy's and Python's own random states are seeded alike before each step, whoever takes it: what draws
+    from them in secret is found by the checks of just that, and misleads no other.
+    """
+
+    def __init__(self, family: Family[Any], recipe: Recipe) -> None:
+        self.family = family
+        self.network = family.network_of(recipe)
+        self.dataset = small_dataset(self.network.kinds)
+        self.recipe = smaller(recipe, self.dataset.name)
+        self.kind = self.dataset.kind
+        self.execution = Execution(device="cpu", threads=1, precision="fp32", compiled=False)
+
+    @property
+    def train(self) -> Split:
+        """The examples to train on."""
+        return self.dataset.train
+
+    @cached_property
+    def validation(self) -> Split:
+        """The examples to choose by."""
+        assert self.dataset.validation is not None
+        return self.dataset.validation
+
+    def learner(self, *, seed: int = 0, optimizer: Optimizer | None = None) -> Learner[Any]:
+        """A new learner with initial weights from a seed."""
+        with seeded(seed):
+            return self.learner_as_it_is(seed=seed, optimizer=optimizer)
+
+    def learner_as_it_is(self, *, seed: int = 0, optimizer: Optimizer | None = None) -> Learner[Any]:
+        """The same, whatever the global random states are."""
+        recipe = replace(self.recipe, seed=seed, optimizer=optimizer or self.recipe.optimizer)
+        return create_learner(recipe, self.dataset, self.execution)
+
+    def sgd(self) -> Optimizer:
+        """SGD in place of the recipe's optimizer, with what else the recipe asks of it."""
+        own = self.recipe.optimizer
+        return replace(SGD, clip_norm=own.clip_norm, average=own.average)
+
+    def networks(self, *, seed: int = 0) -> Networks:
+        """New networks, as they are built to be filled from a checkpoint."""
+        with seeded(seed):
+            return self.network.build(self.recipe, self.kind)
+
+    def rows(self, learner: Learner[Any], number: int) -> Tensor:
+        """The rows (1, examples of a step) of step `number`, from 0, in an order of that step's own."""
+        order = learner.order(torch.arange(len(self.train)), len(self.train), number + 1)
+        shuffled = torch.randperm(len(order), generator=torch.Generator().manual_seed(number))
+        return order[shuffled[: self.recipe.examples_per_step]][None]
+
+    def take(self, learner: Learner[Any], *, first: int = 0, steps: int = 1, step: Step | None = None) -> Tensor:
+        """The losses (steps, losses) of `steps` steps from number `first` on, one operation after another."""
+        step = step or eager_step(learner, self.train)
+        taken: list[Tensor] = []
+        for number in range(first, first + steps):
+            with seeded(number):
+                rates = learner.settings.rates_at(number, 100)
+                taken.append(step(self.rows(learner, number), rates)[0])
+        return torch.stack(taken)
+
+    def batch(self, learner: Learner[Any], number: int = 0) -> Batch:
+        """What step `number` takes."""
+        with seeded(number):
+            return learner.batch(self.train.columns, self.rows(learner, number)[0], learner.draws())
+
+    def descent(self, learner: Learner[Any]) -> Descent:
+        """How one operation after another descends."""
+        settings = learner.settings
+        return EagerDescent(
+            learner.networks, learner.optimizers, clip_norm=settings.clip_norm, averages=learner.averages
+        )
+
+
+def smaller(recipe: Recipe, data: str) -> Recipe:
+    """The recipe on a few examples, with no more than that changed."""
+    return replace(
+        recipe, data=data, image_size=None, fit=None, skip_broken=False, train_images=None, validation_images=None,
+        batch_size=BATCH, report_every=1, epochs=1, seed=0,
+    )  # fmt: skip
+
+
+def small_dataset(kinds: tuple[type, ...]) -> Dataset:
+    """A few examples of one of these kinds: digits, or points around as many centres as there are classes."""
+    if Images in kinds:
+        digits = load("digits")
+        everything, rest = digits.train, digits.test
+    elif Table in kinds:
+        labels = torch.arange(TRAIN + VALIDATION + TEST) % 3
+        spread = torch.randn(len(labels), 2, generator=torch.Generator().manual_seed(0))
+        points = Split(features=spread + 4.0 * torch.stack([labels == 1, labels == 2], dim=1), labels=labels)
+        everything, rest = points.take(torch.arange(TRAIN + VALIDATION)), points.take(torch.arange(-TEST, 0))
+        mean, scale = everything.features.mean(dim=0), everything.features.std(dim=0)
+        kind = Table(class_names=("0", "1", "2"), mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
+        digits = Dataset(name="points", kind=kind, train=everything, test=rest, licence="", source="")
+    else:
+        names = ", ".join(kind.__name__ for kind in kinds)
+        raise UsageError(f"its network takes {names or 'no kind of data'}: `etude check` has Images and Table.")
+    return replace(
+        digits,
+        train=everything.take(torch.arange(TRAIN)),
+        validation=everything.take(torch.arange(TRAIN, TRAIN + VALIDATION)),
+        test=rest.take(torch.arange(TEST)),
+    )
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """PyTorch's, NumPy's and Python's own random states seeded within the block, and put back after it."""
+    with generators_kept():
+        torch.manual_seed(seed)
+        np.random.seed(seed)  # noqa: NPY002  (a person's code may draw from it)
+        random.seed(seed)
+        yield
+
+
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """PyTorch's, NumPy's and Python's own random states put back after the block."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        np.random.set_state(numpy_state)  # noqa: NPY002
+        random.setstate(python_state)
+
+
+def tensors_of(learner: Learner[Any]) -> dict[str, Tensor]:
+    """Copies of all that a learner moves: weights, buffers, also those that are not saved, moments, streams."""
+    found: dict[str, Tensor] = {}
+    for name, network in learner.networks.items():
+        named = [*network.named_parameters(), *network.named_buffers()]
+        found |= {f"{name}.{key}": value for key, value in named}
+        if name in learner.optimizers:
+            state = learner.optimizers[name].state
+            found |= {
+                f"{name}.{key}/{moment}": value
+                for key, parameter in network.named_parameters()
+                for moment, value in state.get(parameter, {}).items()
+                if isinstance(value, Tensor)
+            }
+    found |= {f"stream {name}": stream.get_state() for name, stream in learner.streams.items()}
+    return {name: value.detach().clone() for name, value in found.items()}
+
+
+def modes_of(learner: Learner[Any]) -> dict[str, bool]:
+    """Which of its modules are in training mode."""
+    return {
+        f"{name}.{key}".rstrip("."): module.training
+        for name, network in learner.networks.items()
+        for key, module in network.named_modules()
+    }
+
+
+def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
+    """The first name under which there is one value only, or two that differ."""
+    for name in [*one, *(set(other) - set(one))]:
+        if name not in one or name not in other or not same(one[name], other[name]):
+            return name
+    return None
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two tensors or numbers are equal in every bit; NaN equals NaN."""
+    if isinstance(one, Tensor):
+        return one.shape == other.shape and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
+    return one == other or (one != one and other != other)
+
+
+def said(error: BaseException, *, instead: str = "") -> str:
+    """An exception of a person's code on one line: "net.py line 12: ValueError: …", or `instead` of its own words."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if not each.filename.startswith((ETUDE, TORCH, "<"))]
+    place = f"{Path(own[-1].filename).name} line {own[-1].lineno}: " if own else ""
+    return f"{place}{instead or reason(error) + '.'}"

@@ -1,0 +1,136 @@
+"""The checks by name, in the order in which they are made, and the report of one family."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from etude.families.family import Family
+from etude.families.recipe import Recipe
+from etude.speed.execution import computing
+from etude.training.conformance import outcomes, steps
+from etude.training.conformance.specimen import Specimen, first_difference, said, seeded
+
+
+def builds(specimen: Specimen) -> str | None:
+    """Networks are built, also without memory, and learn from the seed alone."""
+    with torch.device("meta"):
+        specimen.networks()
+    one, two = (
+        {
+            f"{name}.{key}": value
+            for name, network in specimen.networks().items()
+            for key, value in network.state_dict().items()
+        }
+        for _ in range(2)
+    )
+    if name := first_difference(one, two):
+        return f"networks built twice from one seed differ in {name}."
+    with seeded(0):
+        specimen.learner()
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that every family must do."""
+
+    name: str
+    run: Callable[[Specimen], str | None]
+    """Returns what is wrong, or None."""
+    after: tuple[str, ...] = ()
+    """Checks that it builds on: where one of them fails, it would only say the same in other words."""
+
+    @property
+    def about(self) -> str:
+        """What a family must do, in a sentence."""
+        return (self.run.__doc__ or "").strip()
+
+
+BASIC = ("builds", "loss_names")
+PURE = ("torch_draws", "numpy_draws", "python_draws", "draw_shapes", "batch_unchanged", "python_state")
+CHECKS = (
+    Check(name="builds", run=builds),
+    Check(name="recipe", run=outcomes.recipe, after=("builds",)),
+    Check(name="loss_names", run=steps.loss_names, after=("builds",)),
+    Check(name="torch_draws", run=steps.torch_draws, after=BASIC),
+    Check(name="numpy_draws", run=steps.numpy_draws, after=BASIC),
+    Check(name="python_draws", run=steps.python_draws, after=BASIC),
+    Check(name="draw_shapes", run=steps.draw_shapes, after=BASIC),
+    Check(name="batch_unchanged", run=steps.batch_unchanged, after=BASIC),
+    Check(name="gradients", run=steps.gradients, after=BASIC),
+    Check(name="python_state", run=steps.python_state, after=BASIC),
+    Check(name="resume", run=steps.resume, after=BASIC),
+    Check(name="evaluation", run=outcomes.evaluation, after=BASIC),
+    Check(name="preview", run=outcomes.preview, after=BASIC),
+    Check(name="abilities", run=outcomes.abilities, after=BASIC),
+    Check(name="state_dict", run=outcomes.state_dict, after=(*BASIC, *PURE, "resume", "evaluation", "abilities")),
+    Check(name="series", run=outcomes.series, after=(*BASIC, "evaluation")),
+    Check(name="whole_step", run=steps.whole, after=(*BASIC, *PURE)),
+    Check(name="tracing", run=steps.tracing, after=(*BASIC, *PURE, "state_dict", "whole_step")),
+    Check(name="replicas", run=steps.replicas, after=(*BASIC, *PURE, "whole_step", "tracing")),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """The verdict on one check."""
+
+    name: str
+    status: Literal["pass", "fail"]
+    message: str = ""
+    """What is wrong and what to do, on one line; empty if the check passed."""
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Report:
+    """The verdict on one family; it shows itself as `etude check` prints it."""
+
+    family: str
+    checks: tuple[CheckResult, ...]
+    """Those that were made."""
+
+    @property
+    def passed(self) -> bool:
+        return all(check.status == "pass" for check in self.checks)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the checks that failed."""
+        return tuple(check.name for check in self.checks if check.status == "fail")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for `--json`."""
+        checks = [{"name": each.name, "status": each.status, "message": each.message} for each in self.checks]
+        return {"family": self.family, "passed": self.passed, "checks": checks}
+
+    def __repr__(self) -> str:
+        lines = [f"{each.status}  {each.name:<17}{each.message}".rstrip() for each in self.checks]
+        left = len(CHECKS) - len(self.checks)
+        count = f"{self.family}: {sum(each.status == 'pass' for each in self.checks)} of {len(CHECKS)} checks pass"
+        return "\n".join([*lines, f"{count}; {left} wait for those that failed" if left else count])
+
+
+def check(family: Family[Any], recipe: Recipe) -> Report:
+    """Hold a family to what every family must do, by a few steps of one of its recipes on a few examples.
+
+    Raises `UsageError` where its networks take no kind of data that there are examples of.
+    """
+    specimen = Specimen(family, recipe)
+    results: list[CheckResult] = []
+    with computing(specimen.execution):
+        for each in CHECKS:
+            if not {result.name for result in results if result.status == "pass"}.issuperset(each.after):
+                continue
+            message = made(each, specimen)
+            results.append(CheckResult(name=each.name, status="fail" if message else "pass", message=message or ""))
+    return Report(family=family.name, checks=tuple(results))
+
+
+def made(check: Check, specimen: Specimen) -> str | None:
+    """What one check says; an exception of the family's code is what is wrong."""
+    try:
+        return check.run(specimen)
+    except Exception as error:
+        return said(error)
