@@ -40,7 +40,10 @@ def compiled(whole: Whole, execution: Execution) -> Whole:
 
 
 def traced(whole: Whole, given: StepTensors) -> Callable[..., Any]:
-    """The function as a graph of operations on a flat list of tensors, those that stay first."""
+    """The function as a graph of operations on a flat list of tensors, those that stay first.
+
+    Tensors that it computes with and is not given, such as the scale of a table's features, are constants of the graph.
+    """
     from torch.fx.experimental.proxy_tensor import make_fx  # here, since it takes long to import
 
     tensors, structure = tree_flatten(given)
@@ -49,7 +52,7 @@ def traced(whole: Whole, given: StepTensors) -> Callable[..., Any]:
         return (whole(tree_unflatten(list(tensors), structure)),)
 
     with torch.no_grad():
-        return make_fx(flat, tracing_mode="fake")(*tensors)
+        return make_fx(flat, tracing_mode="fake", _allow_non_fake_inputs=True)(*tensors)
 
 
 def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable[..., Any]:
@@ -74,7 +77,7 @@ def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable
     with torch.no_grad():
         # A GAN casts its generator's weights for the discriminator's step and again for the generator's: what is
         # computed twice of the same tensors is computed once. They are the same for sure once none is changed in place.
-        graph = make_fx(functionalize(graph), tracing_mode="fake")(*tensors)
+        graph = make_fx(functionalize(graph), tracing_mode="fake", _allow_non_fake_inputs=True)(*tensors)
         graph.graph = fx_graph_cse(graph.graph)
         program: Any = compile(graph, tensors, options)
         return program
