@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from etude.runs import Run, load
     from etude.sweeps import compare, sweep
     from etude.training import resume, train
+    from etude.training.conformance import check
 
 _HOMES = {
     "train": "training.train",
@@ -41,12 +42,14 @@ _HOMES = {
     "solve": "inspection.calculus.conv_solver.solve",
     "sweep": "sweeps.sweep",
     "compare": "sweeps.compare",
+    "check": "training.conformance.check",
 }
 """Where each name is defined; as a command is called, so is its function."""
 _MODULES = ("data", "losses", "metrics", "models", "recipes", "sweeps", "verify")
 
 __all__ = [
     "Run",
+    "check",
     "compare",
     "data",
     "derive",

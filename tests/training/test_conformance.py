@@ -97,8 +97,8 @@ FAMILY = Family(recipe=Denoising, networks={"linear": Network(build=build)}, lea
 
 def checked(**changes: Any) -> Report:
     """The report of the family with something changed."""
-    family, recipe = family_in({"FAMILY": replace(FAMILY, **changes)}, "denoising.py")
-    return check(family, recipe)
+    outside = family_in({"FAMILY": replace(FAMILY, **changes)}, "denoising.py")
+    return check(outside.family, outside.recipes)
 
 
 def message(report: Report) -> str:
@@ -110,7 +110,7 @@ def message(report: Report) -> str:
 @pytest.mark.parametrize("name", recipes.RECIPES)
 def test_etudes_own_families_do_what_every_family_must(name: str) -> None:
     recipe = recipes.get(name)
-    report = check(book.family_of(recipe), recipe)
+    report = check(book.family_of(recipe), [recipe])
     assert report.failed == (), report
     assert [each.name for each in report.checks] == NAMES
     assert report.passed
@@ -124,11 +124,11 @@ def test_so_does_every_network_of_theirs(family: str, network: str) -> None:
     recipe = next((each for each in book.recipes_of(family) if each.network == network), None)
     if recipe is None:
         recipe = replace(book.recipes_of(family)[0], network=network)
-        assert check(book.family_of(recipe), recipe).failed == ()
+        assert check(book.family_of(recipe), [recipe]).failed == ()
     network_of_it = book.family_of(recipe).network_of(recipe)
     for kind in network_of_it.kinds[1:]:
         only = replace(book.family_of(recipe), networks={network: replace(network_of_it, kinds=(kind,))})
-        assert check(only, recipe).failed == (), kind
+        assert check(only, [recipe]).failed == (), kind
 
 
 def test_a_small_family_of_ones_own_passes() -> None:

@@ -7,7 +7,7 @@ that file imports PyTorch, so `--help` is quick.
 import sys
 from collections.abc import Callable, Sequence
 
-from etude.cli import data, figure, inspect, latents, measure, outcome, runs, solve, sweep, train, verify
+from etude.cli import check, data, figure, inspect, latents, measure, outcome, runs, solve, sweep, train, verify
 from etude.cli.parse import parse_call
 from etude.errors import UsageError, unknown
 
@@ -19,7 +19,7 @@ COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Measure": {"measure": measure.measure, "latents": latents.latents, "compare": sweep.compare},
     "Inspect": {"inspect": inspect.inspect, "solve": {"conv": solve.solve_conv}, "derive": solve.derive},
     "Data": {"data": {"": data.list_data, "fetch": data.fetch, "show": data.show}},
-    "Check": {"verify": verify.verify},
+    "Check": {"check": check.check, "verify": verify.verify},
 }
 """Every command by the heading it stands under in `etude --help`; a nested table is a group of commands."""
 

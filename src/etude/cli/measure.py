@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -60,7 +61,7 @@ def measure(
     from etude.cli import show_measurement as show
 
     settings = show.Settings(
-        metrics=tuple(name.strip() for name in metrics.split(",") if name.strip()) if metrics else (),
+        metrics=names_in(metrics or ""),
         split=split,
         num_samples=num_samples,
         seed=seed,
@@ -83,3 +84,8 @@ def measure(
         raise UsageError(f"--out {out} is for sweeps, and {run[0]} is a run: leave it out, or take --json.")
     opened = show.load(run[0], runs_dir=runs_dir, checkpoint=which, data=data, trust=trust)
     show.run(opened, settings, data_dir=data_dir, json=json)
+
+
+def names_in(text: str) -> tuple[str, ...]:
+    """Names separated by commas; those between the brackets of FILE.py:NAME(1, 2) separate arguments."""
+    return tuple(name.strip() for name in re.split(r",(?![^(]*\))", text) if name.strip())

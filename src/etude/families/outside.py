@@ -2,8 +2,8 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from difflib import get_close_matches
+from dataclasses import MISSING, dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
@@ -12,30 +12,52 @@ from etude.families.family import Family, Network
 from etude.families.learner import Learner
 from etude.families.recipe import Recipe
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE
+from etude.user_code import Program, run_program
+
+_ETUDES = {recipe.name for name in book.NAMES for recipe in book.recipes_of(name)}
 
 
-def family_in(names: Mapping[str, Any], file: str) -> tuple[Family[Any], Recipe]:
-    """The FAMILY that a file defines, made known to étude, and its first recipe; `file` names the file in errors.
+HINT = "give the path of a Python file that defines FAMILY"
 
-    The recipe is the first of the file's RECIPES. Without these it is the recipe's class with its defaults, of which
-    `name` may be left out (the family's), `about` (the first line of the class's text) and `network` (the first).
+
+@dataclass(frozen=True, kw_only=True)
+class Outside:
+    """A person's family, made known to étude; final."""
+
+    family: Family[Any]
+    recipes: tuple[Recipe, ...]
+    """Those that the file names, one at least; the first is the one it is trained by when none is named."""
+    program: Program | None = None
+    """The file that it comes from, and what that imported."""
+
+
+def load_family(path: Path, files: Mapping[str, bytes] | None = None) -> Outside:
+    """The family that a file defines; with `files`, texts by their paths from its folder, these are run instead."""
+    program = run_program(path, files, hint=HINT)
+    return replace(family_in(program.names, str(path)), program=program)
+
+
+def family_in(names: Mapping[str, Any], file: str) -> Outside:
+    """The FAMILY that a file defines, and its RECIPES; `file` names the file in errors.
+
+    Without RECIPES its recipe is the recipe's class with its defaults, of which `name` may be left out (the family's),
+    `about` (the first line of the class's text) and `network` (the first).
     """
     family = names.get("FAMILY")
     if not isinstance(family, Family):
-        near = get_close_matches("FAMILY", [name for name in names if isinstance(names[name], Family)], n=1, cutoff=0)
-        given = f"is {type(family).__name__}" if "FAMILY" in names else "is not there"
-        hint = (
-            f"did you mean {near[0]}? Call it FAMILY."
-            if near
-            else "set FAMILY = Family(…), as docs/extending.md shows."
-        )
-        raise UsageError(f"{file}: FAMILY {given}; {hint}")
+        others = [name for name, value in names.items() if isinstance(value, Family)]
+        given = f"is {_called(family)}" if "FAMILY" in names else "is not there"
+        hint = f"call {others[0]} FAMILY" if others else "set FAMILY = Family(…), as docs/extending.md shows"
+        raise UsageError(f"{file}: FAMILY {given}; {hint}.")
     _require_whole(family, file)
-    book.add(family)
     given = names.get("RECIPES", ())
     if not isinstance(given, list | tuple) or not all(type(each) is family.recipe for each in given):
         raise UsageError(f"{file}: RECIPES is no list of {family.recipe.__name__}(…): make it one, or leave it out.")
-    return family, given[0] if given else _from_defaults(family, file)
+    own = tuple(given) or (_from_defaults(family, file),)
+    if taken := [each.name for each in own if each.name in _ETUDES]:
+        raise UsageError(f"{file}: {taken[0]} is the name of a recipe of étude's own: choose another.")
+    book.add(family)
+    return Outside(family=family, recipes=own)
 
 
 def _require_whole(family: Family[Any], file: str) -> None:

@@ -1,41 +1,17 @@
 """The metrics by name: what each is, which networks it fits, and which settings its result depends on."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Any
 
-from etude.data.kinds import Images, Kind, Table
+from etude.data.kinds import Images
 from etude.errors import UsageError, unknown
 from etude.families.abilities import Bounds, Classifies, Encodes, Samples
 from etude.measurement import classification, image_sets, latent_space, likelihood
+from etude.measurement.metric import Metric
+from etude.measurement.own_metrics import own_metric
 from etude.measurement.settings import Settings
-from etude.measurement.subject import Subject
 from etude.runs import Run
-
-Better = Literal["higher", "lower"] | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """One metric of some networks."""
-
-    name: str
-    about: str
-    """What it is, in a few words for a table."""
-    compute: Callable[[Subject], dict[str, Any]]
-    needs: type
-    """The ability that networks must have."""
-    conditional: bool = False
-    """Only for networks that are given the label."""
-    kinds: tuple[type[Kind], ...] = (Images, Table)
-    """The kinds of data that it is for."""
-    depends_on: tuple[str, ...] = ("num_samples", "seed")
-    """Fields of `Settings` that change its result."""
-    better: Better = "higher"
-    """Which way is better; None where neither is."""
-    on_request: bool = False
-    """Whether it is computed only when asked for."""
-
+from etude.user_code import is_spec
 
 _SETS: dict[str, Any] = {"needs": Samples, "depends_on": ("num_samples", "seed", "features")}
 _PIXELS = ("num_samples", "seed", "binarize")
@@ -133,13 +109,25 @@ def chosen(run: Run, settings: Settings) -> list[Metric]:
     if not settings.metrics:
         extra = ("fid_infinity",) if settings.extrapolate else ()
         return [metric for metric in fits.values() if not metric.on_request or metric.name in extra]
-    for name in settings.metrics:
-        if name not in {metric.name for metric in METRICS}:
-            raise unknown("metric", name, {metric.name for metric in METRICS}, hint="docs/metrics.md describes them")
-        if name not in fits:
-            raise _does_not_fit(name, run, list(fits))
-    names = dict.fromkeys((*settings.metrics, *(("fid_infinity",) if settings.extrapolate else ())))
-    return [fits[name] for name in names]
+    known = {metric.name for metric in METRICS}
+    found: dict[str, Metric] = {}
+    for given in (*settings.metrics, *(("fid_infinity",) if settings.extrapolate else ())):
+        if isinstance(given, Metric):
+            metric = given
+        elif not isinstance(given, str) or is_spec(given):
+            metric = own_metric(given, run)
+            if metric.name in known:
+                raise UsageError(f"metric {metric.name} has the name of one of étude's: call your function otherwise.")
+        elif given not in known:
+            raise unknown(
+                "metric", given, known, hint="docs/metrics.md describes them; FILE.py:NAME is one of your own"
+            )
+        elif given not in fits:
+            raise _does_not_fit(given, run, list(fits))
+        else:
+            metric = fits[given]
+        found[metric.name] = metric
+    return list(found.values())
 
 
 def needs_features(metrics: Sequence[Metric]) -> bool:

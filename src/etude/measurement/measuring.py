@@ -11,8 +11,9 @@ from typing import Any
 from etude.errors import UsageError
 from etude.families.abilities import Classifies
 from etude.files import cannot_write, checked_json, parse_checked_json, read_whole, remove_leftovers, write_atomically
-from etude.measurement.catalogue import Metric, chosen, needs_features
+from etude.measurement.catalogue import chosen, needs_features
 from etude.measurement.feature_network import feature_source
+from etude.measurement.metric import Metric
 from etude.measurement.settings import Settings
 from etude.measurement.subject import Subject
 from etude.runs import Run
@@ -35,7 +36,8 @@ def measure(
 ) -> dict[str, Any]:
     """Every metric of `settings` (all that fit the run when it names none), by name, as plain values.
 
-    The fields of `Settings` may be given by themselves: `etude.measure(run, metrics=["fid"], num_samples=1000)`.
+    The fields of `Settings` may be given by themselves: `etude.measure(run, metrics=["fid"], num_samples=1000)`. A
+    metric may be one's own: a function, `metrics=["fid", entropy]`, or `FILE.py:NAME` (see `own_metrics.OFFERED`).
 
     A metric is a dictionary with its `value`, and what belongs to it: `floor`, `interval`, `num_samples`, `features`.
     Under "about" stands what was measured; under "notes" what the reader must know, such as metrics that were left
@@ -100,7 +102,11 @@ def _kept_or_computed(
     tells_classes = subject.run.can(Classifies) or metric.name in _OF_CLASSES
     if subject.num_classes < 2 and tells_classes:
         raise UsageError(f"{metric.name} needs at least two classes, and run {subject.run.name} has one.")
+    if not metric.kept:
+        return _plain(metric.compute(subject))
     settings = {name: _setting(subject, name) for name in metric.depends_on}
+    if metric.code:
+        settings["code"] = metric.code
     key = json.dumps({**content, "metric": metric.name, "settings": settings}, sort_keys=True)
     name = f"{metric.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
     path = subject.run.path / "measures" / name

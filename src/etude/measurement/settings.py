@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from etude.errors import UsageError, unknown
 
@@ -14,8 +14,8 @@ MeasuredSplit = Literal["test", "validation"]
 class Settings:
     """The settings of one measurement; every field is a flag of `etude measure`."""
 
-    metrics: Sequence[str] = ()
-    """Names of metrics; empty for all that fit the run."""
+    metrics: Sequence[Any] = ()
+    """Names of metrics, and of one's own, FILE.py:NAME or a function; empty for all that fit the run."""
     split: MeasuredSplit = "test"
     """Whose images are measured: test, to report, or validation, those that the run held out, to choose by."""
     num_samples: int = 10_000

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from etude.errors import EtudeError, UsageError
-from etude.measurement import Settings, fitting, measure
+from etude.measurement import Settings, measure
+from etude.measurement.catalogue import chosen
 from etude.metrics.intervals import IntervalMethod
 from etude.runs import Run
 from etude.sweeps.folder import Sweep
@@ -148,7 +149,7 @@ def measure_sweep(
         run = Run(path, checkpoint=checkpoint, data=data)
         if len(sweep.cells) < 2 or not run.configuration["dataset"]["validation_images"]:
             return {}
-        directed = tuple(name for name in names if name in fitting(run) and fitting(run)[name].better)
+        directed = tuple(each for each in chosen(run, settings) if each.name in names and each.better)
         try:
             return measure(run, replace(settings, metrics=directed, split="validation"), data_dir=data_dir, say=say)
         except UsageError as error:

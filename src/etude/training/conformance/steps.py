@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from etude.families.descent import Losses, Networks
 from etude.families.learner import Learner
@@ -270,7 +271,7 @@ def tracing(specimen: Specimen) -> str | None:
                 )
             raise
         torch.manual_seed(0)
-        (losses,) = graph(*torch.utils._pytree.tree_leaves(given))
+        (losses,) = graph(*tree_leaves(given))
     return _nearly(one, other, (specimen.take(one), losses[None]), "the step as a graph, as it is compiled,")
 
 

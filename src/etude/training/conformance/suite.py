@@ -1,12 +1,16 @@
 """The checks by name, in the order in which they are made, and the report of one family."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from etude.errors import unknown
+from etude.families import book
 from etude.families.family import Family
+from etude.families.outside import load_family
 from etude.families.recipe import Recipe
 from etude.speed.execution import computing
 from etude.training.conformance import outcomes, steps
@@ -112,20 +116,55 @@ class Report:
         return "\n".join([*lines, f"{count}; {left} wait for those that failed" if left else count])
 
 
-def check(family: Family[Any], recipe: Recipe) -> Report:
-    """Hold a family to what every family must do, by a few steps of one of its recipes on a few examples.
+def check(family: str | Path | Family[Any], recipes: Sequence[Recipe] = ()) -> Report:
+    """Hold a family to what every family must do, by a few steps on a few examples.
 
-    Raises `UsageError` where its networks take no kind of data that there are examples of.
+    The family is one of étude's by its name, or a file that defines FAMILY, or a `Family`; each of its recipes is
+    tried, or those of `recipes`. A check that one of them fails has failed. Raises `UsageError` for a file that
+    defines no family, and where its networks take no kind of data that there are examples of.
     """
-    specimen = Specimen(family, recipe)
+    if not isinstance(family, Family):
+        family, own = _found(str(family))
+        recipes = recipes or own
+    reports = [_checked(family, recipe) for recipe in recipes]
     results: list[CheckResult] = []
+    for each in CHECKS:
+        found = {
+            recipe.name: report[each.name]
+            for recipe, report in zip(recipes, reports, strict=True)
+            if each.name in report
+        }
+        if wrong := {name: message for name, message in found.items() if message}:
+            name, message = next(iter(wrong.items()))
+            results.append(
+                CheckResult(
+                    name=each.name, status="fail", message=f"{name}: {message}" if len(recipes) > 1 else message
+                )
+            )
+        elif len(found) == len(recipes):
+            results.append(CheckResult(name=each.name, status="pass"))
+    return Report(family=family.name, checks=tuple(results))
+
+
+def _found(text: str) -> tuple[Family[Any], Sequence[Recipe]]:
+    """A family of étude's own by its name, or that of a file."""
+    if text.endswith(".py"):
+        outside = load_family(Path(text))
+        return outside.family, outside.recipes
+    if text not in book.NAMES:
+        raise unknown("family", text, book.NAMES, hint="or FILE.py, which defines FAMILY")
+    return book.family_named(text), book.recipes_of(text)
+
+
+def _checked(family: Family[Any], recipe: Recipe) -> dict[str, str]:
+    """What each check says that could be made, by its name; "" where it passed."""
+    specimen = Specimen(family, recipe)
+    said: dict[str, str] = {}
     with computing(specimen.execution):
         for each in CHECKS:
-            if not {result.name for result in results if result.status == "pass"}.issuperset(each.after):
-                continue
-            message = made(each, specimen)
-            results.append(CheckResult(name=each.name, status="fail" if message else "pass", message=message or ""))
-    return Report(family=family.name, checks=tuple(results))
+            if {name for name, message in said.items() if not message}.issuperset(each.after):
+                said[each.name] = made(each, specimen) or ""
+    return said
 
 
 def made(check: Check, specimen: Specimen) -> str | None:
