@@ -345,11 +345,17 @@ class Encoding(TrainedNetworks):
     latent_dim = 32
 
     def encode(self, inputs: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        means = self.networks["denoiser"].encoder(inputs.flatten(1)).relu()
+        means = self.denoiser.encoder(inputs.flatten(1)).relu()
         return means, torch.zeros_like(means)
 
     def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        return self.networks["denoiser"].decoder(latents).sigmoid().unflatten(1, self.kind.shape)
+        return self.denoiser.decoder(latents).sigmoid().unflatten(1, self.kind.shape)
+
+    @property
+    def denoiser(self) -> Denoiser:
+        network = self.networks["denoiser"]
+        assert isinstance(network, Denoiser)
+        return network
 
 
 LOSS = Series(

@@ -10,6 +10,7 @@ import numpy as np
 
 from etude.errors import UsageError
 from etude.measurement import Settings, measure
+from etude.measurement.catalogue import chosen
 from etude.metrics import compare_paired, corrected
 from etude.metrics.comparison import PairedComparison, Test
 from etude.runs import Run
@@ -253,12 +254,14 @@ def _of_runs(runs: list[Run], choose: Choose) -> Side:
 
 def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) -> Yardstick:
     """A metric of `etude measure`, which computes it where it is not kept in the run yet."""
+    settings = replace(settings, metrics=(metric,))
+    (found,) = chosen(run, settings)
 
     def read(run: Run, split: str) -> float | None:
         assert split == "test"
-        return measure(run, replace(settings, metrics=(metric,)), data_dir=data_dir)[metric]["value"]
+        return measure(run, settings, data_dir=data_dir)[found.name]["value"]
 
-    return measured(metric, run, settings, read)
+    return measured(found, settings, read)
 
 
 def _described(yardstick: Yardstick) -> str:

@@ -162,7 +162,8 @@ def measure_sweep(
             return found[name]["value"] if name in found else None
 
         one = next(Run(member.path) for member in finished if name in runs.get(member.label, {}))
-        return collect(sweep, failures, yardstick=measured(name, one, settings, read), interval=interval)
+        (metric,) = (each for each in chosen(one, settings) if each.name == name)
+        return collect(sweep, failures, yardstick=measured(metric, settings, read), interval=interval)
 
     results = {name: results_of(name) for name in names}
     return MeasuredSweep(sweep=sweep, results=results, runs=runs, notes=list(notes))

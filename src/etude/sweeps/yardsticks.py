@@ -6,7 +6,7 @@ from functools import partial
 
 from etude.families.book import family_of
 from etude.measurement import Settings
-from etude.measurement.catalogue import Better, chosen
+from etude.measurement.metric import Better, Metric
 from etude.measurement.settings import Binarize
 from etude.recipes import Recipe
 from etude.runs import Run
@@ -46,11 +46,10 @@ def _last_sum(terms: tuple[str, ...], run: Run, split: str) -> float | None:
     return sum(found) if len(found) == len(values) else None
 
 
-def measured(name: str, run: Run, settings: Settings, read: Read) -> Yardstick:
-    """A metric of `etude measure` as the number of runs like this one; `UsageError` where it does not fit them."""
-    (metric,) = chosen(run, Settings(metrics=(name,)))
+def measured(metric: Metric, settings: Settings, read: Read) -> Yardstick:
+    """A metric of `etude measure` as the number that stands for a run."""
     return Yardstick(
-        name=name,
+        name=metric.name,
         read=read,
         about=metric.about,
         when="test split, as `etude measure` does",
