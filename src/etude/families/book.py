@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from etude.families.recipe import Recipe
+from etude.families.unopened import UnopenedRecipe
 
 if TYPE_CHECKING:
     from etude.families.family import Family
@@ -30,7 +31,11 @@ def family_named(name: str) -> "Family[Any]":
 
 
 def family_of(recipe: Recipe) -> "Family[Any]":
-    """The family of a recipe, étude's own or a person's."""
+    """The family of a recipe, étude's own or a person's; of one whose code has not run, what is known of it."""
+    if isinstance(recipe, UnopenedRecipe):
+        from etude.families.outside import stand_in
+
+        return stand_in(recipe)
     return _OUTSIDE.get(type(recipe)) or family_named(recipe.family)
 
 

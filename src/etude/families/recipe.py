@@ -145,6 +145,8 @@ class Recipe:
     """The optimizer's settings."""
     report_every: int = 250
     """Steps between two entries of the metrics file, and between two sample grids of a GAN."""
+    family_file: Annotated[str | None, Suppress] = None
+    """Of a person's family: the file that defines it, `my_family.py:FAMILY`."""
     seed: int = 0
     """Determines every random draw of the run: initial weights, order of the images, noise."""
 
@@ -169,7 +171,7 @@ class Recipe:
     @property
     def code(self) -> dict[str, str]:
         """What it names in a person's files, `FILE.py:NAME`, by field."""
-        named = {field: getattr(self, field) for field in self.code_fields}
+        named = {field: getattr(self, field) for field in ("family_file", *self.code_fields)}
         return {field: text for field, text in named.items() if isinstance(text, str) and is_spec(text)}
 
     @property

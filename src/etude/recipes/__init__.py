@@ -12,6 +12,7 @@ from typing import Any
 from etude.errors import UsageError, unknown
 from etude.families import book
 from etude.families.recipe import Optimizer, Recipe
+from etude.families.unopened import BASIC, UnopenedRecipe
 from etude.files import parse_toml, write_atomically
 from etude.recipes.building import build, table, without_none
 
@@ -26,7 +27,11 @@ def described() -> str:
 
 
 def get(name: str) -> Recipe:
-    """The recipe of that name; a `UsageError` suggests the nearest one."""
+    """The recipe of that name, or the first of a FILE.py that defines FAMILY; a `UsageError` suggests the nearest."""
+    if name.endswith(".py"):
+        from etude.families.outside import load_family  # here, for it needs PyTorch
+
+        return load_family(Path(name)).recipes[0]
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES, hint="`etude recipes` describes them")
     return RECIPES[name]
@@ -42,13 +47,22 @@ def require_arguments(recipe: Recipe, given: Iterable[str], others: Iterable[str
 
 def change(recipe: Recipe, **changes: Any) -> Recipe:
     """The recipe with some fields changed; `UsageError` for a field it has not or a value of the wrong type."""
+    if isinstance(recipe, UnopenedRecipe):
+        return from_dict({**to_dict(recipe), **changes}, source=f"recipe {recipe.name}")
     values = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(recipe)}
     return build(type(recipe), {**values, **changes}, f"recipe {recipe.name}")
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, fields that are not set left out: what TOML and JSON files hold."""
-    return without_none({"family": recipe.family, **dataclasses.asdict(recipe)})
+    values = {"family": recipe.family, **dataclasses.asdict(recipe)}
+    if isinstance(recipe, UnopenedRecipe):
+        values |= values.pop("values") | {name: values[name] for name in BASIC}
+    elif recipe.family_file:
+        from etude.families.outside import facts_of
+
+        values["facts"] = facts_of(recipe)
+    return without_none(values)
 
 
 def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
@@ -58,6 +72,8 @@ def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
     nested ones too. A file with all keys may use a name of its own and states its `family`.
     """
     values = dict(values)
+    if "family_file" in values:
+        return _unopened(values, source)
     name, family = values.get("name"), values.pop("family", None)
     if isinstance(name, str) and name in RECIPES:
         start = to_dict(RECIPES[name])
@@ -71,6 +87,36 @@ def from_dict(values: dict[str, Any], *, source: str) -> Recipe:
         )
     values["optimizer"] = build(Optimizer, table(values, "optimizer", source), source)
     return build(FAMILIES[family], values, source)
+
+
+def _unopened(values: dict[str, Any], source: str) -> Recipe:
+    """The recipe of a person's family, as plain values: its code has not run."""
+    facts = table(values, "facts", source)
+    if not isinstance(values.get("family"), str) or not facts:
+        raise UsageError(f"{source}: a recipe with family_file needs its family and its facts: take it from its run.")
+    basic = {name: values[name] for name in BASIC if name in values}
+    basic["optimizer"] = build(Optimizer, table(values, "optimizer", source), source)
+    build(Recipe, basic, source)
+    recipe = UnopenedRecipe(**basic, values={**values, "facts": facts})
+    try:
+        book.family_of(recipe)
+        recipe.require_facts()
+    except (KeyError, TypeError) as error:
+        raise UsageError(f"{source}: facts of the family are not whole ({error}): take them from its run.") from error
+    return recipe
+
+
+def opened(recipe: Recipe) -> Recipe:
+    """The recipe of a person's family as an object of its own class, once its file was admitted to run; any other as it
+    is.
+    """
+    if not isinstance(recipe, UnopenedRecipe):
+        return recipe
+    from etude.families.outside import class_of
+
+    own = {key: value for key, value in recipe.values.items() if key not in ("family", "facts", *BASIC)}
+    basic = {key: getattr(recipe, key) for key in BASIC}
+    return build(class_of(recipe), {**basic, **own}, recipe.family_file or "")
 
 
 def to_toml(recipe: Recipe) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
 from etude.data.kinds import Images, Kind, kind_from_dict
@@ -68,6 +69,7 @@ class Run:
         """What its data was called when it began: files other than the published ones have their path as a name."""
         self.class_names: tuple[str, ...] = self.kind.class_names
         self.family = family_of(self.recipe)
+        """Of a family of one's own whose code has not run, only what tables and figures need."""
         self.steps_per_epoch: int = dataset["train_images"] // self.recipe.examples_per_step  # a rest sits an epoch out
 
     @property
@@ -163,6 +165,8 @@ class Run:
     def open_code(self) -> None:
         """Run the code of its own that it keeps, if any; `RunError` where it was not made here and is not trusted."""
         code.open_copies("run", self.path, [self.recipe], self.configuration["code"])
+        self.recipe = recipes.opened(self.recipe)
+        self.family = family_of(self.recipe)
 
     @property
     def parameters(self) -> dict[str, int]:

@@ -113,6 +113,8 @@ class Sweep:
     def open_code(self) -> None:
         """Run the code of one's own that it keeps, if any; `RunError` where it was not made here and is not trusted."""
         code.open_copies("sweep", self.path, [cell.recipe for cell in self.cells], self.code)
+        self.recipe = recipes.opened(self.recipe)
+        self.cells = [replace(cell, recipe=recipes.opened(cell.recipe)) for cell in self.cells]
 
     def members(self, cell: Cell | None = None) -> Iterator[Member]:
         """Every run, of one cell or of all: seed by seed, so that an interrupted sweep has whole rows of pairs."""

@@ -55,6 +55,7 @@ def work(job: dict[str, Any]) -> dict[str, str]:
         else:
             if any(recipe.code for recipe in given):
                 Sweep(paths[0].parent).open_code()
+                given = [recipes.opened(recipe) for recipe in given]
             runs = train_together(
                 given,
                 names=[path.name for path in paths],
