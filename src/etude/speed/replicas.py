@@ -38,8 +38,13 @@ def program_key(recipe: Recipe) -> Hashable:
 def replicas_step(learners: Sequence[Learner[Any]], train: Split, transform: Transform) -> Step:
     """The step of all learners at once, as one function, which `transform` makes faster."""
     learners, states = list(learners), stack_states(learners)
-    stacked: Any = StepTensors(networks=0, train=None, rows=0, rates=0, draws=0)  # pyright: ignore[reportArgumentType]
-    fast = transform(vmap(whole_of(learners[0]), in_dims=(stacked,)))
+    one = whole_of(learners[0])
+
+    def whole(given: StepTensors) -> Tensor:
+        # All runs share the examples: set apart, for PyTorch takes a None in a dataclass of `in_dims` for no field.
+        return vmap(lambda own: one(replace(own, train=given.train)))(replace(given, train={}))
+
+    fast = transform(whole)
     learning_rates = torch.tensor([each.settings.learning_rate for each in learners], device=learners[0].device)
     rates = rate_tensors(learners[0], len(learners))
 
