@@ -123,7 +123,7 @@ def to_toml(recipe: Recipe) -> str:
     """The recipe as the text of a TOML file."""
     import tomli_w
 
-    return tomli_w.dumps(to_dict(recipe))
+    return tomli_w.dumps({name: value for name, value in to_dict(recipe).items() if name != "facts"})
 
 
 def write_toml(recipe: Recipe, path: Path) -> None:
@@ -139,4 +139,12 @@ def read_toml(path: Path) -> Recipe:
         raise UsageError(f"cannot read recipe {path}: {(error.strerror or str(error)).lower()}.") from error
     except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}; `etude recipes vae` prints an example.") from error
+    if "family_file" in values:  # that of a person's family, who names it here as they would on the command line
+        from etude.families.outside import load_family
+
+        file = str(values.pop("family_file")).removesuffix(":FAMILY")
+        own = load_family(Path(file)).recipes[0]
+        values.pop("family", None)
+        optimizer = {**dataclasses.asdict(own.optimizer), **table(values, "optimizer", str(path))}
+        return change(own, **{**values, "optimizer": build(Optimizer, optimizer, str(path))})
     return from_dict(values, source=str(path))

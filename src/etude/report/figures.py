@@ -48,6 +48,8 @@ class Kind:
     min_classes: int = 1
     on_request: bool = False
     """Whether it is drawn only by its name, for it takes several seconds."""
+    of_previews: bool = False
+    """Whether it is made of the pictures of progress, which a family may have none of."""
     takes_label: bool = False
     """Whether a run that is given the label can draw it for one class."""
 
@@ -81,6 +83,7 @@ FIGURES: dict[str, Kind] = {
         about="what the same noise became in the course of training",
         draw=learning.evolution,
         needs=Samples,
+        of_previews=True,
     ),
     "copies": Kind(
         about="new images and the training images nearest to them",
@@ -178,7 +181,9 @@ def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | 
     are fewer. Raises as `draw` does.
     """
     material = Material(run, data_dir=data_dir)
-    names = [name for name in available(run) if not FIGURES[name].on_request]
+    kinds = {name: FIGURES[name] for name in available(run)}
+    drawn = bool(run.preview_images())
+    names = [name for name, kind in kinds.items() if not kind.on_request and (drawn or not kind.of_previews)]
     paths = Pictures(path for name in names for path in _draw(material, name, formats))
     if material.conditional:
         num_classes = len(run.class_names)

@@ -186,7 +186,8 @@ class Run:
     @cached_property
     def trained(self) -> Trained:
         """What its trained networks can do: see `families.abilities`."""
-        return self.family.trained(self.recipe, self.networks, self.kind)
+        networks = self.networks  # before the family is asked: the code of one's own must have run
+        return self.family.trained(self.recipe, networks, self.kind)
 
     def can(self, ability: type) -> bool:
         """Whether its trained networks have an ability, such as `Samples`; known without them."""

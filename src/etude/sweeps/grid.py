@@ -9,13 +9,14 @@ from dataclasses import dataclass
 
 from etude import recipes
 from etude.errors import UsageError, unknown
+from etude.families.unopened import UnopenedRecipe
 from etude.recipes import Optimizer, Recipe
 
 Value = bool | int | float | str
 Grid = Mapping[str, Sequence[Value]]
 
 MOST_CELLS = 5_000
-NOT_VARIED = ("name", "about", "seed", "optimizer")
+NOT_VARIED = ("family_file", "name", "about", "seed", "optimizer")
 """Fields that no grid varies: texts, the seed (`--seeds` does that), the table that `optimizer.FIELD` reaches into."""
 
 
@@ -57,7 +58,7 @@ def make_cells(recipe: Recipe, grid: Grid) -> list[Cell]:
     """
     allowed = varied_fields(recipe)
     for field, values in grid.items():
-        if field not in allowed:
+        if field not in allowed and not isinstance(recipe, UnopenedRecipe):  # of which it was checked as it was made
             raise unknown(
                 "field in --grid", field, allowed, hint="`--seeds` varies the seed" if field == "seed" else ""
             )
@@ -91,7 +92,8 @@ def _changed(recipe: Recipe, changes: dict[str, Value]) -> Recipe:
     for field, value in changes.items():
         table, _, key = field.rpartition(".")
         (values[table] if table else values)[key] = value
-    return recipes.from_dict(values, source="--grid")
+    changed = recipes.from_dict(values, source="--grid")
+    return changed if isinstance(recipe, UnopenedRecipe) else recipes.opened(changed)
 
 
 def _value(text: str) -> Value:

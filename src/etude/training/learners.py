@@ -10,7 +10,7 @@ from etude.data import Dataset
 from etude.errors import UsageError
 from etude.families import own_networks
 from etude.families.book import family_of
-from etude.families.family import Examined, Networks
+from etude.families.family import Examined, Networks, count_parameters
 from etude.families.learner import Learner
 from etude.recipes import Recipe
 from etude.runs.splits import make_rows
@@ -66,7 +66,11 @@ def examined(recipe: Recipe, kind: Any) -> Examined:
 def _examined(recipe: Recipe, kind: Any, digests: tuple[str, ...]) -> Examined:
     network = family_of(recipe).network_of(recipe)
     if network.examine is None:
-        return Examined(traits=network.traits, conditional=network.conditional)
+        parameters: dict[str, int] = {}
+        if recipe.family_file:
+            with torch.device("meta"):
+                parameters = count_parameters(network.build(recipe, kind))
+        return Examined(traits=network.traits, conditional=network.conditional, parameters=parameters)
     with global_stream(recipe.seed, "init"):
         return network.examine(recipe, kind)
 

@@ -41,7 +41,12 @@ def recipe(specimen: Specimen) -> str | None:
         return f"the recipe is of family {own.family!r}, and FAMILY is {specimen.family.name!r}: make them one."
     try:
         again = recipes.change(
-            own, **{name: value for name, value in recipes.to_dict(own).items() if name not in ("family", "optimizer")}
+            own,
+            **{
+                name: value
+                for name, value in recipes.to_dict(own).items()
+                if name not in ("family", "facts", "optimizer")
+            },
         )
     except EtudeError as error:
         return f"the recipe cannot be written to a file and read again: {error}"
