@@ -23,8 +23,8 @@ def figure(
 
     Args:
         run: The run's name or folder.
-        name: The figure: losses, samples, evolution, copies, confusion, per-class-accuracy, reliability, latent-plane,
-            latent-scatter, reconstructions, interpolation or styles.
+        name: The figure: losses, samples, evolution, denoising, copies, confusion, per-class-accuracy, reliability,
+            latent-plane, latent-scatter, reconstructions, interpolation or styles.
         all: Draw every figure that fits the run, except copies.
         label: Draw it for one class only, given by its name or index (latent figures and samples of a cvae).
         runs_dir: Where runs are kept.
