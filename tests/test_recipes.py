@@ -63,8 +63,9 @@ def test_a_file_may_name_a_recipe_of_its_own(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "name = 3": "FILE: needs `name`, one of lenet, cifar-fast, classifier, gan, lsgan, dcgan, wgan-gp, vae, beta-vae, "
-    "cvae, or `family`, one of classifier, adversarial, variational, with all keys; got name 3, family None.",
+    "name = 3": "FILE: needs `name`, one of lenet, cifar-fast, classifier, gan, lsgan, dcgan, wgan-gp, vae, "
+    "beta-vae, cvae, ddpm, flow, or `family`, one of classifier, adversarial, variational, diffusion, with all keys; "
+    "got name 3, family None.",
     'name = "gan"\nepoch = 3': "unknown key in FILE: 'epoch': did you mean 'epochs'? Choose from about, batch_size, "
     "data, discriminator_steps, epochs, fit, gradient_penalty, image_size, loss, name, network, noise_dim, optimizer, "
     "report_every, seed, skip_broken, train_images, validation_images.",
@@ -164,8 +165,8 @@ def test_unknown_recipe_suggests_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         recipes.get("lsgam")
     assert str(caught.value) == (
-        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cifar-fast, classifier, cvae, dcgan, gan, "
-        "lenet, lsgan, vae, wgan-gp; `etude recipes` describes them."
+        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cifar-fast, classifier, cvae, dcgan, "
+        "ddpm, flow, gan, lenet, lsgan, vae, wgan-gp; `etude recipes` describes them."
     )
 
 

@@ -190,8 +190,8 @@ def test_figures_of_a_run_are_listed_and_drawn(folder: Path, capsys: pytest.Capt
 ALLOWED = "lists what is allowed."
 MISTAKES = {
     "trian": "unknown command 'trian': did you mean 'train'? Choose from",
-    "train lenett": "unknown recipe 'lenett': did you mean 'lenet'? Choose from beta-vae, cifar-fast, cvae, dcgan, "
-    "gan, lenet, lsgan, vae, wgan-gp; `etude recipes` describes them.",
+    "train lenett": "unknown recipe 'lenett': did you mean 'lenet'? Choose from beta-vae, cifar-fast, classifier, "
+    "cvae, dcgan, ddpm, flow, gan, lenet, lsgan, vae, wgan-gp; `etude recipes` describes them.",
     "train --epochs 3": "the recipe comes first: `etude train RECIPE --epochs …`; `etude recipes` lists them.",
     "train vae --epoch 3": "unknown flag or word: --epoch, 3; did you mean --epochs? `etude train vae --help` "
     f"{ALLOWED}",

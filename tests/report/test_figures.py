@@ -24,7 +24,7 @@ from etude.training.learners import build_networks
 from made_up import configuration
 
 STEPS = 40
-LOSSES = {"classifier": ["loss"], "adversarial": ["discriminator_loss", "generator_loss"]}
+LOSSES = {"classifier": ["loss"], "diffusion": ["loss"], "adversarial": ["discriminator_loss", "generator_loss"]}
 VAE_FIGURES = [
     "losses",
     "samples",
@@ -88,6 +88,7 @@ FITTING = {
     "lenet": ["losses", "confusion", "per-class-accuracy", "reliability"],
     "gan": ["losses", "samples", "evolution", "copies"],
     "dcgan": ["losses", "samples", "evolution", "copies"],
+    "ddpm": ["losses", "samples", "evolution", "denoising", "copies"],
     "vae": VAE_FIGURES,
     "cvae": [*VAE_FIGURES, "styles"],
 }
@@ -98,7 +99,7 @@ def test_figures_that_fit(tmp_path: Path, name: str, expected: list[str]) -> Non
     assert available(make_run(tmp_path, digits(name))) == expected
 
 
-@pytest.mark.parametrize("name", ["lenet", "gan", "cvae"])
+@pytest.mark.parametrize("name", ["lenet", "gan", "ddpm", "cvae"])
 def test_every_figure_that_fits_is_drawn(tmp_path: Path, name: str) -> None:
     run = make_run(tmp_path, digits(name))
     expected = [each for each in FITTING[name] if each != "copies"]
@@ -279,8 +280,8 @@ def test_unknown_figure(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         draw(run, "latent-plan")
     assert str(caught.value) == (
-        "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from confusion, copies, evolution, "
-        "interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, reliability, "
+        "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from confusion, copies, denoising, "
+        "evolution, interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, reliability, "
         "samples, styles."
     )
     assert not (run.path / "figures").exists()

@@ -26,8 +26,8 @@ def figure(
 
     Args:
         run: The run's name or folder.
-        name: The figure: losses, samples, evolution, copies, confusion, per-class-accuracy, reliability, latent-plane,
-            latent-scatter, reconstructions, interpolation or styles.
+        name: The figure: losses, samples, evolution, denoising, copies, confusion, per-class-accuracy, reliability,
+            latent-plane, latent-scatter, reconstructions, interpolation or styles.
         all: Draw every figure that fits the run, except copies.
         label: Draw it for one class only, given by its name or index (latent figures and samples of a cvae).
         runs_dir: Where runs are kept.
@@ -43,8 +43,10 @@ def figure(
         raise UsageError("--all draws every figure: leave the figure's name and --label out, or leave --all out.")
     if all or name:
         with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
-            where = {"data_dir": data_dir}
-            paths = draw(loaded, name, label=label, **where) if name else draw_all(loaded, **where)
+            if name:
+                paths = draw(loaded, name, label=label, data_dir=data_dir)
+            else:
+                paths = draw_all(loaded, data_dir=data_dir)
     else:
         print("\n".join(f"{name:<20}{FIGURES[name].about}" for name in available(loaded)))
         return

@@ -83,3 +83,11 @@ class Bounds(Encodes, Protocol):
     def pairs(self, decoded: Tensor, inputs: Tensor) -> Tensor:
         """log p(example | latent) of every example and every decoder's logits, (N, M): `reconstruction` of pairs."""
         ...
+
+
+class Denoises(Samples, Protocol):
+    """Draws new examples by taking noise away step by step."""
+
+    def way(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
+        """From noise to new examples, (steps + 1, num_samples, ...), images in [0, 1]; the last are `sample`'s."""
+        ...

@@ -10,7 +10,7 @@ from etude.data.kinds import Images, Table
 from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
-from etude.families.abilities import Classifies, Encodes, Samples
+from etude.families.abilities import Classifies, Denoises, Encodes, Samples
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
 from etude.report import latents, learning, points
@@ -84,6 +84,12 @@ FIGURES: dict[str, Kind] = {
         draw=learning.evolution,
         needs=Samples,
         of_previews=True,
+    ),
+    "denoising": Kind(
+        about="new images on their way from noise",
+        draw=learning.denoising,
+        needs=Denoises,
+        takes_label=True,
     ),
     "copies": Kind(
         about="new images and the training images nearest to them",

@@ -1,6 +1,9 @@
 """Figures of how a run learned and what it learned to do: losses, samples, confusion."""
 
+from typing import cast
+
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 
 from etude.drawing.calibration import reliability_diagram
@@ -9,11 +12,13 @@ from etude.drawing.curves import loss_curves
 from etude.drawing.mosaic import evolution_strip, image_grid, pairs
 from etude.drawing.tiles import read_png, untile
 from etude.errors import RunError
+from etude.families.abilities import Denoises
 from etude.metrics import nearest_training_images
 from etude.metrics import reliability as measure_reliability
 from etude.report.material import MAX_CLASSES, Material
 from etude.runs.curves import loss_panels
 from etude.runs.splits import make_splits
+from etude.streams import stream
 
 _PREVIEW_IMAGES, _PREVIEW_COLUMNS = 64, 8
 _STRIP_ROWS, _STRIP_COLUMNS = 10, 10
@@ -61,6 +66,26 @@ def evolution(material: Material) -> Figure:
         steps=[step for step, _ in chosen],
         title=material.title("Samples in the course of training", with_names=material.conditional),
         column_labels=[names[index % len(names)] for index in range(_STRIP_COLUMNS)] if material.conditional else (),
+    )
+
+
+@torch.no_grad()
+def denoising(material: Material) -> Figure:
+    """New images on their way from noise, a column each; of a conditional network the classes in turn, or one class."""
+    run, names = material.run, material.class_names
+    by_class = material.conditional and material.label is None
+    classes = (
+        torch.arange(_STRIP_COLUMNS) % len(names) if by_class else torch.full((_STRIP_COLUMNS,), material.label or 0)
+    )
+    way = cast(Denoises, run.trained).way(
+        _STRIP_COLUMNS, labels=classes if material.conditional else None, generator=stream(0, "sample")
+    )  # (steps + 1, columns, C, H, W)
+    chosen = _spread(len(way), _STRIP_ROWS)
+    return evolution_strip(
+        way[chosen],
+        steps=chosen,
+        title=material.title("From noise to new images", with_names=by_class),
+        column_labels=[names[index] for index in classes.tolist()] if by_class else (),
     )
 
 

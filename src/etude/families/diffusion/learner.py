@@ -1,0 +1,117 @@
+"""How a diffusion model trains: mix noise into an example, predict what was mixed in."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from etude.compute import Execution
+from etude.data import Dataset, Split
+from etude.data.kinds import Images, Table
+from etude.families.descent import Descent, Losses
+from etude.families.diffusion.denoising import way_from_noise
+from etude.families.diffusion.noising import SCHEDULES
+from etude.families.diffusion.recipe import Diffusion
+from etude.families.inputs import EXAMPLES_AT_ONCE, signed, unsigned
+from etude.families.learner import Batch, Learner
+from etude.families.preview import COLUMNS, ImageGrid, Preview, points
+from etude.streams import stream
+
+EVALUATED_EXAMPLES = 2_000
+"""Of a split, the first so many: the network is large, and its loss a mean over all pixels."""
+NUM_PREVIEW_IMAGES, NUM_PREVIEW_WAYS, NUM_PREVIEW_POINTS = 40, 3, 500
+
+
+class DiffusionLearner(Learner[Diffusion]):
+    """Training on the squared error of the prediction (Ho et al. 2020, algorithm 1; Lipman et al. 2023, eq. 23); final.
+
+    The running average of the weights is what is evaluated and drawn from.
+    """
+
+    loss_names = ("loss",)
+    best_by = "validation/loss"
+
+    def __init__(
+        self, recipe: Diffusion, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
+    ) -> None:
+        super().__init__(recipe, networks, dataset.kind, execution)
+        del self.optimizers["average"]
+        self.averages = {"average": "network"}
+        self.average = networks["average"]
+        self.shown = dataset.test.take(torch.arange(min(len(dataset.test), NUM_PREVIEW_POINTS)))
+        self.streams = {name: stream(recipe.seed, name, device=self.device) for name in ("noise", "times", "labels")}
+
+    def scaled(self, examples: Tensor) -> Tensor:
+        """Images in [-1, 1]."""
+        return signed(self.kind, examples)
+
+    def draws(self) -> Batch:
+        """Noise (batch, ...); times (batch,); where labels are given, 1 for each that is told and 0 (batch,)."""
+        size = self.recipe.batch_size
+        draws = {
+            "noise": self._noise(size, self.streams["noise"]),
+            "times": self._times(size, self.streams["times"]),
+        }
+        if self.recipe.conditional:
+            chances = torch.rand(size, generator=self.streams["labels"], device=self.device)
+            draws["told"] = (chances >= self.recipe.label_dropout).float()
+        return draws
+
+    def _noise(self, num_examples: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(num_examples, *self.kind.shape, generator=generator, device=self.device)
+
+    def _times(self, num_examples: int, generator: torch.Generator) -> Tensor:
+        if self.recipe.times == "logit-normal":
+            return torch.randn(num_examples, generator=generator, device=self.device).sigmoid()
+        return torch.rand(num_examples, generator=generator, device=self.device)
+
+    def step(self, batch: Batch, descend: Descent) -> Losses:
+        """One gradient step on the squared error of a batch."""
+        return descend("network", lambda networks: {"loss": self._loss(networks["network"], batch)})
+
+    def _loss(self, network: Callable[..., Tensor], batch: Batch) -> Tensor:
+        """Mean squared error of what the network predicts, over all numbers of the batch's examples; a scalar."""
+        examples, noise, times = batch[self.kind.column], batch["noise"], batch["times"]
+        levels = SCHEDULES[self.recipe.schedule](times.view(-1, *[1] * (noise.ndim - 1)))
+        classes = self._classes(batch["labels"]) * batch["told"][:, None] if self.recipe.conditional else None
+        with self.autocast():
+            predicted = network(levels.mixed(examples, noise), times, classes)
+        target = levels.velocity(examples, noise) if self.recipe.predicts == "velocity" else noise
+        return (predicted.float() - target).square().mean()
+
+    def _classes(self, labels: Tensor) -> Tensor:
+        return one_hot(labels, self.kind.num_classes).float()  # (N, num_classes)
+
+    def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
+        """The loss of the average on the first examples of the validation split, if any, and of the test split."""
+        splits = {"validation": validation, "test": test}
+        return {f"{name}/loss": self._mean_loss(split) for name, split in splits.items() if len(split)}
+
+    @torch.no_grad()
+    def _mean_loss(self, split: Split) -> float:
+        generator = stream(self.recipe.seed, "evaluation", device=self.device)  # the same draws each time
+        split = split.take(torch.arange(min(len(split), EVALUATED_EXAMPLES)))
+        total = 0.0
+        for rows in torch.arange(len(split), device=self.device).split(EXAMPLES_AT_ONCE):
+            draws = {"noise": self._noise(len(rows), generator), "times": self._times(len(rows), generator)}
+            batch = self.batch(split.columns, rows, {**draws, "told": torch.ones(len(rows), device=self.device)})
+            total += len(rows) * float(self._loss(self.average, batch))
+        return total / len(split)
+
+    @torch.no_grad()
+    def preview(self) -> Preview:
+        """Five rows of new images, the classes in turn, and three that each show one on its way from noise; of a table
+        new points over real ones.
+        """
+        shown = NUM_PREVIEW_IMAGES + NUM_PREVIEW_WAYS if isinstance(self.kind, Images) else NUM_PREVIEW_POINTS
+        noise = self._noise(shown, stream(self.recipe.seed, "preview", device=self.device))
+        turn = torch.arange(shown, device=self.device) % self.kind.num_classes
+        classes = self._classes(turn) if self.recipe.conditional else None
+        way = [noise, *way_from_noise(self.recipe, self.average, self.kind, noise, classes)]
+        if isinstance(self.kind, Table):
+            return points(self.kind, unsigned(self.kind, way[-1]), self.shown)
+        moments = torch.linspace(0, len(way) - 1, COLUMNS).round().int().tolist()
+        ways = torch.stack([way[moment][NUM_PREVIEW_IMAGES:] for moment in moments], dim=1)  # (ways, moments, C, H, W)
+        images = torch.cat([way[-1][:NUM_PREVIEW_IMAGES], ways.flatten(0, 1)])
+        return ImageGrid(unsigned(self.kind, images).clamp(0, 1))

@@ -1,0 +1,75 @@
+"""The recipes of diffusion models."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from etude.families.recipe import Optimizer, Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diffusion(Recipe):
+    """A diffusion model: it learns what noise was mixed into an example, and draws new ones by taking it out."""
+
+    family: ClassVar[str] = "diffusion"
+
+    network: Literal["denoiser", "cdenoiser"]
+    """denoiser: a U-Net for images (Ho et al. 2020), residual linear layers for tables; cdenoiser: given the label."""
+    width: int = 32
+    """Channels of the U-Net's first level; a quarter of the units of a linear layer. A multiple of 16."""
+    predicts: Literal["velocity", "noise"]
+    """velocity: of the way from an example to noise (flow matching, Lipman et al. 2023); noise (Ho et al. 2020)."""
+    schedule: Literal["straight", "cosine", "linear"]
+    """The way: straight, at constant velocity; cosine (Nichol and Dhariwal 2021); linear rates (Ho et al. 2020)."""
+    times: Literal["uniform", "logit-normal"] = "uniform"
+    """Times to train at: uniform; logit-normal, more of those in the middle (Esser et al. 2024)."""
+    label_dropout: float = 0.1
+    """Share of the examples whose label is not told in training, in [0, 1); guidance needs some."""
+    sampler: Literal["euler", "heun", "ddim"]
+    """How new examples are drawn: euler, heun (two evaluations a step), or ddim (Song et al. 2021)."""
+    sampling_steps: int
+    """Steps from noise to an example."""
+    guidance: float = 1.0
+    """Weight of the label in drawing (Ho and Salimans 2022): 1 as learned, more for examples truer to their class."""
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the network is given the label."""
+        return self.network == "cdenoiser"
+
+    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        yield 16 <= self.width <= 1024 and self.width % 16 == 0, "width", self.width, "multiples of 16 up to 1024"
+        yield 0 <= self.label_dropout < 1, "label-dropout", self.label_dropout, "in [0, 1)"
+        yield 1 <= self.sampling_steps <= 1000, "sampling-steps", self.sampling_steps, "1 to 1000"
+        yield 0 <= self.guidance <= 100, "guidance", self.guidance, "0 to 100"
+        guided = self.conditional and self.label_dropout > 0
+        wanted = "1 for denoiser, which is not given the label, and where --label-dropout is 0"
+        yield self.guidance == 1 or guided, "guidance", self.guidance, wanted
+
+
+DDPM = Diffusion(
+    name="ddpm",
+    about="diffusion model that predicts noise, drawn by DDIM (Ho et al. 2020; Song et al. 2021)",
+    network="denoiser",
+    predicts="noise",
+    schedule="cosine",
+    sampler="ddim",
+    sampling_steps=50,
+    epochs=5,
+    batch_size=64,
+    validation_images=0,
+    optimizer=Optimizer(name="adam", learning_rate=4e-3, schedule="triangular", beta2=0.99, average=0.999),
+)
+FLOW = replace(
+    DDPM,
+    name="flow",
+    about="flow matching given the label, with guidance (Lipman et al. 2023; Ho and Salimans 2022)",
+    network="cdenoiser",
+    predicts="velocity",
+    schedule="straight",
+    times="logit-normal",
+    sampler="heun",
+    sampling_steps=8,
+    guidance=1.5,
+)
+RECIPES = (DDPM, FLOW)
