@@ -281,8 +281,8 @@ def test_unknown_figure(tmp_path: Path) -> None:
         draw(run, "latent-plan")
     assert str(caught.value) == (
         "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from confusion, copies, denoising, "
-        "evolution, interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, reliability, "
-        "samples, styles."
+        "evolution, interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, "
+        "reliability, samples, styles."
     )
     assert not (run.path / "figures").exists()
 

@@ -43,10 +43,7 @@ def figure(
         raise UsageError("--all draws every figure: leave the figure's name and --label out, or leave --all out.")
     if all or name:
         with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
-            if name:
-                paths = draw(loaded, name, label=label, data_dir=data_dir)
-            else:
-                paths = draw_all(loaded, data_dir=data_dir)
+            paths = draw(loaded, name, label=label, data_dir=data_dir) if name else draw_all(loaded, data_dir=data_dir)
     else:
         print("\n".join(f"{name:<20}{FIGURES[name].about}" for name in available(loaded)))
         return

@@ -35,7 +35,7 @@ class DiffusionLearner(Learner[Diffusion]):
     def __init__(
         self, recipe: Diffusion, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
     ) -> None:
-        super().__init__(recipe, networks, dataset.kind, execution)
+        super().__init__(recipe, networks, dataset, execution)
         del self.optimizers["average"]
         self.averages = {"average": "network"}
         self.average = networks["average"]
