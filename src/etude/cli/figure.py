@@ -26,10 +26,10 @@ def figure(
         name: The figure: losses, samples, evolution, copies, confusion, per-class-accuracy, reliability, latent-plane,
             latent-scatter, reconstructions, interpolation or styles.
         all: Draw every figure that fits the run, except copies.
-        label: Draw it for one class only, given by its name or index (latent figures and samples of a cvae).
+        label: Draw only this class, by name or index (latent figures and samples of a cvae).
         runs_dir: Where runs are kept.
-        data: Where the run's data is now, folder:PATH say, if it has moved: the same images.
-        data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
+        data: Where the run's data is now, such as folder:PATH, if it has moved. The images must be the same.
+        data_dir: Where to look for data first. For a run on a folder: where that folder is now.
     """
     from etude.report.figures import FIGURES, available, draw, draw_all
     from etude.runs import load
