@@ -43,7 +43,7 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     """
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     if path.name in ("", "..") or "\0" in str(path):
-        raise UsageError(f"{str(path)!r} is no name for a file; give one, such as {path.parent / 'NAME'}.")
+        raise UsageError(f"{str(path)!r} is not a file name; give one, such as {path.parent / 'NAME'}.")
     target = Path(os.path.realpath(path))
     temporary = temporary_path(target)
     try:
@@ -100,7 +100,7 @@ def _int_of_64_bits(digits: str) -> int:
 
 def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        raise ValueError(f"{text[:20]} is no finite number")
+        raise ValueError(f"{text[:20]} is not a finite number")
     return value
 
 

@@ -145,7 +145,7 @@ def test_the_loss_of_a_gan_chooses_nothing(make_sweep: MakeSweep) -> None:
     assert results.best is None
     assert results.splits_sentence() == (
         "Reported: train/generator_loss (training images, last epoch). "
-        "A GAN's loss does not say how well it draws: no cell is chosen by it; `etude measure SWEEP` says."
+        "A GAN's loss does not say how good its images are, so it chooses no cell; `etude measure SWEEP` measures them."
     )
 
 

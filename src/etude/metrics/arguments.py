@@ -28,7 +28,7 @@ def as_numbers(name: str, values: Array) -> np.ndarray:
         array = np.asarray(values)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # rows of unequal length, a sparse tensor
         raise UsageError(
-            f"{name} is no array of numbers; allowed: an array, a tensor or lists of equal length."
+            f"{name} is not an array of numbers; allowed: an array, a tensor or lists of equal length."
         ) from None
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{name} has dtype {array.dtype}; allowed: whole or floating-point numbers.")

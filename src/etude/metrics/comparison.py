@@ -35,7 +35,7 @@ EPSILON = 8 * float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True, kw_only=True)
 class PairedComparison:
-    """Candidate less baseline over pairs of runs."""
+    """Candidate minus baseline over pairs of runs."""
 
     names: tuple[str, str]
     """Those of baseline and candidate."""
@@ -81,10 +81,10 @@ class PairedComparison:
             "the median"
         )
         if self.interval is None:  # no finding that could be false
-            return f"{apart} and {pull} the mean that way. `--test median` tells the median."
+            return f"{apart} and {pull} the mean that way. `--test median` compares medians."
         return (
-            f"{apart}. The test of the mean needs symmetric differences: where seeds collapse on one side only, more "
-            "than 5 % of its findings without an effect are false. `--test median` needs no symmetry."
+            f"{apart}. The test of the mean needs symmetric differences: if seeds collapse on one side only, it finds a "
+            "difference that does not exist in more than 5 % of cases. `--test median` needs no symmetry."
         )
 
     @property
@@ -92,7 +92,7 @@ class PairedComparison:
         """The result in words."""
         baseline, candidate = self.names
         plural = "s" if self.num_pairs > 1 else ""
-        average = f"{candidate} less {baseline} is {self.difference:+.4g} " + (
+        average = f"{candidate} minus {baseline} is {self.difference:+.4g} " + (
             f"on average over {self.num_pairs} pair{plural}"
             if self.test == "mean"
             else f"in the median of {self.num_pairs} pair{plural}"

@@ -169,10 +169,10 @@ def prepare(
         if name:
             break
     if not holds(runs_dir / str(name), "sweep.json"):
-        raise RunError(f"{runs_dir / str(name)} is already there and no sweep: choose another --name.")
+        raise RunError(f"{runs_dir / str(name)} already exists and is not a sweep: choose another --name.")
     raise RunError(
         f"sweep {runs_dir / str(name)} has {difference}: choose another --name, "
-        f"or go on with it as it is by `etude resume {name}`."
+        f"or continue the sweep as it is with `etude resume {name}`."
     )
 
 
@@ -183,7 +183,7 @@ def load(sweep: str | Path, *, runs_dir: Path | None = None) -> Sweep:
         return Sweep(path)
     folder = runs_dir or default_runs_dir()
     if found := [each for each in (Path(sweep), folder / sweep) if holds(each, "recipe.json")]:
-        raise RunError(f"{found[0]} is a run and no sweep: name a single run, or sweeps alone.")
+        raise RunError(f"{found[0]} is a run, not a sweep: name a single run, or only sweeps.")
     raise absent("sweep", sweep, folder, list_paths)
 
 

@@ -162,7 +162,7 @@ def train_jobs(
 def _death(code: int) -> str:
     if code == -9:
         return (
-            "the process was killed (by a person, or for want of memory: fewer --jobs need less); "
-            "`etude resume` goes on"
+            "the process was killed (by a person, or for lack of memory: fewer --jobs need less); "
+            "`etude resume` continues"
         )
     return f"the process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'} (see workers.log)"

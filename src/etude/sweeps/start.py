@@ -103,14 +103,14 @@ def resume(
             num_finished = sum(member.state.status == "finished" for member in members)
             raise Interrupted(
                 f"stopped with {num_finished} of {len(members)} runs finished, all is saved: "
-                f"go on with `etude resume {sweep.path}`.",
+                f"continue with `etude resume {sweep.path}`.",
                 signal=stop.signal,
             )
         results = collect(sweep, failures)
         write_files(results)
         if len(results.failures) == len(members):
             first = next(iter(results.failures.values()))
-            raise TrainingError(f"all {len(members)} runs of {sweep.path} failed, the first so: {first}")
+            raise TrainingError(f"all {len(members)} runs of {sweep.path} failed. The first reason: {first}")
         return results
 
 

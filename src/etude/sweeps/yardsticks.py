@@ -57,7 +57,7 @@ def measured(name: str, run: Run, settings: Settings, read: Read) -> Yardstick:
         better=metric.better,
         scores_pixels="binarize" in metric.depends_on,
         binarize=settings.binarize,
-        note="" if metric.better else "Neither high nor low is better: no cell is chosen by it.",
+        note="" if metric.better else "Neither high nor low is better, so it chooses no cell.",
     )
 
 
