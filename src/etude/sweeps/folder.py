@@ -1,8 +1,8 @@
 """A sweep: a folder with the cells of a grid, each trained with the same seeds.
 
-sweep.json            the recipe, the grid, the seeds, and how they are run
-CELL-seed-K/          a run each, as any other (see `etude.runs.run`)
-results.csv, .md      what came out; learning-curves.png, .svg
+sweep.json            the recipe, the grid, the seeds, and how to run them
+CELL-seed-K/          an ordinary run (see `etude.runs.run`)
+results.csv, .md      the results; learning-curves.png, .svg
 workers.log           what the training processes wrote to stderr
 """
 
@@ -101,19 +101,19 @@ class Sweep:
 
     @property
     def data_name(self) -> str:
-        """What its runs call their data: files other than the published ones have their path as a name."""
+        """The name of the data in its runs: files other than the published ones have their path as a name."""
         for member in self.members() if "data" not in self.grid else ():
-            with suppress(EtudeError):  # not begun, or damaged
+            with suppress(EtudeError):  # not started, or damaged
                 return read_configuration(member.path)[0]["dataset"]["name"]
         return self.recipe.data
 
     def members(self, cell: Cell | None = None) -> Iterator[Member]:
-        """Every run, of one cell or of all: seed by seed, so that an interrupted sweep has whole rows of pairs."""
+        """Every run of one cell or of all, seed by seed, so that an interrupted sweep has complete pairs."""
         for seed, each in itertools.product(self.seeds, [cell] if cell else self.cells):
             yield Member(cell=each, seed=seed, path=self.path / f"{each.name}-seed-{seed}")
 
     def cell(self, name: str) -> Cell:
-        """The cell of that name, batch_size-4-epochs-20 or batch_size=4,epochs=20; `RunError` names them all."""
+        """The cell with this name, batch_size-4-epochs-20 or batch_size=4,epochs=20; a `RunError` names them all."""
         wanted = re.sub(r"[=, ]+", "-", name)
         for cell in self.cells:
             if cell.name == wanted:
@@ -137,16 +137,16 @@ def prepare(
     data_dir: Path | None,
     compute: Compute,
 ) -> Sweep:
-    """Make the sweep's folder, or find the one that holds the same plan; more seeds than it has are added to it.
+    """Make the sweep's folder, or find the one with the same plan and add seeds that it lacks.
 
-    Without a `name` it is called RECIPE-DATA-sweep-NUMBER (or -seeds- where there is no grid), the first number that is
-    free or holds this plan. Seeds count up from the recipe's.
+    Without a `name` it is called RECIPE-DATA-sweep-NUMBER (-seeds- without a grid), with the first number that is free
+    or holds this plan. Seeds count up from the recipe's.
     """
     if not (isinstance(seeds, int) and 1 <= seeds <= MOST_SEEDS):
         raise UsageError(f"--seeds {seeds!r} (allowed: 1 to {MOST_SEEDS:,}).")
     if name is not None and not PLAIN_NAME.fullmatch(name):
         raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
-    _require_few(len(make_cells(recipe, grid)) * seeds)  # a mistake is said before anything is made
+    _require_few(len(make_cells(recipe, grid)) * seeds)  # report a mistake before anything is made
     content = {
         "format": FORMAT,
         "recipe": recipes.to_dict(recipe),
@@ -188,7 +188,7 @@ def load(sweep: str | Path, *, runs_dir: Path | None = None) -> Sweep:
 
 
 def find(sweep: str | Path, *, runs_dir: Path | None = None) -> Path | None:
-    """The folder of a sweep given as a path or a name, if there is one."""
+    """The folder of a sweep, given as a path or a name, if it exists."""
     paths = (Path(sweep), (runs_dir or default_runs_dir()) / sweep)
     whole = (path for path in paths if holds(path, "sweep.json"))
     damaged = (path for path in paths if os.path.lexists(path / "sweep.json") and not holds(path, "recipe.json"))
@@ -201,14 +201,14 @@ def list_paths(runs_dir: Path) -> list[Path]:
 
 
 def _create(path: Path, content: dict[str, Any]) -> bool:
-    """Make the folder, whole or not at all; False where the name is taken."""
+    """Make the folder, whole or not at all; False if the name is taken."""
     temporary = temporary_path(path.with_name("new"))
     remove_leftovers(path.parent)
     try:
         temporary.mkdir(parents=True)
         write_atomically(temporary / "sweep.json", checked_json(content))
         try:
-            temporary.rename(path)  # fails when it is there: the folder of a sweep or run is never empty
+            temporary.rename(path)  # fails if it exists: the folder of a sweep or run is never empty
         except OSError:
             if not path.exists():
                 raise
@@ -222,10 +222,10 @@ def _create(path: Path, content: dict[str, Any]) -> bool:
 
 
 def _difference(there: dict[str, Any], asked: dict[str, Any]) -> str | None:
-    """What a sweep on the disk has other than the one asked for, in words; None when it is the same plan."""
+    """How a sweep on the disk differs from the requested one, in words; None if the plan is the same."""
     if there["grid"] != asked["grid"]:
         return f"another grid ({_grid_text(there['grid'])}; asked for: {_grid_text(asked['grid'])})"
-    # Through a recipe and back: a sweep from before a field existed has its default.
+    # Converted to a recipe and back: a sweep older than a field has its default.
     known = (recipes.to_dict(recipes.from_dict(each["recipe"], source="sweep.json")) for each in (there, asked))
     old, new = ({**each, **each["optimizer"]} for each in known)
     for field in sorted({*old, *new} - {"optimizer", "seed"}):
@@ -256,9 +256,9 @@ def _seeds_text(seeds: list[int]) -> str:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Recipe, list[Cell]]:
-    """What sweep.json of the folder holds, its recipe, the grid's cells.
+    """The content of the folder's sweep.json, its recipe, the grid's cells.
 
-    Raises `RunError` where it is damaged or of a newer étude.
+    Raises `RunError` if it is damaged or from a newer étude.
     """
     try:
         content, has_checksum = parse_checked_json(read_whole(path / "sweep.json"))
