@@ -297,8 +297,8 @@ def test_six_pairs_are_too_few_for_several_comparisons() -> None:
     found = several(6, 1.0, 2.0, 3.0)
     assert [each.is_significant for each in found] == [False] * 3
     assert found[0].sentence == (
-        "value: b minus a is +1.417 on average over 6 pairs; no significance can be claimed in 3 comparisons with fewer "
-        "than 7 pairs (p cannot go below 0.094 after Holm's correction)."
+        "value: b minus a is +1.417 on average over 6 pairs; no significance can be claimed in 3 comparisons with "
+        "fewer than 7 pairs (p cannot go below 0.094 after Holm's correction)."
     )
     assert found[0].to_dict()["corrected_p_value"] == pytest.approx(0.09375)
 
