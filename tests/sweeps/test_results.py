@@ -183,5 +183,5 @@ def test_runs_to_come_are_counted(make_sweep: MakeSweep) -> None:
     sweep = make_sweep({}, {"lenet": [0.5, 0.6]}, seeds=5)
     results = collect(sweep)
     assert results.unfinished == ["lenet seed 2", "lenet seed 3", "lenet seed 4"]
-    assert results.sentences()[-1] == f"Unfinished: 3 runs; go on with `etude resume {sweep.path}`."
+    assert results.sentences()[-1] == f"Unfinished: 3 runs; continue with `etude resume {sweep.path}`."
     assert repr(results) == f"<Results of {sweep.name}: 1 cells, 2 runs finished>"

@@ -74,7 +74,7 @@ def inspect(
         return show.with_images(found, data, data_dir, seed) if data else found
 
     sections: list[Any] = []
-    with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is no result
+    with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is not a result
         small = specimen(TRAIN_BATCH if train else TABLE_BATCH)
         found = show.inspect(small.module, *small.inputs, name=small.name, train=train, **small.keywords)
         result = found.to_dict()

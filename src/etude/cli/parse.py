@@ -91,7 +91,7 @@ def parse(
     default: Any = tyro.MISSING_NONPROP,
     description: str | None = None,
 ) -> Parsed:
-    """`tyro.cli`, with `UsageError` for what a person typed wrongly."""
+    """`tyro.cli`, with a `UsageError` for a mistake in the words."""
     if shutil.get_terminal_size().columns < NARROWEST:
         os.environ["COLUMNS"] = str(NARROWEST)
     box = io.StringIO()

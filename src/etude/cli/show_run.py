@@ -76,7 +76,7 @@ def write_samples(loaded: Run, path: Path, *, num: int, seed: int, label: str | 
 
 
 def finished(run: Run, display: Display, *, draw_figures: bool, data_dir: Path | None, json: bool) -> None:
-    """Draw the figures of a finished run and say what came out."""
+    """Draw the figures of a finished run and print its results."""
     if draw_figures:
         display.note(f"{run.name}: drawing figures")
         draw_all(run, data_dir=data_dir)

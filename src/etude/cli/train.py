@@ -117,7 +117,7 @@ def resume(
 
 
 def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
-    """Several runs of one recipe: a sweep without a grid."""
+    """Train several runs of one recipe: a sweep without a grid."""
     for flag, given in (("--print-losses", options.print_losses), ("--no-figures", options.no_figures)):
         if given:
             raise UsageError(f"{flag} is for one run: leave it or --seeds out.")

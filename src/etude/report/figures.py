@@ -40,9 +40,9 @@ class Kind:
     conditional: bool = False
     """Only for networks that are given the label."""
     kinds: tuple[type[DataKind], ...] = (Images,)
-    """The kinds of data that it is for."""
+    """The kinds of data that it fits."""
     num_features: int | None = None
-    """Only for tables of so many features."""
+    """Only for tables with this number of features."""
     min_latents: int = 0
     """Only for autoencoders with at least this many latents."""
     min_classes: int = 1

@@ -20,7 +20,7 @@ from etude.sweeps.grid import Cell, Value
 from etude.sweeps.yardsticks import Yardstick, basis_of, measured, yardstick_of
 
 Choose = Callable[[Run], Yardstick]
-"""The number that stands for a run in a comparison."""
+"""The number of a run that a comparison uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +249,7 @@ def _of_runs(runs: list[Run], choose: Choose) -> Side:
 
 
 def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) -> Yardstick:
-    """A metric of `etude measure`, which computes it where it is not kept in the run yet."""
+    """A metric of `etude measure`, computed if the run does not have it yet."""
 
     def read(run: Run, split: str) -> float | None:
         assert split == "test"

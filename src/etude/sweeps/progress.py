@@ -85,7 +85,7 @@ class SweepDisplay:
         return text if left is None else f"{text}, about {duration(left)} left"
 
     def table(self) -> Group:
-        """Cells × seeds: what each run does."""
+        """Cells × seeds: the state of each run."""
         rows = []
         for cell in self._sweep.cells:
             states = [self._states[member.label] for member in self._members if member.cell is cell]

@@ -62,12 +62,12 @@ class Results:
 
     @property
     def metric(self) -> str:
-        """What is reported: test/accuracy, say."""
+        """What is reported, such as test/accuracy."""
         return self.yardstick.title
 
     @property
     def selection_metric(self) -> str:
-        """What chooses the best cell: validation/accuracy, say."""
+        """What chooses the best cell, such as validation/accuracy."""
         return f"validation/{self.yardstick.name}"
 
     @property
@@ -103,7 +103,7 @@ class Results:
         return ""
 
     def splits_sentence(self) -> str:
-        """Which split was used for what, in words."""
+        """A sentence on which split was used for what."""
         reported = f"Reported: {self.metric} ({self.yardstick.when})."
         if len(self.cells) < 2:
             return f"{reported} {self.yardstick.note}".rstrip()
@@ -113,18 +113,18 @@ class Results:
         return f"{reported} Best cell, by {self.selection_metric} alone{left_out}: {self.best.cell.label}."
 
     def sentences(self) -> list[str]:
-        """What stands below the table: splits, intervals, what failed and what is still to come."""
+        """The text below the table: splits, intervals, what failed and what is unfinished."""
         found = [self.splits_sentence()]
         if any(result.summary and result.summary.interval for result in self.cells):
             found.append(about_intervals(self.interval, [len(result.values) for result in self.cells]))
         return found + self.what_is_missing()
 
     def what_is_missing(self) -> list[str]:
-        """What failed and what is still to come, in sentences."""
+        """Sentences on what failed and what is unfinished."""
         found = [f"Failed: {label}: {message}" for label, message in self.failures.items()]
         if self.unfinished:
             path = self.sweep.path
-            how = "a process is training them" if is_training(path) else f"go on with `etude resume {path}`"
+            how = "a process is training them" if is_training(path) else f"continue with `etude resume {path}`"
             found.append(f"Unfinished: {len(self.unfinished)} runs; {how}.")
         return found
 
@@ -136,7 +136,7 @@ class Results:
         return headings, [self.row_of(result, validated=validated) for result in self.cells]
 
     def row_of(self, result: CellResult, *, validated: bool) -> list[str]:
-        """One cell as texts: label with a star for the best, n, mean, deviation, interval, and the validation mean."""
+        """One cell as texts: label (a star marks the best), n, mean, deviation, interval, and the validation mean."""
         star = " *" if result is self.best else ""
         texts = [f"{result.cell.label}{star}", str(len(result.values)), *summary_texts(result.summary)]
         if validated:
@@ -144,7 +144,7 @@ class Results:
         return texts
 
     def learning_curves(self) -> Figure | None:
-        """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
+        """Mean over the seeds per epoch, with the 95 % interval of the mean as a band; None before any run ended."""
         tables = {result.cell.label: list(result.tables.values()) for result in self.cells}
         return learning_curves(self.sweep, tables, self.interval)
 

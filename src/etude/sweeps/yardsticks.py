@@ -47,7 +47,7 @@ def _last_sum(terms: tuple[str, ...], run: Run, split: str) -> float | None:
 
 
 def measured(name: str, run: Run, settings: Settings, read: Read) -> Yardstick:
-    """A metric of `etude measure` as the number of runs like this one; `UsageError` where it does not fit them."""
+    """A metric of `etude measure` as the number of runs like this one; `UsageError` if it does not fit them."""
     (metric,) = chosen(run, Settings(metrics=(name,)))
     return Yardstick(
         name=name,
