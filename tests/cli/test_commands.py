@@ -162,7 +162,8 @@ def test_sample_writes_a_picture_or_an_array(folder: Path, capsys: pytest.Captur
 def test_recipes_are_listed_printed_and_saved(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "lenet", "cifar-fast", "gan", "lsgan", "dcgan", "wgan-gp", "vae", "beta-vae", "cvae",
+        "lenet", "cifar-fast", "classifier", "gan", "lsgan", "dcgan", "wgan-gp", "vae", "beta-vae", "cvae",
+        "ddpm", "flow",
     ]  # fmt: skip
     assert main(["recipes", "vae"]) == 0
     printed = capsys.readouterr().out

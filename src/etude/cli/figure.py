@@ -26,10 +26,10 @@ def figure(
 
     Args:
         run: The run's name or folder.
-        name: The figure: losses, samples, evolution, denoising, copies, confusion, per-class-accuracy, reliability,
-            latent-plane, latent-scatter, reconstructions, interpolation or styles.
+        name: The figure: losses, boundaries, points, samples, evolution, denoising, copies, confusion,
+            per-class-accuracy, reliability, latent-plane, latent-scatter, reconstructions, interpolation or styles.
         all: Draw every figure that fits the run, except copies.
-        label: Draw only this class, by name or index (latent figures and samples of a cvae).
+        label: Draw only this class, by name or index (samples, denoising and latent figures of a cvae or flow).
         runs_dir: Where runs are kept.
         data: Where the run's data is now, such as folder:PATH, if it has moved. The images must be the same.
         data_dir: Where to look for data first. For a run on a folder: where that folder is now.

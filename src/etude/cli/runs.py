@@ -83,13 +83,13 @@ def sample(
     runs_dir: Path | None = None,
     trust: bool = False,
 ) -> None:
-    """Draw new images from a GAN or VAE into a PNG or NPY file.
+    """Draw new images from a GAN, a VAE or a diffusion model into a PNG or NPY file.
 
     Args:
         run: The run's name or folder.
         num: How many images.
         out: FILE.png for a grid, FILE.npy for float32 (N, C, H, W) in [0, 1]. Default: samples.png in the run's folder.
-        label: The class to draw, by name or index (cvae).
+        label: The class to draw, by name or index (cvae, flow).
         seed: Determines the images.
         runs_dir: Where runs are kept.
         trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.

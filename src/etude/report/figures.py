@@ -164,7 +164,7 @@ def draw(
 ) -> Pictures:
     """Draw one figure of a run into its `figures` folder; returns the files, which show themselves in a notebook.
 
-    A conditional autoencoder draws some figures for one class: `label`, its name or index. Raises `UsageError` for a
+    A conditional network draws some figures for one class: `label`, its name or index. Raises `UsageError` for a
     figure or a label that does not exist or does not fit, `DataError` if the data set is missing, `RunError` if the run
     has not got that far, `DiskError` if a file cannot be written.
     """
@@ -237,7 +237,7 @@ def _require_label_taken(run: Run, name: str, label: int | str) -> None:
         names = [name for name, kind in FIGURES.items() if kind.takes_label]
         raise UsageError(
             f"figure {name!r} of run {run.name}, {_describe(run)}, takes no label: leave --label {label} out; "
-            f"{', '.join(names)} of a cvae take one."
+            f"{', '.join(names)} of a conditional network, such as a cvae, take one."
         )
 
 
