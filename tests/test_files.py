@@ -19,9 +19,9 @@ def test_a_file_is_written_whole_and_nothing_is_left_beside_it(tmp_path: Path, n
 
 def test_what_is_no_name_is_refused_before_anything_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    for path, message in ((Path(), "'.' is no name for a file; give one, such as NAME."),
-                          (Path("a/.."), "'a/..' is no name for a file; give one, such as a/NAME."),
-                          (Path("a\0b"), "'a\\x00b' is no name for a file; give one, such as NAME.")):  # fmt: skip
+    for path, message in ((Path(), "'.' is not a file name; give one, such as NAME."),
+                          (Path("a/.."), "'a/..' is not a file name; give one, such as a/NAME."),
+                          (Path("a\0b"), "'a\\x00b' is not a file name; give one, such as NAME.")):  # fmt: skip
         with pytest.raises(UsageError) as error:
             write_atomically(path, "text")
         assert str(error.value) == message

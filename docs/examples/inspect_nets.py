@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Course(nn.Sequential):
+class FiveLayers(nn.Sequential):
     """Receptive field 112×112, stride 8."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ def conv_layer() -> nn.Module:
 
 
 def mlp() -> nn.Module:
-    """The course's two-layer perceptron."""
+    """A two-layer perceptron."""
     return nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))
 
 

@@ -1,4 +1,4 @@
-"""The mistakes a person can make, as exceptions that say on one line what to do about them.
+"""The mistakes a person can make, as exceptions that say on one line what to do.
 
 Every message names what was given, what is allowed and what to do next. The command line prints it without a
 traceback and exits with code 2. A bug of ours is never one of these: it raises `AssertionError` or whatever it raises.
@@ -10,7 +10,7 @@ from difflib import get_close_matches
 
 
 class EtudeError(Exception):
-    """A mistake that the person at the keyboard can mend; its text is one line, whatever it quotes."""
+    """A mistake that the user can fix; its text is always one line."""
 
     exit_code = 2
 
@@ -35,11 +35,11 @@ class DiskError(EtudeError):
 
 
 class TrainingError(EtudeError):
-    """Training that cannot go on: a loss or a weight that is no longer finite."""
+    """Training that cannot continue: a loss or a weight is no longer finite."""
 
 
 class Interrupted(EtudeError):
-    """Training that was asked to stop (Ctrl-C, SIGTERM) and has saved all it needs to go on."""
+    """Training that was asked to stop (Ctrl-C, SIGTERM) and has saved all it needs to continue."""
 
     def __init__(self, message: str, *, signal: int) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class Interrupted(EtudeError):
 
 
 def one_line(text: str, *, longest_word: int = 240, longest: int = 1200) -> str:
-    """The text on one line that a terminal can show: other characters as their codes, long parts cut in the middle.
+    """The text on one line that a terminal can show: other characters become codes, long parts are cut in the middle.
 
     >>> one_line("no run 'a\\n\\x1b[31m'")
     "no run 'a \\\\x1b[31m'"
@@ -62,13 +62,13 @@ def _cut(text: str, longest: int) -> str:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Python's own error, or PyTorch's, which has no class of its own for a processor's memory."""
+    """Python's error, or PyTorch's, which has no separate class for CPU memory."""
     text = str(error)
     return isinstance(error, MemoryError) or "can't allocate memory" in text or "out of memory" in text
 
 
 def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") -> UsageError:
-    """The error for a name that is not on a list: suggests the nearest one and names them all.
+    """The error for a name that is not on a list. It suggests the nearest one and names them all.
 
     >>> unknown("recipe", "lenett", ["gan", "lenet"], hint="`etude recipes` describes them")
     UsageError("unknown recipe 'lenett': did you mean 'lenet'? Choose from gan, lenet; `etude recipes` describes them.")
@@ -82,13 +82,13 @@ def unknown(kind: str, given: str, allowed: Iterable[str], *, hint: str = "") ->
 
 
 def printable(text: str) -> str:
-    """The text with what no terminal shows (line breaks, control characters, bytes that are no text) as escapes."""
+    """The text with escapes for what no terminal shows (line breaks, control characters, bytes that are not text)."""
     return "".join(
         each if each.isprintable() else each.encode("unicode_escape", "surrogatepass").decode() for each in text
     )
 
 
 def _spelled_otherwise(given: str, names: list[str]) -> list[str]:
-    """The nearest name where only letters and digits count, and not whether they are capital: FashionMNIST."""
+    """The nearest name if only letters and digits count, in any case: FashionMNIST."""
     plain = {re.sub(r"[\W_]", "", name).casefold(): name for name in names}
     return [plain[name] for name in get_close_matches(re.sub(r"[\W_]", "", given).casefold(), plain, n=1)]

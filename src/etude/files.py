@@ -1,7 +1,6 @@
-"""Writing files so that a reader, or a kill at any moment, never meets half of one; and locks on them.
+"""Write files so that nobody ever reads half of one, even after a kill at any moment; and lock them.
 
-Whatever is not finished yet has a temporary name, `temporary_path`. What a kill leaves under such a name is removed a
-day later.
+An unfinished file has a temporary name, `temporary_path`. What a kill leaves under such a name is removed a day later.
 """
 
 import errno
@@ -24,11 +23,11 @@ from typing import Any
 from etude.errors import DiskError, EtudeError, UsageError
 
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}")
-"""A name that is safe as a file's or folder's on every system."""
+"""A name that is safe for a file or folder on every system."""
 PLAIN_NAME_RULE = "letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100"
 
 DISK_FAILURES = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
-"""A full disk, a full quota, a broken disk, a disk that may only be read."""
+"""A full disk, a full quota, a broken disk, a read-only disk."""
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}\.part|\.new-[0-9a-f]{8}", re.DOTALL)  # the second by étude 0.1
 _LEFTOVER_SECONDS = 24 * 60 * 60
@@ -38,12 +37,12 @@ _SEALED = re.compile(rb'(.*),\n "checksum": "([0-9a-f]{32})"\n\}', re.DOTALL)
 def write_atomically(path: Path, content: bytes | str) -> None:
     """Write `content` (text as UTF-8) to a temporary name beside `path`, flush it to the disk, then rename it.
 
-    A link is followed; a device or a pipe, /dev/stdout say, is written as it is. Raises `DiskError` when it cannot be
-    written; what was at `path` before is then still there, whole.
+    A link is followed; a device or a pipe, such as /dev/stdout, is written directly. Raises `DiskError` if writing
+    fails; what was at `path` before is then still there, whole.
     """
     data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     if path.name in ("", "..") or "\0" in str(path):
-        raise UsageError(f"{str(path)!r} is no name for a file; give one, such as {path.parent / 'NAME'}.")
+        raise UsageError(f"{str(path)!r} is not a file name; give one, such as {path.parent / 'NAME'}.")
     target = Path(os.path.realpath(path))
     temporary = temporary_path(target)
     try:
@@ -64,23 +63,23 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a TOML text; `ValueError` says on one line why it is none, or holds a number beyond 64 bits."""
+    """The tables of a TOML text. A `ValueError` says on one line if it is not TOML or has a number beyond 64 bits."""
     try:
         values = tomllib.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     except tomllib.TOMLDecodeError:
         raise
-    except ValueError:  # Python reads no number of more than 4,300 digits
+    except ValueError:  # Python cannot read a number of more than 4,300 digits
         raise ValueError(_TOO_LARGE) from None
     _require_64_bits(values)
     return values
 
 
 def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
-    """The value of a JSON text, with `finite` without infinite numbers.
+    """The value of a JSON text; with `finite`, infinite numbers are refused.
 
-    `ValueError` says on one line why it is none, or holds a number beyond 64 bits.
+    A `ValueError` says on one line if it is not JSON or has a number beyond 64 bits.
     """
     floats: dict[str, Any] = {"parse_float": _finite, "parse_constant": _finite} if finite else {}
     try:
@@ -100,7 +99,7 @@ def _int_of_64_bits(digits: str) -> int:
 
 def _finite(text: str) -> float:
     if not math.isfinite(value := float(text)):
-        raise ValueError(f"{text[:20]} is no finite number")
+        raise ValueError(f"{text[:20]} is not a finite number")
     return value
 
 
@@ -112,7 +111,7 @@ def _require_64_bits(value: object) -> None:
 
 
 def expand_home(path: Path | str) -> Path:
-    """The path with `~` or `~name` at its front replaced by that home; `UsageError` where there is none."""
+    """The path with `~` or `~name` at its front replaced by that home; `UsageError` if there is none."""
     try:
         return Path(path).expanduser()
     except (RuntimeError, ValueError):  # the second for a name with a null byte
@@ -128,7 +127,7 @@ def write_and_flush(path: Path, content: bytes) -> None:
 
 
 def read_whole(path: Path) -> bytes:
-    """The content of a file; `OSError` where it is none, a pipe say, which would never end."""
+    """The content of a file; `OSError` for anything else, such as a pipe, which would never end."""
     with open(path, "rb", opener=_without_waiting) as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "not a file", os.fspath(path))
@@ -140,7 +139,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def flush_folder(folder: Path) -> None:
-    """Put the names in a folder onto the disk, so that a renamed file is found there after a power cut too."""
+    """Write the names in a folder to the disk, so that a renamed file survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -157,9 +156,9 @@ def cannot_write(path: Path, error: OSError) -> DiskError:
 
 @contextmanager
 def disk_failures_said(folder: Path) -> Iterator[None]:
-    """Turn a failure of the disk within the block, wherever it comes from, into a `DiskError`.
+    """Turn any failure of the disk within the block into a `DiskError`.
 
-    It may be the cause of another error, a compiler's say. `folder` is named where the failure names no file.
+    The failure may be the cause of another error, such as a compiler's. If it names no file, `folder` is named.
     """
     try:
         yield
@@ -177,7 +176,7 @@ def disk_failures_said(folder: Path) -> Iterator[None]:
 
 
 def temporary_path(path: Path) -> Path:
-    """A new name beside `path` for a file or folder that is not finished yet."""
+    """A new name beside `path` for an unfinished file or folder."""
     return path.with_name(f".{path.name[:50]}.{secrets.token_hex(4)}.part")
 
 
@@ -197,7 +196,7 @@ def remove_leftovers(*folders: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file or a folder with all in it, as far as that is allowed."""
+    """Remove a file or a folder with its content, as far as permitted."""
     with suppress(OSError):
         path.unlink() if path.is_symlink() or not path.is_dir() else shutil.rmtree(path)
 
@@ -211,7 +210,7 @@ def checksum(content: bytes) -> str:
 
 
 def checked_json(content: dict[str, Any]) -> str:
-    """`content` as indented JSON; a last key, "checksum", is that of every byte before it."""
+    """`content` as indented JSON. The last key, "checksum", covers every byte before it."""
     body = json.dumps(content, indent=1).removesuffix("\n}")
     return f'{body},\n "checksum": "{checksum(body.encode())}"\n}}'
 
@@ -219,7 +218,7 @@ def checked_json(content: dict[str, Any]) -> str:
 def parse_checked_json(text: bytes) -> tuple[dict[str, Any], bool]:
     """What `checked_json` wrote, and whether it has a checksum: files of étude 0.1 have none.
 
-    Raises `ValueError`, which says what is wrong, where the text has changed or is no JSON object of finite numbers.
+    Raises a `ValueError` that says what is wrong if the text has changed or is not a JSON object of finite numbers.
     """
     sealed = _SEALED.fullmatch(text)
     if sealed and checksum(sealed[1]).encode() != sealed[2]:
@@ -238,10 +237,10 @@ def parse_checked_json(text: bytes) -> tuple[dict[str, Any], bool]:
 
 @contextmanager
 def locked(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the file `path`, made where it is missing, for this process alone.
+    """Hold the file `path`, made if missing, for this process alone.
 
-    Waits while another process holds it, after calling `waiting`. The operating system frees it when a process ends,
-    however it ends. Raises `DiskError` where it cannot be made or locked.
+    If another process holds it, call `waiting` and wait. The operating system frees it when a process ends in any way.
+    Raises `DiskError` if it cannot be made or locked.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -261,5 +260,5 @@ def locked(path: Path, *, waiting: Callable[[], None] = lambda: None) -> Iterato
 
 
 def cannot_lock(path: Path, error: OSError) -> DiskError:
-    """The one-line error for a disk that knows no locks: some of a network."""
+    """The one-line error for a disk without locks, such as some network disks."""
     return DiskError(f"cannot lock {path}: {(error.strerror or str(error)).lower()}; choose a folder on another disk.")

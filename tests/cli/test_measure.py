@@ -99,7 +99,7 @@ def test_the_checkpoint_that_validation_chose(folder: Path, capsys: pytest.Captu
         (["lenet", "--metrics", "acuracy"], "unknown metric 'acuracy': did you mean 'accuracy'? Choose from "),
         (["lenet", "--metrics", "fid"], "metric 'fid' does not fit run lenet, a lenet: choose from accuracy, "),
         (["lenett"], "no run 'lenett' here or in FOLDER: did you mean 'lenet'? `etude runs` lists 2."),
-        (["lenet", "vae"], "FOLDER/lenet is a run and no sweep: name a single run, or sweeps alone."),
+        (["lenet", "vae"], "FOLDER/lenet is a run, not a sweep: name a single run, or only sweeps."),
         (["vae", "--features", "net.py:N"], "there is no file net.py; give the path of a Python file, as net.py:Net."),
         (["vae", "--checkpoint", "best"], "run vae has no best checkpoint: it held no images out; use 'last'."),
         (["lenet", "--checkpoint", "3"], "run lenet has no checkpoint 3: choose from last, best, [0, 337]."),

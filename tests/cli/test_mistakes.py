@@ -56,7 +56,7 @@ MISTAKES = {
     ("inspect", "lenet", "--svg="): EMPTY.format("--svg", "inspect"),
     ("runs", "--runs-dir", ""): EMPTY.format("--runs-dir", "runs"),
     ("train", "vae", "--data-dir", ""): EMPTY.format("--data-dir", "train vae"),
-    ("recipes", "vae", "--out", "."): "'.' is no name for a file; give one, such as NAME.",
+    ("recipes", "vae", "--out", "."): "'.' is not a file name; give one, such as NAME.",
     ("train", "digits.toml"): "digits.toml is not TOML: it holds a whole number beyond 64 bits; "
     "`etude recipes vae` prints an example.",
     ("train", "deep.toml"): "deep.toml is not TOML: it is nested too deeply; `etude recipes vae` prints an example.",

@@ -90,7 +90,7 @@ def test_compare_says_it_in_words_and_in_json(folder: Path, capsys: pytest.Captu
     words = ["compare", "grid:batch_size=4", "grid:batch_size=10", "--runs-dir", str(folder)]
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("test/accuracy: batch_size=10 less batch_size=4 is ")
+    assert lines[0].startswith("test/accuracy: batch_size=10 minus batch_size=4 is ")
     assert lines[0].endswith(
         " on average over 2 pairs; no significance can be claimed with fewer than 6 pairs (p cannot go below 0.5)."
     )
@@ -163,9 +163,9 @@ MISTAKES = {
     "sweep lenet --data digits --grid epochs": "--grid epochs (allowed: FIELD=VALUE,VALUE,… as in --grid "
     "batch_size=4,16).",
     "sweep lenet --data digits --name seeds --seeds 2 --runs-dir RUNS": "sweep RUNS/seeds has another epochs (1; asked "
-    "for: 3): choose another --name, or go on with it as it is by `etude resume seeds`.",
+    "for: 3): choose another --name, or continue the sweep as it is with `etude resume seeds`.",
     "sweep lenet --data digits --grid batch_size=4 --name seeds --runs-dir RUNS": "sweep RUNS/seeds has another grid "
-    "(none; asked for: batch_size=4): choose another --name, or go on with it as it is by `etude resume seeds`.",
+    "(none; asked for: batch_size=4): choose another --name, or continue the sweep as it is with `etude resume seeds`.",
     "train lenet --data digits --seeds 2 --print-losses": "--print-losses is for one run: leave it or --seeds out.",
     "train lenet --data digits --seeds 2 --no-figures": "--no-figures is for one run: leave it or --seeds out.",
     "train lenet --data digits --seeds 2 --jobs 0": "--jobs 0 (allowed: at least 1).",

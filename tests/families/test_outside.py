@@ -14,7 +14,7 @@ import etude
 from etude import recipes
 from etude.cli import main
 from etude.errors import Interrupted, RunError, UsageError
-from etude.families import Recipe, Samples, own_networks
+from etude.families import Recipe, Samples, book, own_networks
 from etude.families.outside import load_family
 from etude.families.unopened import UnopenedRecipe
 from etude.files import checked_json
@@ -284,8 +284,8 @@ def test_check_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_check_of_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "clasifier"]) == 2
     assert capsys.readouterr().err == (
-        "etude: unknown family 'clasifier': did you mean 'classifier'? Choose from adversarial, classifier, "
-        "variational; or FILE.py, which defines FAMILY.\n"
+        f"etude: unknown family 'clasifier': did you mean 'classifier'? Choose from {', '.join(sorted(book.NAMES))}; "
+        "or FILE.py, which defines FAMILY.\n"
     )
 
 

@@ -33,7 +33,7 @@ def test_commands_print_what_the_docs_show(
     assert code == (2 if "LeNet3" in command else 0)
 
 
-def test_every_row_of_the_mission_is_here() -> None:
+def test_every_question_has_an_answer() -> None:
     text = (DOCS / "inspect.md").read_text()
     assert len(SHOWN) > 35
     assert all(output.strip() for _, output in SHOWN)

@@ -226,9 +226,9 @@ def test_public_api() -> None:
          "an encoder."),
         (["solve", "conv", "--in", "8", "--mirror", "k3", "--kernel", "3"], "--mirror holds every layer's settings; leave "
          "--kernel out."),
-        (["derive", "x", "--wrt", "x", "--at", "x:3"], "--at has 'x:3'; allowed: NAME=VALUE, as x=3."),
-        (["derive", "x", "--wrt", "x", "--at", "x=a"], "--at has x=a; allowed: numbers, as 0.8,0.2, rows of a matrix apart by "
-         "`;`."),
+        (["derive", "x", "--wrt", "x", "--at", "x:3"], "--at has 'x:3'; allowed: NAME=VALUE, such as x=3."),
+        (["derive", "x", "--wrt", "x", "--at", "x=a"], "--at has x=a; allowed: numbers, such as 0.8,0.2, with `;` "
+         "between the rows of a matrix."),
         (["derive", "x + y", "--wrt", "x", "--at", "x=1"], "--at lacks y; give a value for every name, as x=0.8,0.2."),
     ],
 )  # fmt: skip

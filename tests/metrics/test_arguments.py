@@ -41,9 +41,9 @@ def test_whole_numbers_stay_whole() -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (np.zeros((2, 3, 4)), "real has shape (2, 3, 4); allowed: (samples, features), one row an image."),
-        (np.zeros((0, 84)), "real has shape (0, 84); allowed: (samples, features), one row an image."),
-        (np.zeros(5), "real has shape (5,); allowed: (samples, features), one row an image."),
+        (np.zeros((2, 3, 4)), "real has shape (2, 3, 4); allowed: (samples, features), one row per image."),
+        (np.zeros((0, 84)), "real has shape (0, 84); allowed: (samples, features), one row per image."),
+        (np.zeros(5), "real has shape (5,); allowed: (samples, features), one row per image."),
         (np.array([["a"]]), "real has dtype <U1; allowed: whole or floating-point numbers."),
         (np.zeros((1, 1), complex), "real has dtype complex128; allowed: whole or floating-point numbers."),
         (

@@ -118,18 +118,18 @@ def sentence(differences: list[float], **settings: float) -> str:
 
 def test_the_sentence_says_which_is_higher_when_that_is_shown() -> None:
     assert sentence([3, 5, 4, 3.5, 4.5, 4]) == (
-        "FID: lsgan is higher than gan; lsgan less gan is +4 on average over 6 pairs "
+        "FID: lsgan is higher than gan; lsgan minus gan is +4 on average over 6 pairs "
         "(95 % interval 3 to 5, p = 0.031, effect size 5.7)."
     )
     assert sentence([-1.25] * 7) == (
-        "FID: lsgan is lower than gan; lsgan less gan is -1.25 on average over 7 pairs "
+        "FID: lsgan is lower than gan; lsgan minus gan is -1.25 on average over 7 pairs "
         "(95 % interval -1.25 to -1.25, p = 0.016)."
     )
 
 
 def test_the_sentence_says_that_nothing_is_shown() -> None:
     assert sentence([3, 5, -1, 3.5, -2, 4]) == (
-        "FID: no difference between gan and lsgan is shown; lsgan less gan is +2.083 on average over 6 pairs "
+        "FID: no difference between gan and lsgan is shown; lsgan minus gan is +2.083 on average over 6 pairs "
         "(95 % interval -2 to 5, p = 0.16, effect size 0.73)."
     )
 
@@ -142,7 +142,7 @@ def test_the_sentence_says_that_nothing_is_shown() -> None:
     ],
 )
 def test_fewer_than_six_pairs_claim_nothing(num_pairs: int, text: str) -> None:
-    assert sentence([2.0] * num_pairs) == f"FID: lsgan less gan is +2 on average {text}"
+    assert sentence([2.0] * num_pairs) == f"FID: lsgan minus gan is +2 on average {text}"
     found = compare_paired(np.zeros(num_pairs), np.arange(1.0, num_pairs + 1))
     assert found.interval is None
     assert not found.is_significant
@@ -198,8 +198,8 @@ def test_seeds_that_collapse_on_one_side_are_noted() -> None:
     found = compare_paired(np.zeros(8), differences)
     assert found.note == (
         "1 of 8 differences lies more than 6 median absolute deviations from the median. The test of the mean needs "
-        "symmetric differences: where seeds collapse on one side only, more than 5 % of its findings without an effect "
-        "are false. `--test median` needs no symmetry."
+        "symmetric differences: if seeds collapse on one side only, it finds a difference that does not exist in "
+        "more than 5 % of cases. `--test median` needs no symmetry."
     )
     more = compare_paired(np.zeros(8), np.where(differences == 1.3, -7, differences))
     assert more.note.startswith("2 of 8 differences lie more than")
@@ -208,7 +208,7 @@ def test_seeds_that_collapse_on_one_side_are_noted() -> None:
     few = compare_paired(np.zeros(5), differences[3:])  # too few pairs for a finding, and the mean is told all the same
     assert few.note == (
         "1 of 5 differences lies more than 6 median absolute deviations from the median and pulls the mean that way. "
-        "`--test median` tells the median."
+        "`--test median` compares medians."
     )
     assert compare_paired(np.zeros(5), differences[3:], test="median").note == ""
     assert compare_paired(np.zeros(8), np.full(8, 0.1) + np.arange(8) * 1e-17).note == ""
@@ -286,9 +286,9 @@ def several(num_pairs: int, *shifts: float) -> list[PairedComparison]:
 
 def test_several_comparisons_say_that_they_are_corrected() -> None:
     assert [each.sentence for each in several(8, 1.0, -0.3)] == [
-        "value: b is higher than a; b less a is +1.438 on average over 8 pairs "
+        "value: b is higher than a; b minus a is +1.438 on average over 8 pairs "
         "(95 % interval 1.167 to 1.708, p = 0.0078, 0.016 corrected for 2 comparisons, effect size 4.7).",
-        "value: no difference between a and b is shown; b less a is +0.1375 on average over 8 pairs "
+        "value: no difference between a and b is shown; b minus a is +0.1375 on average over 8 pairs "
         "(95 % interval -0.1333 to 0.4083, p = 0.25, 0.25 corrected for 2 comparisons, effect size 0.45).",
     ]
 
@@ -297,8 +297,8 @@ def test_six_pairs_are_too_few_for_several_comparisons() -> None:
     found = several(6, 1.0, 2.0, 3.0)
     assert [each.is_significant for each in found] == [False] * 3
     assert found[0].sentence == (
-        "value: b less a is +1.417 on average over 6 pairs; no significance can be claimed in 3 comparisons with fewer "
-        "than 7 pairs (p cannot go below 0.094 after Holm's correction)."
+        "value: b minus a is +1.417 on average over 6 pairs; no significance can be claimed in 3 comparisons with "
+        "fewer than 7 pairs (p cannot go below 0.094 after Holm's correction)."
     )
     assert found[0].to_dict()["corrected_p_value"] == pytest.approx(0.09375)
 
@@ -306,7 +306,7 @@ def test_six_pairs_are_too_few_for_several_comparisons() -> None:
 def test_the_sentence_of_the_median() -> None:
     differences = np.array([1.2, 0.9, 1.1, 1.0, 0.8, 1.3, 1.05, 0.7])
     assert compare_paired(np.zeros(8), differences, test="median").sentence == (
-        "value: B is higher than A; B less A is +1.025 in the median of 8 pairs "
+        "value: B is higher than A; B minus A is +1.025 in the median of 8 pairs "
         "(95 % interval 0.7 to 1.3, p = 0.0078, higher in 8 of 8)."
     )
 

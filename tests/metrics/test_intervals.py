@@ -142,7 +142,7 @@ FEWER = "values: 1 of 2 values are NaN or infinite, the first at [1]; look for a
         (lambda: summarize(None), "values has dtype object; allowed: whole or floating-point numbers."),  # pyright: ignore
         (
             lambda: summarize([[1.0], [2.0, 3.0]]),  # pyright: ignore
-            "values is no array of numbers; allowed: an array, a tensor or lists of equal length.",
+            "values is not an array of numbers; allowed: an array, a tensor or lists of equal length.",
         ),
         (lambda: summarize(np.array([1e200, 0])), "values goes up to 1.0e+200 in size; allowed: up to 1e+150."),
         (

@@ -188,7 +188,7 @@ def test_bits_per_dimension() -> None:
         ),
         (
             lambda: binarize(torch.zeros(2), "dynamic"),
-            "dynamic binarisation draws anew: give a seed or a torch.Generator.",
+            "dynamic binarisation draws again at each call: give a seed or a torch.Generator.",
         ),
         (
             lambda: binarize(torch.tensor([-1.0, 1.0]), "static"),

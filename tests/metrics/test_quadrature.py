@@ -80,7 +80,7 @@ def test_pairs_are_the_losses_of_every_pair() -> None:
 def test_more_latents_are_refused() -> None:
     with pytest.raises(
         UsageError,
-        match=r"^latent_dim is 3; quadrature takes 1 or 2 latents: take importance_weighted_bound for more\.$",
+        match=r"^latent_dim is 3; quadrature takes 1 or 2 latents: use importance_weighted_bound for more\.$",
     ):
         exact_log_likelihood(Linear(3), torch.zeros(1, 8), latent_dim=3)
     with pytest.raises(UsageError, match=r"^tolerance_nats is 2; allowed: 1e-9 to 1\.$"):

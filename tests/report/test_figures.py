@@ -280,9 +280,9 @@ def test_unknown_figure(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         draw(run, "latent-plan")
     assert str(caught.value) == (
-        "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from confusion, copies, denoising, "
-        "evolution, interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, reconstructions, "
-        "reliability, samples, styles."
+        "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from boundaries, confusion, copies, "
+        "denoising, evolution, interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, points, "
+        "reconstructions, reliability, samples, styles."
     )
     assert not (run.path / "figures").exists()
 
@@ -325,14 +325,14 @@ def test_figure_that_does_not_fit(tmp_path: Path, recipe: recipes.Recipe, figure
             "losses",
             4,
             "figure 'losses' of run cvae-digits-1, a cvae, takes no label: leave --label 4 out; "
-            "samples, latent-plane, latent-scatter of a cvae take one.",
+            "samples, denoising, latent-plane, latent-scatter of a conditional network, such as a cvae, take one.",
         ),
         (
             "vae",
             "samples",
             4,
             "figure 'samples' of run vae-digits-1, a vae, takes no label: leave --label 4 out; "
-            "samples, latent-plane, latent-scatter of a cvae take one.",
+            "samples, denoising, latent-plane, latent-scatter of a conditional network, such as a cvae, take one.",
         ),
     ],
 )

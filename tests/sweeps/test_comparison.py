@@ -48,7 +48,7 @@ def test_cells_of_a_sweep_are_named_by_what_differs(make_sweep: MakeSweep) -> No
     comparison = compare(*two_cells(make_sweep, first, second))
     name = comparison.baseline.name.removesuffix(f":{FIRST}")
     assert str(comparison).splitlines() == [
-        "test/accuracy: epochs=2 is higher than epochs=1; epochs=2 less epochs=1 is +0.2 on average over 6 pairs "
+        "test/accuracy: epochs=2 is higher than epochs=1; epochs=2 minus epochs=1 is +0.2 on average over 6 pairs "
         "(95 % interval 0.18 to 0.21, p = 0.031, effect size 16).",
         f"  A  {name}:{FIRST}: mean 0.5033  (0.5  0.51  0.52  0.5  0.49  0.5)",
         f"  B  {name}:{SECOND}: mean 0.7033  (0.7  0.72  0.7  0.69  0.7  0.71)",
@@ -65,7 +65,7 @@ def test_cells_of_a_sweep_are_named_by_what_differs(make_sweep: MakeSweep) -> No
 def test_fewer_than_six_pairs_claim_nothing(make_sweep: MakeSweep, seeds: int, lowest: str) -> None:
     comparison = compare(*two_cells(make_sweep, [0.5] * seeds, [0.75] * seeds))
     assert comparison.paired.sentence == (
-        f"test/accuracy: epochs=2 less epochs=1 is +0.25 on average over {seeds} pair{'s' * (seeds > 1)}; "
+        f"test/accuracy: epochs=2 minus epochs=1 is +0.25 on average over {seeds} pair{'s' * (seeds > 1)}; "
         f"no significance can be claimed with fewer than 6 pairs (p cannot go below {lowest})."
     )
     assert not comparison.paired.is_significant
@@ -114,10 +114,10 @@ def test_a_collapsed_seed_is_noted_and_the_median_is_an_option(make_sweep: MakeS
 def test_two_sweeps_and_lists_of_runs_are_sides_too(make_sweep: MakeSweep) -> None:
     ours = make_sweep({}, {"lenet": [0.5, 0.6]}, name="ours")
     theirs = make_sweep({}, {"lenet": [0.7, 0.7]}, name="theirs", label_smoothing=0.1)
-    assert compare(ours, theirs).paired.sentence.startswith("test/accuracy: theirs less ours is +0.15 on average")
+    assert compare(ours, theirs).paired.sentence.startswith("test/accuracy: theirs minus ours is +0.15 on average")
     runs = [",".join(str(member.path) for member in sweep.members()) for sweep in (ours, theirs)]
     comparison = compare(runs[0], runs[1])
-    assert comparison.paired.sentence.startswith("test/accuracy: B less A is +0.15 on average")
+    assert comparison.paired.sentence.startswith("test/accuracy: B minus A is +0.15 on average")
     assert comparison.baseline.values == {0: 0.5, 1: 0.6}
     # Paired by seed, in whatever order they are named.
     backwards = ",".join(reversed(runs[0].split(",")))

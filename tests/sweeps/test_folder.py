@@ -48,7 +48,7 @@ def test_another_plan_of_the_same_name_is_refused(
         make_sweep(**{"grid": {}, "runs": {"lenet": []}, "seeds": 2, "name": "mine", **changes})
     assert str(caught.value) == (
         f"sweep {tmp_path / 'runs' / 'mine'} has {difference}: choose another --name, "
-        "or go on with it as it is by `etude resume mine`."
+        "or continue the sweep as it is with `etude resume mine`."
     )
 
 
@@ -69,7 +69,7 @@ def test_a_run_of_that_name_is_no_sweep(make_sweep: MakeSweep, tmp_path: Path) -
     (run / "recipe.json").write_text("{}")
     with pytest.raises(RunError) as caught:
         make_sweep({}, {"lenet": []}, seeds=2, name="mine")
-    assert str(caught.value) == f"{run} is already there and no sweep: choose another --name."
+    assert str(caught.value) == f"{run} already exists and is not a sweep: choose another --name."
 
 
 def test_sweeps_are_found_by_name_and_path_and_near_misses_are_suggested(make_sweep: MakeSweep, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_each_number_of_latents_is_trained_once_and_measured(
 def test_one_run_of_each_says_that_seeds_are_not_known(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["latents", *QUICK, "--dims", "2", "--runs-dir", str(folder), "--name", "one"]) == 0
     out = capsys.readouterr().out
-    assert "note: one run of each: how much another seed would differ is not known; --seeds 8 shows it." in out
+    assert "note: with one run each, it is not known how much another seed would differ; --seeds 8 shows it." in out
     assert "±" not in out
 
 

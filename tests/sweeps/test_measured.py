@@ -58,7 +58,7 @@ def test_values_summaries_and_floors_are_those_of_the_runs(folder: Path) -> None
         assert list(cell.values.values()) == values
         assert cell.summary == summarize(np.array(values))
         assert found.floor("fid", cell) == pytest.approx(np.mean([each["floor"] for each in alone]))
-    assert "authenticity: Neither high nor low is better: no cell is chosen by it." in found.sentences()
+    assert "authenticity: Neither high nor low is better, so it chooses no cell." in found.sentences()
     written = json.loads(json.dumps(found.to_dict()))
     (first, _) = written["metrics"]["fid"]["cells"]
     assert set(first["values"]) == {"0", "1"}
@@ -172,9 +172,9 @@ MISTAKES = {
     "": "name a run or a sweep to measure: `etude runs` lists them.",
     "RUNS/grid --metrics accuracy": "metric 'accuracy' does not fit run noise_dim-4-seed-0, a gan: choose from fid,",
     "RUNS/grid --split validation": "a sweep is reported on its test images and chosen by its validation images:",
-    "RUNS/grid --out table.txt": "--out table.txt (allowed: FILE.md, a table, or FILE.csv, a row a run).",
+    "RUNS/grid --out table.txt": "--out table.txt (allowed: FILE.md, a table, or FILE.csv, one row per run).",
     "RUNS/plain/vae-seed-0 --out t.md": "--out t.md is for sweeps, and RUNS/plain/vae-seed-0 is a run: leave it out,",
-    "RUNS/grid RUNS/plain/vae-seed-0": "RUNS/plain/vae-seed-0 is a run and no sweep: name a single run, or",
+    "RUNS/grid RUNS/plain/vae-seed-0": "RUNS/plain/vae-seed-0 is a run, not a sweep: name a single run, or",
     "RUNS/grid --binarize dynamic": "--binarize dynamic is for the pixels of a VAE, and run noise_dim-4-seed-0 is a",
 }
 

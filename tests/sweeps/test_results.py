@@ -145,7 +145,7 @@ def test_the_loss_of_a_gan_chooses_nothing(make_sweep: MakeSweep) -> None:
     assert results.best is None
     assert results.splits_sentence() == (
         "Reported: train/generator_loss (training images, last epoch). "
-        "A GAN's loss does not say how well it draws: no cell is chosen by it; `etude measure SWEEP` says."
+        "A GAN's loss does not say how good its images are, so it chooses no cell; `etude measure SWEEP` measures them."
     )
 
 
@@ -183,5 +183,5 @@ def test_runs_to_come_are_counted(make_sweep: MakeSweep) -> None:
     sweep = make_sweep({}, {"lenet": [0.5, 0.6]}, seeds=5)
     results = collect(sweep)
     assert results.unfinished == ["lenet seed 2", "lenet seed 3", "lenet seed 4"]
-    assert results.sentences()[-1] == f"Unfinished: 3 runs; go on with `etude resume {sweep.path}`."
+    assert results.sentences()[-1] == f"Unfinished: 3 runs; continue with `etude resume {sweep.path}`."
     assert repr(results) == f"<Results of {sweep.name}: 1 cells, 2 runs finished>"

@@ -86,7 +86,7 @@ def test_a_run_of_a_sweep_equals_the_same_run_alone(tmp_path: Path) -> None:
         sweep(tmp_path, grid={"batch_size": [4, 8]}, seeds=3, epochs=3)
     assert str(caught.value) == (
         f"sweep {tmp_path / 'sweep'} has another epochs (2; asked for: 3): choose another --name, "
-        "or go on with it as it is by `etude resume sweep`."
+        "or continue the sweep as it is with `etude resume sweep`."
     )
 
 
@@ -110,7 +110,7 @@ def test_where_all_runs_fail_the_first_reason_is_said(tmp_path: Path) -> None:
     with pytest.raises(TrainingError) as caught:
         sweep(tmp_path, grid={"optimizer.learning_rate": [1e30]}, seeds=1, epochs=1, report_every=5)
     assert str(caught.value).startswith(
-        f"all 1 runs of {tmp_path / 'sweep'} failed, the first so: the loss is no longer finite after step 5 of "
+        f"all 1 runs of {tmp_path / 'sweep'} failed. The first reason: the loss is no longer finite after step 5 of "
     )
 
 
@@ -155,7 +155,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(whole: Path, tmp_path: Path) -> None
     assert set(states) <= {"interrupted", "waiting", "finished"}
     assert err.splitlines()[-1] == (
         f"etude: stopped with {states.count('finished')} of 4 runs finished, all is saved: "
-        f"go on with `etude resume {tmp_path / 'sweep'}`."
+        f"continue with `etude resume {tmp_path / 'sweep'}`."
     )
     # The command itself, once more, is another way to go on.
     assert main(["sweep", "lenet", *LONG, "--quiet", "--runs-dir", str(tmp_path)]) == 0
@@ -170,7 +170,7 @@ def test_a_process_that_dies_costs_its_run_alone(whole: Path, tmp_path: Path) ->
     out, err = process.communicate()
     assert process.returncode == 0, err
     reason = (
-        "the process was killed (by a person, or for want of memory: fewer --jobs need less); `etude resume` goes on"
+        "the process was killed (by a person, or for lack of memory: fewer --jobs need less); `etude resume` continues"
     )
     assert f"batch_size=4 seed 0  failed: {reason}  (0 of 4 runs finished, 1 failed" in err
     assert f'"failed": {{"batch_size=4 seed 0": "{reason}"}}' in out

@@ -21,7 +21,7 @@ COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Data": {"data": {"": data.list_data, "fetch": data.fetch, "show": data.show}},
     "Check": {"check": check.check, "verify": verify.verify},
 }
-"""Every command by the heading it stands under in `etude --help`; a nested table is a group of commands."""
+"""Every command by its heading in `etude --help`; a nested table is a group of commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,7 +68,7 @@ def _help() -> str:
             verbs = command.items() if isinstance(command, dict) else [("", command)]
             lines += [f"  {f'{name} {verb}'.rstrip():<14}{_first_line(each)}" for verb, each in verbs]
         lines.append("")
-    return "\n".join([*lines, "`etude COMMAND --help` is a page on each."])
+    return "\n".join([*lines, "`etude COMMAND --help` explains one of them."])
 
 
 def _first_line(command: Command) -> str:

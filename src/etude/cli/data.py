@@ -1,4 +1,4 @@
-"""`etude data`: what data is here, fetching it, looking at it."""
+"""`etude data`: list, download and show data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def list_data(data_dir: Path | None = None, json: bool = False) -> None:
     """List the data sets: what each holds, where it is, its licence.
 
     Args:
-        data_dir: Folder to search first; several are separated as in PATH.
+        data_dir: Folder to search first; separate several as in PATH.
         json: Print one JSON object on stdout.
     """
     from etude.cli import show_data
@@ -23,11 +23,11 @@ def list_data(data_dir: Path | None = None, json: bool = False) -> None:
 
 
 def fetch(name: Name, data_dir: Path | None = None) -> None:
-    """Download a data set, unless it is here already.
+    """Download a data set, unless you have it already.
 
     Args:
         name: Data set: mnist, fashion-mnist or cifar10.
-        data_dir: Folder to put it in; the user's cache when not given.
+        data_dir: Folder to put it in. Default: your cache.
     """
     from etude.data.loading import fetch as fetch_data
 
@@ -46,11 +46,11 @@ def show(
     """Count a data set's examples per class and split, and draw some of each class.
 
     Args:
-        name: Data set by its name, or folder:PATH, npz:FILE, csv:FILE.
-        data_dir: Folder to search first; several are separated as in PATH.
-        fit: How images of a folder: that are not square become so; crop when not given.
-        skip_broken: Leave out the images of a folder: that cannot be read, and name them.
-        out: PNG file for the picture; NAME-samples.png in the current folder when not given.
+        name: Data set: its name, folder:PATH, npz:FILE or csv:FILE.
+        data_dir: Folder to search first; separate several as in PATH.
+        fit: How to make images of a folder: square. Default: crop.
+        skip_broken: Leave out images of a folder: that cannot be read, and name them.
+        out: PNG file for the picture. Default: NAME-samples.png in the current folder.
         json: Print one JSON object on stdout.
     """
     from etude.cli import show_data

@@ -26,14 +26,14 @@ def figure(
 
     Args:
         run: The run's name or folder.
-        name: The figure: losses, samples, evolution, denoising, copies, confusion, per-class-accuracy, reliability,
-            latent-plane, latent-scatter, reconstructions, interpolation or styles.
+        name: The figure: losses, boundaries, points, samples, evolution, denoising, copies, confusion,
+            per-class-accuracy, reliability, latent-plane, latent-scatter, reconstructions, interpolation or styles.
         all: Draw every figure that fits the run, except copies.
-        label: Draw it for one class only, given by its name or index (latent figures and samples of a cvae).
+        label: Draw only this class, by name or index (samples, denoising and latent figures of a cvae or flow).
         runs_dir: Where runs are kept.
-        data: Where the run's data is now, folder:PATH say, if it has moved: the same images.
-        data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
-        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
+        data: Where the run's data is now, such as folder:PATH, if it has moved. The images must be the same.
+        data_dir: Where to look for data first. For a run on a folder: where that folder is now.
+        trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.
     """
     from etude.report.figures import FIGURES, available, draw, draw_all
     from etude.runs import load
@@ -42,7 +42,7 @@ def figure(
     if all and (name or label is not None):
         raise UsageError("--all draws every figure: leave the figure's name and --label out, or leave --all out.")
     if all or name:
-        with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
+        with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is not a result
             paths = draw(loaded, name, label=label, data_dir=data_dir) if name else draw_all(loaded, data_dir=data_dir)
     else:
         print("\n".join(f"{name:<20}{FIGURES[name].about}" for name in available(loaded)))

@@ -1,4 +1,4 @@
-"""`etude inspect`: questions about a network that a computation answers."""
+"""`etude inspect`: answer questions about a network by computation."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from etude.cli.printing import print_json, show_parts
 from etude.errors import UsageError
 
 TABLE_BATCH, TRAIN_BATCH, CHECK_BATCH, FLOW_BATCH = 1, 2, 3, 64
-"""Examples per batch where none are asked for: for the table in evaluation and in training (where batch-norm needs
-several), the gradient check, and what needs statistics."""
+"""Default examples per batch: for the table in evaluation and in training (batch-norm needs several), for the gradient
+check, and for what needs statistics."""
 
 
 def inspect(
@@ -41,23 +41,23 @@ def inspect(
     """Show a network's shapes, cost and receptive field, or check its gradients.
 
     Args:
-        network: lenet, gan-generator, dcgan-discriminator, vae …, or a file's: net.py:Net or "net.py:Net(3, width=16)".
-        input: Shape of each input without the batch, as 3,32,32. int9:20 is 20 whole numbers below 9.
+        network: lenet, gan-generator, dcgan-discriminator, vae …; or net.py:Net, "net.py:Net(3, width=16)".
+        input: Shape of each input without the batch, such as 3,32,32. int9:20 is 20 whole numbers below 9.
             mask=20:bool gives an input by its name and its type.
-        batch_size: Examples in the batch; 1 for the table (2 with --train), 3 for --gradcheck, 64 for --flow and
+        batch_size: Examples per batch. Default: 1 for the table (2 with --train), 3 for --gradcheck, 64 for --flow and
             --modes.
-        train: Show the table of training mode instead of evaluation.
-        modules: Totals of every module that holds others.
+        train: Show the table in training mode.
+        modules: Show the totals of every module that holds others.
         probe: Measure the receptive field with poisoned inputs and compare.
         gradcheck: Compare all gradients with central differences in float64.
-        flow: Scale of activations and gradients layer by layer, and what cures it.
-        modes: What differs between training and evaluation, and by how much.
-        simplify: Layers that fold into others, with proof.
-        data: Real images for --flow, --modes and --picture: digits, mnist, fashion-mnist, cifar10.
-        data_dir: Where data is looked for first.
+        flow: Show the scale of activations and gradients per layer, and what helps.
+        modes: Show what differs between training and evaluation, and by how much.
+        simplify: Find layers that fold into others, with proof.
+        data: Use real images for --flow, --modes and --picture: digits, mnist, fashion-mnist, cifar10.
+        data_dir: Where to look for data first.
         svg: Draw the graph of the layers into this file.
         picture: Draw a layer's receptive field on an image into this PNG file.
-        layer: The layer of --picture; the last one with positions when not given.
+        layer: The layer for --picture. Default: the last one with positions.
         seed: Determines weights and inputs.
         json: Print one JSON object on stdout.
     """
@@ -74,7 +74,7 @@ def inspect(
         return show.with_images(found, data, data_dir, seed) if data else found
 
     sections: list[Any] = []
-    with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is no result
+    with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is not a result
         small = specimen(TRAIN_BATCH if train else TABLE_BATCH)
         found = show.inspect(small.module, *small.inputs, name=small.name, train=train, **small.keywords)
         result = found.to_dict()

@@ -25,18 +25,18 @@ def latents(
 ) -> None:
     """Train an autoencoder with few and with many latents, and compare.
 
-    It is a sweep: Ctrl-C saves all, and the same command goes on; more seeds are added to those that are there.
+    This is a sweep. Ctrl-C saves all runs, and the same command continues. A larger --seeds adds runs.
 
     Args:
         recipe: vae, beta-vae, cvae, or a TOML file with one of them.
         dims: The numbers of latents, separated by commas.
-        seeds: Runs of each; one run says nothing of how much another one would differ.
-        data: The data set; the recipe's own when not given.
-        epochs: Passes over the training images; the recipe's own when not given.
-        name: The sweep's name; RECIPE-DATA-sweep-NUMBER when not given.
-        jobs: Processes side by side; one a core when not given, on a GPU one, which trains many runs as one program.
+        seeds: Runs per number of latents. One run does not say how much another would differ.
+        data: The data set. Default: the recipe's.
+        epochs: Passes over the training images. Default: the recipe's.
+        name: The sweep's name. Default: RECIPE-DATA-sweep-NUMBER.
+        jobs: Worker processes. Default: one per core; on a GPU a single one, which trains many runs together.
         runs_dir: Where runs are kept.
-        data_dir: Where data is looked for first.
+        data_dir: Where to look for data first.
         quiet: Show no progress.
         json: Print one JSON object on stdout.
     """

@@ -34,28 +34,28 @@ def measure(
 ) -> None:
     """Measure a run or sweeps: FID, KID, likelihood, accuracy, with floors and intervals.
 
-    Of a sweep every finished run is measured, and means over its seeds are shown; several sweeps share one table.
-    Results are kept in the run's folder and read from there when nothing has changed.
+    For a sweep, every finished run is measured and the table shows means over the seeds. Several sweeps share one
+    table. Results are kept in the run's folder and read from there if nothing has changed.
 
     Args:
-        run: Name or folder of a run, or of one sweep or several.
-        metrics: Names separated by commas, such as fid,kid; all that fit the run when not given.
-        split: The images that are measured: test, to report, or validation, to choose by.
-        num_samples: Images on each side of a comparison; at most those of the split.
-        seed: Determines the generated images and every other draw.
-        features: How images are compared: auto (a classifier trained once on the same data), inception, or
-            FILE.py:Name, a torch module that gives (images, features).
+        run: Name or folder of a run, or of one or more sweeps.
+        metrics: Names separated by commas, such as fid,kid. Default: all that fit the run.
+        split: Which images to measure: test, to report; validation, to choose.
+        num_samples: Images per side of a comparison, at most those of the split.
+        seed: Determines the generated images and every other random draw.
+        features: How to compare images: auto (a classifier trained once on the same data), inception, or FILE.py:Name,
+            a torch module that maps images to (images, features).
         extrapolate: Add fid_infinity, the FID extrapolated to infinitely many images.
-        binarize: How pixels become 0 or 1 to score a VAE, only then nats are a likelihood; as in training by default.
+        binarize: How to turn pixels into 0 or 1 to score a VAE; only then nats are a likelihood. Default: as trained.
         num_importance: Latents drawn per image for nll_nats.
-        num_likelihood_images: Images for nll_nats, at most.
-        checkpoint: The weights: last, best (by the validation images), or the step of a checkpoint that is kept.
-        interval: For sweeps: how the intervals over seeds are computed; bootstrap-t suits skewed values.
-        out: For sweeps: FILE.md, the table in Markdown, or FILE.csv, a row a run.
+        num_likelihood_images: At most this many images for nll_nats.
+        checkpoint: Which weights: last, best (by the validation images), or the step of a kept checkpoint.
+        interval: For sweeps: how to compute the intervals over seeds. bootstrap-t suits skewed values.
+        out: For sweeps: FILE.md for the table in Markdown, FILE.csv for one row per run.
         runs_dir: Where runs are kept.
-        data: Where the data is now, folder:PATH say, if it has moved since training: the same images.
-        data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
-        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
+        data: Where the data is now, such as folder:PATH, if it has moved since training. The images must be the same.
+        data_dir: Where to look for data first. For a run on a folder: where that folder is now.
+        trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.
         json: Print one JSON object on stdout.
     """
     from etude.cli import show_measurement as show

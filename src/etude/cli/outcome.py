@@ -13,7 +13,7 @@ from etude.errors import EtudeError, is_out_of_memory, one_line
 def exit_code(command: Callable[[], object]) -> int:
     """Run a command: 0, 2 for a person's mistake, 130 when interrupted; a `SystemExit` (--help, a verdict) is raised.
 
-    Memory, the disk and the output are a person's too. Any other exception is a bug of ours, and raised.
+    A lack of memory, a full disk and closed output count as a person's mistake. Any other exception is our bug: raised.
     """
     _open_closed_streams()
     try:
@@ -64,9 +64,9 @@ def _failed(message: str, code: int) -> int:
 
 
 def _open_closed_streams() -> None:
-    """Give a process whose stdin, stdout or stderr is closed an empty one: else the next file it opens would be it.
+    """Replace a closed stdin, stdout or stderr by an empty one; otherwise the next opened file would take its place.
 
-    What an encoding lacks is written as its number, as in `\\xd7`, rather than not at all.
+    A character that the encoding lacks is written as its number, such as `\\xd7`.
     """
     for number in range(3):
         try:
@@ -85,7 +85,7 @@ def _stream(number: int) -> TextIO:
 
 
 def _drop(stream: TextIO, number: int) -> None:
-    """What is still to be written goes nowhere, so that Python does not try once more as it ends."""
+    """Drop what is still to be written, so that Python does not try again when it exits."""
     if stream in (sys.__stdout__, sys.__stderr__):
         os.dup2(os.open(os.devnull, os.O_WRONLY), number)
     with contextlib.suppress(OSError, ValueError):

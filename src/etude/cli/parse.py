@@ -1,4 +1,4 @@
-"""From words on a command line to a call, by tyro; a mistake in them becomes étude's own one-line error."""
+"""Turn the words of a command line into a call, by tyro. A mistake in them becomes one of étude's one-line errors."""
 
 import contextlib
 import dataclasses
@@ -26,12 +26,12 @@ CONFIG = (
 
 REGISTRY = ConstructorRegistry()
 NARROWEST = 40
-"""Columns of a page at least: in one or two tyro takes minutes for it."""
+"""Least columns of a help page: with one or two, tyro takes minutes."""
 
 
 @REGISTRY.primitive_rule
 def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """`T | None` is read as T: None is a flag that was not given, nothing that a person types or chooses from."""
+    """Read `T | None` as T: None means that the flag was not given; nobody types or chooses it."""
     others = [each for each in get_args(info.type) if each is not NoneType]
     if NoneType not in get_args(info.type) or len(others) != 1:
         return None
@@ -46,7 +46,7 @@ def _optional(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
 
 @REGISTRY.primitive_rule
 def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """A path of no letters is refused: Python takes it for the current folder."""
+    """Refuse an empty path, which Python takes for the current folder."""
     if info.type is not Path:
         return None
     return PrimitiveConstructorSpec(
@@ -65,7 +65,7 @@ def _named(word: str) -> Path:
 
 
 Values = tyro.conf.UseAppendAction[list[list[str]]]
-"""A flag that takes several values, and may be given several times: all of them count. `flat` lists them."""
+"""A flag that takes several values and may be given several times. `flat` lists them all."""
 
 
 def flat(values: Values) -> list[str]:
@@ -91,7 +91,7 @@ def parse(
     default: Any = tyro.MISSING_NONPROP,
     description: str | None = None,
 ) -> Parsed:
-    """`tyro.cli`, with `UsageError` for what a person typed wrongly."""
+    """`tyro.cli`, with a `UsageError` for a mistake in the words."""
     if shutil.get_terminal_size().columns < NARROWEST:
         os.environ["COLUMNS"] = str(NARROWEST)
     box = io.StringIO()
@@ -113,7 +113,7 @@ def parse(
 
 
 def _one_line(box: str, prog: str) -> str:
-    """What tyro's framed message says, on one line: rows under a title, parts divided by rules of `─` or `-`."""
+    """Tyro's framed message on one line. It has rows under a title, and parts divided by rules of `─` or `-`."""
     rows = [row.strip("│ ") for row in box.splitlines()[1:]]
     parts = [" ".join(part.split()) for part in re.split(r"^[─╰╯-]{4,}$", "\n".join(rows), flags=re.MULTILINE)]
     problem, *rest = filter(None, parts)

@@ -25,10 +25,10 @@ def _finite(value: Any) -> Any:
 
 
 def rounded(value: float, spread: float) -> str:
-    """A value with as many digits as its spread warrants: 32.4817 ± 1.2213 is 32.5, as ± 4.7 it is 32.
+    """A value with as many digits as its spread allows: 32.4817 ± 1.2213 is 32.5, with ± 4.7 it is 32.
 
-    The spread keeps two digits up to 35 and one from there on (Particle Data Group, "Review of Particle Physics",
-    section 5.3); the value ends where it does. Four digits where there is no spread.
+    The spread keeps two digits up to 35 and one above (Particle Data Group, "Review of Particle Physics", section 5.3);
+    the value ends where the spread ends. Without a spread it has four digits.
     """
     if not (math.isfinite(value) and spread > 0 and math.isfinite(spread)):
         return f"{value:.4g}"
@@ -37,13 +37,13 @@ def rounded(value: float, spread: float) -> str:
 
 
 def decimals_of(spread: float) -> int:
-    """Places after the decimal point that a spread warrants; below 0 for tens and more."""
+    """Places after the decimal point that a spread allows; below 0 for tens and more."""
     first = math.floor(math.log10(spread))
     return -first + (1 if spread / 10.0**first < 3.55 else 0)
 
 
 def stdout_console() -> "Console":
-    """Where tables go: as wide as the terminal, into a file or a pipe uncut."""
+    """The console for tables: as wide as the terminal; in a file or a pipe nothing is cut."""
     from rich.console import Console
 
     class Piped(Console):
@@ -67,11 +67,11 @@ def show_parts(parts: list[Any]) -> None:
 
 
 QUIET_SECONDS, LINE_SECONDS = 2.0, 10.0
-"""Progress of what takes no longer is not shown; where stderr is no terminal, a line comes after each of the latter."""
+"""Shorter work shows no progress. If stderr is no terminal, a line is printed every `LINE_SECONDS`."""
 
 
 def progress_line(what: str) -> Callable[[int, int], None]:
-    """A function of (done, total) that shows rate and estimate on stderr: one line that changes, or a few lines."""
+    """A function of (done, total) that shows rate and time left on stderr: one line that changes, or a few lines."""
     started = time.monotonic()
     terminal = sys.stderr.isatty()
     shown_at = started + QUIET_SECONDS - 0.25 if terminal else started

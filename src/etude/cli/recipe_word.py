@@ -26,7 +26,7 @@ def start_recipe(word: str, *, command: str) -> Recipe:
 def parse_recipe(
     arguments: Sequence[str], options: Options, *, command: str, description: str
 ) -> tuple[Recipe, Options]:
-    """The recipe that the first word names, changed by its flags, and the options of the command, by theirs.
+    """The recipe that the first word names, changed by its flags, and the options of the command.
 
     `description` says what the command does, with {name} and {about} of the recipe.
     """

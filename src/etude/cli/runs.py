@@ -15,7 +15,7 @@ def recipes(name: tyro.conf.Positional[str | None] = None, *, out: Path | None =
 
     Args:
         name: A recipe to print.
-        out: Write it to this file, to be edited and trained with `etude train FILE.toml`.
+        out: Write it to this file. Edit the file and train it with `etude train FILE.toml`.
         json: Print one JSON object on stdout.
     """
     if name is None:
@@ -40,7 +40,7 @@ def runs(*, runs_dir: Path | None = None, json: bool = False) -> None:
     """List the runs and the sweeps.
 
     Args:
-        runs_dir: Where runs are kept; the folder in ETUDE_RUNS, or ./runs, when not given.
+        runs_dir: Where runs are kept. Default: the folder in ETUDE_RUNS, or ./runs.
         json: Print one JSON object on stdout.
     """
     from etude.cli import show_runs
@@ -59,7 +59,7 @@ def show(
 
     Args:
         run: The run's or the sweep's name or folder.
-        interval: For sweeps: how the intervals over seeds are computed; bootstrap-t suits skewed values.
+        interval: For sweeps: how to compute the intervals over seeds. bootstrap-t suits skewed values.
         runs_dir: Where runs are kept.
         json: Print one JSON object on stdout.
     """
@@ -83,16 +83,16 @@ def sample(
     runs_dir: Path | None = None,
     trust: bool = False,
 ) -> None:
-    """Draw new images from a GAN or VAE into a PNG or NPY file.
+    """Draw new images from a GAN, a VAE or a diffusion model into a PNG or NPY file.
 
     Args:
         run: The run's name or folder.
         num: How many images.
-        out: FILE.png, a grid; or FILE.npy, float32 (N, C, H, W) in [0, 1]; samples.png in the run's folder otherwise.
-        label: The class to draw, by name or index (cvae).
+        out: FILE.png for a grid, FILE.npy for float32 (N, C, H, W) in [0, 1]. Default: samples.png in the run's folder.
+        label: The class to draw, by name or index (cvae, flow).
         seed: Determines the images.
         runs_dir: Where runs are kept.
-        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
+        trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.
     """
     from etude.cli import show_run
 

@@ -77,7 +77,7 @@ def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
         found = locate(entry, data_dir) if entry.downloads else None
     except DataError as damage:
         error = str(damage)
-    # CIFAR-10 may still be in its archive: one file, which then is the place.
+    # CIFAR-10 may still be in its archive: then that one file is the place.
     place = None if not found else str(found[0] if len(found) == 1 else found[0].parent)
     return {
         "name": name,

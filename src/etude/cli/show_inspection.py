@@ -39,7 +39,7 @@ __all__ = [
 
 
 def probed(found: Inspection, specimen: Specimen, result: dict[str, Any]) -> list[Any]:
-    """The receptive field, measured, beside the derived one."""
+    """The measured receptive field, compared with the derived one."""
     show = progress_line("positions")
     measured = probe(found, specimen.module, *specimen.inputs, progress=show, **specimen.keywords)
     words = {True: "agrees", False: "DIFFERS", None: "not derived"}
@@ -74,7 +74,7 @@ def probed(found: Inspection, specimen: Specimen, result: dict[str, Any]) -> lis
 
 
 def gradients_checked(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
-    """All gradients beside central differences."""
+    """All gradients, compared with central differences."""
     show = progress_line("gradients")
     checks = gradcheck(specimen.module, *specimen.inputs, seed=seed, progress=show, **specimen.keywords)
     result["gradcheck"] = [
@@ -91,12 +91,12 @@ def gradients_checked(specimen: Specimen, result: dict[str, Any], seed: int) -> 
 
 
 def flow(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
-    """The scale of activations and gradients layer by layer, and what cures it."""
+    """The scale of activations and gradients per layer, and what helps."""
     found = gradient_flow(specimen.module, *specimen.inputs, seed=seed, **specimen.keywords)
     remedies = [] if found.verdict in ("healthy", "unknown") else try_remedies(
         specimen.module, *specimen.inputs, seed=seed, **specimen.keywords
     )  # fmt: skip
-    if found.trouble_over_time:  # what a recurrent network has no layers for is no news
+    if found.trouble_over_time:  # a recurrent network has no layers for some remedies: say nothing of them
         remedies = [remedy for remedy in remedies if remedy.flow]
     result["flow"] = {
         "verdict": found.verdict, "ratio": found.ratio, "per_layer": found.per_layer,

@@ -66,7 +66,7 @@ COLUMNS: dict[str, Callable[[Measured], float]] = {
 
 
 def _print_table(measured: list[Measured]) -> None:
-    """One row a number of latents: means over the seeds, with their standard deviation where there are several."""
+    """One row per number of latents: means over the seeds, with the standard deviation if there are several."""
     rows = []
     for latent_dim in sorted({each.latent_dim for each in measured}):
         runs = [each for each in measured if each.latent_dim == latent_dim]
@@ -79,6 +79,6 @@ def _print_table(measured: list[Measured]) -> None:
     print("on the test images; nats per image" + (", mean ± standard deviation over seeds" if several else ""))
     stdout_console().print(plain_table(["latents", *COLUMNS, "seeds"], rows, align="r"))
     if not several:
-        print("note: one run of each: how much another seed would differ is not known; --seeds 8 shows it.")
+        print("note: with one run each, it is not known how much another seed would differ; --seeds 8 shows it.")
     for note in dict.fromkeys(each.note for each in measured if each.note):
         print(f"note: {note}")

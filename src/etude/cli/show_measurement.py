@@ -28,12 +28,12 @@ def sweeps(
     out: Path | None,
     json: bool,
 ) -> None:
-    """Measure sweeps, `how` as `measure_sweep` takes it, and print one table of all."""
+    """Measure sweeps, with the arguments `how` of `measure_sweep`, and print one table of all."""
     opened = [load_sweep(name, runs_dir=runs_dir, trust=trust) for name in names]
     writers = {".md": to_markdown, ".csv": to_csv}
     if out and out.suffix not in writers:
-        raise UsageError(f"--out {out} (allowed: FILE.md, a table, or FILE.csv, a row a run).")
-    with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
+        raise UsageError(f"--out {out} (allowed: FILE.md, a table, or FILE.csv, one row per run).")
+    with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is not a result
         measured = [measure_sweep(sweep, settings, **how) for sweep in opened]
     if out:
         write_atomically(out, writers[out.suffix](measured))
@@ -53,7 +53,7 @@ def sweeps(
 
 def run(opened: Run, settings: Settings, *, data_dir: Path | None, json: bool) -> None:
     """Measure a run and print its table."""
-    with contextlib.redirect_stdout(sys.stderr):  # what its networks' own code prints is no result
+    with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is not a result
         results = measure(opened, settings, data_dir=data_dir)
     if json:
         print_json(results)
@@ -87,7 +87,7 @@ def _print_table(results: dict[str, Any]) -> None:
 
 
 def _spread(result: dict[str, Any]) -> float:
-    """Half the width of a result's interval, 0 without one: how many digits its numbers are shown with."""
+    """Half the width of a result's interval, 0 without one. It decides how many digits are shown."""
     low, high = result.get("interval") or (0.0, 0.0)
     return (high - low) / 2
 
@@ -101,7 +101,7 @@ def _text(value: Any, spread: float) -> str:
 
 
 def _remark(name: str, result: dict[str, Any]) -> str:
-    """What else a reader of the table needs of a result."""
+    """What else a reader of the table needs to know of a result."""
     match name:
         case "nll_nats" if "method" in result:
             exact = result["method"] == "quadrature"
@@ -133,7 +133,7 @@ def _remark(name: str, result: dict[str, Any]) -> str:
 
 
 def _bits(result: dict[str, Any]) -> str:
-    """Bits per dimension, where the nats are a likelihood."""
+    """Bits per dimension, if the nats are a likelihood."""
     bits = result.get("bits_per_dimension")
     return "" if bits is None else f"{rounded(bits, _spread(result) * bits / result['value'])} bits/dim, "
 

@@ -66,7 +66,7 @@ def write_samples(loaded: Run, path: Path, *, num: int, seed: int, label: str | 
             f"--out {path}: run {loaded.name} makes rows of a table: give FILE.npy; "
             f"`etude figure {loaded.name} points` draws them."
         )
-    with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
+    with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is not a result
         images = loaded.sample(num, seed=seed, labels=None if label is None else loaded.label_index(label))
     if path.suffix.lower() == ".png":
         write_png(path, tile(images, columns=math.ceil(math.sqrt(num))))
@@ -77,10 +77,10 @@ def write_samples(loaded: Run, path: Path, *, num: int, seed: int, label: str | 
 
 
 def finished(run: Run, display: Display, *, draw_figures: bool, data_dir: Path | None, json: bool) -> None:
-    """Draw the figures of a finished run and say what came out."""
+    """Draw the figures of a finished run and print its results."""
     if draw_figures:
         display.note(f"{run.name}: drawing figures")
-        with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is no result
+        with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is not a result
             draw_all(run, data_dir=data_dir)
     result = summary(run)
     if json:

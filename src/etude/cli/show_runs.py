@@ -42,7 +42,7 @@ def table(runs_dir: Path | None, *, json: bool) -> None:
 
 
 def _row(path: Path) -> dict[str, Any]:
-    """One run in the list; a damaged one says so, and is no reason to hide the others."""
+    """One run in the list. A damaged one says so and does not hide the others."""
     try:
         run = Run(path)
         state, metrics = run.state, run.metrics().last()

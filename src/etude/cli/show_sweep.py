@@ -33,7 +33,7 @@ def go_on(path: Path, *, jobs: int | None, trust: bool, quiet: bool, json: bool)
 
 
 def show(path: Path, *, interval: Literal["t", "bootstrap-t"], json: bool) -> None:
-    """`etude show` of a sweep, whatever of it is finished."""
+    """`etude show` of a sweep: its results so far."""
     results = collect(load(path), interval=interval)
     write_files(results)
     report(results, json=json)
@@ -85,7 +85,7 @@ def listing(path: Path) -> dict[str, Any]:
 
 
 def describe(folder: Path, listed: dict[str, Any]) -> str:
-    """A sweep of that list in a line."""
+    """A sweep of that list on one line."""
     if "error" in listed:
         return f"sweep {listed['sweep']}: {listed['error']}"
     failed = f", {listed['failed']} failed" if listed["failed"] else ""

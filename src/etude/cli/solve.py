@@ -1,4 +1,4 @@
-"""`etude solve` and `etude derive`: convolutions of a wanted size, and derivatives in closed form."""
+"""`etude solve` and `etude derive`: convolutions that give a size, and derivatives in closed form."""
 
 from __future__ import annotations
 
@@ -31,23 +31,24 @@ def solve_conv(
     all: bool = False,
     json: bool = False,
 ) -> None:
-    """Find the convolutions that make one size of another.
+    """Find the convolutions that turn one size into another.
 
-    With --out every one that fits, the usual first; without it the output of the one that is given. Of a picture that
-    is not square, give both sizes as 64x48; a setting may be one for both axes or two, as 3x5.
+    With --out, it lists every convolution that fits, the usual ones first. Without it, it prints the output size of the
+    one you give. For a picture that is not square, give both sizes, such as 64x48. A setting is one number for both
+    axes or two, such as 3x5.
 
     Args:
-        size_in: Positions that go in, along one axis, or along each, as 64x48.
-        size_out: Positions that must come out.
-        kernel: Kernel size; 1 up to the input are tried when not given.
-        stride: Stride; every one when not given.
-        padding: Padding on each side, or same; up to half of the input when not given.
-        dilation: Dilation; every one when not given.
-        transposed: Transposed convolution.
-        chain: Layers, as "k5 pool2 k3s2p1 tk4s2p1": print the size after each. With --out and a ? for one layer, or for
-            some of its settings (k3s?p?), find what may stand there.
-        mirror: An encoder's layers, as "k3s2p1 k3s2p1": print the transposed ones that undo it.
-        all: Print all solutions; the first 20 otherwise.
+        size_in: Size of the input along one axis, or along both, such as 64x48.
+        size_out: Size of the output.
+        kernel: Kernel size. Default: try 1 up to the input.
+        stride: Stride. Default: try all.
+        padding: Padding on each side, or same. Default: try 0 up to half of the input.
+        dilation: Dilation. Default: try all.
+        transposed: Solve for a transposed convolution.
+        chain: Layers, such as "k5 pool2 k3s2p1 tk4s2p1": print the size after each. With --out and a ? for one layer,
+            or for some of its settings (k3s?p?), find what fits there.
+        mirror: An encoder's layers, such as "k3s2p1 k3s2p1": print the transposed ones that reverse it.
+        all: Print all solutions. Default: the first 20.
         json: Print one JSON list on stdout.
     """
     from etude.inspection.calculus.conv_solver import solve
@@ -74,14 +75,14 @@ def solve_conv(
 
 
 def _integers(flag: str, text: str | None) -> int | list[int] | None:
-    """64, or 64x48: one per axis."""
+    """64, or 64x48: one number per axis."""
     if text is None:
         return None
     parts = re.split("[x×]", text.strip())
     if not all(re.fullmatch("-?[0-9]{1,20}", part) for part in parts):
         shown = text if len(text) <= 40 else f"{text[:40]}…"
         more = ", or same" if flag == "padding" else ""
-        raise UsageError(f"--{flag} is {shown!r}; allowed: a whole number, or one per axis as 64x48{more}.")
+        raise UsageError(f"--{flag} is {shown!r}; allowed: a whole number, or one per axis, such as 64x48{more}.")
     numbers = [int(part) for part in parts]
     return numbers[0] if len(numbers) == 1 else numbers
 
@@ -95,20 +96,20 @@ def derive(
     at: Values = [],  # noqa: B006
     json: bool = False,
 ) -> None:
-    """Differentiate an expression of matrices and vectors in closed form, verified.
+    """Differentiate an expression of matrices and vectors in closed form, and check the result.
 
-    Names that begin with a small letter are column vectors, with a capital letter matrices. Functions, entry by entry:
-    exp log sqrt square abs sign sin cos tan sinh cosh sigmoid relu tanh softplus max(a, b) min(a, b). Of vectors:
-    softmax log_softmax logsumexp outer(x, y) dot(x, y) diag, of matrices: trace det logdet inv kron(A, B) diag. With
-    one value: sum mean max min norm cross_entropy(logits, y) bce(logits, y) mse(p, y). sum(X, 0) and mean(X, 0) go over
-    rows. mean(f(x_i), i) goes over samples: names that end with _i have a value for each. Other names may be used as
-    functions: phi(z) is any function of each entry, L(w) any function with one value. Without --wrt, logarithms of
-    products are taken apart.
+    A name that starts with a small letter is a column vector, one with a capital letter a matrix. Functions of each
+    entry: exp log sqrt square abs sign sin cos tan sinh cosh sigmoid relu tanh softplus max(a, b) min(a, b). Functions
+    of vectors: softmax log_softmax logsumexp outer(x, y) dot(x, y) diag. Functions of matrices: trace det logdet inv
+    kron(A, B) diag. Functions with one value: sum mean max min norm cross_entropy(logits, y) bce(logits, y) mse(p, y).
+    sum(X, 0) and mean(X, 0) run over rows. mean(f(x_i), i) runs over samples: a name that ends in _i has one value per
+    sample. You may use other names as functions: phi(z) is any function of each entry, L(w) any function with one
+    value. Without --wrt, logarithms of products are split into sums.
 
     Args:
-        expression: In Python: "x.T @ A @ y"; `@` multiplies matrices, `*` entries.
-        wrt: The name to differentiate for.
-        hessian: The second derivative of a scalar.
+        expression: In Python syntax, such as "x.T @ A @ y"; `@` multiplies matrices, `*` multiplies entries.
+        wrt: The name to differentiate with respect to.
+        hessian: Give the second derivative of a scalar.
         shapes: Shapes that differ from the convention: A=3,4 x=n b=1 (a scalar), f=1 (a function with one value).
         at: Numbers to evaluate at: p=0.8,0.2 (a vector), A=1,2;3,4 (rows of a matrix).
         json: Print one JSON object on stdout.
@@ -125,7 +126,7 @@ def derive(
 
 
 def expressions_apart(words: list[str]) -> list[str]:
-    """The words of `etude derive`, an expression that begins with a minus marked as one by a space."""
+    """The words of `etude derive`. A space marks an expression that starts with a minus as one."""
     return [f" {word}" if _is_negative(word) else word for word in words]
 
 
@@ -146,7 +147,7 @@ def _pair(flag: str, text: str) -> tuple[str, str]:
     name, equals, value = text.strip().partition("=")
     if not equals or not name.isidentifier() or not value:
         shown = text if len(text) <= 60 else f"{text[:60]}…"
-        raise UsageError(f"{flag} has {shown!r}; allowed: NAME=VALUE, as x=3.")
+        raise UsageError(f"{flag} has {shown!r}; allowed: NAME=VALUE, such as x=3.")
     return name, value
 
 
@@ -158,6 +159,6 @@ def _numbers(name: str, text: str) -> Tensor:
         values = torch.tensor(rows, dtype=torch.float64)
     except ValueError as error:
         raise UsageError(
-            f"--at has {name}={text:.60}; allowed: numbers, as 0.8,0.2, rows of a matrix apart by `;`."
+            f"--at has {name}={text:.60}; allowed: numbers, such as 0.8,0.2, with `;` between the rows of a matrix."
         ) from error
     return values if name[0].isupper() or len(rows) > 1 else values.T  # a vector is a column

@@ -1,4 +1,4 @@
-"""`etude sweep`, `etude train RECIPE --seeds` and `etude compare`: many runs, and what they say together."""
+"""`etude sweep`, `etude train RECIPE --seeds` and `etude compare`: train many runs and compare them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Train a recipe over a grid of settings, several seeds each, on all cores or as o
   etude sweep lenet --grid batch_size=4,16 --grid epochs=5,20
   etude sweep vae --data digits --grid latent_dim=2,10 --grid optimizer.learning_rate=1e-3,3e-3 --name latents
 
-Ctrl-C saves all; the same command again, or `etude resume SWEEP`, goes on. `etude compare` says which differences are
-real. `etude sweep RECIPE --help` is a page with all flags."""
+Ctrl-C saves all. The same command again, or `etude resume SWEEP`, continues. `etude compare` says which differences are
+real. `etude sweep RECIPE --help` lists all flags."""
 
 Grid = Annotated[list[str], tyro.conf.UseAppendAction]
 Where = tyro.conf.Positional[str]
@@ -29,17 +29,17 @@ Where = tyro.conf.Positional[str]
 
 @dataclass(frozen=True, kw_only=True)
 class SweepOptions(TrainingOptions):
-    """What is varied and how it is run."""
+    """What to vary and how to run it."""
 
     grid: Grid = field(default_factory=list)
-    """A field of the recipe and its values, FIELD=VALUE,VALUE; may be given for several fields."""
+    """A field of the recipe and its values, FIELD=VALUE,VALUE. Give it again for another field."""
     seeds: int = 8
-    """Runs of each cell, with seeds from --seed on. Fewer than six show no difference; eight show one as large as
-    the seeds' standard deviation two times in three, six one time in three."""
+    """Runs per cell, with seeds counted up from --seed. Fewer than six show no difference. Eight find one as large
+    as the seeds' standard deviation two times in three, six one time in three."""
     name: str | None = None
-    """The sweep's name; RECIPE-DATA-sweep-NUMBER when not given, without --grid RECIPE-DATA-seeds-NUMBER."""
+    """The sweep's name. Default: RECIPE-DATA-sweep-NUMBER, or RECIPE-DATA-seeds-NUMBER without --grid."""
     threads: int = 1
-    """Processor threads of each run."""
+    """CPU threads per run."""
 
 
 def sweep(arguments: Sequence[str]) -> None:
@@ -89,14 +89,14 @@ def compare(
     """Say whether B differs from A, over runs paired by seed.
 
     Args:
-        a: The baseline: a sweep of one cell, SWEEP:CELL as in course:batch_size=4,epochs=5, or RUN,RUN,….
-        b: The candidate, likewise, with the same seeds.
+        a: The baseline: a sweep of one cell, SWEEP:CELL such as grid:batch_size=4,epochs=5, or RUN,RUN,….
+        b: The candidate, written in the same way, with the same seeds.
         more: More candidates, each compared with A. Verdicts are then corrected for the number of comparisons (Holm).
-        metric: A metric of `etude measure`, such as fid; what training recorded (accuracy, bound) when not given.
-        test: Of the mean (sign flips, for symmetric differences), or of the median (signs alone, for any).
+        metric: A metric of `etude measure`, such as fid. Default: what training recorded (accuracy, bound).
+        test: mean (sign flips, for symmetric differences) or median (signs alone, for any differences).
         runs_dir: Where runs and sweeps are kept.
-        data_dir: Where data is looked for first.
-        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
+        data_dir: Where to look for data first.
+        trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.
         json: Print one JSON object on stdout.
     """
     from etude.cli import show_sweep as show

@@ -25,7 +25,7 @@ Train a recipe, or the recipe in a TOML file, on real images.
 RECIPE is one of:
 {recipes}
 
-`etude train RECIPE --help` is a page on each, with all its flags.
+`etude train RECIPE --help` explains one recipe and all its flags.
 `etude recipes RECIPE --out FILE.toml` saves one to edit."""
 
 
@@ -34,15 +34,15 @@ class TrainOptions(TrainingOptions):
     """How to run it. These flags affect speed and rounding, never the experiment."""
 
     name: str | None = None
-    """The run's name; RECIPE-DATA-NUMBER when not given, with --seeds RECIPE-DATA-seeds-NUMBER."""
+    """The run's name. Default: RECIPE-DATA-NUMBER, or RECIPE-DATA-seeds-NUMBER with --seeds."""
     seeds: int | None = None
-    """Train this many runs, with seeds from --seed on, as `etude sweep` does."""
+    """Train this many runs, with seeds counted up from --seed, as `etude sweep` does."""
     threads: int | None = None
-    """Processor threads; when not given all cores, or one where a step is too small for more or --seeds is given."""
+    """CPU threads. Default: all cores; one if a step is too small for more, or with --seeds."""
     no_figures: bool = False
     """Draw no figures at the end; `etude figure RUN --all` draws them later."""
     print_losses: bool = False
-    """Print the running losses at every report, as the course does."""
+    """Print the running losses at every report."""
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -86,21 +86,21 @@ def resume(
     trust: bool = False,
     json: bool = False,
 ) -> None:
-    """Go on with a run that was stopped or killed.
+    """Continue a run that was stopped or killed.
 
-    It ends bit for bit as if it had never stopped.
+    It ends with the same bits as if it had never stopped.
 
     Args:
         run: The run's or the sweep's name or folder.
         runs_dir: Where runs are kept.
-        data: Where the run's data is now, folder:PATH say, if it has moved: the same images.
-        data_dir: Where data is looked for first. For a run on a folder: where that folder is now.
+        data: Where the run's data is now, such as folder:PATH, if it has moved. The images must be the same.
+        data_dir: Where to look for data first. For a run on a folder: where that folder is now.
         no_figures: Draw no figures at the end; `etude figure RUN --all` draws them later.
-        print_losses: Print the running losses at every report, as the course does.
-        jobs: Processes for a sweep, as in `etude sweep`.
+        print_losses: Print the running losses at every report.
+        jobs: For a sweep: worker processes, as in `etude sweep`.
         quiet: Show no progress.
-        trust: Run the code of its own that a run keeps, though the run was not made here: you have read it.
-        json: Print one JSON object on stdout at the end, and nothing else there.
+        trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.
+        json: Print one JSON object on stdout at the end, and nothing else.
     """
     from etude.cli import show_run as show
     from etude.cli import show_sweep
@@ -121,7 +121,7 @@ def resume(
 
 
 def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
-    """Several runs of one recipe: a sweep without a grid."""
+    """Train several runs of one recipe: a sweep without a grid."""
     for flag, given in (("--print-losses", options.print_losses), ("--no-figures", options.no_figures)):
         if given:
             raise UsageError(f"{flag} is for one run: leave it or --seeds out.")

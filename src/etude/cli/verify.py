@@ -1,4 +1,4 @@
-"""`etude verify CONTRACT FILE`: a learner's file against a contract."""
+"""`etude verify CONTRACT FILE`: check a learner's file against a contract."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def verify(
 ) -> None:
     """Check an implementation against a contract and name its mistakes.
 
-    The file runs in a child process with limits of time and memory: isolation from accidents, not from attackers.
-    The exit code is 0 only if all checks pass, else 1.
+    The file runs in a child process with limits on time and memory. This isolates accidents, not attackers. The exit
+    code is 0 if all checks pass, else 1.
 
     Args:
         contract: gan, vae, cvae, classifier, gradients, layers or optimizers; one check of them, such as
             gan.bce_loss; or a Python file that defines CONTRACT.
         file: Module (.py), notebook (.ipynb), or adapter that maps other names (.toml).
-        list: List the contracts and what they look for.
+        list: List the contracts and the names they look for.
         json: Print one JSON object on stdout.
-        hidden: Seed of generated inputs that a grader keeps to himself: no counter-example is shown.
-        network: Allow connections.
+        hidden: For graders: a secret seed for the generated inputs. No counter-example is shown.
+        network: Allow network connections.
     """
     from etude.verify import CONTRACTS, Limits, find, verify_file
 

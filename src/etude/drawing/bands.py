@@ -13,12 +13,12 @@ from etude.drawing.style import SERIES_COLOURS, style
 _LINES = ("-", "--", ":", "-.")
 _MARKERS = "osD^vP*X"
 BAND_ROOM = 0.3
-"""How far the axes may reach beyond the curves to show bands, as a share of the curves' range."""
+"""How far the axes may extend beyond the curves to show bands, as a share of the curves' range."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Band:
-    """One named curve: means (n,) at epochs (n,), with the low and high end (n,) of the band, or none."""
+    """One named curve: means (n,) at epochs (n,), with the low and high end (n,) of its band, or without one."""
 
     name: str
     epochs: np.ndarray
@@ -38,10 +38,10 @@ class BandPanel:
 
 @style()
 def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure:
-    """One panel beside the other against the epoch; one legend for all below, and a note on what the bands are.
+    """Panels side by side against the epoch, with one legend below and a note on what the bands are.
 
-    Curves differ in colour, marker and, from the eighth on, dashes: they are told apart without colour too. Shorter
-    curves lie over longer ones, which they would vanish under where both began alike. Very wide bands leave the axes.
+    Curves differ in colour, marker and, from the eighth on, dashes, so colour is not needed to tell them apart. Shorter
+    curves lie over longer ones, which would otherwise hide them. Very wide bands leave the axes.
     """
     names = list(dict.fromkeys(band.name for panel in panels for band in panel.bands))
     columns = max(1, min(len(names), int(4.6 * len(panels) / (0.5 + 0.075 * max(map(len, names))))))
@@ -49,7 +49,7 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
     figure = Figure(figsize=(max(6.6, 4.6 * len(panels)), height_inches), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     handles = {}
-    opacity = min(0.18, 1.2 / len(names))  # many bands over one another still let the curves through
+    opacity = min(0.18, 1.2 / len(names))  # curves stay visible under many bands
     for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
         for band in sorted(panel.bands, key=lambda band: -len(band.epochs)):
             index = names.index(band.name)
@@ -75,7 +75,7 @@ def band_curves(panels: Sequence[BandPanel], *, title: str, note: str) -> Figure
 
 
 def _keep_curves_readable(axes: Axes, bands: Sequence[Band]) -> None:
-    """Let bands of two or three runs, far wider than the curves go, run out of the axes instead of flattening them."""
+    """Let the very wide bands of two or three runs leave the axes; otherwise they would flatten the curves."""
     means = np.concatenate([band.means for band in bands])
     most = BAND_ROOM * np.ptp(means)
     low, high = axes.get_ylim()

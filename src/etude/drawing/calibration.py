@@ -1,4 +1,4 @@
-"""Whether a classifier's probabilities mean what they say."""
+"""Do a classifier's probabilities mean what they say?"""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,11 +12,11 @@ from etude.metrics.intervals import share_interval
 def reliability_diagram(
     edges: np.ndarray, count: np.ndarray, confidence: np.ndarray, accuracy: np.ndarray, *, error: float, title: str
 ) -> Figure:
-    """Accuracy against confidence, bin by bin, above how many images each bin holds (Guo et al. 2017, figure 4).
+    """Accuracy against confidence per bin, above the number of images per bin (Guo et al. 2017, figure 4).
 
-    `edges` (bins + 1,) in [0, 1]; `count`, mean `confidence` and `accuracy` (bins,), NaN where a bin is empty; `error`
-    is the expected calibration error. Whiskers are 95 % intervals, for a bin of a few images says little. A bar below
-    the diagonal is a classifier too sure of itself.
+    `edges` (bins + 1,) in [0, 1]; `count`, mean `confidence` and `accuracy` (bins,), NaN for an empty bin; `error`
+    is the expected calibration error. Whiskers are 95 % intervals, since a bin of a few images says little. A bar below
+    the diagonal means that the classifier is too sure of itself.
     """
     figure = Figure(figsize=(5.0, 5.6), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

@@ -1,4 +1,4 @@
-"""Where the rows of a table lie: points of the plane, coloured by class."""
+"""The rows of a table as points of the plane, coloured by class."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ _MOST_IN_LEGEND = 20
 def plane(features: Tensor | np.ndarray, feature_names: Sequence[str]) -> tuple[np.ndarray, tuple[str, str]]:
     """Rows (N, F) as points (N, 2), and what the two axes are: the features themselves, or two principal components.
 
-    `features` have mean 0 and standard deviation 1 where F is above 2. One feature is drawn against the number of its
-    row.
+    `features` have mean 0 and standard deviation 1 if F is above 2. A single feature is drawn against its row number.
     """
     values = as_array(features).astype(np.float64)
     names = list(feature_names) or [f"feature {index}" for index in range(values.shape[1])]
@@ -51,10 +50,10 @@ def class_points(
     axis_names: tuple[str, str],
     title: str = "",
 ) -> Figure:
-    """Points (N, 2) in the colours of their `labels` (N,), which index `class_names`; of many the first 5,000."""
+    """Points (N, 2) in the colours of their `labels` (N,), indices of `class_names`. Draws at most the first 5,000."""
     places, classes = as_array(points)[:MOST_POINTS], as_array(labels)[:MOST_POINTS]
     colours = class_colours(len(class_names))
-    # In an order of its own: rows sorted by class would hide the first classes below the last.
+    # Shuffled, because rows sorted by class would hide the first classes below the last.
     order = np.random.default_rng(0).permutation(len(places))
     figure = Figure(figsize=(7.2, 5.8), layout="constrained")
     axes = figure.add_subplot()
@@ -66,7 +65,7 @@ def class_points(
     axes.set_ylabel(axis_names[1])
     axes.set_title(title)
     spans = np.ptp(places, axis=0)
-    if 0.2 < spans[0] / max(spans[1], 1e-30) < 5:  # of one unit, as far as one can tell
+    if 0.2 < spans[0] / max(spans[1], 1e-30) < 5:  # probably the same unit
         axes.set_aspect("equal", adjustable="datalim")
     shown = np.linspace(0, len(class_names) - 1, min(len(class_names), _MOST_IN_LEGEND)).round().astype(int)
     handles = [

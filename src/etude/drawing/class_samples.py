@@ -1,4 +1,4 @@
-"""What a data set looks like: some images of each class, a row a class."""
+"""What a data set looks like: some images of each class, one row per class."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 SAMPLES_PER_CLASS = 10
 _GAP = 1
-"""Gap between images, in their own pixels."""
+"""Gap between images, in pixels of the images."""
 
 
 @style()
 def class_samples(
     images: Tensor | np.ndarray, labels: Tensor | np.ndarray, class_names: Sequence[str], *, title: str = ""
 ) -> Figure:
-    """The first ten images of each class, a row a class, its name on the left.
+    """The first ten images of each class, one row per class, with its name on the left.
 
     `images` are uint8 (N, C, H, W) with one or three channels, `labels` (N,) index `class_names`. A class with fewer
     images has a shorter row.

@@ -1,4 +1,4 @@
-"""What a classifier confuses, and how well it knows each class."""
+"""What a classifier confuses, and how well it recognises each class."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MAX_CLASSES_WITH_NUMBERS = 20
 
 @style()
 def confusion_matrix(counts: np.ndarray, *, class_names: Sequence[str], title: str) -> Figure:
-    """Images by true class (row) and predicted class (column): each count, and its share of the row in per cent.
+    """Images by true class (row) and predicted class (column): each count and its share of the row in per cent.
 
-    `counts` (classes, classes) as of `metrics.confusion_matrix`. With many classes only the colours are shown.
+    `counts` (classes, classes) from `metrics.confusion_matrix`. With many classes only the colours are shown.
     """
     num_classes = len(class_names)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -62,7 +62,7 @@ def confusion_matrix(counts: np.ndarray, *, class_names: Sequence[str], title: s
 def per_class_accuracy(counts: np.ndarray, *, class_names: Sequence[str], title: str) -> Figure:
     """A bar per class, in class order: the share found, with its 95 % interval; a line at the overall accuracy.
 
-    `counts` (classes, classes) as of `metrics.confusion_matrix`.
+    `counts` (classes, classes) from `metrics.confusion_matrix`.
     """
     trials, found = counts.sum(axis=1), np.diag(counts)
     shares = found / np.maximum(trials, 1)

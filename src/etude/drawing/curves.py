@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from etude.drawing.style import GREY, style
 
 MIN_POINTS_TO_SMOOTH = 60
-"""A series of fewer points is drawn as it is; a longer one faintly, with its running mean over it."""
+"""A series with fewer points is drawn as it is; a longer one is drawn faintly, with a running mean over it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +23,7 @@ class Series:
     values: np.ndarray
     colour: str
     smooth: bool = False
-    """Noisy: drawn faintly, with its running mean over it, where there are enough points."""
+    """Whether it is noisy. With enough points it is drawn faintly, with a running mean over it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class Panel:
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Mean over the `window` (odd) values around each one, fewer at the ends; what is not finite is left out."""
+    """Mean over the `window` (odd) values around each one, fewer at the ends; only finite values count."""
     finite = np.isfinite(values)
     kernel = np.ones(window)
     total = np.convolve(np.where(finite, values, 0.0), kernel)
@@ -57,7 +57,7 @@ def running_mean(values: np.ndarray, window: int) -> np.ndarray:
 
 @style()
 def loss_curves(panels: Sequence[Panel], *, steps_per_epoch: int, title: str) -> Figure:
-    """One panel beside the other, each with its series against the training step; epochs on a second axis on top."""
+    """Panels side by side, each with its series against the training step, and epochs on a second axis on top."""
     width_inches = 6.6 if len(panels) == 1 else 3.9 * len(panels)
     figure = Figure(figsize=(width_inches, 4.0), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
@@ -75,11 +75,11 @@ def _draw_panel(axes: Axes, panel: Panel, steps_per_epoch: int) -> None:
             axes.plot(steps, values, color=colour, alpha=0.3, linewidth=0.9)
             window = len(values) // 30 * 2 + 1
             values, label = running_mean(values, window), f"{label} (mean of {window} points)"
-        # A few points are marked: a reader sees where something was measured, and sees a single one at all.
+        # A few points are marked, so that a reader sees where something was measured, and sees a single point at all.
         marker = "o" if len(values) <= 25 else None
         axes.plot(steps, values, color=colour, marker=marker, markersize=3.5, label=label)
 
-    # Texts stand right of the axes, the upper above its line and the lower below: no curve or other text is hidden.
+    # Texts are right of the axes, the upper one above its line and the lower one below, so they hide nothing.
     ordered = sorted(panel.references, key=lambda reference: reference.value)
     for index, reference in enumerate(ordered):
         axes.axhline(reference.value, color=reference.colour, linestyle="--", linewidth=1, zorder=1)

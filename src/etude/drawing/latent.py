@@ -1,4 +1,4 @@
-"""The latent space of an autoencoder: what its points decode to, and where images lie in it."""
+"""The latent space of an autoencoder: what its points decode to, and where images lie."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def plane_points(*, points: int = PLANE_POINTS, extent: float = PLANE_EXTENT) ->
 def latent_plane(
     images: Tensor | np.ndarray, *, title: str, axis_names: tuple[str, str], extent: float = PLANE_EXTENT
 ) -> Figure:
-    """What each point of a plane decodes to: images (P, P, C, H, W) in [0, 1] at the points of `plane_points`.
+    """The decoded image of each point of a plane: images (P, P, C, H, W) in [0, 1] at the points of `plane_points`.
 
-    The first latent runs to the right, the second upward; the centre of an image lies at its point.
+    The first latent runs to the right, the second upward; an image is centred at its point.
     """
-    levels = to_bytes(images)[::-1]  # pictures have their first row on top, the plane its largest second latent
+    levels = to_bytes(images)[::-1]  # a picture's first row is on top: the plane's largest second latent
     points, _, channels, height, width = levels.shape
     pixels = levels.transpose(0, 3, 1, 4, 2).reshape(points * height, points * width, channels)
     pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
@@ -68,7 +68,7 @@ def latent_plane(
 
 
 def _name_clusters(axes: Axes, medians: np.ndarray, names: Sequence[str]) -> None:
-    """Write each name at its median (N, 2), moved aside where names would lie on each other."""
+    """Write each name at its median (N, 2), moved aside if names would overlap."""
     halo = [Stroke(linewidth=2.5, foreground="white"), Normal()]
     figure = axes.get_figure(root=True)
     assert isinstance(figure, Figure)
@@ -82,16 +82,16 @@ def _name_clusters(axes: Axes, medians: np.ndarray, names: Sequence[str]) -> Non
     places = apart(centres, sizes)
     for text, size, centre, place in zip(texts, sizes, centres, places, strict=True):
         text.set(position=axes.transData.inverted().transform(place), path_effects=halo)
-        if (np.abs(place - centre) > size / 2).any():  # no longer on its own place
+        if (np.abs(place - centre) > size / 2).any():  # moved from its place
             ends = axes.transData.inverted().transform([centre, place])
             axes.plot(*ends.T, color="black", linewidth=0.8, path_effects=halo)
 
 
 def apart(centres: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Centres (N, 2) of boxes of `sizes` (N, 2), moved as little as it takes that none lie on each other.
+    """Centres (N, 2) of boxes of `sizes` (N, 2), moved just enough that none overlap.
 
-    Each pair that overlaps is pushed apart along the axis where the overlap is smaller, by half of it each, until none
-    is left (or after 500 rounds, for names that have no room).
+    Each overlapping pair is pushed apart along the axis with the smaller overlap, each box by half of it, until no
+    overlap is left (or for 500 rounds, if names have no room).
     """
     places = centres.astype(float)
     for _ in range(500):
@@ -129,7 +129,7 @@ def latent_scatter(
     points, classes = as_array(means), as_array(labels)
     colours = class_colours(len(class_names))
     present = np.unique(classes)
-    # In an order of its own: images sorted by class would hide the first classes below the last.
+    # Shuffled: if images were sorted by class, the last classes would hide the first.
     order = np.random.default_rng(0).permutation(len(points))
 
     figure = Figure(figsize=(7.2, 5.8), layout="constrained")
@@ -152,7 +152,7 @@ def latent_scatter(
             textcoords="offset points",
             fontweight="bold",
         )
-    # A square window around the prior and all points, so that a σ is equally long in both directions.
+    # A square window around the prior and all points, so that σ has the same length in both directions.
     reach = 1.05 * max(2.2, float(np.abs(points).max(initial=0.0)))
     axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axes.grid(True)

@@ -1,4 +1,4 @@
-"""What more latents do to an autoencoder: its two loss terms, the latents in use, its samples."""
+"""The effect of more latents on an autoencoder: its two loss terms, the latents in use, its samples."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def latent_effect(
     fid_floor: float,
     title: str,
 ) -> Figure:
-    """Three panels against the number of latents (log scale), one point a run (num_runs,), lines through the means.
+    """Three panels against the number of latents (log scale), one point per run (num_runs,), lines through the means.
 
-    Reconstruction, KL and their sum in nats per image; latents in use, beside as many as there are; the Fréchet
-    distance of samples from the prior, beside its floor.
+    The panels show reconstruction, KL and their sum in nats per image; latents in use, and all latents; the Fréchet
+    distance of samples from the prior, and its floor.
     """
     figure = Figure(figsize=(10.2, 3.7), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)

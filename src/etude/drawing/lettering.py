@@ -1,7 +1,7 @@
-"""Names in any script: written in a font that is there, or, where none has their letters, replaced by numbers.
+"""Names in any script: written in a font of the machine, or replaced by numbers if no font has their letters.
 
 matplotlib's own font has Latin, Greek, Cyrillic, Arabic, Hebrew and more. It lacks Chinese, Japanese, Korean and most
-scripts of India and South-East Asia. For those a font of the machine is used, the first by name that has the letters.
+scripts of India and South-East Asia. For those, the first font of the machine, by name, that has the letters is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
 OWN_FONT = "DejaVu Sans"
-"""Comes with matplotlib: the same picture on every machine."""
+"""It comes with matplotlib, so the picture is the same on every machine."""
 LONGEST = 24
 NUMBERED = "#N: no font here can write the name"
 
@@ -27,9 +27,9 @@ def families() -> list[str]:
 
 
 def legible(names: Sequence[str]) -> list[str]:
-    """The names as a figure can write them: one that no font can write as #NUMBER, a long one shortened.
+    """The names as a figure can write them: #NUMBER if no font can write one; long ones shortened.
 
-    Numbers count from 0, as labels do. A font of the machine that a name needs is used by every figure from then on.
+    Numbers count from 0, like labels. If a name needs a font of the machine, every later figure uses that font too.
     """
     shown = []
     for number, name in enumerate(names):
@@ -39,7 +39,7 @@ def legible(names: Sequence[str]) -> list[str]:
 
 
 def is_written(text: str) -> bool:
-    """Whether the fonts here have all its letters; makes `families` name those that it needs."""
+    """Whether the fonts here have all its letters. Adds the fonts that it needs to `families`."""
     lacking = set(map(ord, text))
     for family in _families:
         lacking -= _letters_of(family)
@@ -60,7 +60,7 @@ def _shortened(name: str) -> str:
 
 @cache
 def _family_with(letter: int) -> str | None:
-    """A font of the machine that has the letter, the first by name."""
+    """The first font of the machine, by name, that has the letter."""
     for font in sorted(font_manager.fontManager.ttflist, key=lambda font: (font.name, font.fname)):
         usual = font.style == "normal" and font.weight in (400, "normal", "regular") and font.stretch == "normal"
         # Last Resort draws boxes; the letters of a colour font are pictures, which matplotlib cannot draw.
@@ -71,7 +71,7 @@ def _family_with(letter: int) -> str | None:
 
 @cache
 def _letters_of(family: str) -> frozenset[int]:
-    """In its usual face and, of matplotlib's own, in the bold one, which some names are written in."""
+    """In its usual face and, for matplotlib's font, also in bold, which some names use."""
     usual = _letters(font_manager.findfont(family))
     if family != OWN_FONT:
         return usual

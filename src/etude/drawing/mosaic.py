@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _GAP = 1
-"""Gap between images, in their own pixels."""
+"""Gap between images, in pixels of the images."""
 _GUTTER = 4
-"""Wider gap that sets test images apart from generated ones."""
+"""Wider gap that separates test images from generated ones."""
 _DOTS_PER_LETTER = 11
-"""Width of a letter of a label, roughly: decides whether column labels must be turned."""
+"""Approximate width of a letter of a label; decides whether column labels must be turned."""
 
 
 def image_grid(images: Tensor | np.ndarray, *, columns: int, title: str, column_labels: Sequence[str] = ()) -> Figure:
@@ -36,7 +36,7 @@ def image_grid(images: Tensor | np.ndarray, *, columns: int, title: str, column_
 def evolution_strip(
     images: Tensor | np.ndarray, *, steps: Sequence[int], title: str, column_labels: Sequence[str] = ()
 ) -> Figure:
-    """How samples change in training: images (steps, N, C, H, W) in [0, 1], one row a step, one noise a column."""
+    """How samples change in training: images (steps, N, C, H, W) in [0, 1], one row per step, one column per noise."""
     row_labels = [f"step {step:,}" for step in steps]
     return _mosaic(as_array(images), title=title, row_labels=row_labels, column_labels=column_labels)
 
@@ -44,7 +44,7 @@ def evolution_strip(
 def reconstructions(
     originals: Tensor | np.ndarray, decoded: Tensor | np.ndarray, *, column_labels: Sequence[str], title: str
 ) -> Figure:
-    """Test images (N, C, H, W) in [0, 1] in the upper row, what the decoder makes of their means in the lower."""
+    """Test images (N, C, H, W) in [0, 1] in the upper row, their decoded means in the lower."""
     return pairs(
         originals, decoded, column_labels=column_labels, row_labels=["original", "reconstruction"], title=title
     )
@@ -58,7 +58,7 @@ def pairs(
     row_labels: Sequence[str],
     title: str,
 ) -> Figure:
-    """Images (N, C, H, W) in [0, 1] in one row, and below each its counterpart."""
+    """Images (N, C, H, W) in [0, 1] in one row, each with its counterpart below."""
     cells = np.stack([as_array(upper), as_array(lower)])  # (2, N, C, H, W)
     return _mosaic(cells, title=title, row_labels=row_labels, column_labels=column_labels)
 
@@ -71,7 +71,7 @@ def interpolation(
     mixes: Sequence[float],
     title: str,
 ) -> Figure:
-    """From one test image to another through the latent space, one pair a row.
+    """From one test image to another through the latent space, one pair per row.
 
     `starts` and `ends` (R, C, H, W) are the test images, framed; `decoded` (R, mixes, C, H, W) lies between them: the
     decoded (1 − mix)·start + mix·end. All in [0, 1].

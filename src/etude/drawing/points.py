@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST_POINTS = 2_000
-"""Drawn of each set: more hide one another."""
+"""The most points drawn per set: more would hide each other."""
 GRID = 200
-"""Points of the plane along each axis at which a classifier is asked."""
+"""Points per axis at which a classifier is evaluated."""
 MARGIN = 0.15
-"""Of the points' extent, around them."""
+"""Margin around the points, as a share of their extent."""
 
 
 @style()
 def real_and_generated(
     real: Tensor | np.ndarray, generated: Tensor | np.ndarray, feature_names: Sequence[str] = (), *, title: str
 ) -> Figure:
-    """Rows (N, F) by their first two features, or the first against its row where there is one: real ones grey."""
+    """Rows (N, F) by their first two features, or a single feature against the row number; real rows are grey."""
     figure = Figure(figsize=(4.2, 4.0), layout="constrained")
     axes = figure.subplots()
     shown = [_plane(each) for each in (real, generated)]
@@ -52,7 +52,7 @@ def decision_regions(
     *,
     title: str,
 ) -> Figure:
-    """The plane in the colour of the class that a classifier gives each point, paler where it is less sure.
+    """The plane in the colour of the predicted class, paler where the classifier is less sure.
 
     `classify` gives class probabilities (n, classes) of points (n, 2); `points` (N, 2) with `labels` (N,) lie over it.
     """
@@ -97,7 +97,7 @@ def _plane(rows: Tensor | np.ndarray) -> np.ndarray:
 
 
 def _frame(axes: Axes, points: np.ndarray) -> None:
-    """The limits of the axes: the points with a margin, whatever is drawn besides."""
+    """The limits of the axes: the points with a margin, no matter what else is drawn."""
     low, high = points.min(axis=0), points.max(axis=0)
     margin = MARGIN * np.maximum(high - low, 1e-6)
     axes.set_xlim(low[0] - margin[0], high[0] + margin[0])

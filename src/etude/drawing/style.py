@@ -1,4 +1,4 @@
-"""The one look of all figures: colours, sizes, and how a figure becomes a file's bytes."""
+"""The common look of all figures: colours, sizes, and how a figure becomes the bytes of a file."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ Format = Literal["png", "svg"]
 
 DOTS_PER_INCH = 150
 
-# Okabe and Ito's palette, told apart under every common colour blindness (jfly.uni-koeln.de/color), without its yellow,
-# which a white page swallows.
+# Okabe and Ito's palette, distinct under every common colour blindness (jfly.uni-koeln.de/color), without its yellow,
+# which is hard to see on a white page.
 BLACK, ORANGE, SKY_BLUE, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE = "#0072B2", "#D55E00", "#CC79A7"
 SERIES_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK)
@@ -40,7 +40,7 @@ _RC: dict[RcKeyType, Any] = {
     "figure.dpi": DOTS_PER_INCH,
     "savefig.dpi": "figure",
     "figure.facecolor": "white",
-    "text.parse_math": False,  # a class may well be called $1
+    "text.parse_math": False,  # a class may be called $1
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -62,7 +62,7 @@ _RC: dict[RcKeyType, Any] = {
     "grid.color": "#e3e3e3",
     "grid.linewidth": 0.7,
     "lines.linewidth": 1.6,
-    "svg.hashsalt": "etude",  # the same figure gives the same file
+    "svg.hashsalt": "etude",  # equal figures give equal files
 }
 _lock = threading.RLock()
 _FONT_LOG = logging.getLogger("matplotlib.font_manager")
@@ -70,13 +70,13 @@ _FONT_LOG = logging.getLogger("matplotlib.font_manager")
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw in étude's look; matplotlib's settings are as before afterwards. Also a decorator: `@style()`.
+    """Draw in étude's look and restore matplotlib's settings afterwards. Also a decorator: `@style()`.
 
-    matplotlib keeps its settings per process, so that two threads draw one after the other.
+    matplotlib keeps its settings per process, so two threads draw one after the other.
     """
     with _lock, matplotlib.rc_context({**_RC, "font.family": families()}):
         level = _FONT_LOG.level
-        _FONT_LOG.setLevel(logging.ERROR)  # that a font for Chinese has no bold face is no news to a person
+        _FONT_LOG.setLevel(logging.ERROR)  # a font for Chinese without a bold face is no reason to warn
         try:
             yield
         finally:
@@ -93,9 +93,9 @@ def render(figure: Figure, format: Format) -> bytes:
 
 
 def fit_around(figure: Figure, axes: Axes, *, width_dots: int, height_dots: int, margin_dots: int = 18) -> None:
-    """Give the axes a size in whole dots, and the figure just the room that their labels need around them.
+    """Give the axes a size in whole dots, and the figure just enough room for their labels.
 
-    An image whose pixels are whole multiples of a dot then shows every pixel equally large, with no resampling.
+    If the pixels of an image are whole multiples of a dot, all are then equally large, without resampling.
     """
     figure.set_size_inches(width_dots / figure.dpi, height_dots / figure.dpi)
     axes.set_position((0, 0, 1, 1))
@@ -112,7 +112,7 @@ def fit_around(figure: Figure, axes: Axes, *, width_dots: int, height_dots: int,
 
 
 def class_colours(num_classes: int) -> list[str]:
-    """One colour per class: ten told apart under colour blindness, shades of a rainbow where there are more."""
+    """One colour per class: ten that are distinct under colour blindness, or shades of a rainbow for more classes."""
     if num_classes <= len(TEN_COLOURS):
         return list(TEN_COLOURS[:num_classes])
     rainbow = matplotlib.colormaps["turbo"]

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 GAP_PIXELS = 2
 GAP_LEVEL = 224
-"""Light grey: tells apart tiles with a black ground from each other and from a white page."""
+"""Light grey: separates tiles with a black background from each other and from a white page."""
 LEGIBLE_PIXELS = 64
 """Images below this size are enlarged by the largest whole factor that keeps them within it."""
 
 
 def as_array(values: Tensor | np.ndarray) -> np.ndarray:
-    """The same values as a NumPy array, from any device; bfloat16, which NumPy lacks, becomes float32."""
+    """The values as a NumPy array, from any device; bfloat16, which NumPy lacks, becomes float32."""
     if isinstance(values, np.ndarray):
         return values
     values = values.detach().cpu()
@@ -31,7 +31,7 @@ def as_array(values: Tensor | np.ndarray) -> np.ndarray:
 
 
 def to_bytes(images: Tensor | np.ndarray) -> np.ndarray:
-    """Levels 0..255 of values in [0, 1]; values outside are clipped, what is not a number becomes 0."""
+    """Levels 0..255 of values in [0, 1]; values outside are clipped, and NaN becomes 0."""
     return np.rint(np.clip(np.nan_to_num(as_array(images)), 0, 1) * 255).astype(np.uint8)
 
 
@@ -64,7 +64,7 @@ def tile(images: Tensor | np.ndarray, *, columns: int) -> np.ndarray:
 def untile(pixels: np.ndarray, *, image_shape: tuple[int, int, int], columns: int, count: int) -> np.ndarray:
     """The images that `tile` laid out, (count, C, H, W) float32 in [0, 1], exact to 8 bits.
 
-    Raises `ValueError` when the picture is not one of `count` such images in so many columns.
+    Raises `ValueError` when the picture is not one of `count` such images in that number of columns.
     """
     channels, height, width = image_shape
     scale = _scale(height, width)
@@ -83,7 +83,7 @@ def untile(pixels: np.ndarray, *, image_shape: tuple[int, int, int], columns: in
 def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write uint8 pixels, (height, width) or (height, width, 3), as a PNG file, whole or not at all.
 
-    Makes its folder where that is missing. Raises `DiskError` when the disk is full or the folder not writable.
+    Makes the folder if it is missing. Raises `DiskError` if the disk is full or the folder not writable.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def png_of(pixels: np.ndarray) -> bytes:
 def read_png(path: Path) -> np.ndarray:
     """The uint8 pixels that `write_png` wrote, (height, width) or (height, width, 3).
 
-    Raises `OSError` or `ValueError` when they are not as they were written.
+    Raises `OSError` or `ValueError` if they have changed since they were written.
     """
     content = path.read_bytes()
     try:

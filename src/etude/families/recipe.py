@@ -114,7 +114,7 @@ class Recipe:
     tensors.
     """
     networks: ClassVar[tuple[str, ...]] = ()
-    """The names that `network` may have beside `FILE.py:NAME`, where a family takes a network of one's own."""
+    """The names that `network` may have, in addition to `FILE.py:NAME` if the family takes a user's network."""
     code_fields: ClassVar[tuple[str, ...]] = ("network",)
     """Fields that may name something in a person's file."""
     network: str
@@ -124,19 +124,19 @@ class Recipe:
     about: Annotated[str, Suppress]
     """One line for `etude recipes`."""
     data: str = "mnist"
-    """Data set by its name (`etude data` lists them), or your own: folder:PATH, npz:FILE, csv:FILE."""
+    """Data set: its name (`etude data` lists them), or your own as folder:PATH, npz:FILE or csv:FILE."""
     image_size: int | None = None
-    """Side in pixels to which the images of a folder: are resized (32 when not given); at least 16."""
+    """Resize images of a folder: to squares with this side in pixels, at least 16. Default: 32."""
     fit: Fit | None = None
-    """How images of a folder: that are not square become so: crop, the central square (when not given); pad, with black
-    bars; stretch."""
+    """How to make images of a folder: square: crop to the central square (the default), pad with black bars, or
+    stretch."""
     skip_broken: bool = False
-    """Leave out the images of a folder: that cannot be read; the run records which."""
+    """Leave out images of a folder: that cannot be read. The run records which."""
     train_images: int | None = None
-    """Train on at most this many images, the first ones; all that are not held out when not given."""
+    """Train on at most this many images, the first ones. Default: all that are not held out."""
     validation_images: int | None = None
-    """Images held out of the training split to validate on; when unset 5,000, or a tenth of a smaller split. Where a
-    folder: has val/, this many of its images; all of them when unset or 0."""
+    """Images held out of the training split for validation. Default: 5,000, or a tenth of a smaller split. If a folder:
+    has val/, this many of its images are used; unset or 0 means all."""
     epochs: int
     """Passes over the training images."""
     batch_size: int

@@ -1,7 +1,7 @@
 """Metrics as pure functions of arrays, tensors and modules: features, statistics and distance, each callable alone.
 
 Two sets are always `real` and `generated`. Every random draw comes from `seed`, a whole number or a `torch.Generator`.
-What a metric means, its range and its pitfalls: docs/metrics.md.
+docs/metrics.md explains each metric, its range and its pitfalls.
 """
 
 from etude.metrics.accuracy import (

@@ -1,8 +1,8 @@
-"""How often a classifier is right: in all, per class, among its best k, and which classes it takes for which.
+"""How often a classifier is right (overall, per class, among its best k), and which classes it confuses.
 
-Scores are (num_samples, num_classes), the larger the likelier, logits or probabilities alike; labels are class indices
-(num_samples,). Among equal scores the class with the lower index counts as the larger, so a classifier that gives all
-classes the same score predicts class 0 and does not pass for right.
+Scores are (num_samples, num_classes), larger for likelier classes, logits or probabilities. Labels are class indices
+(num_samples,). If scores are equal, the class with the lower index wins. So a classifier that gives all classes the
+same score predicts class 0 and is not right by accident.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from etude.metrics.arguments import Array, class_scores, require_count
 
 
 def accuracy(scores: Array, labels: Array) -> float:
-    """Share of samples whose largest score is at their label, in [0, 1]; its error bar: `share_interval`."""
+    """Share of samples whose largest score is at their label, in [0, 1]. `share_interval` gives its error bar."""
     return top_k_accuracy(scores, labels, k=1)
 
 
@@ -47,13 +47,13 @@ def worst_class_by_chance(confusion: np.ndarray) -> float:
     """The worst class's expected accuracy when all classes are equally hard: each with the accuracy of all samples.
 
     The minimum of several noisy shares is below the true minimum on average. Here no class is worse than another, and
-    yet the worst is below the rest; a worst class at this value shows nothing. Exact, for independent samples:
+    yet the worst is below the rest. So a worst class at this value shows nothing. Exact for independent samples:
     E min = ∫ P(all shares above s) ds over s in [0, 1].
     """
     totals = confusion.sum(axis=1)
     totals = totals[totals > 0]
     share = confusion.diagonal().sum() / totals.sum()
-    # P(right of n > s n) changes only where s n is whole, for some class: sum over these steps.
+    # P(right of n > s n) changes only where s n is whole for some class: sum over these steps.
     steps = np.unique(np.concatenate([np.arange(total + 1) / total for total in np.unique(totals)]))
     above = np.ones(len(steps) - 1)
     for total, num_classes in zip(*np.unique(totals, return_counts=True), strict=True):

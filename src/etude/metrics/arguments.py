@@ -1,4 +1,4 @@
-"""What the metrics accept: arrays or tensors, checked once, with errors that say what to mend."""
+"""What the metrics accept: arrays or tensors, checked once, with errors that say what to fix."""
 
 import math
 from collections.abc import Collection, Iterator
@@ -20,7 +20,7 @@ LARGEST = 1e150
 
 
 def as_numbers(name: str, values: Array) -> np.ndarray:
-    """The values as a NumPy array of numbers, off the accelerator, without gradient; float64 unless whole numbers."""
+    """The values as a NumPy array of numbers, on the CPU, without gradient; float64 unless they are whole numbers."""
     try:
         if isinstance(values, Tensor):
             values = values.detach().cpu()
@@ -28,7 +28,7 @@ def as_numbers(name: str, values: Array) -> np.ndarray:
         array = np.asarray(values)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # rows of unequal length, a sparse tensor
         raise UsageError(
-            f"{name} is no array of numbers; allowed: an array, a tensor or lists of equal length."
+            f"{name} is not an array of numbers; allowed: an array, a tensor or lists of equal length."
         ) from None
     if array.dtype.kind not in "biuf":
         raise UsageError(f"{name} has dtype {array.dtype}; allowed: whole or floating-point numbers.")
@@ -68,16 +68,16 @@ def feature_matrix(name: str, values: Array) -> np.ndarray:
     """Features as a finite float64 matrix (num_samples, num_features)."""
     features = as_numbers(name, values)
     if features.ndim != 2 or 0 in features.shape:
-        raise UsageError(f"{name} has shape {features.shape}; allowed: (samples, features), one row an image.")
+        raise UsageError(f"{name} has shape {features.shape}; allowed: (samples, features), one row per image.")
     features = features.astype(np.float64, copy=False)
     require_finite(name, features)
     return features
 
 
 def feature_pair(real: Array, generated: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Both feature matrices in float64, from the same feature network, the real ones not all alike.
+    """Both feature matrices in float64, from the same feature network; the real rows must not all be equal.
 
-    Constant generated features are allowed: that is what a generator of one single image gives.
+    Constant generated features are allowed: a generator of one single image gives them.
     """
     real, generated = feature_matrix("real", real), feature_matrix("generated", generated)
     require_same_features(real.shape[1], generated.shape[1])
@@ -100,7 +100,7 @@ def require_varied(is_varied: bool, num_real: int) -> None:
 
 
 def class_scores(scores: Array, labels: Array) -> tuple[Tensor, Tensor]:
-    """A classifier's scores (num_samples, num_classes) in float64 and its labels (num_samples,), fitting each other."""
+    """A classifier's scores (num_samples, num_classes) in float64 and its labels (num_samples,), of equal length."""
     scores = as_numbers("scores", scores)
     if scores.ndim != 2 or scores.shape[0] == 0 or scores.shape[1] < 2:
         raise UsageError(f"scores has shape {scores.shape}; allowed: (samples, classes) with two classes or more.")
@@ -129,7 +129,7 @@ def require_range(name: str, given: float, low: float, high: float, what: str) -
 
 
 def require_count(name: str, given: int, low: float, high: float, what: str) -> None:
-    """As `require_range`, of whole numbers only."""
+    """Like `require_range`, for whole numbers only."""
     if isinstance(given, bool) or not isinstance(given, Integral):
         raise UsageError(f"{name} is {_shown(given)}; allowed: whole numbers, {what}.")
     require_range(name, given, low, high, what)
@@ -142,7 +142,7 @@ def require_choice(name: str, given: str, allowed: Collection[str]) -> None:
 
 
 def _shown(given: object) -> str:
-    """What was given, on one short line: numbers with commas, other things as Python writes them."""
+    """The given value on one short line: numbers with commas, other things as Python writes them."""
     if isinstance(given, Integral) and not isinstance(given, bool):
         size = abs(int(given))  # Python writes no number of more than 4,300 digits
         return f"{given:,}" if size < 10**30 else f"{'-' if given < 0 else ''}10^{math.log10(size):.0f}"
@@ -165,7 +165,7 @@ def generator_of(seed: Seed) -> torch.Generator:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode and no gradient inside; afterwards every submodule is back in the mode it had."""
+    """Evaluation mode and no gradient inside the block; afterwards every submodule has its mode back."""
     modes = {module: module.training for module in model.modules()}
     model.eval()
     try:

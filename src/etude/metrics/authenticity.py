@@ -1,4 +1,4 @@
-"""Whether a generator makes images of its own or gives back its training images.
+"""Does a generator make new images, or does it repeat its training images?
 
 Alaa et al. 2022, "How faithful is your synthetic data?", section 3.3 and eq. 8.
 """
@@ -10,12 +10,12 @@ from etude.metrics.prdc import TIE, squared_distances
 
 
 def authenticity(training: Array, generated: Array) -> float:
-    """Share of generated samples in [0, 1] that are no copy of a training sample; about a half for new real ones.
+    """Share of generated samples in [0, 1] that are not copies of a training sample; about a half for new real ones.
 
-    A generated sample passes for a copy when the training sample nearest to it has no other training sample as near.
-    `training` and `generated` are features (num_samples, num_features); give all samples that the generator was
-    trained on, for a copy of one that is left out passes for new. An exact copy is always found, unless the training
-    set holds the sample twice.
+    A generated sample counts as a copy if it is nearer to its nearest training sample than any other training sample
+    is. `training` and `generated` are features (num_samples, num_features). Give all samples that the generator was
+    trained on, because a copy of a missing one counts as new. An exact copy is always found, unless the training set
+    holds the sample twice.
     """
     real, others = feature_pair(training, generated)
     mean = real.mean(axis=0)  # distances stay, and |x|² + |y|² - 2 x·y loses fewer digits

@@ -21,7 +21,7 @@ def class_log_likelihoods(
 ) -> Tensor:
     """log p(image | class) in nats under each class, (N, num_classes) float64: importance-weighted lower bounds.
 
-    Use binary images: on grey ones the differences between classes are not likelihood ratios.
+    Use binary images: with grey ones, differences between classes are not likelihood ratios.
     """
     require_count("num_classes", num_classes, 2, float("inf"), "2 or more")
     generator = generator_of(seed)
@@ -37,7 +37,7 @@ def class_log_likelihoods(
 
 
 def class_log_posterior(log_likelihoods: Tensor, *, class_prior: Tensor | None = None) -> Tensor:
-    """log p(class | image), (N, num_classes), by Bayes' rule; a uniform prior (num_classes,) when none is given.
+    """log p(class | image), (N, num_classes), by Bayes' rule. The default prior (num_classes,) is uniform.
 
     Its rows are logits for `accuracy` and `calibration`. Likelihoods of whole images differ by many nats, so these
     posteriors are far too sure: fit a temperature before reading them as probabilities.

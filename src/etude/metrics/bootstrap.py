@@ -1,7 +1,7 @@
 """The bootstrap: the distribution of a statistic over resamples of a few values, and the limits read from it.
 
-Up to eight values every resample is counted, beyond that random ones are drawn. Values are sorted first and ties are
-decided with a tolerance, so that the order of the values never changes a result.
+Up to eight values every resample is counted; beyond that random ones are drawn. Values are sorted first and ties are
+decided with a tolerance, so the order of the values never changes a result.
 """
 
 import math
@@ -22,13 +22,13 @@ MOST_ENUMERATED = 8
 RESAMPLED_BYTES = 64 * 2**20
 ROUNDING = 64 * float(np.finfo(np.float64).eps)
 Statistic = Callable[[np.ndarray], Any]
-"""From values (n,) to one number; or of the last axis, (..., n) to (...), which is faster."""
+"""From values (n,) to one number; or over the last axis, (..., n) to (...), which is faster."""
 
 
 def resamples(num_values: int, num_resamples: int, seed: Seed) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Resamples as indices (num_rows, num_values), in blocks, each with the weights (num_rows,) of its rows.
 
-    Up to eight values all of them: a row is a multiset, its weight the number of orders in which it can be drawn.
+    Up to eight values it lists all of them: a row is a multiset, its weight the number of orders that give it.
     """
     if num_values <= MOST_ENUMERATED:
         yield _all_resamples(num_values)
@@ -95,7 +95,7 @@ def bca_limits(
     tail = ndtri((1 - confidence) / 2)
     for shifted in (bias + tail, bias - tail):
         scale = 1 - acceleration * shifted
-        # Past the pole of the correction nothing is left of this side of the distribution.
+        # Past the pole of the correction, nothing of this side of the distribution is left.
         shares.append(ndtr(bias + shifted / scale) if scale > 0 else float(shifted > 0))
     low, high = weighted_quantiles(resampled, weights, np.array(shares))
     return float(low), float(high)
@@ -140,7 +140,7 @@ def _by_rows(statistic: Statistic, values: np.ndarray) -> Callable[[np.ndarray],
     def one_by_one(rows: np.ndarray) -> np.ndarray:
         return np.array([_one_number(statistic(row), len(row)) for row in rows])
 
-    # The number of rows is no number of values: the shape tells which axis was reduced.
+    # The number of rows differs from the number of values, so the shape tells which axis was reduced.
     trial = np.tile(values, (4 if len(values) == 3 else 3, 1))
     trial[1, 0], trial[2, -1] = values[-1], values[0]
     try:

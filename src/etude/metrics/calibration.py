@@ -1,4 +1,4 @@
-"""Whether a classifier's probabilities mean what they say, and the one-number remedy: a temperature.
+"""Do a classifier's probabilities mean what they say? And the remedy with one number: a temperature.
 
 Logits are (num_samples, num_classes), any numbers whose softmax is the prediction; labels are class indices
 (num_samples,). All sums run in float64. Guo et al. 2017, "On calibration of modern neural networks".
@@ -35,9 +35,9 @@ def brier_scores(logits: Array, labels: Array) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reliability:
-    """The data of a reliability diagram, one entry a bin of confidence, and the error over all bins in [0, 1].
+    """The data of a reliability diagram, one entry per bin of confidence, and the error over all bins in [0, 1].
 
-    `edges` has num_bins + 1 entries from 0 to 1; `confidence` and `accuracy` are NaN where a bin is empty.
+    `edges` has num_bins + 1 entries from 0 to 1; `confidence` and `accuracy` are NaN for an empty bin.
     `standard_error` is that of the error, over other samples (NaN for a single one).
     """
 
@@ -54,8 +54,8 @@ def reliability(logits: Array, labels: Array, *, num_bins: int = 15) -> Reliabil
 
     Σ over bins of count / N · |accuracy - confidence|, bins of equal width on the confidence max p. A confidence on an
     edge belongs to the bin above it, as in torchmetrics; 1 belongs to the last bin. The absolute value makes the error
-    too large on few samples: `calibration_floor` says by how much. Its standard error is the jackknife's; a bootstrap
-    would add that bias once more.
+    too large on few samples; `calibration_floor` says by how much. The standard error is the jackknife's, since a
+    bootstrap would add that bias again.
     """
     scores, indices = class_scores(logits, labels)
     require_count("num_bins", num_bins, 1, 10_000, "1 to 10,000")
@@ -76,11 +76,11 @@ def reliability(logits: Array, labels: Array, *, num_bins: int = 15) -> Reliabil
 
 
 def calibration_floor(logits: Array, *, num_bins: int = 15, num_simulations: int = 200, seed: Seed = 0) -> float:
-    """The expected calibration error of a perfectly calibrated classifier with these confidences and as many samples.
+    """The expected calibration error of a perfectly calibrated classifier with these confidences and sample count.
 
-    Labels are drawn from the classifier's own probabilities, `num_simulations` times; of `reliability` only whether the
-    predicted class is right then matters, which it is with its confidence as probability. The mean is returned: what
-    chance alone gives, 0.05 at 300 samples of middling confidence.
+    Labels are drawn `num_simulations` times from the classifier's own probabilities. For `reliability` it only matters
+    whether the predicted class is right, which it is with a probability equal to its confidence. Returns the mean: what
+    chance alone gives, such as 0.05 at 300 samples of middling confidence.
     """
     logits = as_numbers("logits", logits)
     scores, _ = class_scores(logits, np.zeros(len(logits), np.int64))
@@ -104,9 +104,9 @@ def _bins(confidences: np.ndarray, num_bins: int) -> tuple[np.ndarray, np.ndarra
 def fit_temperature(validation_logits: Array, validation_labels: Array) -> float:
     """The T > 0 for which softmax(logits / T) has the least negative log-likelihood (Guo et al. 2017, eq. 9).
 
-    Fit it on validation data, never on the test split. Above 1 the classifier was too sure, below 1 too timid; its
-    predictions stay the same. The likelihood is concave in 1 / T, so the root of its slope is the one optimum;
-    there is none when no finite T is best, which is a `UsageError`.
+    Fit it on validation data, never on the test split. Above 1 the classifier was too sure, below 1 not sure enough.
+    Its predictions stay the same. The likelihood is concave in 1 / T, so the root of its slope is the one optimum.
+    If no finite T is best, this raises a `UsageError`.
     """
     scores, indices = class_scores(validation_logits, validation_labels)
     of_label = scores.gather(1, indices[:, None]).squeeze(1)
@@ -117,7 +117,7 @@ def fit_temperature(validation_logits: Array, validation_labels: Array) -> float
         )
 
     def slope(inverse: float) -> float:
-        """Derivative of the mean negative log-likelihood by 1 / T: expected logit less the label's; it rises."""
+        """Derivative of the mean negative log-likelihood by 1 / T: expected logit minus the label's. It rises."""
         expected = ((scores * inverse).softmax(dim=1) * scores).sum(dim=1)
         return float((expected - of_label).mean())
 

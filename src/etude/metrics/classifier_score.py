@@ -25,9 +25,9 @@ class ClassifierScore:
 def classifier_score(logits: Array, *, num_splits: int = 10, seed: Seed = 0) -> ClassifierScore:
     """exp(mean over images of KL(p(class | image) ‖ p(class))), from logits (num_samples, num_classes).
 
-    1 when all images look alike to the classifier, the number of classes when it is sure of each image and sees every
-    class equally often. The rows are shuffled and cut into `num_splits` parts of equal size, as published scores are.
-    Real images play no part: a memorised image per class scores best.
+    It is 1 if all images look alike to the classifier. It is the number of classes if the classifier is sure of each
+    image and sees every class equally often. The rows are shuffled and cut into `num_splits` equal parts, as for
+    published scores. Real images play no part: one memorised image per class scores best.
     """
     logits = as_numbers("logits", logits)
     if logits.ndim != 2 or logits.shape[1] < 2:

@@ -1,14 +1,14 @@
-"""Whether one recipe beats another: runs paired by seed, the interval of the difference, a test, a correction.
+"""Does one recipe beat another? Runs paired by seed, the interval of the difference, a test, a correction.
 
-The sign-flip test (Fisher 1935) is of the mean: it asks how often random signs on the differences would give a mean as
-far from 0. It is exact for every n if, without an effect, the differences are distributed symmetrically around 0: each
-then has one sign as often as the other, whatever its size. The interval holds the effects that the same test would not
-reject: its ends are order statistics of the means over subsets of the differences (Hartigan 1969, "typical values").
+The sign-flip test (Fisher 1935) tests the mean. It asks how often random signs on the differences would give a mean as
+far from 0. It is exact for every n if, without an effect, the differences are distributed symmetrically around 0: then
+both signs are equally likely for a difference of any size. The interval holds the effects that the same test would not
+reject. Its ends are order statistics of the means over subsets of the differences (Hartigan 1969, "typical values").
 
-The sign test (Arbuthnott 1710) is of the median, looks at the signs alone and needs no symmetry. The interval lies
+The sign test (Arbuthnott 1710) tests the median. It looks only at the signs and needs no symmetry. Its interval lies
 between two of the sorted differences.
 
-Both intervals leave out 0 exactly when the test is significant, and need six pairs for 95 %.
+Both intervals exclude 0 exactly when the test is significant. They need six pairs for 95 %.
 """
 
 import math
@@ -28,17 +28,17 @@ Test = Literal["mean", "median"]
 MOST_EXACT_PAIRS = 16
 NUM_RANDOM_SUBSETS = 2**16 - 1
 APART = 6
-"""How many median absolute deviations from the median a difference lies apart from the others."""
+"""A difference lies apart if it is more than this many median absolute deviations from the median."""
 ROUNDING = 1e-12
 EPSILON = 8 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairedComparison:
-    """Candidate less baseline over pairs of runs."""
+    """Candidate minus baseline over pairs of runs."""
 
     names: tuple[str, str]
-    """Those of baseline and candidate."""
+    """The names of baseline and candidate."""
     quantity: str
     """What was measured."""
     test: Test
@@ -46,24 +46,24 @@ class PairedComparison:
     difference: float
     """The mean or median of the differences."""
     interval: Interval | None
-    """Of that difference, by itself, whatever else is compared; None where there are too few pairs for one."""
+    """The interval of that difference, no matter what else is compared; None if there are too few pairs."""
     p_value: float
-    """Two-sided, by itself."""
+    """Two-sided, not corrected."""
     effect_size: float | None
     """Mean over n - 1 standard deviation of the differences (Cohen's d_z); None for one pair or equal differences."""
     num_pairs: int
     num_higher: int
     """Pairs in which the candidate's value is higher."""
     num_apart: int
-    """Differences that lie apart: more than six median absolute deviations from the median; 0 of up to three pairs.
+    """Differences that lie apart: more than six median absolute deviations from the median. Up to three pairs: 0.
 
-    Where most differences are equal, that deviation is 0; the median of those that are not 0 is taken in its place.
+    If most differences are equal, that deviation is 0. Then the median of the deviations that are not 0 is used.
     """
     confidence: float
     num_comparisons: int = 1
-    """Comparisons that were made at once."""
+    """Number of comparisons in one call."""
     corrected_p_value: float
-    """The p-value after Holm's correction for that number; the same as `p_value` for one comparison."""
+    """The p-value after Holm's correction for that number; equal to `p_value` for one comparison."""
 
     @property
     def is_significant(self) -> bool:
@@ -72,7 +72,7 @@ class PairedComparison:
 
     @property
     def note(self) -> str:
-        """What speaks against the test; empty where nothing is known to."""
+        """What speaks against the test; empty if nothing is known."""
         if self.test == "median" or not self.num_apart:
             return ""
         lie, pull = ("lies", "pulls") if self.num_apart == 1 else ("lie", "pull")
@@ -81,10 +81,10 @@ class PairedComparison:
             "the median"
         )
         if self.interval is None:  # no finding that could be false
-            return f"{apart} and {pull} the mean that way. `--test median` tells the median."
+            return f"{apart} and {pull} the mean that way. `--test median` compares medians."
         return (
-            f"{apart}. The test of the mean needs symmetric differences: where seeds collapse on one side only, more "
-            "than 5 % of its findings without an effect are false. `--test median` needs no symmetry."
+            f"{apart}. The test of the mean needs symmetric differences: if seeds collapse on one side only, it finds "
+            "a difference that does not exist in more than 5 % of cases. `--test median` needs no symmetry."
         )
 
     @property
@@ -92,7 +92,7 @@ class PairedComparison:
         """The result in words."""
         baseline, candidate = self.names
         plural = "s" if self.num_pairs > 1 else ""
-        average = f"{candidate} less {baseline} is {self.difference:+.4g} " + (
+        average = f"{candidate} minus {baseline} is {self.difference:+.4g} " + (
             f"on average over {self.num_pairs} pair{plural}"
             if self.test == "mean"
             else f"in the median of {self.num_pairs} pair{plural}"
@@ -160,9 +160,9 @@ def compare_paired(
 ) -> PairedComparison:
     """Compare runs of two recipes, (num_pairs,) each, the same seed at the same place.
 
-    `test` is mean, the two-sided sign-flip test over all 2ⁿ sign patterns up to 16 pairs, 65,535 random ones beyond
-    (the only use of `seed`); or median, the two-sided sign test. `names` are those of baseline and candidate and
-    `quantity` what was measured, for the sentence.
+    `test` is mean, the two-sided sign-flip test over all 2ⁿ sign patterns up to 16 pairs and 65,535 random ones beyond
+    (the only use of `seed`), or median, the two-sided sign test. `names` (of baseline and candidate) and `quantity`
+    (what was measured) are for the sentence.
     """
     baseline, candidate = check_values("baseline", baseline), check_values("candidate", candidate)
     check_confidence(confidence)
@@ -173,7 +173,7 @@ def compare_paired(
             "each per seed."
         )
     differences = np.sort(candidate - baseline)
-    # 0.3 - 0.2 and 0.2 - 0.1 differ in their last bits; that must decide no tie.
+    # 0.3 - 0.2 and 0.2 - 0.1 differ in their last bits; that must not decide a tie.
     largest = max(np.abs(baseline).max(), np.abs(candidate).max())
     rounding = float(EPSILON * largest + ROUNDING * np.abs(differences).max())
     differences[np.abs(differences) <= rounding] = 0
@@ -207,8 +207,8 @@ def corrected(comparisons: Sequence[PairedComparison]) -> list[PairedComparison]
 def holm(p_values: Array) -> np.ndarray:
     """P-values (num_comparisons,) corrected for their number (Holm 1979), in the same order.
 
-    If those of 0.05 and less are called significant, the chance of any false one is at most 5 %, whatever the
-    dependence between them.
+    If values of at most 0.05 are called significant, the chance of any false finding is at most 5 %, even if the
+    comparisons depend on each other.
     """
     p_values = check_values("p_values", p_values)
     if p_values.min() < 0 or p_values.max() > 1:
@@ -239,7 +239,7 @@ def _sign_flips(
 
 
 def _subset_means(differences: np.ndarray, seed: Seed) -> np.ndarray:
-    """Means of all non-empty subsets of the differences, or of random ones where there are too many."""
+    """Means of all non-empty subsets of the differences, or of random ones if there are too many."""
     if len(differences) > MOST_EXACT_PAIRS:
         generator = generator_of(seed)
         chosen = torch.randint(2, (NUM_RANDOM_SUBSETS, len(differences)), generator=generator).numpy()
@@ -252,10 +252,10 @@ def _subset_means(differences: np.ndarray, seed: Seed) -> np.ndarray:
 
 
 def _p_value(mean: float, subset_means: np.ndarray, *, tie: float) -> float:
-    """Share of sign patterns with a mean as far from 0 as that observed.
+    """Share of sign patterns with a mean at least as far from 0 as the observed one.
 
-    Flipping the signs of a subset S takes twice its sum from the total: the mean grows no smaller than the observed
-    (positive) one where the mean of S is 0 or less. The empty subset and the mirrored patterns give 1 + and 2 ×.
+    Flipping the signs of a subset S subtracts twice its sum from the total. The mean stays at least the observed
+    (positive) one if the mean of S is 0 or less. The empty subset and the mirrored patterns give 1 + and 2 ×.
     """
     if abs(mean) <= tie:
         return 1.0
@@ -272,7 +272,7 @@ def _signs(differences: np.ndarray, confidence: float, rounding: float, seed: Se
     num_pairs = len(differences)
     num_against = min(np.count_nonzero(differences <= 0), np.count_nonzero(differences >= 0))
     p_value = min(1.0, 2 * float(bdtr(num_against, num_pairs, 0.5)))
-    # The largest number of signs against the effect with which the test is significant still.
+    # The largest number of signs against the effect with which the test is still significant.
     tails = 2 * bdtr(np.arange(num_pairs), num_pairs, 0.5)
     num_cut = int(np.count_nonzero(tails <= 1 - confidence + ROUNDING))
     if num_cut < 1:
@@ -288,7 +288,7 @@ def _effect_size(differences: np.ndarray, rounding: float) -> float | None:
 
 def _num_apart(differences: np.ndarray, rounding: float) -> int:
     if len(differences) < 4:
-        return 0  # of three, one often lies so
+        return 0  # among three, one often does
     distances = np.abs(differences - np.median(differences))
     scale = np.median(distances)
     if scale <= rounding < distances.max():  # most are equal

@@ -1,8 +1,8 @@
-"""Whether a generator gives back its training images, shifted by a pixel or brighter though they may be.
+"""Does a generator repeat its training images, even shifted by a pixel or brighter?
 
-Two images are compared by the correlation of their pixels, which brightness and contrast do not change, the largest
-over shifts of up to one pixel each way. Its distance √(2 - 2 · correlation) is that of the two images after both had
-their mean subtracted and their length made 1: 0 for a copy, √2 for images that have nothing in common.
+Two images are compared by the correlation of their pixels, the largest over shifts of up to one pixel each way.
+Brightness and contrast do not change it. The distance √(2 - 2 · correlation) is the distance of the two images after
+their means are subtracted and their lengths made 1: 0 for a copy, √2 for images that have nothing in common.
 """
 
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ from etude.errors import UsageError
 from etude.metrics.arguments import require_finite, require_range
 
 CANDIDATES = 8
-"""Training images that are compared pixel by pixel with each image, chosen by coarse pictures of all."""
+"""Training images to compare pixel by pixel with each image, chosen by coarse pictures of all."""
 COARSE_PIXELS = 8
 """Height and width of a coarse picture."""
 SMALLEST_SHIFTED = 8
-"""Images below this size are not shifted: a row less would be a large part of them."""
+"""Images below this size are not shifted: one row would be a large part of them."""
 EXACT = 2e-3
 """Two float32 computations of one distance differ by less than this."""
 
 
 @dataclass(frozen=True)
 class NearestTraining:
-    """Of each image: the distance in [0, 2] to the nearest training image, and which one that is; (num_images,)."""
+    """For each image, the distance in [0, 2] to the nearest training image, and its index; (num_images,)."""
 
     distance: np.ndarray
     index: np.ndarray
@@ -39,7 +39,7 @@ class NearestTraining:
 class CopyRate:
     """The share in [0, 1] of generated images within `threshold` of a training image.
 
-    `expected` is the share of test images within it, what a generator has that copies nothing. `p_value` is the
+    `expected` is the share of test images within it, which a generator without copies would have. `p_value` is the
     probability that such a generator has this many images this near.
     """
 
@@ -52,8 +52,8 @@ class CopyRate:
 def nearest_training_images(training: Tensor, images: Tensor) -> NearestTraining:
     """The training image nearest to each image, both (N, C, H, W), uint8 or floating point in [0, 1].
 
-    A search in two stages: coarse pictures of all training images find `CANDIDATES`, for each shift of the image on
-    its own scale, and the pixels decide among those. Time is proportional to the product of the two numbers of images.
+    The search has two stages. Coarse pictures of all training images find the `CANDIDATES` for each image over all
+    shifts. Then the pixels decide among them. Time is proportional to the product of the two numbers of images.
     """
     for name, given in (("training", training), ("images", images)):
         if given.ndim != 4 or len(given) == 0:
@@ -89,10 +89,10 @@ def copy_rate(test: np.ndarray, generated: np.ndarray, *, nearest: float = 0.01)
     """Share of generated images nearer to a training image than the nearest 1 % of test images are.
 
     `test` and `generated` are distances to the nearest training image, (num_images,) each, from
-    `nearest_training_images`. A generator of new images that are as good as real ones has about `nearest`; a poor one
-    has less, for its images lie farther from all others. So copies are also looked for among the nearest tenth of these
-    test images. The p-value allows for both looks; each is exact where test and generated images are draws of one
-    distribution: how often this many of the smallest distances belong to generated images.
+    `nearest_training_images`. A generator of new images that are as good as real ones has about `nearest`. A poor
+    one has less, because its images lie farther from all others. So copies are also looked for among the nearest tenth
+    of these test images. The p-value allows for both looks. Each is exact if test and generated images come from one
+    distribution: how often do this many of the smallest distances belong to generated images?
     """
     require_range("nearest", nearest, 1e-6, 0.5, "above 0, up to 0.5")
     for name, given in (("test", test), ("generated", generated)):
@@ -110,9 +110,9 @@ def copy_rate(test: np.ndarray, generated: np.ndarray, *, nearest: float = 0.01)
 
 
 def _p_value(within: int, rank: int, num_generated: int, num_test: int) -> float:
-    """P(at least `within` generated images lie nearer than the test image of rank `rank`) where all orders are alike.
+    """P(at least `within` generated images lie nearer than the test image of rank `rank`), all orders equally likely.
 
-    The number that do is negative hypergeometric: C(g + r - 1, g) C(G - g + T - r, T - r) / C(G + T, T).
+    Their number is negative hypergeometric: C(g + r - 1, g) C(G - g + T - r, T - r) / C(G + T, T).
     """
     counts = np.arange(within, num_generated + 1)
     logs = (
@@ -138,7 +138,7 @@ def _candidates(images: Tensor, training: Tensor) -> Tensor:
 
 
 def _parts(training: Tensor) -> Iterator[Tensor]:
-    """A part at a time, so that the products of all shifts with it stay in the processor's cache."""
+    """One part at a time, so that its products with all shifts stay in the processor's cache."""
     yield from training.split(2000)
 
 
@@ -154,7 +154,7 @@ def _crop(images: Tensor, top: int, left: int, height: int, width: int) -> Tenso
 
 
 def _standard(rows: Tensor) -> Tensor:
-    """Rows with mean 0 and length 1; a constant one becomes 0, which is like no other."""
+    """Rows with mean 0 and length 1; a constant row becomes 0, which matches no other."""
     centred = rows - rows.mean(dim=-1, keepdim=True)
     length = torch.linalg.vector_norm(centred, dim=-1, keepdim=True)
     return torch.where(length > 1e-5, centred / length, 0.0)

@@ -1,4 +1,4 @@
-"""Fréchet distance between two sets of features, each taken for a Gaussian (FID when the features are Inception's).
+"""Fréchet distance between two sets of features, each treated as a Gaussian (FID if the features are Inception's).
 
 Heusel et al. 2017, "GANs trained by a two time-scale update rule", eq. 6; Dowson and Landau 1982.
 """
@@ -21,8 +21,8 @@ from etude.metrics.arguments import (
 )
 
 FEWEST_PER_FEATURE = 10
-"""Samples per feature for the extrapolation. On MNIST with 84 features the distance's bias at n samples and the
-extrapolation's standard deviation were 6.3 and 3.5 at 300, 2.3 and 1.3 at 840, 0.9 and 0.4 at 2,500."""
+"""Samples per feature for the extrapolation. On MNIST with 84 features, the distance's bias and the extrapolation's
+standard deviation were 6.3 and 3.5 at 300 samples, 2.3 and 1.3 at 840, 0.9 and 0.4 at 2,500."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class FeatureStatistics:
 
 
 def feature_statistics(features: Array, *, name: str = "features") -> FeatureStatistics:
-    """Mean and n - 1 covariance in float64 of features (num_samples, num_features); all that FID needs to keep.
+    """Mean and n - 1 covariance in float64 of features (num_samples, num_features); all that FID needs.
 
-    Needs more samples than features (a `UsageError` otherwise): with fewer the covariance is singular and the distance
-    says more about the number of samples than about the images.
+    Needs more samples than features (else a `UsageError`). With fewer, the covariance is singular and the distance says
+    more about the number of samples than about the images.
     """
     features = feature_matrix(name, features)
     num_samples, num_features = features.shape
@@ -56,8 +56,8 @@ def frechet_distance(real: Array | FeatureStatistics, generated: Array | Feature
     """|m_r - m_g|² + tr(C_r + C_g - 2 (C_r C_g)^½), 0 or more, 0 for equal means and covariances.
 
     `real` and `generated` are features (num_samples, num_features) or their `feature_statistics`. The trace of the
-    root is the sum of the roots of the eigenvalues of C_r C_g, which are the singular values of F_rᵀ F_g for any
-    factors C = F Fᵀ: no root of a rounding error is ever taken.
+    root is the sum of the roots of the eigenvalues of C_r C_g. These roots are the singular values of F_rᵀ F_g for any
+    factors C = F Fᵀ, so no root of a rounding error is ever taken.
     """
     real = real if isinstance(real, FeatureStatistics) else feature_statistics(real, name="real")
     if not isinstance(generated, FeatureStatistics):
@@ -76,10 +76,10 @@ def frechet_distance(real: Array | FeatureStatistics, generated: Array | Feature
 def frechet_error(real: Array, generated: Array) -> float:
     """Standard error of `frechet_distance` of features (num_samples, num_features), over other samples of both sets.
 
-    The infinitesimal jackknife (Jaeckel 1972): how much the distance changes with the weight of each row. For a
-    generated row y, u = y - m_g, that is 2 (m_g - m_r)·u + uᵀ(I - T)u plus a constant, T = F_r U Vᵀ F_g⁻¹ the optimal
-    transport from the generated Gaussian to the real one, U and V the singular vectors of F_rᵀ F_g; for a real row
-    with the sides exchanged. A bootstrap would not do: rows drawn twice add to the distance's bias.
+    It is the infinitesimal jackknife (Jaeckel 1972): how much the distance changes with the weight of each row. For a
+    generated row y, u = y - m_g, that is 2 (m_g - m_r)·u + uᵀ(I - T)u plus a constant. T = F_r U Vᵀ F_g⁻¹ is the
+    optimal transport from the generated Gaussian to the real one; U and V are the singular vectors of F_rᵀ F_g. For a
+    real row the sides are exchanged. A bootstrap does not work: rows drawn twice add to the distance's bias.
     """
     real, generated = feature_pair(real, generated)
     one, other = feature_statistics(real, name="real"), feature_statistics(generated, name="generated")
@@ -107,7 +107,7 @@ def _roots(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _or_infinite(roots: np.ndarray) -> np.ndarray:
-    """Roots to divide by: where there is no variance no row lies off the mean, so the quotient counts as 0."""
+    """Roots to divide by. Without variance no row lies off the mean, so the quotient counts as 0."""
     return np.where(roots > 1e-6 * roots.max(), roots, np.inf)
 
 
@@ -127,11 +127,11 @@ def extrapolated_frechet_distance(
     """Fréchet distance extrapolated to infinitely many samples; small negative values are noise around 0.
 
     The distance of finite samples is too large by about a constant over their number. It is computed on `num_sizes`
-    random subsets of evenly spaced sizes, from `smallest` (a fifth of the samples when not given) to all, and a
-    least-squares line over 1 / size is read at 0. Real and generated subsets have equal sizes, so that the
-    bias of both goes. Source: Chong and Forsyth 2020, "Effectively unbiased FID", who thin the generated set alone.
+    random subsets of evenly spaced sizes, from `smallest` (default: a fifth of the samples) to all. A least-squares
+    line over 1 / size is read at 0. Real and generated subsets have equal sizes, so the bias of both disappears.
+    Source: Chong and Forsyth 2020, "Effectively unbiased FID", who thin only the generated set.
 
-    Needs ten samples per feature (a `UsageError` otherwise): with fewer the line's noise is as large as the bias.
+    Needs ten samples per feature (else a `UsageError`). With fewer, the line's noise is as large as the bias.
     """
     real, generated = feature_pair(real, generated)
     smaller, enough = min(len(real), len(generated)), FEWEST_PER_FEATURE * real.shape[1]
@@ -147,7 +147,7 @@ def extrapolated_frechet_distance(
 def extrapolate(
     real: np.ndarray, generated: np.ndarray, *, seed: Seed, num_sizes: int = 15, smallest: int | None = None
 ) -> ExtrapolatedDistance:
-    """`extrapolated_frechet_distance` without asking for many samples, for halves of what it was asked of."""
+    """`extrapolated_frechet_distance` without its minimum of samples, for halves of the sets."""
     largest = min(len(real), len(generated))
     fewest = real.shape[1] + 1
     first = max(fewest, largest // 5) if smallest is None else smallest

@@ -1,4 +1,4 @@
-"""The floor of a score: what it gives when there is nothing to find, two random halves of the real data."""
+"""The floor of a score: its value when there is nothing to find, for two random halves of the real data."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,10 +14,10 @@ Score = TypeVar("Score")
 def real_floor(
     score: Callable[[Array, Array], Score], real: Array, *, seed: Seed, num_samples: int | None = None
 ) -> Score:
-    """`score(part, other_part)` of two disjoint random parts of `real`, `num_samples` rows each (half when not given).
+    """`score(part, other_part)` for two disjoint random parts of `real`, `num_samples` rows each (default: half).
 
-    Give the sample size of the comparison that stands beside it: a score of few samples has a worse floor. Shuffling
-    matters: the files of some data sets are in order of difficulty or class.
+    Use the sample size of the comparison that the floor is for: a score of few samples has a worse floor. Shuffling
+    matters, because the files of some data sets are in order of difficulty or class.
     """
     largest = len(real) // 2
     num_samples = largest if num_samples is None else num_samples

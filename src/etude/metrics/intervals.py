@@ -1,4 +1,4 @@
-"""Error bars: of a share of many samples, of the mean of a few runs, and of any statistic."""
+"""Error bars for a share of many samples, for the mean of a few runs, and for any statistic."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -11,14 +11,14 @@ from etude.metrics.arguments import Array, Seed, check_confidence, check_values,
 from etude.metrics.bootstrap import Statistic, bca_limits_of, bootstrap_t_limits
 
 IntervalMethod = Literal["t", "bootstrap-t"]
-"""How the interval of a mean over seeds is computed."""
+"""How to compute the interval of a mean over seeds."""
 FEWEST_VALUES: dict[IntervalMethod, int] = {"t": 2, "bootstrap-t": 4}
 MOST_RESAMPLES = 10_000_000
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Where a value lies with the given confidence."""
+    """The range that holds a value with the given confidence."""
 
     low: float
     high: float
@@ -29,7 +29,7 @@ class Interval:
 class Summary:
     """One cell of a table of runs: mean, n - 1 standard deviation and interval of the mean.
 
-    The standard deviation is None for one run, the interval where there are too few runs for the method.
+    The standard deviation is None for one run; the interval is None if there are too few runs for the method.
     """
 
     mean: float
@@ -41,7 +41,7 @@ class Summary:
 def share_interval(num_right: int, num_total: int, *, confidence: float = 0.95) -> Interval:
     """Exact interval of a share such as an accuracy: num_right of num_total samples (Clopper and Pearson 1934).
 
-    It covers at least as often as it says, for every share. It says how far another test set of this size may differ,
+    For every share it covers at least as often as it claims. It says how far another test set of this size may differ,
     not another training run.
     """
     num_right, num_total = _check_share(num_right, num_total, confidence)
@@ -129,8 +129,8 @@ def bootstrap_interval(
 
     Efron 1987, "Better bootstrap confidence intervals". `statistic` takes values (n,) and gives one number; one that
     takes (rows, n) and gives (rows,) is faster. Up to eight values all resamples are counted, and `num_resamples` and
-    `seed` are not used. With few values it is too narrow: of a mean take `summarize`; docs/metrics.md has the measured
-    coverage. Equal values give an interval of width 0.
+    `seed` are not used. With few values it is too narrow: for a mean use `summarize`. docs/metrics.md has the
+    measured coverage. Equal values give an interval of width 0.
     """
     values = check_values("values", values)
     _require_values("a bootstrap interval", values, 2)

@@ -1,4 +1,4 @@
-"""Kernel distance between two sets of features (KID when the features are Inception's).
+"""Kernel distance between two sets of features (KID if the features are Inception's).
 
 Bińkowski et al. 2018, "Demystifying MMD GANs", section 4: the squared maximum mean discrepancy (Gretton et al. 2012,
 eq. 3) with the kernel (x·y / num_features + 1)³, which compares means, variances and skewness.
@@ -35,12 +35,12 @@ def kernel_distance(
     standardize: bool = True,
     seed: Seed = 0,
 ) -> KernelDistance:
-    """The mean unbiased squared discrepancy over random subsets; 0 on average for equal distributions, also below.
+    """The mean unbiased squared discrepancy over random subsets. Equal distributions give 0 on average, sometimes less.
 
     `real` and `generated` are features (num_samples, num_features). `standardize` first shifts the features to mean 0
-    and divides all of them by one number, so that their mean variance is 1, both over the real rows: the cubic kernel
-    explodes on raw features of a large scale. Published Inception distances use raw features (`standardize=False`).
-    `subset_size` is cut to the smaller set.
+    and divides all of them by one number, so that their mean variance is 1. Both use the real rows. Without it, the
+    cubic kernel explodes on raw features of a large scale. Published Inception distances use raw features
+    (`standardize=False`). `subset_size` is cut to the smaller set.
     """
     real, generated = feature_pair(real, generated)
     smaller = min(len(real), len(generated))
@@ -71,7 +71,7 @@ class CompleteKernelDistance:
 def complete_kernel_distance(
     real: Array, generated: Array, *, standardize: bool = True, with_error: bool = True
 ) -> CompleteKernelDistance:
-    """The unbiased squared discrepancy of all rows: what `kernel_distance` estimates by subsets, with less noise.
+    """The unbiased squared discrepancy of all rows: what `kernel_distance` estimates from subsets, with less noise.
 
     The standard error is the jackknife's: the value with each row of either set left out in turn, which the row sums
     of the kernel give (NaN without `with_error`). It takes the standardisation as given. Memory is bounded; time grows
@@ -79,7 +79,7 @@ def complete_kernel_distance(
     """
     real, generated = feature_pair(real, generated)
     smaller = min(len(real), len(generated))
-    fewest = 3 if with_error else 2  # with one left out two must be there
+    fewest = 3 if with_error else 2  # two must remain when one is left out
     if smaller < fewest:
         raise UsageError(
             f"the smaller set has {smaller} samples; complete_kernel_distance needs at least {fewest} of each."
@@ -117,8 +117,8 @@ def squared_discrepancy(real: np.ndarray, generated: np.ndarray) -> float:
 def standardized(real: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Both sets shifted and scaled so that the real features have mean 0 each, and variance 1 on average.
 
-    One scale for all: a feature of its own scale that is 0 for all but a few images, as after a ReLU, would make those
-    few so large that the cube of them is all that counts.
+    There is one scale for all. With a scale per feature, a feature that is 0 for almost all images, as after a ReLU,
+    would make the few others so large that only their cube counts.
     """
     mean, scale = real.mean(axis=0), np.sqrt(real.var(axis=0).mean())
     return (real - mean) / scale, (generated - mean) / scale

@@ -1,4 +1,4 @@
-"""What a VAE does with its latents: which ones it uses, and whether together they look like the prior."""
+"""What a VAE does with its latents: which ones it uses, and whether they look like the prior together."""
 
 import math
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from etude.metrics.comparison import holm
 
 
 def active_latents(means: Array, *, threshold: float = 0.01) -> np.ndarray:
-    """Which latents carry information: (latent_dim,) true where the posterior mean varies over the images.
+    """Which latents carry information, (latent_dim,): true if the posterior mean varies over the images.
 
     `means` (num_images, latent_dim) are the encoder's; a latent is active when their n - 1 variance is above
     `threshold` (Burda et al. 2016, section 5.2). An unused latent has the prior as its posterior for every image.
@@ -46,8 +46,8 @@ def aggregate_posterior(means: Array, logvars: Array, *, seed: Seed) -> Aggregat
 
     `means` and `logvars` are (num_images, latent_dim). Mean and variance are exact for the given images (variance of
     the means plus mean of the variances); the test draws one latent per image and compares with N(0, 1). The mixture
-    is what decoding the prior should resemble: where they differ, samples come from latents never trained on
-    (Hoffman and Johnson 2016, "ELBO surgery"). With many images small differences are significant: read the distance.
+    should look like the prior: where they differ, samples come from latents that were never trained
+    (Hoffman and Johnson 2016, "ELBO surgery"). With many images, small differences are significant: read the distance.
     """
     means, logvars = feature_matrix("means", means), feature_matrix("logvars", logvars)
     if means.shape != logvars.shape:

@@ -1,4 +1,4 @@
-"""How likely a VAE finds images: the evidence lower bound, and a tighter bound from many samples per image.
+"""How likely images are under a VAE: the evidence lower bound, and a tighter bound from many samples per image.
 
 The model is an `etude.models.VAE` or any module with its `encode` and `decode_logits`: a Gaussian encoder, a standard
 normal prior. Nats are a likelihood only on binary pixels or with a Gaussian decoder: binarise grey images first. On
@@ -22,7 +22,7 @@ Binarization = Literal["static", "dynamic", "threshold"]
 Reconstruction: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 STATIC_SEED = 0
 MAX_DECODED = 250
-"""Images at once: their feature maps then fit the processor's cache; 4,000 took twice the time and a gigabyte."""
+"""Images decoded at once: their feature maps fit the processor's cache. 4,000 took twice the time and a gigabyte."""
 GREY_NOTE = (
     "grey pixels: these nats bound a cross-entropy and are no likelihood; "
     "binarise (static, dynamic or threshold) to compare with published values."
@@ -32,14 +32,14 @@ GREY_NOTE = (
 def binarize(images: Tensor, method: Binarization, *, seed: Seed | None = None) -> Tensor:
     """Images in [0, 1], any shape, as images of 0 and 1 in the same type.
 
-    `dynamic` draws each pixel with its grey value as probability (Salakhutdinov and Murray 2008), anew at each call:
-    give a generator. `static` draws once and for all, from a fixed seed: always binarise the same whole split, since
-    the draw goes by position. `threshold` rounds at one half, one half up.
+    `dynamic` draws each pixel with its grey value as the probability (Salakhutdinov and Murray 2008), again at each
+    call: pass a generator. `static` draws once, from a fixed seed: always binarise the same whole split, since the draw
+    depends on the position. `threshold` rounds at one half, and one half up.
     """
     if method not in get_args(Binarization):
         raise unknown("binarisation", str(method), get_args(Binarization))
     if method == "dynamic" and seed is None:
-        raise UsageError("dynamic binarisation draws anew: give a seed or a torch.Generator.")
+        raise UsageError("dynamic binarisation draws again at each call: give a seed or a torch.Generator.")
     _check_images(images)
     if method == "threshold":
         return (images >= 0.5).to(images.dtype)
@@ -49,7 +49,7 @@ def binarize(images: Tensor, method: Binarization, *, seed: Seed | None = None) 
 
 
 def grey_note(images: Tensor) -> str | None:
-    """The sentence a report must print beside nats of these images; None when every pixel is 0 or 1."""
+    """The sentence that a report must print with nats of these images; None if every pixel is 0 or 1."""
     return None if ((images == 0) | (images == 1)).all() else GREY_NOTE
 
 
@@ -101,8 +101,8 @@ def importance_weighted_bound(
     """A lower bound of log p(image) in nats, (N,) float64: log of the mean of `num_samples` importance weights.
 
     log 1/K Σ p(x | z_k) p(z_k) / q(z_k | x) with z_k drawn from q: the ELBO at K = 1, rising with K towards log p(x)
-    (Burda et al. 2016, eq. 8 and theorem 1). At most `max_decoded` images are decoded at once, whatever N and K, so
-    memory is bounded; the logarithm of the sum is kept in float64 and never leaves the logarithm.
+    (Burda et al. 2016, eq. 8 and theorem 1). At most `max_decoded` images are decoded at once, for any N and K, so
+    memory is bounded. Sums stay in logarithms, in float64.
     """
     require_count("num_samples", num_samples, 1, float("inf"), "1 or more")
     require_count("max_decoded", max_decoded, 1, float("inf"), "1 or more")

@@ -1,13 +1,13 @@
-"""Precision, recall, density and coverage: fidelity and diversity told apart by nearest-neighbour balls.
+"""Precision, recall, density and coverage: fidelity and diversity, told apart by nearest-neighbour balls.
 
-Every sample gets a ball that reaches to its k-th nearest neighbour in its own set; the balls together stand for the
+Every sample gets a ball that reaches to its k-th nearest neighbour in its own set; the balls together model the
 set's manifold. Kynkäänniemi et al. 2019, "Improved precision and recall metric", eq. 1-2; Naeem et al. 2020,
 "Reliable fidelity and diversity metrics", eq. 2-5.
 
 A sample counts as inside a ball when its distance is less than the radius, as in Naeem's `prdc`; Kynkäänniemi's paper
 and torch-fidelity also count a distance equal to the radius. The two differ only on exact ties, which copies make:
 for an exact copy of the real set the density is 1 here and (k + 1) / k with "or equal". A distance that equals the
-radius up to rounding (1e-12 of the squared lengths) is a tie here, so the answer does not hang on the last bit.
+radius up to rounding (1e-12 of the squared lengths) is a tie here, so the answer does not depend on the last bit.
 """
 
 import warnings
@@ -55,7 +55,7 @@ def density_coverage(real: Array, generated: Array, *, nearest_k: int = 5) -> De
 def prdc(real: Array, generated: Array, *, nearest_k: int = 5) -> tuple[PrecisionRecall, DensityCoverage]:
     """`precision_recall` and `density_coverage` from one pass; bounded memory for 50,000 × 84 against 50,000 × 84.
 
-    Warns where the tolerance of a tie exceeds the radius of a ball: repeated samples, or features too alike.
+    Warns if the tolerance of a tie exceeds the radius of a ball: repeated samples, or features too alike.
     """
     real, generated = _centred(real, generated, nearest_k)
     real_radii, generated_radii = _squared_radii(real, nearest_k), _squared_radii(generated, nearest_k)
@@ -90,7 +90,7 @@ def _centred(real: Array, generated: Array, nearest_k: int) -> tuple[np.ndarray,
 
 
 def _warn_of_empty_balls(name: str, features: np.ndarray, radii: np.ndarray, nearest_k: int) -> None:
-    """Warn where the tolerance of a tie exceeds a squared radius: such a ball holds nothing."""
+    """Warn if the tolerance of a tie exceeds a squared radius: such a ball holds nothing."""
     num_empty = np.count_nonzero(radii <= 2 * TIE * np.einsum("nf,nf->n", features, features))
     if num_empty:
         warnings.warn(
@@ -101,7 +101,7 @@ def _warn_of_empty_balls(name: str, features: np.ndarray, radii: np.ndarray, nea
 
 
 def squared_distances(left: np.ndarray, right: np.ndarray, *, tie: float = 0.0) -> Iterator[tuple[slice, np.ndarray]]:
-    """Squared distances of blocks of left rows to all right rows, a block at most `BLOCK_BYTES`, `tie` added."""
+    """Squared distances, plus `tie`, of blocks of left rows to all right rows; a block has at most `BLOCK_BYTES`."""
     left_squares = (1 + tie) * np.einsum("nf,nf->n", left, left)
     right_squares = (1 + tie) * np.einsum("nf,nf->n", right, right)
     rows_per_block = max(1, BLOCK_BYTES // (8 * len(right)))

@@ -1,6 +1,6 @@
-"""What a representation knows of the classes: simple classifiers on top of it ("can digits be read from latents?").
+"""What a representation knows about the classes: simple classifiers on top of it ("can latents tell digits apart?").
 
-Both return scores (num_test, num_classes) for `accuracy` and its kin. Alain and Bengio 2017, "Understanding
+Both return scores (num_test, num_classes) for `accuracy` and similar functions. Alain and Bengio 2017, "Understanding
 intermediate layers using linear classifier probes".
 """
 
@@ -16,9 +16,9 @@ def linear_probe(train: Array, labels: Array, test: Array, *, num_classes: int) 
     """Log-probabilities (num_test, num_classes) of multinomial logistic regression fitted on `train`.
 
     `train` and `test` are latents (num_samples, latent_dim), `labels` those of `train`. Latents are standardised by
-    the training rows; weight decay as scikit-learn's default (C = 1). What it gets right is linearly readable.
+    the training rows; weight decay is scikit-learn's default (C = 1). What it gets right is linearly readable.
     """
-    from sklearn.exceptions import ConvergenceWarning  # here, for a second and more would go to every command
+    from sklearn.exceptions import ConvergenceWarning  # imported here: it costs every command over a second
     from sklearn.linear_model import LogisticRegression
 
     train, indices, test = _check(train, labels, test, num_classes)
@@ -28,7 +28,7 @@ def linear_probe(train: Array, labels: Array, test: Array, *, num_classes: int) 
     deviation[deviation == 0] = 1
     probe = LogisticRegression(max_iter=2000)
     with warnings.catch_warnings():
-        # What it reached after 2,000 iterations is a fair probe; there is nothing for a person to mend.
+        # The result after 2,000 iterations is a fair probe, and a person can do nothing about it.
         warnings.simplefilter("ignore", ConvergenceWarning)
         probe.fit((train - mean) / deviation, indices)
     scores = np.full((len(test), num_classes), -1e9)  # a class never seen is never predicted
@@ -41,7 +41,7 @@ def nearest_neighbours_probe(
 ) -> np.ndarray:
     """Share of each class among the k nearest training latents by Euclidean distance, (num_test, num_classes).
 
-    What it gets right and `linear_probe` does not lies in clusters that no line separates.
+    If it is right where `linear_probe` is not, classes lie in clusters that no line separates.
     """
     from sklearn.neighbors import KNeighborsClassifier
 

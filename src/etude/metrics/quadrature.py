@@ -1,8 +1,8 @@
-"""The exact log-likelihood of a VAE with one or two latents: the integral over the latents, computed cell by cell.
+"""The exact log-likelihood of a VAE with one or two latents: the integral over the latents, cell by cell.
 
-log p(x) = log ∫ p(x | z) N(z; 0, I) dz. In one or two dimensions Gauss and Legendre's rule gives it to a hundredth of a
-nat or closer, on cells that are halved where it matters. Importance weighting (`importance_weighted_bound`) bounds it
-from below for any number of latents; here no encoder is needed.
+log p(x) = log ∫ p(x | z) N(z; 0, I) dz. In one or two dimensions the Gauss-Legendre rule gives it to a hundredth of a
+nat or closer, on cells that are halved where it matters. It needs no encoder. For any number of latents, importance
+weighting (`importance_weighted_bound`) bounds it from below.
 """
 
 import math
@@ -24,11 +24,11 @@ from etude.metrics.likelihood import MAX_DECODED
 PairwiseLogLikelihood: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
 FARTHEST = 8.0
-"""Latents beyond, on any axis, have a prior probability of e^-34 and are left out."""
+"""Latents beyond this, on any axis, have a prior probability of e^-34 and are left out."""
 CELL = 1.0
 MOST_HALVINGS = 9
 NODES = 5
-"""Points of a cell on each axis."""
+"""Points per cell and axis."""
 NEGLIGIBLE = 1e-10
 """A cell with less than this share of every image's integral is not halved."""
 MOST_LATENTS = 2
@@ -37,20 +37,20 @@ IMAGES_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class ExactLikelihood:
-    """log p(image) in nats, (N,) float64, and for each an estimate of how far it may be off, (N,)."""
+    """log p(image) in nats, (N,) float64, and an estimate of the error of each, (N,)."""
 
     log_likelihood: Tensor
     error_nats: Tensor
 
 
 def bernoulli_pairs(logits: Tensor, images: Tensor) -> Tensor:
-    """Of each image and each decoder's logits the sum over pixels of y l - log(1 + eˡ), (N, M)."""
+    """The sum over pixels of y l - log(1 + eˡ) for each image and each decoder's logits, (N, M)."""
     logits = logits.double().flatten(1)
     return images.double().flatten(1) @ logits.T - F.softplus(logits).sum(dim=1)
 
 
 def gaussian_pairs(means: Tensor, images: Tensor) -> Tensor:
-    """log N(image; mean, I) of each image and each mean, (N, M)."""
+    """log N(image; mean, I) for each image and each mean, (N, M)."""
     means, images = means.double().flatten(1), images.double().flatten(1)
     squares = images.square().sum(dim=1)[:, None] + means.square().sum(dim=1) - 2 * images @ means.T
     return -0.5 * (squares + means.shape[1] * math.log(2 * math.pi))
@@ -68,12 +68,12 @@ def exact_log_likelihood(
     """log p(image) of a model with one or two latents and a standard normal prior, (N,), by adaptive quadrature.
 
     Only `model.decode_logits` is used. A cell is halved on each axis until its halves agree with it for every image, or
-    `MOST_HALVINGS` times. Latents are decoded for all images of one label together: many images cost little
-    more than few.
+    `MOST_HALVINGS` times. Latents are decoded once for all images of one label; a second image
+    costs little more.
     """
     if not 1 <= latent_dim <= MOST_LATENTS:
         raise UsageError(
-            f"latent_dim is {latent_dim}; quadrature takes 1 or 2 latents: take importance_weighted_bound for more."
+            f"latent_dim is {latent_dim}; quadrature takes 1 or 2 latents: use importance_weighted_bound for more."
         )
     require_range("tolerance_nats", tolerance_nats, 1e-9, 1.0, "1e-9 to 1")
     values = torch.empty(len(images), dtype=torch.float64)
@@ -125,7 +125,7 @@ def _integrate(
 
 
 def _cells(log_integrand: Callable[[Tensor], Tensor], centres: Tensor, width: float) -> Tensor:
-    """Logarithms of the integral over each cell, (num_images, cells), by Gauss and Legendre's rule."""
+    """Logarithms of the integral over each cell, (num_images, cells), by the Gauss-Legendre rule."""
     nodes, weights = (torch.from_numpy(each) for each in np.polynomial.legendre.leggauss(NODES))
     latent_dim = centres.shape[1]
     grid = torch.cartesian_prod(*[nodes] * latent_dim).reshape(-1, latent_dim) * width / 2  # (points, latent_dim)

@@ -1,8 +1,8 @@
-"""How far a score may lie off by chance, since it is of a sample of images: standard errors and their intervals.
+"""How far a score may be off by chance, since it is from a sample of images: standard errors and intervals.
 
-An interval here is about the score at this number of images. It says where the score would lie for other images of the
-same generator and the same kind of data. It says nothing of another training run, and it leaves the bias that a score
-has at this number of images where it is: the floor shows that.
+An interval here is around the score at this number of images. It says where the score would lie for other images of the
+same generator and the same kind of data. It says nothing about another training run. It does not remove the bias that a
+score has at this number of images; the floor shows that.
 """
 
 import math
@@ -15,12 +15,12 @@ from scipy.special import betaincinv, ndtri, stdtrit
 from etude.metrics.arguments import Seed, check_confidence, generator_of, require_count
 from etude.metrics.intervals import Interval
 
-# Of real and generated features (num_samples, num_features), to one number or several, (num_scores,).
+# From real and generated features (num_samples, num_features) to one number or several, (num_scores,).
 SetScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def error_interval(value: float, standard_error: float, *, degrees: float, confidence: float = 0.95) -> Interval:
-    """value ± t · standard error, with Student's t at `degrees` of freedom: those that the error was estimated from."""
+    """value ± t · standard error, with Student's t at the `degrees` of freedom of the estimated error."""
     check_confidence(confidence)
     margin = float(stdtrit(degrees, (1 + confidence) / 2)) * standard_error
     return Interval(value - margin, value + margin, confidence)
@@ -31,8 +31,8 @@ def effective_share_interval(
 ) -> Interval:
     """Interval of a share of `num_samples`: Clopper and Pearson's (1934), exact for independent samples.
 
-    Where `standard_error`, known to `degrees` of freedom, is larger than that of independent samples, it is the
-    interval of as many independent samples as would have that error (Kish 1965, the design effect; Korn and Graubard
+    If `standard_error`, known to `degrees` of freedom, is larger than that of independent samples, this is the interval
+    of the number of independent samples that would have that error (Kish 1965, the design effect; Korn and Graubard
     1998). It stays within [0, 1].
     """
     check_confidence(confidence)
@@ -48,7 +48,7 @@ def effective_share_interval(
 def jackknife_error(left_out: np.ndarray) -> float:
     """Standard error of a statistic from its values with each sample left out in turn, (num_samples,).
 
-    Its square is too large rather than too small on average (Efron and Stein 1981).
+    Its square is, on average, too large rather than too small (Efron and Stein 1981).
     """
     return float(np.sqrt((len(left_out) - 1) * np.var(left_out)))
 
@@ -73,5 +73,5 @@ def halving_error(
         one = scores(real[real_rows[:half]], generated[generated_rows[:half]])
         other = scores(real[real_rows[half:]], generated[generated_rows[half:]])
         differences.append(np.atleast_1d(one) - np.atleast_1d(other))
-    # A difference of two halves, each with √2 times the standard error of the whole: √2 · √2 of it.
+    # A difference of two halves, each with √2 times the standard error of the whole: √2 · √2 times that.
     return np.sqrt(np.mean(np.square(differences), axis=0)) / 2

@@ -1,4 +1,4 @@
-"""The figures of a run: which there are, which fit it, and their files."""
+"""The figures of a run: all of them, which ones fit it, and their files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Pictures(list[Path]):
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """One figure: what it shows, which networks it fits, and how it is drawn."""
+    """One figure: what it shows, which networks it fits, and how to draw it."""
 
     about: str
     """One line for people."""
@@ -40,18 +40,18 @@ class Kind:
     conditional: bool = False
     """Only for networks that are given the label."""
     kinds: tuple[type[DataKind], ...] = (Images,)
-    """The kinds of data that it is for."""
+    """The kinds of data that it fits."""
     num_features: int | None = None
-    """Only for tables of so many features."""
+    """Only for tables with this number of features."""
     min_latents: int = 0
-    """Only for autoencoders with at least so many latents."""
+    """Only for autoencoders with at least this many latents."""
     min_classes: int = 1
     on_request: bool = False
-    """Whether it is drawn only by its name, for it takes several seconds."""
+    """Whether it is drawn only by its name, because it takes several seconds."""
     of_previews: bool = False
-    """Whether it is made of the pictures of progress, which a family may have none of."""
+    """Whether it is made of the pictures of progress. Some families have none."""
     takes_label: bool = False
-    """Whether a run that is given the label can draw it for one class."""
+    """Whether a conditional run can draw it for one class."""
 
 
 FIGURES: dict[str, Kind] = {
@@ -80,7 +80,7 @@ FIGURES: dict[str, Kind] = {
         takes_label=True,
     ),
     "evolution": Kind(
-        about="what the same noise became in the course of training",
+        about="the images from the same noise during training",
         draw=learning.evolution,
         needs=Samples,
         of_previews=True,
@@ -92,7 +92,7 @@ FIGURES: dict[str, Kind] = {
         takes_label=True,
     ),
     "copies": Kind(
-        about="new images and the training images nearest to them",
+        about="new images and their nearest training images",
         draw=learning.copies,
         needs=Samples,
         on_request=True,
@@ -110,14 +110,14 @@ FIGURES: dict[str, Kind] = {
         kinds=(Images, Table),
     ),
     "reliability": Kind(
-        about="whether a classifier is right as often as it is sure",
+        about="whether a classifier is right as often as its confidence says",
         draw=learning.reliability,
         needs=Classifies,
         min_classes=2,
         kinds=(Images, Table),
     ),
     "latent-plane": Kind(
-        about="what the points of the latent plane decode to",
+        about="the decoder's image for each point of the latent plane",
         draw=latents.plane,
         needs=Encodes,
         min_latents=2,
@@ -136,7 +136,7 @@ FIGURES: dict[str, Kind] = {
         needs=Encodes,
     ),
     "interpolation": Kind(
-        about="from one test image to another through the latent space",
+        about="the way from one test image to another through the latent space",
         draw=latents.between,
         needs=Encodes,
     ),
@@ -164,9 +164,9 @@ def draw(
 ) -> Pictures:
     """Draw one figure of a run into its `figures` folder; returns the files, which show themselves in a notebook.
 
-    A conditional autoencoder draws some figures for one class: `label`, its name or index. Raises `UsageError` for a
-    figure or a label that does not exist or does not fit, `DataError` where the data set is missing, `RunError` where
-    the run has not got as far, `DiskError` where a file cannot be written.
+    A conditional network draws some figures for one class: `label`, its name or index. Raises `UsageError` for a
+    figure or a label that does not exist or does not fit, `DataError` if the data set is missing, `RunError` if the run
+    has not got that far, `DiskError` if a file cannot be written.
     """
     if name not in FIGURES:
         raise unknown("figure", name, FIGURES)
@@ -183,8 +183,8 @@ def draw(
 def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | None = None) -> Pictures:
     """Draw every figure that fits the run and is quick to draw.
 
-    A conditional autoencoder has latent figures of two classes as well: 4 and 8, or the first and the last where there
-    are fewer. Raises as `draw` does.
+    A conditional autoencoder also has latent figures of two classes: 4 and 8, or the first and the last if there are
+    fewer. Raises as `draw` does.
     """
     material = Material(run, data_dir=data_dir)
     kinds = {name: FIGURES[name] for name in available(run)}
@@ -237,12 +237,12 @@ def _require_label_taken(run: Run, name: str, label: int | str) -> None:
         names = [name for name, kind in FIGURES.items() if kind.takes_label]
         raise UsageError(
             f"figure {name!r} of run {run.name}, {_describe(run)}, takes no label: leave --label {label} out; "
-            f"{', '.join(names)} of a cvae take one."
+            f"{', '.join(names)} of a conditional network, such as a cvae, take one."
         )
 
 
 def _file_part(material: Material) -> str:
-    """The class in a file's name: its own name if that is safe in one, else its index."""
+    """The class in a file's name: its name if that is safe there, else its index."""
     assert material.label is not None
     name = material.run.class_names[material.label]
     return name if name.isascii() and name.replace("-", "").replace("_", "").isalnum() else str(material.label)

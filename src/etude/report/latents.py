@@ -15,7 +15,7 @@ _INTERPOLATIONS = 6
 
 
 def plane(material: Material) -> Figure:
-    """The decoded plane of the first two latents over [−2, 2]², further latents 0; of a conditional run, one class."""
+    """The decoded plane of the first two latents over [−2, 2]², other latents 0; for a conditional run, one class."""
     run = material.run
     if material.conditional and material.label is None:
         material = material.of_class(0)
@@ -34,7 +34,7 @@ def scatter(material: Material) -> Figure:
     run = material.run
     train = make_splits(run.recipe, material.dataset).train
     chosen = torch.arange(len(train)) if material.label is None else (train.labels == material.label).nonzero()[:, 0]
-    # Evenly spread over the split, for a folder's images come sorted by class.
+    # Evenly spread over the split, since a folder's images come sorted by class.
     chosen = chosen[np.linspace(0, len(chosen) - 1, min(len(chosen), MAX_SCATTER_POINTS)).round().astype(int)]
     labels = train.labels[chosen]
     means = run.encode(train.images[chosen], labels=material.labels(labels))  # (N, latents)
@@ -49,7 +49,7 @@ def scatter(material: Material) -> Figure:
         class_names=material.class_names,
         title=material.title(f"Latent means of {len(means):,} training images", with_names=True),
         axis_names=names,
-        name_clusters=not material.conditional,  # which has no use for telling classes apart by their place
+        name_clusters=not material.conditional,  # it need not separate classes by their place
     )
 
 
@@ -68,7 +68,7 @@ def reconstruction(material: Material) -> Figure:
 
 
 def between(material: Material) -> Figure:
-    """From test image to test image along a straight line of latents; of a conditional run within one class."""
+    """From test image to test image along a straight line of latents; for a conditional run within one class."""
     run, test = material.run, material.dataset.test
     chosen = material.one_per_class()
     if material.conditional:
@@ -96,7 +96,7 @@ def between(material: Material) -> Figure:
 
 
 def styles(material: Material) -> Figure:
-    """The style of one test image a row, decoded with the label of every class."""
+    """One row per test image: its style, decoded with the label of every class."""
     run, test = material.run, material.dataset.test
     chosen = material.one_per_class()
     num_classes = len(run.class_names)

@@ -37,7 +37,7 @@ def losses(material: Material) -> Figure:
 
 
 def samples(material: Material) -> Figure:
-    """New images from the trained network; of a conditional one a column per class, or all of one class."""
+    """New images from the trained network; for a conditional one, a column per class, or all of one class."""
     run, names = material.run, material.class_names
     by_class = material.conditional and material.label is None and len(names) <= MAX_CLASSES
     columns = len(names) if by_class else _PREVIEW_COLUMNS
@@ -47,7 +47,7 @@ def samples(material: Material) -> Figure:
 
 
 def evolution(material: Material) -> Figure:
-    """What the same noise became in the course of training."""
+    """The images from the same noise during training."""
     run = material.run
     previews = run.preview_images()
     if not previews:
@@ -64,22 +64,22 @@ def evolution(material: Material) -> Figure:
     return evolution_strip(
         np.stack(rows),
         steps=[step for step, _ in chosen],
-        title=material.title("Samples in the course of training", with_names=material.conditional),
+        title=material.title("Samples during training", with_names=material.conditional),
         column_labels=[names[index % len(names)] for index in range(_STRIP_COLUMNS)] if material.conditional else (),
     )
 
 
 @torch.no_grad()
 def denoising(material: Material) -> Figure:
-    """New images on their way from noise, a column each; of a conditional network the classes in turn, or one class."""
+    """New images on their way from noise, one per column; if conditional, the classes in turn, or only one class."""
     run, names = material.run, material.class_names
     by_class = material.conditional and material.label is None
     classes = (
         torch.arange(_STRIP_COLUMNS) % len(names) if by_class else torch.full((_STRIP_COLUMNS,), material.label or 0)
     )
-    way = cast(Denoises, run.trained).way(
-        _STRIP_COLUMNS, labels=classes if material.conditional else None, generator=stream(0, "sample")
-    )  # (steps + 1, columns, C, H, W)
+    labels = classes if material.conditional else None
+    with run.sampling_precision():
+        way = cast(Denoises, run.trained).way(_STRIP_COLUMNS, labels=labels, generator=stream(0, "sample"))
     chosen = _spread(len(way), _STRIP_ROWS)
     return evolution_strip(
         way[chosen],
@@ -90,7 +90,7 @@ def denoising(material: Material) -> Figure:
 
 
 def copies(material: Material) -> Figure:
-    """The new images that are nearest to a training image, each above that image, the nearest first."""
+    """The new images that are nearest to a training image, each above that image, nearest first."""
     run = material.run
     training = make_splits(run.recipe, material.dataset).train.images
     images = run.sample(_SEARCHED_IMAGES)
@@ -118,7 +118,7 @@ def accuracy_of_classes(material: Material) -> Figure:
 
 
 def reliability(material: Material) -> Figure:
-    """Whether a classifier is right as often as it is sure, on the test images."""
+    """Whether a classifier is right as often as its confidence says, on the test images."""
     test = material.dataset.test
     result = measure_reliability(material.run.logits(test[material.run.kind.column]), test.labels)
     return reliability_diagram(
@@ -128,5 +128,5 @@ def reliability(material: Material) -> Figure:
 
 
 def _spread(available: int, wanted: int) -> list[int]:
-    """At most `wanted` of the indices below `available`, evenly spread, the first and the last among them."""
+    """At most `wanted` of the indices below `available`, evenly spread, including the first and the last."""
     return np.linspace(0, available - 1, min(available, wanted)).round().astype(int).tolist()

@@ -1,4 +1,4 @@
-"""What the figures of one run are drawn from, read and computed once for all of them."""
+"""The data that the figures of one run share, read and computed once."""
 
 from functools import cached_property
 from pathlib import Path
@@ -12,13 +12,13 @@ from etude.drawing.lettering import explain, legible
 from etude.runs import Run
 
 MAX_CLASSES = 12
-"""At most so many columns of a picture, one a class."""
+"""The most columns of a picture, one per class."""
 MIN_IMAGES = 8
 
 
 @final
 class Material:
-    """A run with its data set and what several figures need of them; `label` is the class that a figure shows."""
+    """A run with its data set and what several figures need from them; `label` is the class that a figure shows."""
 
     def __init__(self, run: Run, *, data_dir: Path | None, label: int | None = None) -> None:
         self.run, self.data_dir, self.label = run, data_dir, label
@@ -47,7 +47,7 @@ class Material:
 
     @property
     def conditional(self) -> bool:
-        """Whether the networks are given the label."""
+        """Whether the networks take the label."""
         return self.run.conditional
 
     @cached_property
@@ -56,27 +56,27 @@ class Material:
         return legible(self.run.class_names)
 
     def title(self, what: str, *, with_names: bool = False) -> str:
-        """The figure's title: what it shows, of which run, of which class; `with_names` where it names classes."""
+        """The figure's title: what it shows, which run, which class; `with_names` if it names classes."""
         if self.label is not None:
             what, with_names = f"{what}, class {self.class_names[self.label]}", True
         title = f"{what} · {self.run.name}"
         return explain(title, self.class_names) if with_names else title
 
     def labels(self, labels: torch.Tensor) -> torch.Tensor | None:
-        """The labels to give to the networks, where they take any."""
+        """The labels for the networks, if they take any."""
         return labels if self.conditional else None
 
     def one_per_class(self) -> torch.Tensor:
-        """Indices of test images in the order of their classes: one each, more of each where classes are few."""
+        """Indices of test images in the order of their classes: one each, or more if there are few classes."""
         labels = self.dataset.test.labels.numpy()
         num_classes = len(self.run.class_names)
         return torch.from_numpy(pick_evenly(labels, min(max(num_classes, MIN_IMAGES), MAX_CLASSES)))
 
 
 def pick_evenly(labels: np.ndarray, count: int) -> np.ndarray:
-    """Indices of `count` images (all where there are fewer), as equally many of each class as can be, sorted by class.
+    """Indices of `count` images (all if there are fewer), as equal a number per class as possible, sorted by class.
 
-    Taken are the first images of each class, of as many classes as `count` allows, spread evenly.
+    It takes the first images of each class, from as many classes as `count` allows, spread evenly.
     """
     by_class = np.argsort(labels, kind="stable")
     starts = np.searchsorted(labels[by_class], labels[by_class])

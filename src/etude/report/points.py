@@ -10,7 +10,7 @@ from etude.report.material import Material
 
 
 def boundaries(material: Material) -> Figure:
-    """The plane in the colours of the predicted classes, and the test points in those of their own."""
+    """The plane in the colours of the predicted classes, with the test points in the colours of their true classes."""
     run, test = material.run, material.dataset.test
 
     def classify(points: np.ndarray) -> np.ndarray:

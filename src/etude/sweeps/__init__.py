@@ -1,4 +1,4 @@
-"""Sweeps: the same recipe with several seeds and settings, on all cores; means with intervals; paired comparisons."""
+"""Sweeps: one recipe with several seeds and settings, on all cores; means with intervals; paired comparisons."""
 
 from etude.sweeps.comparison import Comparison, Comparisons, compare
 from etude.sweeps.folder import Sweep, load

@@ -1,4 +1,4 @@
-"""Whether cells beat a baseline: their runs paired by seed."""
+"""Do cells beat a baseline? Their runs are paired by seed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from etude.sweeps.grid import Cell, Value
 from etude.sweeps.yardsticks import Yardstick, basis_of, measured, yardstick_of
 
 Choose = Callable[[Run], Yardstick]
-"""The number that stands for a run in a comparison."""
+"""The number of a run that a comparison uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class Side:
     """What the runs are of; see `basis_of`."""
     sweep: Path | None = None
     cell: Cell | None = None
-    """The sweep and the cell of it whose runs these are, if they are."""
+    """The sweep and the cell of these runs, if they come from one."""
 
     def line(self, letter: str) -> str:
         """The side with its mean and values, in the order of the seeds."""
@@ -45,12 +45,12 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
-    """Candidate less baseline, run by run of the same seed."""
+    """Candidate minus baseline, over pairs of runs with the same seed."""
 
     baseline: Side
     candidate: Side
     metric: str
-    """What is compared: test/accuracy, say."""
+    """What is compared, such as test/accuracy."""
     paired: PairedComparison
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Comparisons:
-    """Several candidates less one baseline, p-values and verdicts corrected for their number by Holm's method."""
+    """Several candidates minus one baseline; p-values and verdicts are corrected for their number by Holm's method."""
 
     each: list[Comparison]
 
@@ -96,7 +96,7 @@ class Comparisons:
 
 
 def _lines(comparisons: Sequence[Comparison]) -> list[str]:
-    """Sentences, sides and what was compared, of comparisons with one baseline."""
+    """Sentences, sides and what was compared, for comparisons with one baseline."""
     first = comparisons[0]
     yardstick, seeds = first.baseline.yardstick, ", ".join(map(str, sorted(first.baseline.values)))
     direction = yardstick.note or f"{'Higher' if yardstick.better == 'higher' else 'Lower'} is better."
@@ -110,7 +110,7 @@ def _lines(comparisons: Sequence[Comparison]) -> list[str]:
 
 
 def _letters(number: int) -> list[str]:
-    """A, B, C …; numbers where there are more sides than letters."""
+    """A, B, C …, or numbers if there are more sides than letters."""
     return list(ascii_uppercase[:number]) if number <= len(ascii_uppercase) else [str(n + 1) for n in range(number)]
 
 
@@ -153,11 +153,11 @@ def compare(
     data_dir: Path | None = None,
     trust: bool = False,
 ) -> Comparison | Comparisons:
-    """Compare sides with the first, B less A, by `etude.metrics.compare_paired`.
+    """Compare sides with the first, B minus A, by `etude.metrics.compare_paired`.
 
-    A side is a sweep of one cell, SWEEP:CELL, or runs divided by commas. Compared is what training recorded, or a
-    `metric` of `etude measure`, measured with `settings` where it has not been yet. `test` is mean or median; `trust`
-    is that of `load`. With more than one candidate the verdicts are corrected for their number. `UsageError` where the
+    A side is a sweep of one cell, SWEEP:CELL, or runs separated by commas. It compares what training recorded, or a
+    `metric` of `etude measure`, which is measured with `settings` if needed. `test` is mean or median; `trust` is that
+    of `load`. With more than one candidate, the verdicts are corrected for their number. Raises `UsageError` if the
     seeds do not match, or the sides are not of one family and data set.
     """
 
@@ -253,7 +253,7 @@ def _of_runs(runs: list[Run], choose: Choose) -> Side:
 
 
 def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) -> Yardstick:
-    """A metric of `etude measure`, which computes it where it is not kept in the run yet."""
+    """A metric of `etude measure`, computed if the run does not have it yet."""
     settings = replace(settings, metrics=(metric,))
     (found,) = chosen(run, settings)
 
@@ -269,7 +269,7 @@ def _described(yardstick: Yardstick) -> str:
 
 
 def _short_names(first: Side, second: Side) -> tuple[str, str]:
-    """Names for the sentence: of two cells of a sweep the settings in which they differ; A and B for lists of runs."""
+    """Names for the sentence: for two cells of a sweep the settings that differ; A and B for lists of runs."""
     if first.name == second.name or any("," in side.name for side in (first, second)):
         return "A", "B"
     if first.cell and second.cell and first.sweep == second.sweep:

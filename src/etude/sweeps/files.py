@@ -1,4 +1,4 @@
-"""The files of a sweep's results: a row per run as CSV, a row per cell as Markdown, the learning curves as a figure."""
+"""The files of a sweep's results: a row per run as CSV, a row per cell as Markdown, learning curves as a figure."""
 
 from etude.drawing.style import render
 from etude.files import write_atomically

@@ -1,9 +1,9 @@
 """A sweep: a folder with the cells of a grid, each trained with the same seeds.
 
-sweep.json            the recipe, the grid, the seeds, and how they are run
-code/                 of networks of one's own: the files that define them
-CELL-seed-K/          a run each, as any other (see `etude.runs.run`)
-results.csv, .md      what came out; learning-curves.png, .svg
+sweep.json            the recipe, the grid, the seeds, and how to run them
+code/                 the files that define the user's own networks or family, if any
+CELL-seed-K/          an ordinary run (see `etude.runs.run`)
+results.csv, .md      the results; learning-curves.png, .svg
 workers.log           what the training processes wrote to stderr
 """
 
@@ -104,25 +104,25 @@ class Sweep:
 
     @property
     def data_name(self) -> str:
-        """What its runs call their data: files other than the published ones have their path as a name."""
+        """The name of the data in its runs: files other than the published ones have their path as a name."""
         for member in self.members() if "data" not in self.grid else ():
-            with suppress(EtudeError):  # not begun, or damaged
+            with suppress(EtudeError):  # not started, or damaged
                 return read_configuration(member.path)[0]["dataset"]["name"]
         return self.recipe.data
 
     def open_code(self) -> None:
-        """Run the code of one's own that it keeps, if any; `RunError` where it was not made here and is not trusted."""
+        """Run the user's code that it keeps, if any; `RunError` if it was made elsewhere and is not trusted."""
         code.open_copies("sweep", self.path, [cell.recipe for cell in self.cells], self.code)
         self.recipe = recipes.opened(self.recipe)
         self.cells = [replace(cell, recipe=recipes.opened(cell.recipe)) for cell in self.cells]
 
     def members(self, cell: Cell | None = None) -> Iterator[Member]:
-        """Every run, of one cell or of all: seed by seed, so that an interrupted sweep has whole rows of pairs."""
+        """Every run of one cell or of all, seed by seed, so that an interrupted sweep has complete pairs."""
         for seed, each in itertools.product(self.seeds, [cell] if cell else self.cells):
             yield Member(cell=each, seed=seed, path=self.path / f"{each.name}-seed-{seed}")
 
     def cell(self, name: str) -> Cell:
-        """The cell of that name, batch_size-4-epochs-20 or batch_size=4,epochs=20; `RunError` names them all."""
+        """The cell with this name, batch_size-4-epochs-20 or batch_size=4,epochs=20; a `RunError` names them all."""
         wanted = re.sub(r"[=, ]+", "-", name)
         for cell in self.cells:
             if cell.name == wanted:
@@ -146,17 +146,17 @@ def prepare(
     data_dir: Path | None,
     compute: Compute,
 ) -> Sweep:
-    """Make the sweep's folder, or find the one that holds the same plan; more seeds than it has are added to it.
+    """Make the sweep's folder, or find the one with the same plan and add seeds that it lacks.
 
-    Without a `name` it is called RECIPE-DATA-sweep-NUMBER (or -seeds- where there is no grid), the first number that is
-    free or holds this plan. Seeds count up from the recipe's.
+    Without a `name` it is called RECIPE-DATA-sweep-NUMBER (-seeds- without a grid), with the first number that is free
+    or holds this plan. Seeds count up from the recipe's.
     """
     if not (isinstance(seeds, int) and 1 <= seeds <= MOST_SEEDS):
         raise UsageError(f"--seeds {seeds!r} (allowed: 1 to {MOST_SEEDS:,}).")
     if name is not None and not PLAIN_NAME.fullmatch(name):
         raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
     cells = make_cells(recipe, grid)
-    _require_few(len(cells) * seeds)  # a mistake is said before anything is made
+    _require_few(len(cells) * seeds)  # report a mistake before anything is made
     named = [cell.recipe for cell in cells]
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -180,17 +180,17 @@ def prepare(
         if name:
             break
     if not holds(runs_dir / str(name), "sweep.json"):
-        raise RunError(f"{runs_dir / str(name)} is already there and no sweep: choose another --name.")
+        raise RunError(f"{runs_dir / str(name)} already exists and is not a sweep: choose another --name.")
     raise RunError(
         f"sweep {runs_dir / str(name)} has {difference}: choose another --name, "
-        f"or go on with it as it is by `etude resume {name}`."
+        f"or continue the sweep as it is with `etude resume {name}`."
     )
 
 
 def load(sweep: str | Path, *, runs_dir: Path | None = None, trust: bool = False) -> Sweep:
     """Open a sweep by its folder or its name; `RunError` suggests the nearest name.
 
-    With `trust` code of its own is run, and that of its runs, even where it was not made here: its user has read it.
+    With `trust`, the code kept in it and in its runs is run, even if it was made elsewhere: the user has read it.
     """
     path = find(sweep, runs_dir=runs_dir)
     if path:
@@ -199,12 +199,12 @@ def load(sweep: str | Path, *, runs_dir: Path | None = None, trust: bool = False
         return Sweep(path)
     folder = runs_dir or default_runs_dir()
     if found := [each for each in (Path(sweep), folder / sweep) if holds(each, "recipe.json")]:
-        raise RunError(f"{found[0]} is a run and no sweep: name a single run, or sweeps alone.")
+        raise RunError(f"{found[0]} is a run, not a sweep: name a single run, or only sweeps.")
     raise absent("sweep", sweep, folder, list_paths)
 
 
 def find(sweep: str | Path, *, runs_dir: Path | None = None) -> Path | None:
-    """The folder of a sweep given as a path or a name, if there is one."""
+    """The folder of a sweep, given as a path or a name, if it exists."""
     paths = (Path(sweep), (runs_dir or default_runs_dir()) / sweep)
     whole = (path for path in paths if holds(path, "sweep.json"))
     damaged = (path for path in paths if os.path.lexists(path / "sweep.json") and not holds(path, "recipe.json"))
@@ -217,12 +217,12 @@ def list_paths(runs_dir: Path) -> list[Path]:
 
 
 def _inside(value: Value) -> Value:
-    """A value of a grid as sweep.json has it: what names a file of one's own names its copy."""
+    """A value of a grid as sweep.json has it: if it names a user's file, it names the copy instead."""
     return code.moved(value) if isinstance(value, str) and is_spec(value) else value
 
 
 def _create(path: Path, content: dict[str, Any], named: Sequence[Recipe]) -> bool:
-    """Make the folder, whole or not at all, with the code that recipes name; False where the name is taken."""
+    """Make the folder, whole or not at all, with the code that recipes name; False if the name is taken."""
     temporary = temporary_path(path.with_name("new"))
     remove_leftovers(path.parent)
     try:
@@ -231,7 +231,7 @@ def _create(path: Path, content: dict[str, Any], named: Sequence[Recipe]) -> boo
             content = {**content, "code": copies}
         write_atomically(temporary / "sweep.json", checked_json(content))
         try:
-            temporary.rename(path)  # fails when it is there: the folder of a sweep or run is never empty
+            temporary.rename(path)  # fails if it exists: the folder of a sweep or run is never empty
         except OSError:
             if not path.exists():
                 raise
@@ -245,10 +245,10 @@ def _create(path: Path, content: dict[str, Any], named: Sequence[Recipe]) -> boo
 
 
 def _difference(there: dict[str, Any], asked: dict[str, Any], named: Sequence[Recipe]) -> str | None:
-    """What a sweep on the disk has other than the one asked for, in words; None when it is the same plan."""
+    """How a sweep on the disk differs from the requested one, in words; None if the plan is the same."""
     if there["grid"] != asked["grid"]:
         return f"another grid ({_grid_text(there['grid'])}; asked for: {_grid_text(asked['grid'])})"
-    # Through a recipe and back: a sweep from before a field existed has its default.
+    # Converted to a recipe and back: a sweep older than a field has its default.
     known = (recipes.to_dict(recipes.from_dict(each["recipe"], source="sweep.json")) for each in (there, asked))
     old, new = ({**each, **each["optimizer"]} for each in known)
     for field in sorted({*old, *new} - {"optimizer", "seed"}):
@@ -283,9 +283,9 @@ def _seeds_text(seeds: list[int]) -> str:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], Recipe, list[Cell]]:
-    """What sweep.json of the folder holds, its recipe, the grid's cells.
+    """The content of the folder's sweep.json, its recipe, the grid's cells.
 
-    Raises `RunError` where it is damaged or of a newer étude.
+    Raises `RunError` if it is damaged or from a newer étude.
     """
     try:
         content, has_checksum = parse_checked_json(read_whole(path / "sweep.json"))

@@ -1,4 +1,4 @@
-"""A grid: some fields of a recipe with the values each shall take, and the cells that they span."""
+"""A grid: some fields of a recipe with their values, and the cells that they span."""
 
 import dataclasses
 import itertools
@@ -17,7 +17,7 @@ Grid = Mapping[str, Sequence[Value]]
 
 MOST_CELLS = 5_000
 NOT_VARIED = ("family_file", "name", "about", "seed", "optimizer")
-"""Fields that no grid varies: texts, the seed (`--seeds` does that), the table that `optimizer.FIELD` reaches into."""
+"""Fields that no grid varies: texts, the seed (use `--seeds`), the table behind `optimizer.FIELD`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +25,7 @@ class Cell:
     """One combination of the grid's values, trained with every seed."""
 
     name: str
-    """Fit for a folder's name: batch_size-4-epochs-20; the recipe's name where there is no grid."""
+    """A safe folder name, such as batch_size-4-epochs-20; without a grid the recipe's name."""
     changes: dict[str, Value]
     recipe: Recipe
 
@@ -51,10 +51,10 @@ def parse_grid(words: Sequence[str]) -> dict[str, list[Value]]:
 
 
 def make_cells(recipe: Recipe, grid: Grid) -> list[Cell]:
-    """All combinations of the grid's values, the last field fastest; one cell where the grid is empty.
+    """All combinations of the grid's values, the last field fastest; one cell if the grid is empty.
 
-    `UsageError` for a field that the recipe has not, a value of the wrong type or out of range, and a value given
-    twice. Fields of the optimizer are named `optimizer.learning_rate`.
+    Raises `UsageError` for a field that the recipe lacks, a value of the wrong type or out of range, and a repeated
+    value. Fields of the optimizer are named `optimizer.learning_rate`.
     """
     allowed = varied_fields(recipe)
     for field, values in grid.items():

@@ -1,4 +1,4 @@
-"""What more latents do to an autoencoder: a sweep over their number, every run measured."""
+"""The effect of more latents on an autoencoder: a sweep over their number, with every run measured."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,9 +34,9 @@ class Measured:
     """Accuracy of a linear classifier on the latents, in [0, 1]."""
     fid: float
     fid_floor: float
-    """Fréchet distance of its samples from the test images, and that of real images from real ones."""
+    """Fréchet distance of its samples from the test images, and of real images from real ones."""
     note: str | None
-    """What must stand beside nats that are no likelihood."""
+    """A note to show with nats that are not a likelihood."""
 
     @property
     def negative_elbo_nats(self) -> float:
@@ -49,7 +49,7 @@ def study_latents(
 ) -> tuple[Results, list[Measured]]:
     """Train the recipe with every number of latents and several seeds, and measure each run.
 
-    Returns the sweep's results and the measured runs, by number of latents and seed; runs that failed are left out.
+    Returns the sweep's results and the measured runs, by number of latents and seed, without failed runs.
     `options` are those of `etude.sweeps.sweep`. Raises `UsageError` for a recipe without latents, and as `sweep` does.
     """
     if Encodes not in family_of(recipe).abilities:

@@ -1,4 +1,4 @@
-"""The learning curves of a sweep as a figure: what its family draws epoch by epoch, a line per cell."""
+"""The learning curves of a sweep as a figure: what its family draws per epoch, with a line per cell."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -17,7 +17,7 @@ from etude.sweeps.tables import METHODS
 
 
 def learning_curves(sweep: Sweep, tables: Mapping[str, Sequence[Table]], method: IntervalMethod) -> Figure | None:
-    """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended.
+    """Mean over the seeds per epoch, with the 95 % interval of the mean as a band; None before any run ended.
 
     `tables` has what the finished runs of each cell recorded, by the cell's label.
     """
@@ -41,14 +41,14 @@ def _panels(
 
 
 def _band(name: str, tables: Sequence[Table], metric: str, method: IntervalMethod) -> Band | None:
-    """The mean of one metric over the runs of full length, with its interval where there are enough runs for one."""
+    """The mean of one metric over the runs of full length, with its interval if there are enough runs."""
     series = [table.series(metric) for table in tables if metric in table.columns]
     steps = max((at for at, _ in series), key=len, default=np.array([]))
-    # A run that lacks lines, or has values that cannot be drawn, is no reason to draw none.
+    # Leave out runs that lack lines or have values that cannot be drawn; draw the others.
     whole = [each for at, each in series if np.array_equal(at, steps) and np.isfinite(each).all()]
     if not whole or not len(steps):
         return None
-    # A training loss is a mean over its epoch: drawn in the middle of it, no later than it was.
+    # A training loss is a mean over its epoch, so it is drawn in the middle of it.
     epochs = steps / tables[0].steps_per_epoch - (0.5 if metric.startswith("train/") else 0)
     values = np.stack(whole)  # (runs, epochs)
     if len(values) < FEWEST_VALUES[method]:

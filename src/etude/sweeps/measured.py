@@ -1,4 +1,4 @@
-"""A sweep by the metrics of `etude measure`: every finished run measured, means and intervals over the seeds."""
+"""A sweep by the metrics of `etude measure`: each finished run is measured; means and intervals over the seeds."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -34,18 +34,18 @@ class MeasuredSweep:
     results: dict[str, Results]
     """Values, summaries and the best cell, by metric."""
     runs: dict[str, dict[str, Any]]
-    """What `etude.measurement.measure` says of each run, by its label."""
+    """The result of `etude.measurement.measure` for each run, by its label."""
     notes: list[str]
 
     def floor(self, metric: str, cell: CellResult) -> float | None:
-        """Mean over the cell's runs of the floor of a metric; None for one without."""
+        """Mean floor of a metric over the cell's runs; None if it has no floor."""
         of_cell = [self.runs[each.label] for each in self.sweep.members(cell.cell) if each.label in self.runs]
         floors = [run[metric].get("floor") for run in of_cell if metric in run]
         known = [floor for floor in floors if floor is not None]
         return float(np.mean(known)) if known else None
 
     def sentences(self) -> list[str]:
-        """What stands below the table: what was measured, which images chose, what failed."""
+        """The text below the table: what was measured, which images chose, what failed."""
         about = next(iter(self.runs.values()))["about"]
         text = f"Measured: {about['num_samples']:,} test images of {about['data']}, seed {about['seed']}"
         if features := about.get("features"):
@@ -68,7 +68,7 @@ class MeasuredSweep:
         return found + [f"Note: {note}" for note in self.notes]
 
     def _pixels(self) -> list[str]:
-        """How many images the metrics of pixels were of, and how these were scored, in sentences."""
+        """Sentences on the number of images and the scoring for the metrics of pixels."""
         found = dict[str, None]()
         for name in self.results:
             for result in (run[name] for run in self.runs.values() if "binarize" in run.get(name, {})):
@@ -114,10 +114,10 @@ def measure_sweep(
     data_dir: Path | None = None,
     say: Callable[[str], None] = _say,
 ) -> MeasuredSweep:
-    """Measure every finished run of a sweep by `etude.measurement.measure`, each once.
+    """Measure every finished run of a sweep once, by `etude.measurement.measure`.
 
-    Where there are several cells and images were held out, the validation images are measured too: they choose the
-    best cell, the test images report. A run that cannot be measured counts as failed; `UsageError` when none can.
+    If there are several cells and images were held out, the validation images are measured too. They choose the best
+    cell; the test images are reported. A run that cannot be measured counts as failed; `UsageError` if none can be.
     `interval` is t or bootstrap-t; see `etude.metrics.summarize`.
     """
     settings = settings or Settings()
@@ -170,7 +170,7 @@ def measure_sweep(
 
 
 def table_rows(sweeps: Sequence[MeasuredSweep]) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of one table of several sweeps, metric by metric so that what compares stands together."""
+    """Headings and rows of one table of several sweeps, metric by metric, so that comparable rows are together."""
     headings = ["metric", "cell", "n", "mean", "sd", "95 % interval", "validation mean", "floor"]
     rows = []
     for name in dict.fromkeys(name for each in sweeps for name in each.results):
@@ -203,7 +203,7 @@ def to_markdown(sweeps: Sequence[MeasuredSweep]) -> str:
 
 
 def sentences(sweeps: Sequence[MeasuredSweep]) -> list[str]:
-    """What stands below the table; what is true of one of several sweeps only has its name before it."""
+    """The text below the table. A sentence about only one of several sweeps starts with its name."""
     each = {one.sweep.name: one.sentences() for one in sweeps}
     found = []
     for name, own in each.items():
@@ -214,7 +214,7 @@ def sentences(sweeps: Sequence[MeasuredSweep]) -> list[str]:
 
 
 def to_csv(sweeps: Sequence[MeasuredSweep]) -> str:
-    """A row a run: sweep, cell, the grid's fields, seed, and value and floor of every metric."""
+    """One row per run: sweep, cell, the grid's fields, seed, and value and floor of every metric."""
     rows = []
     for one in sweeps:
         for member in one.sweep.members():

@@ -1,5 +1,6 @@
-"""Training the runs of a sweep side by side: in processes that take one job after another, a run each or, on a GPU, the
-runs that one program can train.
+"""Train the runs of a sweep side by side, in processes that take one job after another.
+
+A job is one run or, on a GPU, all runs that one program can train.
 """
 
 import json
@@ -33,9 +34,9 @@ class Worker:
     """A process that trains runs (see `etude.sweeps.worker`); final."""
 
     def __init__(self, *, threads: int, log: IO[bytes]) -> None:
-        # A session of its own: Ctrl-C in the terminal reaches the sweep alone, which then stops its workers.
+        # A new session: Ctrl-C in the terminal reaches only the sweep, which then stops its workers.
         self._process = subprocess.Popen(
-            # -P: a file of a person's in this folder, random.py say, is not imported in place of Python's own.
+            # -P: a person's file in this folder, such as random.py, is not imported in place of Python's module.
             [sys.executable, "-P", "-c", "from etude.sweeps.worker import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -53,7 +54,7 @@ class Worker:
         self.job: Job = []
 
     def fileno(self) -> int:
-        """Where `select` waits for an answer."""
+        """The file on which `select` waits for an answer."""
         return self._stdout.fileno()
 
     def start(self, job: Job, sweep: Sweep) -> None:
@@ -71,21 +72,21 @@ class Worker:
             self._stdin.flush()
 
     def answer(self) -> dict[str, str] | None:
-        """What went wrong with the runs that it was given, by folder; None when the process has died."""
+        """What went wrong with the runs of its job, by folder; None if the process has died."""
         line = self._stdout.readline()
         return json.loads(line) if line else None
 
     def stop(self) -> None:
-        """Let it save the runs in progress, if any, and end."""
+        """Let it save any runs in progress and exit."""
         with suppress(BrokenPipeError):
             self._stdin.close()
 
     def wait(self) -> int:
-        """Wait for its end; the exit code."""
+        """Wait for its end and return the exit code."""
         return self._process.wait()
 
     def kill(self) -> None:
-        """End it now; what was saved at the end of the last epoch stays."""
+        """Kill it now; the checkpoint of the last epoch stays."""
         self.stop()
         self._process.kill()
         self._process.wait()
@@ -95,7 +96,7 @@ class Worker:
 def make_jobs(sweep: Sweep, members: Sequence[Member]) -> list[Job]:
     """What a process trains at once: on a GPU all runs that one program can train, at most `MOST_REPLICAS`; else one.
 
-    A run that was begun goes together with those that stand at the same step.
+    A run that was started joins those at the same step.
     """
     if sweep.compute.device != "cuda":
         return [[member] for member in members]
@@ -114,9 +115,9 @@ def make_jobs(sweep: Sweep, members: Sequence[Member]) -> list[Job]:
 def train_jobs(
     sweep: Sweep, jobs: Sequence[Job], *, num_jobs: int, stop: StopRequest, display: SweepDisplay
 ) -> dict[str, str]:
-    """Train the runs, `num_jobs` jobs at a time; the message of each run that failed, by its label.
+    """Train the runs, `num_jobs` jobs at a time. Returns the message of each failed run, by its label.
 
-    When `stop` is requested the runs in progress are saved and no other begins.
+    When `stop` is requested, the runs in progress are saved and no other starts.
     """
     waiting, failures = list(jobs), dict[str, str]()
     idle: list[Worker] = []
@@ -164,7 +165,7 @@ def train_jobs(
 def _death(code: int) -> str:
     if code == -9:
         return (
-            "the process was killed (by a person, or for want of memory: fewer --jobs need less); "
-            "`etude resume` goes on"
+            "the process was killed (by a person, or for lack of memory: fewer --jobs need less); "
+            "`etude resume` continues"
         )
     return f"the process ended with {f'signal {-code}' if code < 0 else f'exit code {code}'} (see workers.log)"

@@ -1,4 +1,4 @@
-"""What a person sees while a sweep trains: a table of cells and seeds; where stderr is a file, a line per run."""
+"""What a person sees while a sweep trains: a table of cells and seeds, or a line per run if stderr is a file."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -32,7 +32,7 @@ class SweepDisplay:
         self._live = Live(console=self._console, auto_refresh=False, get_renderable=self.table) if live else None
 
     def note(self, text: str) -> None:
-        """A line of its own."""
+        """Print a separate line."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     def refresh(self, running: Sequence[Member]) -> None:
@@ -61,15 +61,15 @@ class SweepDisplay:
         self._console.print(f"{member.label}  {text}  ({self.summary()})", markup=False, soft_wrap=True)
 
     def _show_text(self) -> None:
-        """In a notebook, the table as text in place of the one before."""
+        """In a notebook, replace the table, which is shown as text."""
         if self._text:
             self._text.show(plain_text(self.table()))
 
     def _tell_how(self, member: Member) -> None:
-        """What the sweep is computed on, as the first run chose, and a line for each cell that chose otherwise."""
+        """Say how the first run computes, and print a line for each cell that computes differently."""
         if member.cell.name in self._cells_told:
             return
-        with suppress(EtudeError):  # a run that has not begun, or is damaged: it is reported as failed
+        with suppress(EtudeError):  # a run that has not started, or is damaged: it is reported as failed
             how = str(Execution(**Run(member.path).configuration["execution"]))
             if how != self._how:
                 self.note(f"{member.cell.label if self._how else self._sweep.name}: computed on {how}")
@@ -85,7 +85,7 @@ class SweepDisplay:
         return text if left is None else f"{text}, about {duration(left)} left"
 
     def table(self) -> Group:
-        """Cells × seeds: what each run does."""
+        """Cells × seeds: the state of each run."""
         rows = []
         for cell in self._sweep.cells:
             states = [self._states[member.label] for member in self._members if member.cell is cell]
@@ -127,9 +127,9 @@ def mark(state: RunStatus, epochs: int) -> Text:
 
 
 def seconds_left(members: Sequence[Member], states: dict[str, RunStatus], num_jobs: int) -> float | None:
-    """An estimate of the time until the last run ends; None before the first epoch of any, and when nothing is left.
+    """An estimate of the time until the last run ends; None before the first epoch of any run, and if nothing is left.
 
-    A cell's epochs take what they took so far; those of a cell not seen yet what its number of steps suggests.
+    A cell's epochs are expected to take as long as before. For a cell without epochs, its number of steps decides.
     """
     seconds, epochs = dict[str, float](), dict[str, int]()
     for member in members:
@@ -140,7 +140,7 @@ def seconds_left(members: Sequence[Member], states: dict[str, RunStatus], num_jo
     seen = {member.cell.name: member.cell.recipe for member in members if epochs.get(member.cell.name)}
     if not seen:
         return None
-    # Seconds of an epoch are about proportional to its steps, that is to 1 / images per step.
+    # The seconds of an epoch are about proportional to its steps, that is to 1 / images per step.
     scale = sum(seconds[name] / epochs[name] * recipe.examples_per_step for name, recipe in seen.items()) / len(seen)
     left, longest = 0.0, 0.0
     for member in members:
@@ -155,7 +155,7 @@ def seconds_left(members: Sequence[Member], states: dict[str, RunStatus], num_jo
 
 
 def duration(seconds: float) -> str:
-    """A time in the unit that people would use."""
+    """A time in a convenient unit."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

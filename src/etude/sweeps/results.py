@@ -29,20 +29,20 @@ from etude.sweeps.yardsticks import Yardstick, basis_of, yardstick_of
 
 @dataclass(frozen=True, kw_only=True)
 class CellResult:
-    """One cell: the finished runs' values by seed, and their summary; None where no run finished."""
+    """One cell: the values of finished runs by seed, and their summary; None if no run finished."""
 
     cell: Cell
     values: dict[int, float]
     """What is reported, by seed."""
     summary: Summary | None
     selection: dict[int, float]
-    """What the choice of a cell looks at, by seed: the validation split."""
+    """The values that choose a cell, by seed: on the validation split."""
     tables: dict[int, Table]
     """What training recorded, by seed."""
 
     @property
     def selection_mean(self) -> float | None:
-        """Mean of the validation values; None where no images were held out."""
+        """Mean of the validation values; None if no images were held out."""
         return float(np.mean(list(self.selection.values()))) if self.selection else None
 
 
@@ -56,27 +56,27 @@ class Results:
     failures: dict[str, str] = field(default_factory=dict)
     """Why runs failed, by cell and seed."""
     unfinished: list[str] = field(default_factory=list)
-    """Runs that are still to come or in progress."""
+    """Runs that are waiting or in progress."""
     interval: IntervalMethod = "t"
-    """How the intervals over the seeds are computed."""
+    """How to compute the intervals over the seeds."""
 
     @property
     def metric(self) -> str:
-        """What is reported: test/accuracy, say."""
+        """What is reported, such as test/accuracy."""
         return self.yardstick.title
 
     @property
     def selection_metric(self) -> str:
-        """What chooses the best cell: validation/accuracy, say."""
+        """What chooses the best cell, such as validation/accuracy."""
         return f"validation/{self.yardstick.name}"
 
     @property
     def best(self) -> CellResult | None:
-        """The cell that the validation split prefers, of those with all runs finished; None where none is chosen."""
+        """The best cell by the validation split, among those with all runs finished; None if none is chosen."""
         return None if len(self.cells) < 2 or self.why_no_best() else self._preferred()[0]
 
     def _preferred(self) -> list[CellResult]:
-        """The whole cells with the best validation mean: one, or several that tie."""
+        """The complete cells with the best validation mean: one, or several that tie."""
         known = [
             (mean, cell) for cell in self.cells if self._is_whole(cell) and (mean := cell.selection_mean) is not None
         ]
@@ -84,7 +84,7 @@ class Results:
         return [cell for mean, cell in known if mean == best]
 
     def why_no_best(self) -> str:
-        """Why no cell is called the best, in words; empty where one is, or where there is but one cell."""
+        """Why no cell is called the best, in words; empty if one is, or if there is only one cell."""
         whole = [result for result in self.cells if self._is_whole(result)]
         if self.yardstick.note:
             return self.yardstick.note
@@ -103,7 +103,7 @@ class Results:
         return ""
 
     def splits_sentence(self) -> str:
-        """Which split was used for what, in words."""
+        """A sentence on which split was used for what."""
         reported = f"Reported: {self.metric} ({self.yardstick.when})."
         if len(self.cells) < 2:
             return f"{reported} {self.yardstick.note}".rstrip()
@@ -113,18 +113,18 @@ class Results:
         return f"{reported} Best cell, by {self.selection_metric} alone{left_out}: {self.best.cell.label}."
 
     def sentences(self) -> list[str]:
-        """What stands below the table: splits, intervals, what failed and what is still to come."""
+        """The text below the table: splits, intervals, what failed and what is unfinished."""
         found = [self.splits_sentence()]
         if any(result.summary and result.summary.interval for result in self.cells):
             found.append(about_intervals(self.interval, [len(result.values) for result in self.cells]))
         return found + self.what_is_missing()
 
     def what_is_missing(self) -> list[str]:
-        """What failed and what is still to come, in sentences."""
+        """Sentences on what failed and what is unfinished."""
         found = [f"Failed: {label}: {message}" for label, message in self.failures.items()]
         if self.unfinished:
             path = self.sweep.path
-            how = "a process is training them" if is_training(path) else f"go on with `etude resume {path}`"
+            how = "a process is training them" if is_training(path) else f"continue with `etude resume {path}`"
             found.append(f"Unfinished: {len(self.unfinished)} runs; {how}.")
         return found
 
@@ -136,7 +136,7 @@ class Results:
         return headings, [self.row_of(result, validated=validated) for result in self.cells]
 
     def row_of(self, result: CellResult, *, validated: bool) -> list[str]:
-        """One cell as texts: label with a star for the best, n, mean, deviation, interval, and the validation mean."""
+        """One cell as texts: label (a star marks the best), n, mean, deviation, interval, and the validation mean."""
         star = " *" if result is self.best else ""
         texts = [f"{result.cell.label}{star}", str(len(result.values)), *summary_texts(result.summary)]
         if validated:
@@ -144,12 +144,12 @@ class Results:
         return texts
 
     def learning_curves(self) -> Figure | None:
-        """Mean over the seeds by epoch, with the 95 % interval of the mean as a band; None before any run ended."""
+        """Mean over the seeds per epoch, with the 95 % interval of the mean as a band; None before any run ended."""
         tables = {result.cell.label: list(result.tables.values()) for result in self.cells}
         return learning_curves(self.sweep, tables, self.interval)
 
     def _is_whole(self, result: CellResult) -> bool:
-        """Whether every run of the cell finished: the mean over the survivors of a cell would flatter it."""
+        """Whether every run of the cell finished. The mean of the survivors would flatter the cell."""
         return len(result.values) == len(self.sweep.seeds)
 
     def to_dict(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def collect(
     yardstick: Yardstick | None = None,
     interval: IntervalMethod = "t",
 ) -> Results:
-    """Read the results of a sweep from its folder, whatever of it is finished.
+    """Read the results so far of a sweep from its folder.
 
     Reports what training recorded, or `yardstick`. `interval` is t or bootstrap-t; see `etude.metrics.summarize`. A run
     whose folder is damaged, or that cannot be measured, counts as failed.

@@ -1,4 +1,4 @@
-"""Starting a sweep and going on with one: check all, train what is not finished, collect the results."""
+"""Start or continue a sweep: check everything, train what is not finished, collect the results."""
 
 import os
 import time
@@ -26,7 +26,7 @@ from etude.training.start import checked_rows, execution_of, load_for, with_abso
 from etude.training.stopping import StopRequest, stop_requests
 
 ORPHAN_SECONDS = 30.0
-"""How long the processes of a killed sweep may take to save what they train."""
+"""How long the processes of a killed sweep may take to save their runs."""
 
 
 def sweep(
@@ -45,16 +45,15 @@ def sweep(
     quiet: bool = False,
     **changes: Any,
 ) -> Results:
-    """Train every cell of the grid with every seed and return what came out.
+    """Train every cell of the grid with every seed and return the results.
 
         etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, seeds=8)
 
     `changes` are fields of the recipe. `jobs` processes train side by side, each with `threads` threads;
-    `precision` is auto, fp32 or bf16, `compile` auto, on or off. When not given there is a process for each core, with
-    one run at a time; on a GPU one process, for which runs that differ only in seed, learning rate and β are one
-    program. The same call again goes on where it stopped.
-    Raises `UsageError` or `DataError` before anything starts, `Interrupted` after Ctrl-C when all is saved,
-    `TrainingError` when every run failed.
+    `precision` is auto, fp32 or bf16, `compile` auto, on or off. By default there is one process per core, with one run
+    at a time; on a GPU there is one process, which trains runs that differ only in seed, learning rate and β as one
+    program. The same call again continues where it stopped. Raises `UsageError` or `DataError` before anything starts,
+    `Interrupted` after Ctrl-C when all is saved, `TrainingError` if every run failed.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
     recipes.require_arguments(recipe, changes, sweep.__kwdefaults__ or ())
@@ -64,7 +63,7 @@ def sweep(
     _check_jobs(jobs)
     data_dir = Path(data_dir) if data_dir else None
     compute = Compute(device=device, threads=threads, precision=precision, compile=compile)
-    execution = execution_of(recipe, compute, num_steps=0)  # each run chooses for itself: a mistake is said at once
+    execution = execution_of(recipe, compute, num_steps=0)  # each run chooses for itself; this reports mistakes at once
     notes = _check_data(cells, data_dir)
     prepared = prepare(
         recipe,
@@ -81,14 +80,14 @@ def sweep(
 def resume(
     sweep: Sweep | str | Path, *, jobs: int | None = None, quiet: bool = False, notes: Sequence[str] = ()
 ) -> Results:
-    """Train what is not finished of a sweep; write the files of its results and return them.
+    """Train the unfinished runs of a sweep; write the files of its results and return the results.
 
-    A run that diverged is left: it would do so again. `notes` are said first.
+    A run that diverged is not trained again: it would diverge again. `notes` are printed first.
     """
     sweep = sweep if isinstance(sweep, Sweep) else load(sweep)
     _check_jobs(jobs)
     with training_lock(sweep.path), disk_failures_said(sweep.path), stop_requests() as stop:
-        sweep = load(sweep.path)  # as it is now that no other process adds seeds to it
+        sweep = load(sweep.path)  # read again: no other process adds seeds to it now
         sweep.open_code()
         members = list(sweep.members())
         _wait_for_orphans(members, stop)
@@ -106,19 +105,19 @@ def resume(
             num_finished = sum(member.state.status == "finished" for member in members)
             raise Interrupted(
                 f"stopped with {num_finished} of {len(members)} runs finished, all is saved: "
-                f"go on with `etude resume {sweep.path}`.",
+                f"continue with `etude resume {sweep.path}`.",
                 signal=stop.signal,
             )
         results = collect(sweep, failures)
         write_files(results)
         if len(results.failures) == len(members):
             first = next(iter(results.failures.values()))
-            raise TrainingError(f"all {len(members)} runs of {sweep.path} failed, the first so: {first}")
+            raise TrainingError(f"all {len(members)} runs of {sweep.path} failed. The first reason: {first}")
         return results
 
 
 def how_trained(sweep: Sweep, jobs: Sequence[Job], at_once: int) -> str:
-    """How the runs share the machine, in a sentence."""
+    """A sentence on how the runs share the machine."""
     runs, ways = _count(sum(map(len, jobs)), "run"), "one after another" if at_once == 1 else "side by side"
     if sweep.compute.device == "cuda":
         return f"{sweep.name}: {runs} on cuda, vectorised: {_count(len(jobs), 'program')}, {ways}"
@@ -140,7 +139,7 @@ def _check_jobs(jobs: int | None) -> None:
 
 
 def _check_data(cells: list[Cell], data_dir: Path | None) -> list[str]:
-    """Read each data set once, so that a mistake is said once and not by every run; what to know of them."""
+    """Read each data set once, so that a mistake is reported once, not by every run. Returns notes on them."""
     datasets: dict[tuple[object, ...], Dataset] = {}
     for cell in cells:
         recipe = cell.recipe
@@ -152,7 +151,7 @@ def _check_data(cells: list[Cell], data_dir: Path | None) -> list[str]:
 
 
 def _wait_for_orphans(members: list[Member], stop: StopRequest) -> None:
-    """Let the processes of a sweep that was killed save their runs; they notice by themselves that it is gone."""
+    """Let the processes of a killed sweep save their runs; they notice by themselves that it is gone."""
     until = time.monotonic() + ORPHAN_SECONDS
     for member in members:
         while is_training(member.path) and not stop:

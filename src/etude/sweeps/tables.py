@@ -1,4 +1,4 @@
-"""What the tables of sweeps are made of: numbers as texts, CSV, Markdown, a sentence on the intervals."""
+"""Parts of the tables of sweeps: numbers as texts, CSV, Markdown, a sentence on the intervals."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from typing import Any
 from etude.metrics.intervals import FEWEST_VALUES, IntervalMethod, Summary
 
 METHODS: dict[IntervalMethod, str] = {"t": "Student's t", "bootstrap-t": "bootstrap-t"}
-"""How the interval of a mean over seeds is computed, as tables and figures name it."""
+"""How to compute the interval of a mean over seeds: the name in tables and figures."""
 
 
 def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -28,7 +28,7 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, nu
 
 
 def about_intervals(method: IntervalMethod, numbers: Sequence[int]) -> str:
-    """What n, sd and the intervals of a table are, in a sentence; `numbers` are the seeds of each cell."""
+    """One sentence on n, sd and the intervals of a table; `numbers` are the numbers of seeds per cell."""
     sentence = (
         "n is the number of seeds, sd the standard deviation over them (n - 1); "
         f"intervals of the mean are by {METHODS[method]}"
@@ -38,7 +38,7 @@ def about_intervals(method: IntervalMethod, numbers: Sequence[int]) -> str:
 
 
 def summary_texts(summary: Summary | None) -> list[str]:
-    """Mean, standard deviation and interval, each "-" where there is none."""
+    """Mean, standard deviation and interval, each "-" if there is none."""
     if summary is None:
         return ["-", "-", "-"]
     interval = summary.interval
@@ -50,7 +50,7 @@ def summary_texts(summary: Summary | None) -> list[str]:
 
 
 def number(value: float) -> str:
-    """A result as the tables show it."""
+    """A result as shown in tables."""
     return f"{value:.4f}" if abs(value) < 10 else f"{value:.5g}"
 
 

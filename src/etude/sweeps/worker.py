@@ -1,7 +1,7 @@
-"""A process that does one job after another: jobs come as JSON lines on stdin, an answer goes back for each.
+"""A process that does one job after another: jobs arrive as JSON lines on stdin, and each gets an answer.
 
-A job is a run, or several that one program trains. PyTorch is imported once for all jobs. When stdin ends while a
-job is in progress, because the sweep was stopped or its process died, its runs are saved and the worker ends.
+A job is one run, or several that one program trains. PyTorch is imported once for all jobs. If stdin ends while a job
+is in progress, because the sweep was stopped or its process died, the worker saves its runs and exits.
 """
 
 import json
@@ -30,9 +30,9 @@ def main() -> None:
     """Answer each job with the messages of the runs that failed, by their folders."""
     signal.signal(
         signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)
-    )  # tidily: matplotlib, say, removes a folder
+    )  # a clean exit: matplotlib, for example, removes a folder
     answers = os.dup(sys.stdout.fileno())
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever prints goes to the log, not between the answers
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is printed goes to the log, not between the answers
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin, jobs), daemon=True).start()
     while line := jobs.get():
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def work(job: dict[str, Any]) -> dict[str, str]:
-    """Train the runs of a job together, or go on with them; what went wrong, by the folder of the run."""
+    """Train or continue the runs of a job together. Returns what went wrong, by the folder of the run."""
     paths = [Path(path) for path in job["paths"]]
     given = [recipes.from_dict(recipe, source="sweep.json") for recipe in job["recipes"]]
     data_dir, display = Path(job["data_dir"]) if job["data_dir"] else None, Display(quiet=True)
@@ -68,7 +68,7 @@ def work(job: dict[str, Any]) -> dict[str, str]:
         return {}
     except EtudeError as error:
         return {str(path): _reason(path, str(error)) for path in paths}
-    except Exception as error:  # a bug of ours fails these runs, not the others
+    except Exception as error:  # our bug fails these runs, not the others
         with suppress(OSError):  # the log's disk is full
             traceback.print_exc()
         text = " ".join(str(error).split())
@@ -77,7 +77,7 @@ def work(job: dict[str, Any]) -> dict[str, str]:
 
 
 def _reason(path: Path, message: str) -> str:
-    """Why this run failed, where it says so itself; else what stopped all of its program."""
+    """Why this run failed, if it says so itself; else what stopped its whole program."""
     try:
         return Run(path).state.error or message
     except EtudeError:
@@ -88,4 +88,4 @@ def _listen(stdin: TextIO, jobs: "queue.SimpleQueue[str]") -> None:
     for line in stdin:
         jobs.put(line)
     jobs.put("")
-    os.kill(os.getpid(), signal.SIGTERM)  # training saves and stops; an idle worker just ends
+    os.kill(os.getpid(), signal.SIGTERM)  # training saves and stops; an idle worker just exits

@@ -12,7 +12,7 @@ from etude.recipes import Recipe
 from etude.runs import Run
 
 Read = Callable[[Run, str], float | None]
-"""From a run and a split to a number; None where the run has none."""
+"""From a run and a split to a number; None if the run has none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,20 +22,20 @@ class Yardstick:
     name: str
     read: Read = field(compare=False, repr=False)
     about: str = ""
-    """What it is, where the name alone does not say."""
+    """What it is, if the name alone does not say."""
     split: str = "test"
     when: str = "test split, at the end of training"
     better: Better = "lower"
     scores_pixels: bool = False
     """Whether it depends on how a pixel is scored."""
     binarize: Binarize | None = None
-    """How the scored pixels become 0 or 1; as in training when None."""
+    """How the scored pixels become 0 or 1; None means as in training."""
     note: str = ""
-    """Why no cell is chosen by it."""
+    """Why it chooses no cell."""
 
     @property
     def title(self) -> str:
-        """What is reported: test/accuracy, say."""
+        """What is reported, such as test/accuracy."""
         return f"{self.split}/{self.name}"
 
 
@@ -56,7 +56,7 @@ def measured(metric: Metric, settings: Settings, read: Read) -> Yardstick:
         better=metric.better,
         scores_pixels="binarize" in metric.depends_on,
         binarize=settings.binarize,
-        note="" if metric.better else "Neither high nor low is better: no cell is chosen by it.",
+        note="" if metric.better else "Neither high nor low is better, so it chooses no cell.",
     )
 
 

@@ -89,7 +89,8 @@ FAMILY = Family(
             terms=("generator_loss",),
             split="train",
             when="training images, last epoch",
-            note="A GAN's loss does not say how well it draws: no cell is chosen by it; `etude measure SWEEP` says.",
+            note="A GAN's loss does not say how good its images are, so it chooses no cell; "
+            "`etude measure SWEEP` measures them.",
         ),
         curves=(
             Curve(metric="train/discriminator_loss", title="Discriminator, training", axis="loss"),

@@ -17,7 +17,7 @@ class Classifier(Recipe):
     network: str = "lenet"
     """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling); cifar-fast: a
     whitening layer, then convolutions with batch-norm (Jordan 2024); mlp: two hidden layers, for tables and images; or
-    FILE.py:NAME, a network of your own (docs/training.md)."""
+    FILE.py:NAME, a network of your own (docs/extending.md)."""
     width: int | None = None
     """Channels of the first block of cifar-fast; its other blocks have four times as many. Units of each hidden layer
     of mlp, 128 when unset. lenet has no width; your own takes it in parentheses,
@@ -27,7 +27,7 @@ class Classifier(Recipe):
     alternate_flips: bool = False
     """Show each image as it is in one epoch and mirrored in the next, which first is drawn (Jordan 2024, 3.6)."""
     shift_pixels: int = 0
-    """Move each training image by up to so many pixels along both axes, drawn at every step, edges mirrored."""
+    """Move each training image by up to this many pixels along both axes, drawn at every step, with mirrored edges."""
     test_flips: bool = False
     """Predict by the mean of the scores of an image and of its mirror image, in every evaluation and measurement."""
 

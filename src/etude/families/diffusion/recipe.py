@@ -26,7 +26,7 @@ class Diffusion(Recipe):
     label_dropout: float = 0.1
     """Share of the examples whose label is not told in training, in [0, 1); guidance needs some."""
     sampler: Literal["euler", "heun", "ddim"]
-    """How new examples are drawn: euler, heun (two evaluations a step), or ddim (Song et al. 2021)."""
+    """How new examples are drawn: euler, heun (two evaluations per step), or ddim (Song et al. 2021)."""
     sampling_steps: int
     """Steps from noise to an example."""
     guidance: float = 1.0
