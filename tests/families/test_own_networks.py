@@ -345,8 +345,8 @@ class Both(Half):
         ("Flat", "Flat gives shape (3, 64) for latents (3, 2); allowed: logits of the pixels (3, 1, 8, 8)."),
         ("Half", "Half: give both encode and decode a second argument, labels, or neither."),
         ("Wrong", "Wrong fails on latents, in decode, of shape (3, 2) in layer enc, Linear(in_features=64, "
-                  "out_features=4, bias=True), given (3, 2) (net.py line 38): RuntimeError: mat1 and mat2 shapes cannot "
-                  "be multiplied (3x2 and 64x4)."),
+                  "out_features=4, bias=True), given (3, 2) (net.py line 38): RuntimeError: mat1 and mat2 shapes "
+                  "cannot be multiplied (3x2 and 64x4)."),
     ],
 )  # fmt: skip
 def test_a_vae_that_cannot_be_trained(name: str, message: str, tmp_path: Path) -> None:

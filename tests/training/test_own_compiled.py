@@ -74,7 +74,7 @@ def test_a_compiled_step_learns_what_an_eager_one_does(file: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_network_that_cannot_be_compiled(name: str, why: str, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("etude.families.own_traits.STEPS_THAT_PAY_FOR_COMPILING", 1)
+    monkeypatch.setattr("etude.speed.traits.steps_that_pay", lambda num_parameters: 1)
     why = why.replace("FILE", str(file))
     display = Notes()
     run = train(name, display, compile="auto")
