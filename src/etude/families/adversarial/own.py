@@ -22,7 +22,8 @@ from etude.models import uniform_noise
 
 def build(pairs: Mapping[str, Network[Adversarial]], recipe: Adversarial, kind: Kind) -> Networks:
     """The pair of the recipe's `network`, with the networks that the recipe names in place of theirs."""
-    networks = pairs[recipe.network].build(recipe, kind)
+    both = recipe.discriminator and recipe.generator
+    networks = {} if both else pairs[recipe.network].build(recipe, kind)
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(2) % kind.num_classes
     if recipe.discriminator:
