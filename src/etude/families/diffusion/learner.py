@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from etude.compute import Execution
 from etude.data import Dataset, Split
@@ -82,7 +81,10 @@ class DiffusionLearner(Learner[Diffusion]):
         return (predicted.float() - target).square().mean()
 
     def _classes(self, labels: Tensor) -> Tensor:
-        return one_hot(labels, self.kind.num_classes).float()  # (N, num_classes)
+        # Not by one_hot, which looks whether the labels are in range: a step as one graph cannot.
+        return (
+            labels[:, None] == torch.arange(self.kind.num_classes, device=labels.device)
+        ).float()  # (N, num_classes)
 
     def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
         """The loss of the average on the first examples of the validation split, if any, and of the test split."""
