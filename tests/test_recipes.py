@@ -67,8 +67,8 @@ MISTAKES = {
     "beta-vae, cvae, ddpm, flow, or `family`, one of classifier, adversarial, variational, diffusion, with all keys; "
     "got name 3, family None.",
     'name = "gan"\nepoch = 3': "unknown key in FILE: 'epoch': did you mean 'epochs'? Choose from about, batch_size, "
-    "data, discriminator_steps, epochs, fit, gradient_penalty, image_size, loss, name, network, noise_dim, optimizer, "
-    "report_every, seed, skip_broken, train_images, validation_images.",
+    "data, discriminator, discriminator_steps, epochs, family_file, fit, generator, gradient_penalty, image_size, "
+    "loss, name, network, noise_dim, optimizer, report_every, seed, skip_broken, train_images, validation_images.",
     'name = "gan"\nepochs = "3"': "FILE: epochs is '3'; allowed: a whole number.",
     'name = "gan"\nepochs = true': "FILE: epochs is True; allowed: a whole number.",
     'name = "gan"\nloss = "vanilla"': "FILE: loss is 'vanilla'; allowed: 'nonsaturating', 'least_squares', 'minimax', "

@@ -23,7 +23,7 @@ from etude.runs import Run
 
 run, reference_classifier.cache_folder = Run(Path(sys.argv[1])), lambda: Path(sys.argv[2])
 reference_classifier.IMAGES_SEEN = 6_000  # the half minute that its training takes once is not counted
-etude.measure(run, metrics=("precision",), num_samples=100)
+measure(run, metrics=("precision",), num_samples=100)
 start = time.process_time()
 results = measure(run)
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))

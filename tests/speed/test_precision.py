@@ -17,7 +17,7 @@ from etude import recipes
 from etude.compute import Compile, Compute, Execution, Precision
 from etude.errors import UsageError
 from etude.families.book import NAMES, family_named
-from etude.families.family import Traits
+from etude.families.traits import Traits
 from etude.models import VAE, ConvDiscriminator, ConvGenerator, Discriminator, Generator, LeNet
 from etude.runs import Run
 from etude.runs.checkpoint import load_model

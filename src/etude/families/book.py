@@ -38,7 +38,7 @@ def specimens() -> dict[str, "Specimen"]:
 def family_of(recipe: Recipe) -> "Family[Any]":
     """The family of a recipe, étude's own or a person's; of one whose code has not run, what is known of it."""
     if isinstance(recipe, UnopenedRecipe):
-        from etude.families.outside import stand_in
+        from etude.families.facts import stand_in
 
         return stand_in(recipe)
     return _OUTSIDE.get(type(recipe)) or family_named(recipe.family)

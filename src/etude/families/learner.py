@@ -13,6 +13,7 @@ from etude.families.descent import Descent, Losses
 from etude.families.preview import Preview
 from etude.families.recipe import Optimizer as OptimizerSettings
 from etude.families.recipe import Recipe
+from etude.families.traits import Traits
 from etude.streams import stream
 
 R = TypeVar("R", bound=Recipe)
@@ -45,8 +46,8 @@ class Learner(ABC, Generic[R]):
     """Random streams that training draws from, those of `purposes`; a checkpoint holds their states."""
     purposes: ClassVar[tuple[str, ...]] = ()
     """What training draws random numbers for: each has a stream of its own, seeded by the recipe's seed."""
-    eager: bool = False
-    """Whether its steps are computed operation by operation on any device: see `Traits.eager`."""
+    traits: Traits = Traits()
+    """What makes its networks fast."""
     own_draws: torch.Generator | None = None
     """Where networks draw random numbers of their own, one of `streams`, which seeds PyTorch's global generator for
     each step."""

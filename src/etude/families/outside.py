@@ -2,17 +2,15 @@
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from etude.errors import UsageError
 from etude.families import book, own_networks
-from etude.families.abilities import Bounds, Classifies, Encodes, Samples
 from etude.families.family import Family, Network
 from etude.families.learner import Learner
 from etude.families.recipe import Recipe
-from etude.families.series import Curve, Panel, Quantity, Reference, Series
 from etude.families.unopened import UnopenedRecipe
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE, expand_home
 from etude.user_code import parse_spec
@@ -45,57 +43,6 @@ def class_of(recipe: UnopenedRecipe) -> type[Recipe]:
     """The class of a person's recipe, once its file was admitted to run."""
     path = parse_spec(recipe.family_file or "").path
     return family_in(own_networks.admitted(path).names, str(path)).family.recipe
-
-
-# What is known of a family without its code ---------------------------------------------------------------------------
-
-
-def facts_of(recipe: Recipe) -> dict[str, Any]:
-    """What tables and figures need to know of a recipe's family, in plain values: it stands beside the recipe's."""
-    family = book.family_of(recipe)
-    series = family.series
-    return {
-        "about": family.about,
-        "abilities": sorted(ability.__name__ for ability in family.abilities if ability.__name__ in _ABILITIES),
-        "conditional": family.network_of(recipe).conditional,
-        "examples_per_step": recipe.examples_per_step,
-        "num_latents": recipe.num_latents,
-        "headline": list(series.headline),
-        "quantity": asdict(series.quantity),
-        "curves": [asdict(curve) for curve in series.curves],
-        "panels": [asdict(panel) for panel in series.panels(recipe)],
-    }
-
-
-def stand_in(recipe: UnopenedRecipe) -> Family[Any]:
-    """A family that knows what `facts_of` says, and can do nothing; `ValueError` where the facts are not whole."""
-    facts = recipe.values["facts"]
-    panels = tuple(_panel(each) for each in facts["panels"])
-    return Family(
-        recipe=UnopenedRecipe,
-        about=facts["about"],
-        networks={recipe.network: Network(build=_not_opened, conditional=facts["conditional"])},
-        learner=Learner,
-        abilities=frozenset(_ABILITIES[name] for name in facts["abilities"]),
-        series=Series(
-            headline=tuple(facts["headline"]),
-            quantity=Quantity(**{"better": None, **facts["quantity"], "terms": tuple(facts["quantity"]["terms"])}),
-            curves=tuple(Curve(**each) for each in facts["curves"]),
-            panels=lambda recipe: panels,
-        ),
-    )
-
-
-_ABILITIES: dict[str, type] = {each.__name__: each for each in (Samples, Classifies, Encodes, Bounds)}
-
-
-def _panel(values: dict[str, Any]) -> Panel:
-    references = tuple(Reference(**each) for each in values["references"])
-    return Panel(**{**values, "metrics": tuple(values["metrics"]), "references": references})
-
-
-def _not_opened(recipe: Recipe, kind: Any) -> Any:
-    raise AssertionError("the family's code has not run")
 
 
 def family_in(names: Mapping[str, Any], file: str) -> Outside:

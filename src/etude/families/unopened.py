@@ -13,7 +13,7 @@ from etude.families.recipe import Recipe
 class UnopenedRecipe(Recipe):
     """What every recipe has; the family's own fields are among the plain `values` only. Final.
 
-    `values["facts"]` is what tables and figures need to know of the family: see `outside.facts_of`.
+    `values["facts"]` is what tables and figures need to know of the family: see `facts.facts_of`.
     """
 
     values: Annotated[Mapping[str, Any], Suppress] = field(hash=False)

@@ -59,9 +59,9 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     if isinstance(recipe, UnopenedRecipe):
         values |= values.pop("values") | {name: values[name] for name in BASIC}
     elif recipe.family_file:
-        from etude.families.outside import facts_of
+        from etude.families.facts import facts_of
 
-        values["facts"] = facts_of(recipe)
+        values["facts"] = facts_of(book.family_of(recipe), recipe)
     return without_none(values)
 
 
@@ -101,7 +101,7 @@ def _unopened(values: dict[str, Any], source: str) -> Recipe:
     try:
         book.family_of(recipe)
         recipe.require_facts()
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(f"{source}: facts of the family are not whole ({error}): take them from its run.") from error
     return recipe
 

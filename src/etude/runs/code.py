@@ -150,7 +150,7 @@ def open_copies(kind: str, folder: Path, recipes: Sequence[Recipe], entries: lis
             "--trust to run it."
         )
     for name in dict.fromkeys(named):
-        own_networks.admit(path / name, files)
+        own_networks.admit(path.absolute() / name, files)
 
 
 def is_trusted(folder: Path) -> bool:

@@ -14,7 +14,7 @@ import torch
 
 from etude.compute import Compile, Compute, Execution, Precision
 from etude.errors import UsageError, unknown
-from etude.families.family import Traits
+from etude.families.traits import Traits
 from etude.speed.bf16 import bf16_is_fast
 from etude.speed.denormals import denormals_flushed
 from etude.speed.kernels import native

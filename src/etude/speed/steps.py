@@ -10,7 +10,6 @@ from torch import Tensor
 
 from etude.compute import Execution
 from etude.data import Split
-from etude.families.book import family_of
 from etude.families.descent import EagerDescent
 from etude.families.learner import Learner
 from etude.families.recipe import Rates
@@ -29,13 +28,13 @@ def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Executi
     recipe = learners[0].recipe
     # Not all kernels have a rule for vmap, or a gradient of their gradient.
     native = execution.compiled and len(learners) == 1 and not recipe.differentiates_twice
-    native = native and family_of(recipe).network_of(recipe).traits.own_layers
+    native = native and learners[0].traits.own_layers
     if execution.device == "cpu":
         for network in (network for learner in learners for network in learner.networks.values()):
             use_kernels(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32, compiled=native)
     whole = execution.compiled or execution.device == "cuda" or len(learners) > 1
     if whole and not execution.compiled and recipe.code:  # a person's network may do what one function cannot
-        whole = not (learners[0].eager or untraceable(learners[0], train))
+        whole = not (learners[0].traits.eager or untraceable(learners[0], train))
     if not whole:
         steps = [eager_step(learner, train) for learner in learners]
         return steps[0] if len(steps) == 1 else _one_after_another(steps)

@@ -33,7 +33,9 @@ def untraceable(learner: Learner[Any], train: Split) -> str:
             make_fx(flat, tracing_mode="fake")(*tensors)
         return ""
     except Exception as error:
-        return reason(error)
+        if "DataDependent" in type(error).__name__:
+            return "what it does depends on the numbers that it meets (.item(), or an if on a tensor)"
+        return reason(error).partition(". ")[0]
     finally:
         for name, generator in learner.streams.items():
             generator.set_state(states[name])

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from etude.families.family import Traits
+from etude.families.traits import Traits
 from etude.speed.kernels import kernel_of
 
 WIDE_LINEAR, WIDE_CONVOLUTION = 256, 32

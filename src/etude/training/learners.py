@@ -1,5 +1,6 @@
 """From a recipe to what the loop trains: the learner of its family, on networks with their initial weights."""
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,6 +15,7 @@ from etude.families.family import Examined, Networks, count_parameters
 from etude.families.learner import Learner
 from etude.recipes import Recipe
 from etude.runs.splits import make_rows
+from etude.speed.traits import traits_of
 from etude.streams import global_stream, stream
 from etude.user_code import parse_spec
 
@@ -72,7 +74,19 @@ def _examined(recipe: Recipe, kind: Any, digests: tuple[str, ...]) -> Examined:
                 parameters = count_parameters(network.build(recipe, kind))
         return Examined(traits=network.traits, conditional=network.conditional, parameters=parameters)
     with global_stream(recipe.seed, "init"):
-        return network.examine(recipe, kind)
+        found, networks = network.examine(recipe, kind), network.build(recipe, kind)
+    # What its layers promise, where trying it has shown that it stands it.
+    traits, tried = traits_of(list(networks.values())), found.traits
+    return replace(
+        found,
+        traits=replace(
+            traits,
+            channels_last=traits.channels_last and tried.channels_last,
+            bf16=traits.bf16 and tried.bf16,
+            bf16_on_a_gpu=traits.bf16_on_a_gpu and tried.bf16,
+            eager=tried.eager,
+        ),
+    )
 
 
 def build_networks(recipe: Recipe, kind: Any) -> Networks:
@@ -96,7 +110,7 @@ def create_learner(recipe: Recipe, dataset: Dataset, execution: Execution) -> Le
     for each in networks.values():
         each.to(execution.device).to(memory_format=layout)  # pyright: ignore[reportCallIssue]  (missing in its stubs)
     learner = family.learner(recipe, networks, dataset, execution)
-    learner.eager = bool(found.traits.eager)
+    learner.traits = found.traits
     if found.draws:
         learner.own_draws = learner.streams["network"] = stream(recipe.seed, "network")
     return learner

@@ -15,14 +15,15 @@ from etude.errors import UsageError
 from etude.families.adversarial.recipe import Adversarial
 from etude.families.family import Examined, Network, Networks, Traits, count_parameters
 from etude.families.own_networks import example_of, make, takes_labels
-from etude.families.own_traits import joined, traits_of
+from etude.families.stands import joined, stands
 from etude.families.trial import LARGE, Trial, looks_like, materialise
 from etude.models import uniform_noise
 
 
 def build(pairs: Mapping[str, Network[Adversarial]], recipe: Adversarial, kind: Kind) -> Networks:
     """The pair of the recipe's `network`, with the networks that the recipe names in place of theirs."""
-    networks = pairs[recipe.network].build(recipe, kind)
+    both = recipe.discriminator and recipe.generator
+    networks = {} if both else pairs[recipe.network].build(recipe, kind)
     generator = torch.Generator().manual_seed(0)
     labels = torch.arange(2) % kind.num_classes
     if recipe.discriminator:
@@ -82,15 +83,13 @@ def examine(pairs: Mapping[str, Network[Adversarial]], recipe: Adversarial, kind
     if recipe.generator:
         trial, noise = Trial(recipe.generator, generator), uniform_noise(3, recipe.noise_dim, generator=draws)
         _examine_generator(trial, kind, noise, torch.arange(3) % kind.num_classes)
-        traits.append(
-            traits_of(generator, trial, "noise", *_given(generator, noise, torch.arange(3) % kind.num_classes))
-        )
+        traits.append(stands(trial, "noise", *_given(generator, noise, torch.arange(3) % kind.num_classes)))
         notes, drawing = notes + trial.notes, drawing or trial.draws
     if recipe.discriminator:
         trial, examples = Trial(recipe.discriminator, discriminator), example_of(kind, 3, draws)
         _examine_discriminator(trial, kind, examples, torch.arange(3) % kind.num_classes)
         given = _given(discriminator, examples, torch.arange(3) % kind.num_classes)
-        traits.append(traits_of(discriminator, trial, kind.plural, *given))
+        traits.append(stands(trial, kind.plural, *given))
         notes, drawing = notes + trial.notes, drawing or trial.draws
     if any(not each.requires_grad for network in networks.values() for each in network.parameters()):
         raise UsageError(

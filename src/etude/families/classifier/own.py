@@ -9,7 +9,7 @@ from etude.errors import UsageError
 from etude.families.classifier.recipe import Classifier
 from etude.families.family import Examined, Network, Networks, count_parameters
 from etude.families.own_networks import example_of, make, name_of
-from etude.families.own_traits import traits_of
+from etude.families.stands import stands
 from etude.families.trial import LARGE, Trial, looks_like, materialise
 
 
@@ -49,7 +49,7 @@ def examine(recipe: Classifier, kind: Kind) -> Examined:
     wanted = f"({len(examples)}, {kind.num_classes}), a score for each class"
     trial.require_tensor(output, wanted, [(len(examples), kind.num_classes)], f"{len(examples)} {what} in training")
     return Examined(
-        traits=traits_of(module, trial, what, examples),
+        traits=stands(trial, what, examples),
         notes=tuple(trial.notes),
         draws=trial.draws,
         parameters=count_parameters(networks),

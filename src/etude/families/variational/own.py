@@ -10,7 +10,7 @@ from etude.data.kinds import Images, Kind, Table
 from etude.errors import UsageError
 from etude.families.family import Examined, Network, Networks, count_parameters
 from etude.families.own_networks import make, name_of, takes_labels
-from etude.families.own_traits import traits_of
+from etude.families.stands import stands
 from etude.families.trial import LARGE, Trial, looks_like, materialise
 from etude.families.variational.recipe import Variational
 from etude.models.vae import reparameterise
@@ -112,7 +112,7 @@ def examine(recipe: Variational, kind: Kind) -> Examined:
     call = partial(_step, network, labels)
     trial.check_step(what, [examples, noise], call)
     return Examined(
-        traits=traits_of(network, trial, what, examples, noise, call=call),
+        traits=stands(trial, what, examples, noise, call=call),
         notes=tuple(trial.notes),
         draws=trial.draws,
         conditional=network.num_classes is not None,

@@ -30,7 +30,7 @@ class Variational(Recipe):
     """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance). The numbers
     of a table are always scored as gaussian, with a tenth of their own standard deviation."""
     binarize: TrainingBinarize = "none"
-    """none: pixels are grey; dynamic: 0 or 1, drawn again at each step (Salakhutdinov and Murray 2008)."""
+    """none: pixels are grey; dynamic: 0 or 1, drawn by grey value at each step (Salakhutdinov and Murray 2008)."""
     beta: float = 1.0
     """Weight of the KL term (Higgins et al. 2017); 1 is the evidence lower bound, 0 a plain autoencoder."""
     free_bits_nats: float = 0.0
