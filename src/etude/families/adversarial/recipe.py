@@ -24,7 +24,7 @@ class Adversarial(Recipe):
     network: Literal["gan", "dcgan"]
     """gan: fully connected; dcgan: convolutional with batch-norm in the generator (Radford et al. 2016)."""
     generator: str | None = None
-    """FILE.py:NAME, a generator of your own in place of the network's (docs/extending.md)."""
+    """FILE.py:NAME, a generator of your own in place of the network's (docs/training.md)."""
     discriminator: str | None = None
     """FILE.py:NAME, a discriminator of your own in place of the network's."""
     loss: AdversarialLoss = "nonsaturating"

@@ -17,7 +17,7 @@ class Classifier(Recipe):
     network: str = "lenet"
     """lenet: two convolutions and three linear layers (LeCun et al. 1998, with ReLU and max-pooling); cifar-fast: a
     whitening layer, then convolutions with batch-norm (Jordan 2024); mlp: two hidden layers, for tables and images; or
-    FILE.py:NAME, a network of your own (docs/extending.md)."""
+    FILE.py:NAME, a network of your own (docs/training.md)."""
     width: int | None = None
     """Channels of the first block of cifar-fast; its other blocks have four times as many. Units of each hidden layer
     of mlp, 128 when unset. lenet has no width; your own takes it in parentheses,

@@ -23,7 +23,7 @@ class Variational(Recipe):
     networks: ClassVar[tuple[str, ...]] = ("vae", "cvae")
     network: str
     """vae: convolutional encoder and decoder; cvae: the same, both given the label; or FILE.py:NAME, a module of your
-    own with encode and decode (docs/extending.md)."""
+    own with encode and decode (docs/training.md)."""
     latent_dim: int = 2
     """Numbers that describe an image between encoder and decoder."""
     reconstruction: Reconstruction = "bernoulli"
