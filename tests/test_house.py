@@ -18,6 +18,7 @@ LINES = [
         "streams",
         "compute",
         "notebook",
+        "source_text",
         "user_code",
         "losses",
         "data",

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from etude import user_code
+from etude import source_text, user_code
 from etude.data.kinds import Images, Kind
 from etude.errors import RunError, UsageError
 from etude.streams import global_stream
@@ -22,6 +22,8 @@ from etude.user_code import Program
 
 _programs: dict[Path, Program] = {}
 """What running the admitted files gave."""
+_given: set[Path] = set()
+"""Those that are no files, but texts of what was given in Python."""
 
 
 def admit(path: Path, files: Mapping[str, bytes] | None = None) -> Program:
@@ -31,11 +33,30 @@ def admit(path: Path, files: Mapping[str, bytes] | None = None) -> Program:
     """
     key = path.resolve()
     known = _programs.get(key)
+    if known is not None and files is None and key in _given:
+        return known
     if known is not None and files is not None and all(files.get(each.path) == each.text for each in known.sources):
         return known
     with global_stream(0, "import"):  # a module that the file makes has the same weights each time
         program = _programs[key] = user_code.run_program(path, files)
     return program
+
+
+def given(thing: Any) -> str:
+    """The spec of a class or function given in Python, now admitted: its text is kept as if it had been a file."""
+    if isinstance(thing, nn.Module):
+        raise UsageError(
+            f"network is a {type(thing).__name__} that is made already; give its class, or a function that makes it, "
+            "so that every seed has its own initial weights."
+        )
+    if not (isinstance(thing, type) or inspect.isfunction(thing)) or thing.__name__ == "<lambda>":
+        raise UsageError(
+            f"network is {thing!r}; allowed: a name, FILE.py:NAME, a torch.nn.Module class, or a named function."
+        )
+    path = Path(f"{thing.__name__}.py").absolute()
+    admit(path, {path.name: source_text.text_of(thing).encode()})
+    _given.add(path.resolve())
+    return f"{path}:{thing.__name__}"
 
 
 def admitted(path: Path) -> Program:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from etude import recipes
+from etude.data import Dataset
 from etude.data.names import short_name
 from etude.errors import RunError, UsageError
 from etude.files import (
@@ -85,7 +86,7 @@ def load(
     *,
     runs_dir: Path | None = None,
     checkpoint: int | str = "last",
-    data: str | None = None,
+    data: str | Dataset | None = None,
     trust: bool = False,
 ) -> Run:
     """Open a run by its folder, or by its name in `runs_dir`.

@@ -22,7 +22,7 @@ from etude.sweeps.grid import Cell, Grid, make_cells
 from etude.sweeps.processes import Job, make_jobs, train_jobs
 from etude.sweeps.progress import SweepDisplay
 from etude.sweeps.results import Results, collect
-from etude.training.start import checked_rows, execution_of, load_for, with_absolute_path
+from etude.training.start import checked_rows, execution_of, load_for, with_absolute_path, with_specs
 from etude.training.stopping import StopRequest, stop_requests
 
 ORPHAN_SECONDS = 30.0
@@ -57,7 +57,7 @@ def sweep(
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
     recipes.require_arguments(recipe, changes, sweep.__kwdefaults__ or ())
-    recipe = recipes.change(recipe, **changes)
+    recipe = recipes.change(recipe, **with_specs(recipe, changes))
     recipe = admit(with_absolute_path(recipe))
     cells = [replace(cell, recipe=admit(cell.recipe)) for cell in make_cells(recipe, grid or {})]
     _check_jobs(jobs)

@@ -14,6 +14,7 @@ from etude.data import Dataset
 from etude.data import load as load_dataset
 from etude.data.names import GIVEN_PREFIX, absolute
 from etude.errors import DataError, RunError
+from etude.families import own_networks
 from etude.families.book import family_of
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir, load
@@ -43,7 +44,7 @@ def train(
     """Train a recipe, given by name or as an object, and return its run.
 
     `changes` are fields of the recipe: `etude.train("vae", data="digits", epochs=3)`; `data` may be a `Dataset` too,
-    `data=etude.Dataset.of(x, y)`. The run is called `name` (or
+    `data=etude.Dataset.of(x, y)`, and `network` a class of your own, `network=Net`. The run is called `name` (or
     RECIPE-DATA-NUMBER) and lies in `runs_dir`; `data_dir` is where data is looked for first; `threads` the number of
     processor threads; `precision` auto, fp32 or bf16; `compile` auto, on or off. Raises `Interrupted` after Ctrl-C,
     when all is saved.
@@ -55,7 +56,7 @@ def train(
     dataset = given if isinstance(given, Dataset) else None
     if dataset is not None:
         changes["data"] = f"{GIVEN_PREFIX}{dataset.name}"
-    recipe = admit(recipes.change(recipe, **changes))
+    recipe = admit(recipes.change(recipe, **with_specs(recipe, changes)))
     (run,) = train_together(
         [recipe],
         dataset=dataset,
@@ -66,6 +67,12 @@ def train(
         display=display,
     )
     return run
+
+
+def with_specs(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
+    """The changes with the specs of networks that were given as classes or functions."""
+    objects = {name: changes[name] for name in recipe.code_fields if not isinstance(changes.get(name), str | None)}
+    return {**changes, **{name: own_networks.given(thing) for name, thing in objects.items()}}
 
 
 def train_together(
