@@ -74,11 +74,15 @@ def measure_gains() -> dict[str, float]:
 
 
 def _seconds(apply: Callable[..., object], *inputs: torch.Tensor) -> float:
-    """The shortest of several times: what disturbs a measurement only ever makes it longer."""
-    times = []
-    for _ in range(_ROUNDS):
-        started = time.perf_counter()
-        for _ in range(3):
-            apply(*inputs)
-        times.append(time.perf_counter() - started)
+    """The shortest of several times of one thread, in processor time: a busy machine must not decide the verdict."""
+    times, threads = [], torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(_ROUNDS):
+            started = time.thread_time()
+            for _ in range(3):
+                apply(*inputs)
+            times.append(time.thread_time() - started)
+    finally:
+        torch.set_num_threads(threads)
     return min(times)

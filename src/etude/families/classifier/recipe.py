@@ -55,7 +55,7 @@ LENET = Classifier(
 )
 CIFAR_FAST = Classifier(
     name="cifar-fast",
-    about="small convolutional network on CIFAR-10 in minutes, by the ideas of the speed-runs (Jordan 2024)",
+    about="small convolutional network for CIFAR-10, built from the ideas of the speed runs (Jordan 2024)",
     data="cifar10",
     network="cifar-fast",
     width=32,
