@@ -77,9 +77,9 @@ def denoising(material: Material) -> Figure:
     classes = (
         torch.arange(_STRIP_COLUMNS) % len(names) if by_class else torch.full((_STRIP_COLUMNS,), material.label or 0)
     )
-    way = cast(Denoises, run.trained).way(
-        _STRIP_COLUMNS, labels=classes if material.conditional else None, generator=stream(0, "sample")
-    )  # (steps + 1, columns, C, H, W)
+    labels = classes if material.conditional else None
+    with run.sampling_precision():
+        way = cast(Denoises, run.trained).way(_STRIP_COLUMNS, labels=labels, generator=stream(0, "sample"))
     chosen = _spread(len(way), _STRIP_ROWS)
     return evolution_strip(
         way[chosen],

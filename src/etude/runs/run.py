@@ -241,7 +241,14 @@ class Run:
         given = self._labels(labels, num_samples, needed=False)
         if given is None and self.conditional:
             given = torch.arange(num_samples) % len(self.class_names)
-        return trained.sample(num_samples, labels=given, generator=stream(seed, "sample"))
+        with self.sampling_precision():
+            return trained.sample(num_samples, labels=given, generator=stream(seed, "sample"))
+
+    def sampling_precision(self) -> torch.autocast:
+        """The context in which it draws: in bf16 where a network trained in it takes many passes, else in float32."""
+        many_passes = self.family.network_of(self.recipe).traits.bf16_to_sample
+        bf16 = many_passes and self.configuration["execution"]["precision"] == "bf16"
+        return torch.autocast("cpu", torch.bfloat16, enabled=bf16)
 
     def inputs(self, examples: "ArrayLike | Tensor", *, generator: torch.Generator | None = None) -> Tensor:
         """Examples as the run's networks take them, (N, ...): images in the range that they were trained on.

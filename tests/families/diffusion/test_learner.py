@@ -129,9 +129,9 @@ def train(recipe: Diffusion, folder: Path, display: Display | None = None) -> Ru
 
 @pytest.mark.parametrize("recipe", [DDPM, FLOW], ids=["ddpm", "flow"])
 def test_training_lowers_the_loss_and_the_average_draws(recipe: Diffusion, tmp_path: Path) -> None:
-    run = train(small(recipe, epochs=6, batch_size=32, train_images=None, sampling_steps=4), tmp_path)
+    run = train(small(recipe, epochs=4, train_images=480, sampling_steps=4), tmp_path)
     _, (first, *_, last) = run.metrics().series("test/loss")
-    assert last < 0.6 * first
+    assert last < 0.7 * first
     images = run.sample(12)
     assert images.shape == (12, *run.image_shape)
     assert 0 <= images.min() < images.max() <= 1

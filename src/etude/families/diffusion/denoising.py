@@ -22,15 +22,15 @@ def denoiser(
 
     def denoise(x: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
         times = time.to(x.device).expand(len(x))
-        predicted = network(x, times, classes)
+        predicted = network(x, times, classes).float()
         if classes is not None and guidance != 1:
-            plain = network(x, times, torch.zeros_like(classes))
+            plain = network(x, times, torch.zeros_like(classes)).float()
             predicted = plain + guidance * (predicted - plain)
         levels = SCHEDULES[recipe.schedule](time)
         if recipe.predicts == "velocity":
-            example, noise = levels.parts_by_velocity(x, predicted.float())
+            example, noise = levels.parts_by_velocity(x, predicted)
         else:
-            example, noise = levels.example_by_noise(x, predicted.float()), predicted.float()
+            example, noise = levels.example_by_noise(x, predicted), predicted
         if isinstance(kind, Images):
             example = example.clamp(-1, 1)
             noise = levels.noise_by_example(x, example)

@@ -31,7 +31,7 @@ def panels(recipe: Diffusion) -> Sequence[Panel]:
     return (Panel(title="", axis=f"squared error of the {recipe.predicts}, a number", metrics=("loss",)),)
 
 
-KINDS, TRAITS = (Images, Table), Traits(channels_last=True, bf16=True)
+KINDS, TRAITS = (Images, Table), Traits(channels_last=True, bf16=True, bf16_to_sample=True)
 
 FAMILY = Family(
     recipe=Diffusion,

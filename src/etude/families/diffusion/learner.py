@@ -108,7 +108,8 @@ class DiffusionLearner(Learner[Diffusion]):
         noise = self._noise(shown, stream(self.recipe.seed, "preview", device=self.device))
         turn = torch.arange(shown, device=self.device) % self.kind.num_classes
         classes = self._classes(turn) if self.recipe.conditional else None
-        way = [noise, *way_from_noise(self.recipe, self.average, self.kind, noise, classes)]
+        with self.autocast():
+            way = [noise, *way_from_noise(self.recipe, self.average, self.kind, noise, classes)]
         if isinstance(self.kind, Table):
             return points(self.kind, unsigned(self.kind, way[-1]), self.shown)
         moments = torch.linspace(0, len(way) - 1, COLUMNS).round().int().tolist()

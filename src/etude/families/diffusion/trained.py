@@ -19,6 +19,7 @@ class TrainedDiffusion:
 
     def __init__(self, recipe: Diffusion, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.network = recipe, kind, networks["average"]
+        self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (missing in its stubs)
         self.conditional = recipe.conditional
 
     def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
