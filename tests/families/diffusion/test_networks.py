@@ -3,11 +3,12 @@
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import silu
+from torch.func import functional_call, vmap
+from torch.nn.functional import group_norm, silu
 
 from etude.families.diffusion.condition import Condition
 from etude.families.diffusion.points import PointNetwork
-from etude.families.diffusion.unet import UNet
+from etude.families.diffusion.unet import GroupNorm, UNet
 
 
 def awake(network: nn.Module) -> nn.Module:
@@ -59,6 +60,21 @@ def test_every_weight_learns(network: nn.Module) -> None:
     (awake(network)(examples, times, classes) - examples).square().mean().backward()
     silent = [name for name, each in network.named_parameters() if each.grad is None or not each.grad.any()]
     assert silent == []
+
+
+def test_group_norm_is_pytorch_s_also_of_several_networks_at_once() -> None:
+    generator = torch.Generator().manual_seed(2)
+    maps = torch.randn(2, 3, 32, 5, 6, generator=generator)
+    weights, biases = torch.randn(2, 2, 32, generator=generator)
+    norm = GroupNorm(32)
+
+    def ours(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
+        return functional_call(norm, {"weight": weight, "bias": bias}, (x,))
+
+    expected = [group_norm(*each, eps=norm.eps) for each in zip(maps, (2, 2), weights, biases, strict=True)]
+    torch.testing.assert_close(vmap(ours)(weights, biases, maps), torch.stack(expected))
+    last = maps[0].to(memory_format=torch.channels_last)
+    torch.testing.assert_close(ours(weights[0], biases[0], last), expected[0])
 
 
 def test_a_corner_reaches_every_pixel() -> None:

@@ -68,13 +68,14 @@ class DiffusionLearner(Learner[Diffusion]):
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the squared error of a batch."""
-        return descend("network", lambda networks: {"loss": self._loss(networks["network"], batch)})
+        # Before the gradient is taken: encoding a label looks whether it is in range, which a step as one graph cannot.
+        classes = self._classes(batch["labels"]) * batch["told"][:, None] if self.recipe.conditional else None
+        return descend("network", lambda networks: {"loss": self._loss(networks["network"], batch, classes)})
 
-    def _loss(self, network: Callable[..., Tensor], batch: Batch) -> Tensor:
+    def _loss(self, network: Callable[..., Tensor], batch: Batch, classes: Tensor | None) -> Tensor:
         """Mean squared error of what the network predicts, over all numbers of the batch's examples; a scalar."""
         examples, noise, times = batch[self.kind.column], batch["noise"], batch["times"]
         levels = SCHEDULES[self.recipe.schedule](times.view(-1, *[1] * (noise.ndim - 1)))
-        classes = self._classes(batch["labels"]) * batch["told"][:, None] if self.recipe.conditional else None
         with self.autocast():
             predicted = network(levels.mixed(examples, noise), times, classes)
         target = levels.velocity(examples, noise) if self.recipe.predicts == "velocity" else noise
@@ -95,8 +96,9 @@ class DiffusionLearner(Learner[Diffusion]):
         total = 0.0
         for rows in torch.arange(len(split), device=self.device).split(EXAMPLES_AT_ONCE):
             draws = {"noise": self._noise(len(rows), generator), "times": self._times(len(rows), generator)}
-            batch = self.batch(split.columns, rows, {**draws, "told": torch.ones(len(rows), device=self.device)})
-            total += len(rows) * float(self._loss(self.average, batch))
+            batch = self.batch(split.columns, rows, draws)
+            classes = self._classes(batch["labels"]) if self.recipe.conditional else None
+            total += len(rows) * float(self._loss(self.average, batch, classes))
         return total / len(split)
 
     @torch.no_grad()

@@ -4,6 +4,8 @@ Sources: Ronneberger et al. 2015 for the shape, Ho et al. 2020 for its blocks, N
 scales and shifts their features. It works on patches of 2×2 pixels, a quarter of the positions.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,7 +41,7 @@ class UNet(nn.Module):
         self.enlarge = nn.Conv2d(wide, width, 3, padding=1)
         self.up1 = Block(2 * width, width, features)
         self.up2 = Block(2 * width, width, features)
-        self.norm = group_norm(width)
+        self.norm = GroupNorm(width)
         self.last = nn.Conv2d(width, pixels, 3, padding=1)
         start_at_zero(self.last)
 
@@ -68,10 +70,10 @@ class Block(nn.Module):
 
     def __init__(self, channels_in: int, channels_out: int, num_features: int) -> None:
         super().__init__()
-        self.norm1 = group_norm(channels_in)
+        self.norm1 = GroupNorm(channels_in)
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.scale_and_shift = nn.Linear(num_features, 2 * channels_out)
-        self.norm2 = group_norm(channels_out)
+        self.norm2 = GroupNorm(channels_out)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, padding=1)
         self.skip = nn.Conv2d(channels_in, channels_out, 1) if channels_in != channels_out else nn.Identity()
         start_at_zero(self.conv2)
@@ -84,6 +86,15 @@ class Block(nn.Module):
         return self.skip(x) + self.conv2(F.silu(hidden))
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    """Group-norm of groups of 16 channels."""
-    return nn.GroupNorm(channels // CHANNELS_PER_GROUP, channels)
+class GroupNorm(nn.GroupNorm):
+    """Group-norm of groups of 16 channels, also for several networks at once under `vmap`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels // CHANNELS_PER_GROUP, channels)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """As `nn.GroupNorm`, which asks for a memory format that `vmap` cannot give."""
+        examples, channels, *sides = input.shape
+        return torch.native_group_norm(
+            input, self.weight, self.bias, examples, channels, math.prod(sides), self.num_groups, self.eps
+        )[0]
