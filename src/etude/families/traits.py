@@ -13,8 +13,6 @@ class Traits:
     """Whether it gains by bf16 on a processor that is fast at it."""
     bf16_to_sample: bool = False
     """Whether it also draws new examples in bf16, where it was trained in it: each takes many passes."""
-    bf16_to_sample: bool = False
-    """Whether it also draws new examples in bf16, where it was trained in it: each takes many passes."""
     bf16_on_a_gpu: bool = False
     """Whether a GPU computes it in bf16 unless asked otherwise: most of its work is in large convolutions."""
     steps_that_pay_for_compiling: int | None = None
