@@ -167,6 +167,16 @@ def test_a_preview_is_five_rows_of_images_and_three_ways_from_noise() -> None:
 @pytest.mark.parametrize(
     ("recipe", "change", "message"),
     [
+        (
+            FLOW,
+            {"schedule": "linear"},
+            "out of range: --schedule linear (allowed: straight or cosine for --predicts velocity).",
+        ),
+        (
+            DDPM,
+            {"schedule": "straight"},
+            "out of range: --schedule straight (allowed: cosine or linear for --predicts noise).",
+        ),
         (FLOW, {"width": 40}, "out of range: --width 40 (allowed: multiples of 16 up to 1024)."),
         (FLOW, {"label_dropout": 1.0}, "out of range: --label-dropout 1.0 (allowed: in [0, 1))."),
         (FLOW, {"sampling_steps": 0}, "out of range: --sampling-steps 0 (allowed: 1 to 1000)."),
@@ -180,7 +190,7 @@ def test_a_preview_is_five_rows_of_images_and_three_ways_from_noise() -> None:
         (
             FLOW,
             {"label_dropout": 0.0},
-            "out of range: --guidance 1.5 (allowed: 1 for denoiser, which is not given the label, and where "
+            "out of range: --guidance 1.15 (allowed: 1 for denoiser, which is not given the label, and where "
             "--label-dropout is 0).",
         ),
     ],

@@ -38,6 +38,11 @@ class Diffusion(Recipe):
         return self.network == "cdenoiser"
 
     def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+        # At the noisy end of straight the noise says nothing of the example; at the other end of linear the velocity is
+        # infinite.
+        fitting = {"velocity": ("straight", "cosine"), "noise": ("cosine", "linear")}[self.predicts]
+        allowed = f"{' or '.join(fitting)} for --predicts {self.predicts}"
+        yield self.schedule in fitting, "schedule", self.schedule, allowed
         yield 16 <= self.width <= 1024 and self.width % 16 == 0, "width", self.width, "multiples of 16 up to 1024"
         yield 0 <= self.label_dropout < 1, "label-dropout", self.label_dropout, "in [0, 1)"
         yield 1 <= self.sampling_steps <= 1000, "sampling-steps", self.sampling_steps, "1 to 1000"
@@ -69,7 +74,7 @@ FLOW = replace(
     schedule="straight",
     times="logit-normal",
     sampler="heun",
-    sampling_steps=8,
-    guidance=1.5,
+    sampling_steps=6,
+    guidance=1.15,
 )
 RECIPES = (DDPM, FLOW)
