@@ -21,7 +21,7 @@ MISTAKES = [
         "unknown metric 'fdi': did you mean 'fid'? Choose from accuracy, active_latents, aggregate_posterior, "
         "authenticity, bayes_accuracy, brier, class_accuracy, classifier_score, copy_rate, coverage, density, ece, "
         "fid, fid_infinity, kid, linear_probe, nearest_neighbours_probe, negative_elbo_nats, nll_nats, precision, "
-        "recall, temperature, top_k_accuracy; docs/metrics.md describes them.",
+        "recall, temperature, top_k_accuracy; docs/metrics.md describes them; FILE.py:NAME is one of your own.",
     ),
     ("gan", {"metrics": "fid"}, "metrics is 'fid'; allowed: a list of names, such as ['fid', 'kid']."),
     (

@@ -242,8 +242,8 @@ def test_a_sweep_keeps_the_code_and_asks(monkeypatch: pytest.MonkeyPatch, capsys
     capsys.readouterr()
     assert main(words) == 2
     assert capsys.readouterr().err == (
-        "etude: sweep runs/s has other code (near.py has changed since): choose another --name, or go on with it as it "
-        "is by `etude resume s`.\n"
+        "etude: sweep runs/s has other code (near.py has changed since): choose another --name, or continue the "
+        "sweep as it is with `etude resume s`.\n"
     )
     elsewhere(monkeypatch)
     assert main(["show", "s"]) == 0

@@ -247,6 +247,7 @@ def test_a_job_of_several_runs_trains_them_as_one_program(tmp_path: Path) -> Non
         "recipes": [etude.recipes.to_dict(each) for each in members],
         "data_dir": None,
         "compute": {"device": "cpu", "threads": 1, "precision": "auto", "compile": "off"},
+        "trusted": False,
     }
     (failed,) = worker.work(job).items()
     assert failed[0] == str(tmp_path / "c")
