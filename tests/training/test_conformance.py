@@ -107,13 +107,7 @@ def message(report: Report) -> str:
     return failed.message
 
 
-VMAP = pytest.mark.xfail(reason="PyTorch's group norm on channels last has no rule for vmap", strict=True)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=VMAP if each.family == "diffusion" else ()) for name, each in recipes.RECIPES.items()],
-)
+@pytest.mark.parametrize("name", recipes.RECIPES)
 def test_etudes_own_families_do_what_every_family_must(name: str) -> None:
     recipe = recipes.get(name)
     report = check(book.family_of(recipe), [recipe])
