@@ -147,14 +147,16 @@ def test_copies_that_have_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     run = train()
     copy = run.path / "code" / "near.py"
     copy.write_text("width = 4\n")
-    changed = "damaged run runs/mine: code/near.py has changed since the run began; put the file back, or train anew."
+    changed = (
+        "damaged run runs/mine: code/near.py has changed since the run began; put the file back, or train it again."
+    )
     assert refused("mine") == changed
     code.trust(run.path)
     assert refused("mine") == changed  # trusted or not
     copy.unlink()
     assert refused("mine") == "damaged run runs/mine: code/near.py: no such file or directory; put the file back."
     rewritten(run.path, lambda content: content["code"].clear())
-    assert refused("mine") == "damaged run runs/mine: it has no copy of net.py; train anew."
+    assert refused("mine") == "damaged run runs/mine: it has no copy of net.py; train it again."
 
 
 @pytest.mark.parametrize(

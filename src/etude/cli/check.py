@@ -11,7 +11,7 @@ def check(family: Positional[str], *, json: bool = False) -> None:
     It takes a few steps with each of its recipes on a few examples. The exit code is 0 only if all checks pass, else 1.
 
     Args:
-        family: A Python file that defines FAMILY, or one of étude's own, such as classifier.
+        family: A Python file that defines FAMILY, or a family of étude, such as classifier.
         json: Print one JSON object on stdout.
     """
     from etude.training.conformance import check as check_family

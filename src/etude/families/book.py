@@ -26,7 +26,7 @@ def recipes_of(name: str) -> tuple[Recipe, ...]:
 
 @cache
 def family_named(name: str) -> "Family[Any]":
-    """The family of that name, one of étude's own."""
+    """The family of étude that has this name."""
     return import_module(f"etude.families.{name}.family").FAMILY
 
 

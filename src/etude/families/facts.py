@@ -12,7 +12,7 @@ from etude.families.unopened import UnopenedRecipe
 
 
 def facts_of(family: Family[Any], recipe: Recipe) -> dict[str, Any]:
-    """What tables and figures need to know of a recipe's family, in plain values, to stand beside the recipe's own."""
+    """What tables and figures need to know of a recipe's family, in plain values; stored with the recipe's."""
     series = family.series
     return {
         "about": family.about,

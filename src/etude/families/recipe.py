@@ -181,7 +181,7 @@ class Recipe:
 
     @property
     def differentiates_twice(self) -> bool:
-        """Whether a step takes gradients of gradients: those of étude's own layers would be wrong."""
+        """Whether a step takes gradients of gradients: étude's fast kernels cannot give those."""
         return False
 
     @property

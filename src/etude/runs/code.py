@@ -139,11 +139,11 @@ def open_copies(kind: str, folder: Path, recipes: Sequence[Recipe], entries: lis
         if hashlib.sha256(text).hexdigest() != entry["sha256"]:
             raise RunError(
                 f"damaged {kind} {folder}: {FOLDER}/{entry['file']} has changed since the {kind} began; put the file "
-                "back, or train anew."
+                "back, or train it again."
             )
         files[entry["file"]] = text
     if missing := [name for name in named if name not in files]:
-        raise RunError(f"damaged {kind} {folder}: it has no copy of {missing[0]}; train anew.")
+        raise RunError(f"damaged {kind} {folder}: it has no copy of {missing[0]}; train it again.")
     if not is_trusted(folder) and not all(_is_sealed(recipes, entry) for entry in entries):
         raise RunError(
             f"{kind} {folder.name} has code of its own, {path / named[0]}, and was not made here: read it, then give "

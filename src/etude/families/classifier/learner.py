@@ -36,7 +36,7 @@ class ClassifierLearner(Learner[Classifier]):
         return {"shift": torch.randint(-most, most + 1, size, generator=generator, device=self.device)}
 
     def order(self, rows: Tensor, num_examples: int, epoch: int) -> Tensor:
-        """With flips, a number that is larger by the number of all images stands for the mirror image."""
+        """With flips, row + number of images means the mirror image of that row."""
         if not self.recipe.alternate_flips:
             return rows
         first = torch.randint(2, (len(rows),), generator=stream(self.recipe.seed, "flips"))  # the same in every epoch

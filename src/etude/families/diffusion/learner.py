@@ -18,7 +18,7 @@ from etude.families.preview import COLUMNS, ImageGrid, Preview, points
 from etude.streams import stream
 
 EVALUATED_EXAMPLES = 2_000
-"""Of a split, the first so many: the network is large, and its loss a mean over all pixels."""
+"""The most examples of a split that are evaluated: the network is large, and its loss is a mean over all pixels."""
 NUM_PREVIEW_IMAGES, NUM_PREVIEW_WAYS, NUM_PREVIEW_POINTS = 40, 3, 500
 
 

@@ -55,10 +55,3 @@ def kernel_of(layer: nn.Module, dtype: torch.dtype, *, compiled: bool) -> type[K
         return None
     usable = (each for each in KERNELS if each.replaces is type(layer) and (compiled or not each.for_compiling))
     return next((each for each in usable if each.suits(layer, dtype)), None)
-
-
-def plain_again(network: nn.Module) -> None:
-    """PyTorch computes all layers of the network again: undoes `use_kernels`."""
-    for layer in network.modules():
-        if isinstance(layer, Kernel):
-            layer.__class__ = layer.replaces  # pyright: ignore[reportAttributeAccessIssue]  (no type of its own)
