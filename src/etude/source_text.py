@@ -6,10 +6,12 @@ Needs no PyTorch.
 
 import ast
 import builtins
+import functools
 import inspect
 import sys
 import sysconfig
 import textwrap
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -43,13 +45,34 @@ def _write(thing: Any, name: str, imports: dict[str, str], definitions: dict[str
         _write_definition(thing, name, imports, definitions)
     elif callable(thing) and getattr(sys.modules.get(thing.__module__ or ""), thing.__name__, None) is thing:
         imports[name] = f"from {thing.__module__} import {thing.__name__} as {name}"
-    elif _is_plain(thing):
-        definitions[name] = f"{name} = {thing!r}"
     else:
-        raise UsageError(
-            f"{name} is a {type(thing).__name__}, which cannot be kept with the run: put the network into a file and "
-            "give FILE.py:NAME."
-        )
+        definitions[name] = f"{name} = {_expression(thing, name, imports, definitions)}"
+
+
+def _expression(thing: Any, name: str, imports: dict[str, str], definitions: dict[str, str]) -> str:
+    """What makes a value again, once all that it needs is written: of `name`, or a part of it."""
+    match thing:
+        case partial():
+            _write(functools, "functools", imports, definitions)
+            given = [_expression(each, name, imports, definitions) for each in (thing.func, *thing.args)]
+            named = [f"{k}={_expression(v, name, imports, definitions)}" for k, v in thing.keywords.items()]
+            return f"functools.partial({', '.join([*given, *named])})"
+        case dict():
+            parts = [[_expression(each, name, imports, definitions) for each in pair] for pair in thing.items()]
+            return f"{{{', '.join(f'{key}: {value}' for key, value in parts)}}}"
+        case list() | tuple():
+            inner = "".join(f"{_expression(each, name, imports, definitions)}, " for each in thing)
+            return f"[{inner}]" if isinstance(thing, list) else f"({inner})"
+        case _ if _is_plain(thing):
+            return repr(thing)
+        case _ if isinstance(thing, type) or inspect.isfunction(thing):
+            _write(thing, thing.__name__, imports, definitions)
+            return thing.__name__
+        case _:
+            raise UsageError(
+                f"{name} is a {type(thing).__name__}, which cannot be kept with the run: put the network into a file "
+                "and give FILE.py:NAME."
+            )
 
 
 def _write_definition(thing: Any, name: str, imports: dict[str, str], definitions: dict[str, str]) -> None:
@@ -96,8 +119,4 @@ def _is_own(thing: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    if isinstance(value, tuple | list | set):
-        return all(_is_plain(each) for each in value)
-    if isinstance(value, dict):
-        return all(_is_plain(key) and _is_plain(each) for key, each in value.items())
-    return type(value) in PLAIN
+    return all(map(_is_plain, value)) if isinstance(value, set) else type(value) in PLAIN

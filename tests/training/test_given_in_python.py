@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from etude.errors import DataError, UsageError
 from etude.training import Display
 
 WIDTH = 8
+ACTIVATIONS = {"relu": nn.ReLU, "gelu": partial(nn.GELU, approximate="tanh")}
 
 
 def block(channels_in: int, channels_out: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2))
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 3, padding=1), ACTIVATIONS["gelu"](), nn.MaxPool2d(2))
 
 
 class Net(nn.Module):
@@ -78,6 +80,10 @@ def test_the_text_of_a_class_defines_it_and_what_it_needs() -> None:
     made = names["Net"](1, 10)  # type: ignore[operator]
     assert made(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
     assert names["WIDTH"] == WIDTH
+    activations = names["ACTIVATIONS"]
+    assert isinstance(activations, dict)
+    assert activations["relu"] is nn.ReLU
+    assert activations["gelu"]().approximate == "tanh"
 
 
 @pytest.mark.parametrize(
