@@ -48,6 +48,9 @@ class Learner(ABC, Generic[R]):
     """What training draws random numbers for: each has a stream of its own, seeded by the recipe's seed."""
     traits: Traits = Traits()
     """What makes its networks fast."""
+    state: dict[str, Tensor]
+    """What is carried from step to step beside weights, such as a recurrent state, on the device: a step finds these
+    tensors in its batch by name, and writes what the next one is to find into them (`copy_`). Saved and resumed."""
     own_draws: torch.Generator | None = None
     """Where networks draw random numbers of their own, one of `streams`, which seeds PyTorch's global generator for
     each step."""
@@ -55,7 +58,7 @@ class Learner(ABC, Generic[R]):
     def __init__(self, recipe: R, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution) -> None:
         self.recipe, self.settings, self.networks = recipe, recipe.optimizer, networks
         self.kind, self.execution = dataset.kind, execution
-        self.averages = {}
+        self.averages, self.state = {}, {}
         self.optimizers = {name: make_optimizer(recipe.optimizer, network) for name, network in networks.items()}
         self.streams = {purpose: stream(recipe.seed, purpose, device=self.device) for purpose in self.purposes}
 
@@ -80,6 +83,16 @@ class Learner(ABC, Generic[R]):
         A larger number than `num_examples`, those in memory, can stand for a variant of an example: see `batch`.
         """
         return rows
+
+    def epoch(self, rows: Tensor, train: Columns, epoch: int) -> Tensor:
+        """The rows (n,) of an epoch, numbered from 1, as its steps take them: (steps, examples per step), shuffled.
+
+        Rows that do not fill a step sit this epoch out. What overrides it gives as many steps.
+        """
+        rows = self.order(rows, len(next(iter(train.values()))), epoch)
+        order = rows[torch.randperm(len(rows), generator=stream(self.recipe.seed, f"order/{epoch}"))]
+        steps = len(rows) // self.recipe.examples_per_step
+        return order[: steps * self.recipe.examples_per_step].view(steps, -1)
 
     def batch(self, train: Columns, rows: Tensor, draws: Batch) -> Batch:
         """What `step` takes: these rows (batch,) of the columns, numbers as the networks take them, and the draws."""

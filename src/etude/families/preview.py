@@ -1,7 +1,7 @@
-"""Pictures of progress, drawn in the course of training: each knows how it is drawn."""
+"""What shows progress in the course of training, pictures and texts: each knows how it is written."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
@@ -14,10 +14,13 @@ COLUMNS = 8
 
 
 class Preview(Protocol):
-    """A picture of progress."""
+    """A picture of progress, or a text."""
 
-    def png(self) -> bytes:
-        """The content of a PNG file."""
+    suffix: ClassVar[str]
+    """Of its file: `.png` or `.txt`."""
+
+    def content(self) -> bytes:
+        """That of its file."""
         ...
 
 
@@ -27,7 +30,9 @@ class ImageGrid:
 
     images: Tensor
 
-    def png(self) -> bytes:
+    suffix: ClassVar[str] = ".png"
+
+    def content(self) -> bytes:
         """See `Preview`."""
         return png_of(tile(self.images, columns=COLUMNS))
 
@@ -40,9 +45,23 @@ class Points:
     real: Tensor
     feature_names: tuple[str, ...] = ()
 
-    def png(self) -> bytes:
+    suffix: ClassVar[str] = ".png"
+
+    def content(self) -> bytes:
         """See `Preview`."""
         return render(real_and_generated(self.real, self.generated, self.feature_names, title=""), "png")
+
+
+@dataclass(frozen=True)
+class Text:
+    """Lines of text, of what the networks write."""
+
+    lines: tuple[str, ...]
+    suffix: ClassVar[str] = ".txt"
+
+    def content(self) -> bytes:
+        """See `Preview`."""
+        return "".join(f"{line}\n" for line in self.lines).encode()
 
 
 def points(kind: Table, generated: Tensor, real: Split) -> Points:

@@ -7,6 +7,7 @@ is put back. They draw no random numbers: a learner draws outside its step.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -33,9 +34,9 @@ def captured(whole: Whole, record: Recorder | None = None) -> Whole:
         changing = tree_leaves(given.changing())
         if not recorded:
             rows, rates, draws = tree_map(torch.clone, given.changing())
-            buffers = StepTensors(networks=given.networks, train=given.train, rows=rows, rates=rates, draws=draws)
+            buffers = replace(given, rows=rows, rates=rates, draws=draws)
             kept = tree_leaves(buffers.changing())
-            before = [(tensor, tensor.clone()) for tensor in tree_leaves(given.networks)]
+            before = [(tensor, tensor.clone()) for tensor in tree_leaves((given.networks, given.state))]
             replay, losses = record(lambda: whole(buffers))
             for tensor, value in before:
                 tensor.copy_(value)

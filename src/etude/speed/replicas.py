@@ -37,7 +37,7 @@ def program_key(recipe: Recipe) -> Hashable:
 
 def replicas_step(learners: Sequence[Learner[Any]], train: Split, transform: Transform) -> Step:
     """The step of all learners at once, as one function, which `transform` makes faster."""
-    learners, states = list(learners), stack_states(learners)
+    learners, states, carried = list(learners), stack_states(learners), stack_carried(learners)
     one = whole_of(learners[0])
 
     def whole(given: StepTensors) -> Tensor:
@@ -54,7 +54,9 @@ def replicas_step(learners: Sequence[Learner[Any]], train: Split, transform: Tra
         if "average" in rates:
             rates["average"].fill_(now.average)
         draws = _stack([learner.draws() for learner in learners])
-        return fast(StepTensors(networks=states, train=train.columns, rows=rows, rates=rates, draws=draws))
+        return fast(
+            StepTensors(networks=states, state=carried, train=train.columns, rows=rows, rates=rates, draws=draws)
+        )
 
     return step
 
@@ -71,6 +73,14 @@ def stack_states(learners: Sequence[Learner[Any]]) -> dict[str, NetworkState]:
                     optimizer.state[parameter] = {moment: each[index] for moment, each in part.moments[key].items()}
             for key, buffer in network.named_buffers():
                 buffer.data = part.buffers[key][index]
+    return stacked
+
+
+def stack_carried(learners: Sequence[Learner[Any]]) -> dict[str, Tensor]:
+    """What the learners carry from step to step, (runs, ...) each, of which their own tensors become parts."""
+    stacked = _stack([learner.state for learner in learners])
+    for index, learner in enumerate(learners):
+        learner.state = {name: each[index] for name, each in stacked.items()}
     return stacked
 
 

@@ -74,7 +74,7 @@ def eager_step(learner: Learner[Any], train: Split) -> Step:
         for optimizer in learner.optimizers.values():
             for group in optimizer.param_groups:
                 group["lr"] = learner.settings.learning_rate * now.schedule
-        batch = learner.batch(train.columns, rows[0], learner.draws())
+        batch = learner.batch(train.columns, rows[0], learner.draws()) | learner.state
         with seeded_by(learner.own_draws) if learner.own_draws else nullcontext():
             losses = learner.step(batch, descend)
         return learner.stacked(losses)[None]

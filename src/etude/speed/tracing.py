@@ -8,7 +8,7 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from etude.data import Split
 from etude.families.learner import Learner
-from etude.speed.whole_step import StepTensors, rate_tensors, state_of, whole_of
+from etude.speed.whole_step import given_to, rate_tensors, state_of, whole_of
 from etude.user_code import reason
 
 
@@ -19,9 +19,7 @@ def untraceable(learner: Learner[Any], train: Split) -> str:
     states = {name: generator.get_state() for name, generator in learner.streams.items()}
     moments = {name: dict(optimizer.state) for name, optimizer in learner.optimizers.items()}
     rows = torch.zeros(learner.recipe.examples_per_step, dtype=torch.int64, device=learner.device)
-    given = StepTensors(
-        networks=state_of(learner), train=train.columns, rows=rows, rates=rate_tensors(learner), draws=learner.draws()
-    )
+    given = given_to(learner, train, rows, states=state_of(learner), rates=rate_tensors(learner))
     tensors, structure = tree_flatten(given)
     whole = whole_of(learner)
 

@@ -36,6 +36,8 @@ class StepTensors:
 
     networks: dict[str, NetworkState]
     """Moved in place."""
+    state: Batch
+    """The learner's, moved in place."""
     train: Columns
     """All examples in memory."""
     rows: Tensor
@@ -46,7 +48,7 @@ class StepTensors:
 
     def kept(self) -> Any:
         """The part that stays: the same tensors at every step."""
-        return self.networks, self.train
+        return self.networks, self.state, self.train
 
     def changing(self) -> Any:
         """The part that comes anew with every step."""
@@ -137,7 +139,8 @@ def whole_of(learner: Learner[Any]) -> Whole:
 
     def whole(given: StepTensors) -> Tensor:
         descend = FunctionalDescent(learner.networks, given.networks, learner.settings, given.rates, learner.averages)
-        return learner.stacked(learner.step(learner.batch(given.train, given.rows, given.draws), descend))
+        batch = learner.batch(given.train, given.rows, given.draws) | given.state
+        return learner.stacked(learner.step(batch, descend))
 
     return whole
 
@@ -152,10 +155,23 @@ def whole_step(learner: Learner[Any], train: Split, transform: Transform) -> Ste
         rates["learning_rate"].fill_(learner.settings.learning_rate * now.schedule)
         if learner.averages:
             rates["average"].fill_(now.average)
-        draws = learner.draws()
-        return fast(StepTensors(networks=states, train=train.columns, rows=rows[0], rates=rates, draws=draws))[None]
+        return fast(given_to(learner, train, rows[0], states=states, rates=rates))[None]
 
     return step
+
+
+def given_to(
+    learner: Learner[Any], train: Split, rows: Tensor, *, states: dict[str, NetworkState], rates: dict[str, Tensor]
+) -> StepTensors:
+    """What the learner's next step computes with."""
+    return StepTensors(
+        networks=states,
+        state=learner.state,
+        train=train.columns,
+        rows=rows,
+        rates=rates,
+        draws=learner.draws(),
+    )
 
 
 def rate_tensors(learner: Learner[Any], *shape: int) -> dict[str, Tensor]:

@@ -134,13 +134,13 @@ def _restore(learner: Learner[Any], checkpoint: Path, device: str) -> tuple[Prog
 
 
 def trainer_tensors(learner: Learner[Any]) -> dict[str, Tensor]:
-    """What a learner goes on from beside its networks: moments of the optimizers, states of the random streams."""
+    """What a learner goes on from beside its networks: moments of optimizers, random streams, what it carries."""
     tensors: dict[str, Tensor] = {}
     for name, optimizer in learner.optimizers.items():
         tensors |= optimizer_tensors(optimizer, f"optimizer/{name}")
     for name, generator in learner.streams.items():
         tensors[f"stream/{name}"] = generator.get_state()
-    return tensors
+    return tensors | {f"state/{name}": value for name, value in learner.state.items()}
 
 
 def restore_trainer(learner: Learner[Any], tensors: dict[str, Tensor]) -> None:
@@ -149,6 +149,8 @@ def restore_trainer(learner: Learner[Any], tensors: dict[str, Tensor]) -> None:
         restore_optimizer(optimizer, tensors, f"optimizer/{name}")
     for name, generator in learner.streams.items():
         generator.set_state(tensors[f"stream/{name}"])
+    for name, value in learner.state.items():
+        value.copy_(tensors[f"state/{name}"])
 
 
 def save(active: ActiveRun, status: str) -> None:
@@ -171,7 +173,7 @@ def save(active: ActiveRun, status: str) -> None:
 
 
 def draw_preview(active: ActiveRun) -> None:
-    """Write the family's picture of progress, if it has one, to samples/step-NNNNNN.png."""
+    """Write the family's preview, if it has one, to samples/step-NNNNNN.png, or .txt where it is a text."""
     preview = active.learner.preview()
     if preview is not None:
         folder = active.run.path / "samples"
@@ -179,7 +181,7 @@ def draw_preview(active: ActiveRun) -> None:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from error
-        write_atomically(folder / f"step-{active.step:06d}.png", preview.png())
+        write_atomically(folder / f"step-{active.step:06d}{preview.suffix}", preview.content())
 
 
 def diverged(active: ActiveRun, what: str) -> TrainingError:

@@ -11,7 +11,6 @@ from etude.data import Dataset, Split
 from etude.families.learner import Learner
 from etude.runs import Run
 from etude.runs.splits import Rows, make_rows, not_tested
-from etude.streams import stream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +28,11 @@ class Examples:
 
     def batches(self, runs: Sequence[Run], learners: Sequence[Learner[Any]], epoch: int) -> Tensor:
         """Row numbers of the examples of an epoch, numbered from 1, in each run's own order: (steps, runs, batch)."""
-        orders = [self._order(run, learner, epoch) for run, learner in zip(runs, learners, strict=True)]
-        return torch.stack(orders, dim=1).to(self.used.labels.device)
-
-    def _order(self, run: Run, learner: Learner[Any], epoch: int) -> Tensor:
-        recipe = run.recipe
-        rows = learner.order(self.rows[str(run.path)].train, len(self.used), epoch)
-        order = rows[torch.randperm(len(rows), generator=stream(recipe.seed, f"order/{epoch}"))]
-        return order[: run.steps_per_epoch * recipe.examples_per_step].view(run.steps_per_epoch, -1)
+        orders = [
+            learner.epoch(self.rows[str(run.path)].train, self.used.columns, epoch)
+            for run, learner in zip(runs, learners, strict=True)
+        ]
+        return torch.stack(orders, dim=1).to(learners[0].device)
 
 
 def examples_of(runs: Sequence[Run], dataset: Dataset, device: str) -> Examples:

@@ -103,7 +103,7 @@ def preview(specimen: Specimen) -> str | None:
             return f"preview gives images {tuple(first.images.shape)}: give (N, 1 or 3, height, width)."
         if message := _range(first.images, "preview gives images"):
             return message
-    if first.png() != pictures[1].png():
+    if first.content() != pictures[1].content():
         return "preview draws another picture each time: draw from a stream made anew, `stream(seed, 'preview')`."
     return None
 

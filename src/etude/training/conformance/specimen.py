@@ -83,9 +83,7 @@ class Specimen:
 
     def rows(self, learner: Learner[Any], number: int) -> Tensor:
         """The rows (1, examples of a step) of step `number`, from 0, in an order of that step's own."""
-        order = learner.order(torch.arange(len(self.train)), len(self.train), number + 1)
-        shuffled = torch.randperm(len(order), generator=torch.Generator().manual_seed(number))
-        return order[shuffled[: self.recipe.examples_per_step]][None]
+        return learner.epoch(torch.arange(len(self.train)), self.train.columns, number + 1)[:1]
 
     def take(self, learner: Learner[Any], *, first: int = 0, steps: int = 1, step: Step | None = None) -> Tensor:
         """The losses (steps, losses) of `steps` steps from number `first` on, one operation after another."""
@@ -100,7 +98,7 @@ class Specimen:
     def batch(self, learner: Learner[Any], number: int = 0) -> Batch:
         """What step `number` takes."""
         with seeded(number):
-            return learner.batch(self.train.columns, self.rows(learner, number)[0], learner.draws())
+            return learner.batch(self.train.columns, self.rows(learner, number)[0], learner.draws()) | learner.state
 
     def descent(self, learner: Learner[Any]) -> Descent:
         """How one operation after another descends."""
@@ -178,6 +176,7 @@ def tensors_of(learner: Learner[Any]) -> dict[str, Tensor]:
                 for moment, value in state.get(parameter, {}).items()
                 if isinstance(value, Tensor)
             }
+    found |= {f"state {name}": value for name, value in learner.state.items()}
     found |= {f"stream {name}": stream.get_state() for name, stream in learner.streams.items()}
     return {name: value.detach().clone() for name, value in found.items()}
 

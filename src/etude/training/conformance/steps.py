@@ -16,7 +16,7 @@ from etude.families.recipe import Rates
 from etude.runs.checkpoint import network_tensors, restore_networks
 from etude.speed.compiler import traced
 from etude.speed.replicas import replicas_step
-from etude.speed.whole_step import StepTensors, rate_tensors, state_of, whole_of, whole_step
+from etude.speed.whole_step import given_to, rate_tensors, state_of, whole_of, whole_step
 from etude.training.active_run import restore_trainer, trainer_tensors
 from etude.training.conformance.specimen import (
     Specimen,
@@ -132,10 +132,10 @@ def batch_unchanged(specimen: Specimen) -> str | None:
     learner = specimen.learner()
     columns = {name: column.clone() for name, column in specimen.train.columns.items()}
     batch = specimen.batch(learner)
-    before = {name: value.clone() for name, value in batch.items()}
+    before = {name: value.clone() for name, value in batch.items() if name not in learner.state}
     with seeded(0):
         learner.step(batch, specimen.descent(learner))
-    if name := first_difference(before, batch):
+    if name := first_difference(before, {name: batch[name] for name in before}):
         return f"a step changes {name} of its batch in place: write `x = x + …` for `x += …` and `x.add_(…)`."
     if name := first_difference(columns, specimen.train.columns):
         return f"a step changes the column {name} of the examples in place: the next epoch would see it changed."
@@ -256,10 +256,7 @@ def tracing(specimen: Specimen) -> str | None:
     if "average" in rates:
         rates["average"].fill_(now.average)
     with seeded(0), torch.no_grad():
-        given = StepTensors(
-            networks=states, train=specimen.train.columns, rows=specimen.rows(other, 0)[0], rates=rates,
-            draws=other.draws(),
-        )  # fmt: skip
+        given = given_to(other, specimen.train, specimen.rows(other, 0)[0], states=states, rates=rates)
         try:
             graph = traced(whole_of(other), given)
         except Exception as error:
