@@ -59,7 +59,7 @@ def test_a_table_has_no_image_shape() -> None:
     assert (table.class_names, table.kind.shape) == (("a", "b"), (3,))
     with pytest.raises(UsageError) as error:
         _ = table.image_shape
-    assert str(error.value) == ("irises is a table, not images: it has no image_shape; `kind.shape` is (features,).")
+    assert str(error.value) == ("irises is a table, not images: it has no image_shape; see `kind.shape`.")
 
 
 def test_the_digest_of_images_is_that_of_the_first_versions() -> None:

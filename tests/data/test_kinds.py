@@ -40,7 +40,7 @@ def test_features_are_standardised_as_scikit_learn_does() -> None:
 
 @pytest.mark.parametrize("kind", [PICTURES, FLOWERS, Table(class_names=("a",), mean=(0.1,), scale=(1 / 3,))])
 def test_a_kind_survives_json(kind: Kind) -> None:
-    assert kind_from_dict(json.loads(json.dumps(kind.as_dict()))) == kind
+    assert kind_from_dict(json.loads(json.dumps(kind.as_dict())), {}.__getitem__) == kind
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_a_kind_survives_json(kind: Kind) -> None:
 )
 def test_other_values_are_no_kind(values: Any, message: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 (the text is compared)
-        kind_from_dict(values)
+        kind_from_dict(values, {}.__getitem__)
     assert str(error.value) == message

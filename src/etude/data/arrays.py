@@ -74,11 +74,13 @@ def understand(
         labels, names = read_labels(given, class_names, told)
     column = (Images if found == "images" else Table).column
     splits = {
-        role: Split(**{column: torch.from_numpy(inputs[each.x_name]), "labels": torch.from_numpy(labels[each.y_name])})
+        role: Split(
+            None, **{column: torch.from_numpy(inputs[each.x_name]), "labels": torch.from_numpy(labels[each.y_name])}
+        )
         for role, each in parts.items()
     }
     if test is None:
-        kept, drawn = draw_test(splits["train"].labels, seed)
+        kept, drawn = draw(splits["train"].labels, TEST_SHARE, seed)
         if not len(drawn):
             raise UsageError(
                 f"{train.x_name} holds one example of each class: give two or more, to train and to test on."
@@ -99,13 +101,13 @@ def understand(
     )
 
 
-def draw_test(labels: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """Row numbers (to train on, to test on), ascending: a fifth of each class, at least one of two, is to test on."""
+def draw(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Row numbers (that stay, that are drawn), ascending: drawn is that share of each class, at least one of two."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.zeros(len(labels), dtype=torch.bool)
     for label in labels.unique():
         rows = (labels == label).nonzero()[:, 0]
-        count = max(1, round(TEST_SHARE * len(rows))) if len(rows) > 1 else 0
+        count = max(1, round(share * len(rows))) if len(rows) > 1 else 0
         drawn[rows[torch.randperm(len(rows), generator=generator)[:count]]] = True
     return (~drawn).nonzero()[:, 0], drawn.nonzero()[:, 0]
 

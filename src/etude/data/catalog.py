@@ -2,11 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from typing import Literal
 
 from etude.data import cifar
 from etude.data.download import Download
 from etude.data.names import FORMATS
 from etude.data.points import POINTS, TEST_POINTS, TRAIN_POINTS
+from etude.data.text.corpora import SENTIMENTS
 from etude.errors import UsageError, unknown
 
 _TEN_DIGITS = tuple("0123456789")
@@ -47,11 +49,14 @@ class Entry:
     """What étude knows of a data set before reading it."""
 
     name: str
-    class_names: tuple[str, ...]
-    shape: tuple[int, ...]
-    """Of one example: (C, H, W) of images, (F,) of a table."""
+    kind: Literal["images", "table", "tokens", "pairs", "text"] = "images"
+    class_names: tuple[str, ...] = ()
+    shape: tuple[int, ...] = ()
+    """Of one example: (C, H, W) of images, (F,) of a table; () of texts, whose lengths follow from how they are read.
+    """
     num_train: int
     num_test: int
+    """Images, rows, sentences, pairs, or symbols of running text."""
     licence: str
     source: str
     subfolders: tuple[str, ...] = ()
@@ -64,12 +69,13 @@ class Entry:
 
     @property
     def is_images(self) -> bool:
-        return len(self.shape) == 3
+        return self.kind == "images"
 
 
 def _points(name: str, what: str) -> Entry:
     return Entry(
         name=name,
+        kind="table",
         class_names=POINTS[name][0],
         shape=(2,),
         num_train=TRAIN_POINTS,
@@ -165,6 +171,39 @@ CATALOG = {
                     most_bytes=200_000_000,
                 ),
             ),
+        ),
+        Entry(
+            name="rt-polarity",
+            kind="tokens",
+            class_names=SENTIMENTS,
+            num_train=8_634,
+            num_test=1_068,
+            licence="none stated",
+            source="Sentences of film reviews (Pang and Lee 2005), https://www.cs.cornell.edu/people/pabo/movie-review-data",
+        ),
+        Entry(
+            name="multi30k",
+            kind="pairs",
+            num_train=29_000,
+            num_test=1_000,
+            licence="non-commercial",
+            source="Multi30k, German to English (Elliott et al. 2016), https://github.com/multi30k/dataset",
+        ),
+        Entry(
+            name="multi30k-en-de",
+            kind="pairs",
+            num_train=29_000,
+            num_test=1_000,
+            licence="non-commercial",
+            source="Multi30k, English to German (Elliott et al. 2016), https://github.com/multi30k/dataset",
+        ),
+        Entry(
+            name="tiny-shakespeare",
+            kind="text",
+            num_train=1_003_854,
+            num_test=111_540,
+            licence="public domain",
+            source="Plays of Shakespeare (Karpathy 2015), https://github.com/karpathy/char-rnn",
         ),
     )
 }

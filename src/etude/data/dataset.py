@@ -1,8 +1,8 @@
 """A data set in memory, of two or three splits, and the validation examples held out of one."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import torch
@@ -38,6 +38,8 @@ class Dataset:
     """What a person should know of how it was read: what was guessed, changed or left out, a sentence each."""
     left_out: tuple[str, ...] = ()
     """Broken pictures that were left out, as paths below the folder."""
+    records: Mapping[str, str] = field(default_factory=dict)
+    """Files that a run keeps of how the data were divided, readable texts by name."""
 
     @classmethod
     def of(
@@ -78,7 +80,7 @@ class Dataset:
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every image; `UsageError` where the data are no images."""
         if not isinstance(self.kind, Images):
-            raise UsageError(f"{self.name} is a table, not images: it has no image_shape; `kind.shape` is (features,).")
+            raise UsageError(f"{self.name} is {self.kind.called}, not images: it has no image_shape; see `kind.shape`.")
         return self.kind.shape
 
     def __repr__(self) -> str:
@@ -88,11 +90,13 @@ class Dataset:
         return summary.html(self)
 
     def digest(self) -> str:
-        """A checksum of every column of every split, by which a run knows its data again."""
+        """A checksum of every column and text of every split, by which a run knows its data again."""
         digest = hashlib.blake2b(digest_size=16)
         for split in (self.train, self.test, *([self.validation] if self.validation else [])):
             for column in split.columns.values():
                 digest.update(column.contiguous().numpy().data)
+            for texts in split.texts.values():
+                digest.update("\n".join(texts).encode("utf-8", "surrogatepass"))
         return digest.hexdigest()
 
 

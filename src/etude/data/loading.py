@@ -20,10 +20,11 @@ from etude.data.idx import content_checksum, read_idx
 from etude.data.kinds import Images, Kind
 from etude.data.names import parse_own
 from etude.data.npz import load_npz
-from etude.data.pictures import Fit
 from etude.data.points import FEATURE_NAMES, POINTS, make_points
+from etude.data.reading import Reading
 from etude.data.split import Split
 from etude.data.table import load_csv
+from etude.data.text.corpora import CORPORA
 from etude.errors import DataError, UsageError
 
 
@@ -31,26 +32,29 @@ def load(
     name: str,
     *,
     data_dir: Path | None = None,
-    image_size: int | None = None,
-    fit: Fit | None = None,
-    skip_broken: bool = False,
+    reading: Reading | None = None,
     left_out: Collection[str] | None = None,
     download: bool = True,
     seed: int = 0,
+    **settings: Any,
 ) -> Dataset:
     """The data set of that name, in memory.
 
     `name` is a key of `CATALOG`, `folder:PATH`, `npz:FILE`, or `csv:FILE` (`csv:FILE:COLUMN` names its labels). Files
     of the catalogue are looked for as `search_paths.search_folders` says; with `download` what is not found is fetched
-    into the user's cache. `seed` draws the examples to test on from data that have none. The other arguments are for
-    `folder:PATH` only: `image_size` (default 32), `fit` (default crop), `skip_broken`, `left_out`, as
+    into the user's cache. `reading` says how it is read; `settings` are fields of a `Reading`, and go before those of
+    `reading`. `seed` draws the examples to test on from data that have none. `left_out` is for `folder:PATH` only, as
     `folder.load_folder` says.
 
     Files with the published content are called by the data set's name, others by their path (`Dataset.name`).
 
     Raises `UsageError` for a wrong name or argument, `DataError` for data that is missing or damaged.
     """
-    own = parse_own(name)
+    own, reading = parse_own(name), replace(reading or Reading(), **settings)
+    if own is None and name in CORPORA:
+        return _load_corpus(catalog.get(name), data_dir, reading, seed)
+    reading.require_for_others(name)
+    image_size, fit, skip_broken = reading.image_size, reading.fit, reading.skip_broken
     if own and own.format == "folder":
         size = DEFAULT_IMAGE_SIZE if image_size is None else image_size
         if size < 1:
@@ -92,6 +96,20 @@ def load(
     return _read(entry, _obtain(entry, data_dir, allowed=download), [])
 
 
+def _load_corpus(entry: Entry, data_dir: Path | None, reading: Reading, seed: int) -> Dataset:
+    """Texts of the catalogue that lie in files."""
+    reading.require_for_texts(entry.name, folds=entry.name == "rt-polarity")
+    found, place = CORPORA[entry.name].load(entry.name, data_dir, reading, seed=seed)
+    dataset = Dataset(
+        name=entry.name,
+        licence=entry.licence,
+        source=entry.source,
+        records=found.files,
+        **found.parts.as_fields(),
+    )
+    return dataset if place is None else _by_path(dataset, entry, place)
+
+
 def fetch(name: str, *, data_dir: Path | None = None) -> Path | None:
     """The folder that holds the files of a data set, downloaded where they are missing; None for the embedded digits.
 
@@ -101,6 +119,8 @@ def fetch(name: str, *, data_dir: Path | None = None) -> Path | None:
         what = "folder" if own.format == "folder" else "file"
         raise UsageError(f"{name} is a {what} of your own: there is nothing to fetch.")
     entry = catalog.get(name)
+    if name in CORPORA:
+        return CORPORA[name].find(name, data_dir)[0].parent
     if not entry.downloads:
         return None
     target = next(iter(search_paths.split(data_dir)), search_paths.cache_folder())
@@ -117,6 +137,8 @@ def locate(entry: Entry, data_dir: Path | None) -> list[Path] | None:
 
     An IDX copy with damaged labels is passed over; where it is the only one, its `DataError` is raised.
     """
+    if entry.name in CORPORA:
+        return CORPORA[entry.name].locate(search_paths.search_folders(data_dir))
     damage = None
     for paths in candidates(entry, data_dir):
         try:
@@ -182,16 +204,19 @@ def _read(entry: Entry, paths: list[Path], damage: Sequence[DataError]) -> Datas
     published = {file: each for download in entry.downloads for file, each in download.checksums.items()}
     if all(published[file] == checksum for file, checksum in checksums.items()):
         return _dataset(entry, train, test, notes=notes)
-    place = str((paths[0] if len(paths) == 1 else paths[0].parent).resolve())
-    notes.append(
-        f"the files under the names of {entry.name} in {place} are not the published ones: called by their path"
-    )
     # Numbers are all that such labels are known to be; CIFAR-10's batches say more rarely what they are not.
     names = entry.class_names if entry.name == "cifar10" else tuple("0123456789")
+    dataset = replace(_dataset(entry, train, test, notes=notes), kind=_kind(entry, names, train))
+    return _by_path(dataset, entry, str((paths[0] if len(paths) == 1 else paths[0].parent).resolve()))
+
+
+def _by_path(dataset: Dataset, entry: Entry, place: str) -> Dataset:
+    """Data under the names of the catalogue's files that are not the published ones, which are called by their path."""
+    note = f"the files under the names of {entry.name} in {place} are not the published ones: called by their path"
     return replace(
-        _dataset(entry, train, test, notes=notes),
+        dataset,
         name=place,
-        kind=_kind(entry, names, train),
+        notes=(*dataset.notes, note),
         licence="not stated",
         source=f"files under the names of {entry.name}, with other content than the published",
     )

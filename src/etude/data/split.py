@@ -1,5 +1,8 @@
 """The examples of a data set, or of a part of it, as columns of tensors."""
 
+from collections.abc import Mapping, Sequence
+
+import torch
 from torch import Tensor
 
 from etude.errors import UsageError
@@ -9,13 +12,17 @@ class Split:
     """Examples as columns of equal length, in the order of their source; final.
 
     Row i of every column is one example: `Split(images=…, labels=…)`. Which columns there are and what they hold says
-    the kind of the data set (`kinds`).
+    the kind of the data set (`kinds`). `texts` are the sentences that tokens were made of, a row each.
     """
 
-    def __init__(self, **columns: Tensor) -> None:
+    def __init__(self, texts: Mapping[str, Sequence[str]] | None = None, **columns: Tensor) -> None:
         """Any columns by name, each (N, …); `UsageError` where there is none, or they differ in length."""
-        if len({len(column) for column in columns.values()}) != 1:
-            given = ", ".join(f"{name} {len(column)}" for name, column in sorted(columns.items()))
+        self.texts = {name: tuple(each) for name, each in sorted((texts or {}).items())}
+        """Sentences by name, (N,) each: "text", or "source" and "target" of pairs. Training does not see them."""
+        counts = {name: len(column) for name, column in columns.items()}
+        counts |= {f"texts of {name}": len(each) for name, each in self.texts.items()}
+        if not columns or len(set(counts.values())) != 1:
+            given = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
             raise UsageError(f"columns of {given or 'nothing'}: give each column of a split the same number of rows.")
         self.columns = {name: columns[name] for name in sorted(columns)}
         """By name, in alphabetical order."""
@@ -43,11 +50,19 @@ class Split:
 
     def take(self, rows: Tensor) -> "Split":
         """The examples with these row numbers (n,), in that order."""
-        return Split(**{name: column[rows] for name, column in self.columns.items()})
+        texts = {name: [each[row] for row in rows.tolist()] for name, each in self.texts.items()}
+        return Split(texts, **{name: column[rows] for name, column in self.columns.items()})
 
     def to(self, device: str) -> "Split":
         """The same on a device."""
-        return Split(**{name: column.to(device) for name, column in self.columns.items()})
+        return Split(self.texts, **{name: column.to(device) for name, column in self.columns.items()})
+
+    @classmethod
+    def joined(cls, parts: Sequence["Split"]) -> "Split":
+        """The examples of parts with the same columns, one part after the other."""
+        first = parts[0]
+        texts = {name: [text for part in parts for text in part.texts[name]] for name in first.texts}
+        return cls(texts, **{name: torch.cat([part[name] for part in parts]) for name in first.columns})
 
     def __repr__(self) -> str:
         described = (" ".join([name, "×".join(map(str, each.shape[1:]))]) for name, each in self.columns.items())

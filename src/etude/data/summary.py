@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as Columns
 
-from etude.data.kinds import Images, Kind
+from etude.data.kinds import Images, Kind, Table
 from etude.data.split import Split
 from etude.errors import printable
 from etude.notebook import heading_html, paragraph_html, picture_html, plain_text, table_html
@@ -59,7 +59,7 @@ def text(dataset: Described, *, drawn_as: Mapping[str, str] | None = None) -> st
     `drawn_as` has what to add to the names of classes that a picture shows by number.
     """
     counts = count(dataset)
-    table = Table(box=None, header_style="", pad_edge=False, show_footer=True)
+    table = Columns(box=None, header_style="", pad_edge=False, show_footer=True)
     table.add_column("class", "all", overflow="fold")
     for split, each in counts.items():
         table.add_column(split, f"{sum(each.values()):,}", justify="right", no_wrap=True)
@@ -105,6 +105,7 @@ def picture(dataset: Described, class_names: Sequence[str], *, title: str = "") 
     train, kind = dataset.train, dataset.kind
     if isinstance(kind, Images):
         return class_samples(train.images, train.labels, class_names, title=title)
+    assert isinstance(kind, Table)
     features = train.features if kind.num_features <= 2 else kind.scaled(train.features)
     points, axis_names = plane(features, kind.feature_names)
     return class_points(points, train.labels, class_names, axis_names=axis_names, title=title)
@@ -114,8 +115,10 @@ def _heading(dataset: Described) -> str:
     kind = dataset.kind
     if isinstance(kind, Images):
         what = f"images of {'×'.join(map(str, kind.shape))}"
-    else:
+    elif isinstance(kind, Table):
         what = f"a table of {kind.num_features:,} feature{'' if kind.num_features == 1 else 's'}"
+    else:
+        what = kind.called
     return f"{printable(dataset.name)}: {what}, licence: {dataset.licence}"
 
 

@@ -6,13 +6,16 @@ Every field is a flag of `etude train RECIPE` and a key of a recipe's TOML file.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from tyro.conf import Suppress
 
 from etude.errors import UsageError, unknown
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE
 from etude.user_code import is_spec
+
+if TYPE_CHECKING:
+    from etude.data.reading import Reading
 
 OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "triangular"]
@@ -173,6 +176,13 @@ class Recipe:
         """What it names in a person's files, `FILE.py:NAME`, by field."""
         named = {field: getattr(self, field) for field in ("family_file", *self.code_fields)}
         return {field: text for field, text in named.items() if isinstance(text, str) and is_spec(text)}
+
+    @property
+    def reading(self) -> "Reading":
+        """How its data set is read."""
+        from etude.data.reading import Reading  # when it is asked for: data need PyTorch, and recipes do not
+
+        return Reading(image_size=self.image_size, fit=self.fit, skip_broken=self.skip_broken)
 
     @property
     def examples_per_step(self) -> int:

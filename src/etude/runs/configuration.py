@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from etude import recipes
-from etude.data.kinds import kind_from_dict
+from etude.data.kinds import Kind, kind_from_dict
+from etude.data.text.vocabulary import DamagedFile
 from etude.errors import EtudeError, RunError
 from etude.files import parse_checked_json, read_whole
 from etude.recipes import Recipe
@@ -30,8 +31,8 @@ _WANTED: dict[str, dict[str, type | tuple[type, ...]]] = {
 }
 
 
-def read_configuration(path: Path) -> tuple[dict[str, Any], Recipe]:
-    """What recipe.json of the run folder `path` holds, and the recipe in it.
+def read_configuration(path: Path) -> tuple[dict[str, Any], Recipe, Kind]:
+    """What recipe.json of the run folder `path` holds, the recipe in it, and the kind of data with its vocabulary.
 
     Raises `RunError` when it is missing, damaged or of a newer étude; what it returns has the types that it should.
     """
@@ -52,7 +53,9 @@ def read_configuration(path: Path) -> tuple[dict[str, Any], Recipe]:
         shape, names = (dataset.get(key) for key in ("image_shape", "class_names"))
         dataset["kind"] = {"name": "images", "shape": shape, "class_names": names}
     try:
-        kind_from_dict(dataset["kind"])
+        kind = kind_from_dict(dataset["kind"], lambda name: _text_of(path, name))
+    except DamagedFile as error:
+        raise RunError(f"damaged run {path}: {error}; put the file back, or train the run again.") from error
     except ValueError as error:
         raise _damaged(path, f"has {error} of dataset.kind") from error
     try:
@@ -66,7 +69,7 @@ def read_configuration(path: Path) -> tuple[dict[str, Any], Recipe]:
     try:
         configuration["code"] = code.check_entries(configuration.get("code", []))
         recipe = recipes.from_dict(configuration["recipe"], source=str(path / "recipe.json"))
-        return configuration, code.outside(recipe, path)
+        return configuration, code.outside(recipe, path), kind
     except (EtudeError, ValueError) as error:
         raise _damaged(path, f"holds no recipe ({str(error).rstrip('.')})") from error
 
@@ -94,6 +97,18 @@ def _read(path: Path) -> dict[str, Any]:
     if version > 1 and not has_checksum:
         raise _damaged(path, "has lost its checksum")
     return configuration
+
+
+def _text_of(path: Path, name: str) -> str:
+    """A file of the vocabulary."""
+    try:
+        return read_whole(path / name).decode()
+    except FileNotFoundError:
+        raise DamagedFile(f"{name} is missing") from None
+    except OSError as error:
+        raise DamagedFile(f"{name} cannot be read ({(error.strerror or str(error)).lower()})") from None
+    except UnicodeDecodeError:
+        raise DamagedFile(f"{name} has changed since it was written") from None
 
 
 def _damaged(path: Path, what: str) -> RunError:

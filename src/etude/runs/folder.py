@@ -6,7 +6,7 @@ import re
 import shlex
 import shutil
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
@@ -37,11 +37,18 @@ def default_runs_dir() -> Path:
     return Path(os.environ.get("ETUDE_RUNS") or "runs")
 
 
-def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuration: dict[str, Any]) -> Run:
+def create_run(
+    recipe: Recipe,
+    *,
+    name: str | None,
+    runs_dir: Path,
+    configuration: dict[str, Any],
+    files: Mapping[str, str] | None = None,
+) -> Run:
     """Make a new run folder, whole or not at all, and never one that another process also makes.
 
     Without a `name` the run is called RECIPE-DATA-NUMBER, the first number that is free. `configuration` goes into
-    recipe.json beside the recipe.
+    recipe.json beside the recipe, and `files`, texts by name, beside recipe.json.
     """
     if name is not None and not PLAIN_NAME.fullmatch(name):
         raise UsageError(f"--name {name!r} (allowed: {PLAIN_NAME_RULE}).")
@@ -57,6 +64,8 @@ def create_run(recipe: Recipe, *, name: str | None, runs_dir: Path, configuratio
         temporary.mkdir(parents=True)
         if recipe.code:
             content["code"] = code.write(temporary, recipe)
+        for file, text in (files or {}).items():
+            write_atomically(temporary / file, text)
         write_atomically(temporary / "recipe.json", checked_json(content))
         stem = f"{recipe.name}-{short_data_name(recipe.data)}"
         names = [name] if name else (f"{stem}-{number}" for number in itertools.count(1))

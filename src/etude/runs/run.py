@@ -1,6 +1,7 @@
 """A run: the folder of one training, and everything that can be read from it or done with its networks.
 
 recipe.json      the whole configuration, the data's shape, versions, the machine
+vocabulary.txt   of a run on texts: its tokens by their ids (see `etude.data.text.vocabulary`); merges.txt, folds.txt
 code/            of networks of one's own: the files that define them (see `code`)
 state.json       running, finished, interrupted or failed; how far, how long
 metrics.jsonl    one line an event (see `events`)
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
-from etude.data.kinds import Images, Kind, kind_from_dict
+from etude.data.kinds import Images, Kind
 from etude.data.names import GIVEN_PREFIX, parse_own
 from etude.errors import DataError, RunError, UsageError, unknown
 from etude.families.abilities import Classifies, Encodes, Samples, Trained
@@ -59,12 +60,12 @@ class Run:
             code.trust(path)
         self.name = path.name
         self.which_checkpoint = checkpoint
-        self.configuration, self.recipe = read_configuration(path)
+        self.configuration, self.recipe, kind = read_configuration(path)
+        self.kind: Kind = kind
+        """What its examples are: images of a shape, rows of a table, or texts with their vocabulary."""
         self.moved_data = data
         """Where its data is now, `folder:PATH` say, if it has moved since the run began; or the data set itself."""
         dataset = self.configuration["dataset"]
-        self.kind: Kind = kind_from_dict(dataset["kind"])
-        """What its examples are: images of a shape, or rows of a table; and the names of their classes."""
         self.data_name: str = dataset["name"]
         """What its data was called when it began: files other than the published ones have their path as a name."""
         self.class_names: tuple[str, ...] = self.kind.class_names
@@ -76,7 +77,7 @@ class Run:
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, W) of its images; `UsageError` where its examples are none."""
         if not isinstance(self.kind, Images):
-            raise UsageError(f"run {self.name} was trained on a table, not on images.")
+            raise UsageError(f"run {self.name} was trained on {self.kind.called}, not on images.")
         return self.kind.shape
 
     # What the folder says -------------------------------------------------------------------------------------------
@@ -142,8 +143,7 @@ class Run:
         dataset = load_dataset(
             data or self.recipe.data,
             data_dir=data_dir or self.data_dir,
-            image_size=self.recipe.image_size,
-            fit=self.recipe.fit,
+            reading=replace(self.recipe.reading, skip_broken=False),
             left_out=recorded["left_out"],
         )
         if not recorded.get("validation_split"):

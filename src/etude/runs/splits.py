@@ -29,8 +29,7 @@ def not_tested(dataset: Dataset) -> Split:
     """All images that are not for testing: the training split, then the validation split, where the data has one."""
     if dataset.validation is None:
         return dataset.train
-    parts = (dataset.train, dataset.validation)
-    return Split(**{name: torch.cat([part[name] for part in parts]) for name in dataset.train.columns})
+    return Split.joined([dataset.train, dataset.validation])
 
 
 def make_rows(recipe: Recipe, dataset: Dataset) -> Rows:

@@ -143,7 +143,7 @@ def _check_data(cells: list[Cell], data_dir: Path | None) -> list[str]:
     datasets: dict[tuple[object, ...], Dataset] = {}
     for cell in cells:
         recipe = cell.recipe
-        key = (recipe.data, recipe.image_size, recipe.fit, recipe.skip_broken)
+        key = (recipe.data, recipe.reading)
         if key not in datasets:
             datasets[key] = load_for(recipe, data_dir)
         checked_rows(recipe, datasets[key])

@@ -105,8 +105,9 @@ def train_together(
             display.note(note)
         execution = as_traced(first, dataset, compute, execution, num_steps=num_steps, display=display)
     configuration |= {"execution": dataclasses.asdict(execution), **describe_machine()}
+    files = {**dataset.kind.files(), **dataset.records}
     runs = [
-        create_run(recipe, name=name, runs_dir=runs_dir, configuration=configuration)
+        create_run(recipe, name=name, runs_dir=runs_dir, configuration=configuration, files=files)
         for recipe, name in zip(together, names, strict=True)
     ]
     for run in runs:
@@ -132,13 +133,7 @@ def execution_of(recipe: Recipe, compute: Compute, *, num_steps: int, kind: Any 
 
 def load_for(recipe: Recipe, data_dir: Path | None) -> Dataset:
     """The data set of a recipe, read as the recipe says."""
-    return load_dataset(
-        recipe.data,
-        data_dir=data_dir,
-        image_size=recipe.image_size,
-        fit=recipe.fit,
-        skip_broken=recipe.skip_broken,
-    )
+    return load_dataset(recipe.data, data_dir=data_dir, reading=recipe.reading)
 
 
 def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:

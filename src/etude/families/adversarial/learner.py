@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from etude.compute import Execution
-from etude.data import Dataset, Images
+from etude.data import Dataset, Images, Table
 from etude.families.adversarial.recipe import Adversarial
 from etude.families.descent import Descent, Losses, Networks
 from etude.families.inputs import signed, unsigned
@@ -102,7 +102,7 @@ class AdversarialLearner(Learner[Adversarial]):
         made = self.generator(self.preview_noise, *(given if self.conditional else ()))
         images = unsigned(self.kind, made)
         self.generator.train()
-        return ImageGrid(images) if isinstance(self.kind, Images) else points(self.kind, images, self.shown)
+        return points(self.kind, images, self.shown) if isinstance(self.kind, Table) else ImageGrid(images)
 
     def _noise(self, num_samples: int, generator: torch.Generator) -> Tensor:
         return uniform_noise(num_samples, self.recipe.noise_dim, generator=generator, device=self.device)
