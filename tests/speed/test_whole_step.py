@@ -168,7 +168,9 @@ def test_gradients_written_by_hand_are_kept_when_compiled() -> None:
         state = {"network": NetworkState(parameters={"weight": weights}, buffers={}, moments={})}
         for rows in (torch.tensor([0, 1, 2]), torch.tensor([3, 2, 1])):
             rates = {"learning_rate": torch.tensor(0.5)}
-            losses = step(StepTensors(networks=state, train={"images": images}, rows=rows, rates=rates, draws={}))
+            losses = step(
+                StepTensors(networks=state, state={}, train={"images": images}, rows=rows, rates=rates, draws={})
+            )
         results.append((weights, losses))
     assert torch.equal(results[0][0], torch.tensor([-2.0 - 500.5, 0.5 - 55, 3.0 - 55]))
     assert torch.equal(results[0][0], results[1][0])
