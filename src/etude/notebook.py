@@ -1,5 +1,6 @@
 """How objects show themselves, as text and in notebooks; and a text in a notebook that changes while work goes on."""
 
+import math
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -34,6 +35,24 @@ def plain_table(headings: Sequence[str], rows: Iterable[Sequence[str | Text]], *
     for row in rows:
         table.add_row(*(escape_markup(cell) if isinstance(cell, str) else cell for cell in row))
     return table
+
+
+def rounded(value: float, spread: float) -> str:
+    """A value with as many digits as its spread allows: 32.4817 ± 1.2213 is 32.5, with ± 4.7 it is 32.
+
+    The spread keeps two digits up to 35 and one above (Particle Data Group, "Review of Particle Physics", section 5.3);
+    the value ends where the spread ends. Without a spread it has four digits.
+    """
+    if not (math.isfinite(value) and spread > 0 and math.isfinite(spread)):
+        return f"{value:.4g}"
+    decimals = decimals_of(spread)
+    return f"{round(value, decimals) + 0.0:,.{max(decimals, 0)}f}"  # + 0.0: no "-0.00"
+
+
+def decimals_of(spread: float) -> int:
+    """Places after the decimal point that a spread allows; below 0 for tens and more."""
+    first = math.floor(math.log10(spread))
+    return -first + (1 if spread / 10.0**first < 3.55 else 0)
 
 
 def heading_html(text: str) -> str:

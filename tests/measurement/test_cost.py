@@ -27,7 +27,7 @@ measure(run, metrics=("precision",), num_samples=100)
 start = time.process_time()
 results = measure(run)
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
-print(json.dumps({"seconds": time.process_time() - start, "kilobytes": int(peak), "results": results}))
+print(json.dumps({"seconds": time.process_time() - start, "kilobytes": int(peak), "results": results.to_dict()}))
 """
 
 

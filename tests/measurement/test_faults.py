@@ -5,7 +5,6 @@ floors included. docs/metrics.md has such a table for MNIST.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -35,7 +34,7 @@ def measured(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> Measured:
         monkeypatch.setattr(Run, "sample", lambda self, num, *, seed: repeated[:num])
         for path in (runs["gan"].path / "measures").glob("*"):
             path.unlink()
-        results: dict[str, Any] = measure(runs["gan"], Settings(metrics=DISTANCES))
+        results = measure(runs["gan"], Settings(metrics=DISTANCES))
         return {name: results[name]["value"] for name in DISTANCES} | {
             f"{name} floor": results[name]["floor"] for name in DISTANCES
         }

@@ -39,24 +39,49 @@ FITTING = {
     "cvae": [*SETS, *VAE_METRICS, "bayes_accuracy"],
     "lenet": ["accuracy", "top_k_accuracy", "class_accuracy", "nll_nats", "brier", "ece", "temperature"],
 }
+OF_SETS = "value interval floor num_samples features"
+OF_NATS = "value interval num_samples floor binarize is_likelihood note"
+KEYS = {
+    "fid": OF_SETS,
+    "kid": OF_SETS,
+    "precision": f"{OF_SETS} nearest_k note",
+    "recall": f"{OF_SETS} nearest_k note",
+    "density": f"{OF_SETS} nearest_k note",
+    "coverage": f"{OF_SETS} nearest_k note",
+    "authenticity": f"{OF_SETS} num_training",
+    "copy_rate": "value interval floor num_samples num_training threshold p_value nearest note",
+    "classifier_score": f"{OF_SETS} standard_deviation",
+    "nll_nats": f"{OF_NATS} method largest_error_nats",
+    "negative_elbo_nats": f"{OF_NATS} reconstruction_nats kl_nats",
+    "active_latents": "value num_latents active num_samples",
+    "aggregate_posterior": "value distance p_value mean variance num_different num_samples",
+    "linear_probe": "value interval num_samples num_train note",
+    "nearest_neighbours_probe": "value interval num_samples num_train note",
+    "bayes_accuracy": "value interval num_samples num_importance binarize note",
+    "accuracy": "value interval num_samples",
+    "top_k_accuracy": "value interval num_samples k",
+    "class_accuracy": "value interval floor num_samples num_classes worst classes confusion",
+    "brier": "value interval num_samples",
+    "ece": "value interval floor num_samples edges count confidence accuracy",
+    "temperature": "value num_samples fitted_on test_nll_nats test_ece",
+}
+"""The keys of each result in `--json`, in their order, which scripts of other people rely on."""
 QUICK: dict[str, Any] = {"num_importance": 20, "num_likelihood_images": 30}
-
-
-def names_in(results: dict[str, Any]) -> list[str]:
-    return [name for name in results if name not in ("about", "notes")]
 
 
 @pytest.mark.parametrize(("name", "expected"), FITTING.items())
 def test_all_that_fits_is_measured(runs: dict[str, Run], name: str, expected: list[str]) -> None:
     results = measure(runs[name], Settings(**QUICK))
-    left_out = [note.split(":")[0].removeprefix("left out ") for note in results["notes"] if "left out" in note]
-    assert [*names_in(results), *left_out] == expected
+    left_out = [note.split(":")[0].removeprefix("left out ") for note in results.notes if "left out" in note]
+    assert [*results, *left_out] == expected
     assert left_out in ([], ["temperature"])  # where all 150 validation images are right no temperature fits
-    assert results["about"]["split"] == "test"
-    assert results["about"]["num_samples"] == 297
-    for each in names_in(results):
+    assert results.about.split == "test"
+    assert results.about.num_samples == 297
+    for each in results:
         assert math.isfinite(results[each]["value"])
         assert results[each]["num_samples"] <= 297
+        keys = KEYS["accuracy" if (each, name) == ("nll_nats", "lenet") else each].split()
+        assert list(results[each]) == [key for key in keys if key in results[each] or key not in ("interval", "note")]
         assert ("floor" in results[each]) == (each in WITH_FLOOR or (each == "nll_nats" and name != "lenet"))
         unhit = each == "density" and results[each]["value"] == 0
         assert ("interval" in results[each]) == (each not in WITHOUT_INTERVAL and not unhit)
@@ -64,13 +89,13 @@ def test_all_that_fits_is_measured(runs: dict[str, Run], name: str, expected: li
             low, high = results[each]["interval"]
             assert low <= results[each]["value"] <= high
             assert low < high
-    json.dumps(results, allow_nan=False)
+    json.dumps(results.to_dict(), allow_nan=False)
 
 
 def test_what_cannot_be_computed_is_left_out_unless_asked_for(runs: dict[str, Run]) -> None:
     results = measure(runs["gan"], Settings(num_samples=50))
-    assert names_in(results) == SETS[1:]
-    assert results["notes"] == [
+    assert list(results) == SETS[1:]
+    assert results.notes == [
         "left out fid: fid of 50 images with 84 features each needs at least 85 images: give a larger --num-samples or "
         "more data, or measure kid, which works with few."
     ]
@@ -124,14 +149,14 @@ def test_copies_are_said_and_repeated_images_too(runs: dict[str, Run], monkeypat
     monkeypatch.setattr(Run, "sample", lambda self, num, *, seed: training[:num])
     results = measure(runs["gan"], Settings(metrics=("copy_rate",)))
     assert results["copy_rate"]["value"] == 1
-    assert results["notes"] == [
+    assert results.notes == [
         "copy_rate: 297 of 297 generated images are nearer to a training image than the nearest 1.0% of test images "
         "are: `etude figure gan copies` shows them."
     ]
     monkeypatch.setattr(Run, "sample", lambda self, num, *, seed: training[:3].repeat(99, 1, 1, 1))
     results = measure(runs["gan"], Settings(metrics=("recall",), seed=1))
     assert results["recall"]["value"] == 0
-    assert results["notes"] == [
+    assert results.notes == [
         "precision, recall, density, coverage: 297 of 297 generated samples have 5 neighbours nearer than rounding can "
         "tell: their balls hold nothing. Samples are repeated, or features lie far from 0 and differ little."
     ]
@@ -203,7 +228,7 @@ def test_two_latents_are_integrated_exactly_and_the_elbo_is_above(runs: dict[str
     assert nll["bits_per_dimension"] == pytest.approx(nll["value"] / (784 * math.log(2)), rel=1e-12)
     assert elbo["value"] == pytest.approx(elbo["reconstruction_nats"] + elbo["kl_nats"], rel=1e-9)
     assert (nll["num_samples"], elbo["num_samples"]) == (30, 297)
-    assert (nll["is_likelihood"], nll["binarize"], results["notes"]) == (True, "threshold", [])
+    assert (nll["is_likelihood"], nll["binarize"], results.notes) == (True, "threshold", [])
     assert "floor" not in nll
     low, high = nll["interval"]
     assert low < nll["value"] < high
@@ -227,7 +252,7 @@ def test_grey_pixels_are_said_to_be_no_likelihood_and_have_their_entropy_as_floo
     results = measure(runs["vae"], Settings(metrics=("nll_nats",), **QUICK))
     assert results["nll_nats"]["is_likelihood"] is False
     assert "bits_per_dimension" not in results["nll_nats"]
-    assert results["notes"] == [
+    assert results.notes == [
         "grey pixels: these nats bound a cross-entropy and are no likelihood; binarise (static, dynamic or threshold) "
         "to compare with published values."
     ]
@@ -244,7 +269,7 @@ def test_pixels_are_scored_as_they_were_trained_on_unless_told_otherwise(runs: d
     results = measure(run, Settings(metrics=names, **QUICK))
     assert [results[name]["binarize"] for name in names] == ["dynamic", "dynamic"]
     assert [results[name]["is_likelihood"] for name in names] == [True, True]
-    assert results["notes"] == []
+    assert results.notes == []
     assert results == measure(run, Settings(metrics=names, binarize="dynamic", **QUICK))
     assert measure(run, Settings(metrics=names, binarize="none", **QUICK))["nll_nats"]["binarize"] == "none"
 
@@ -254,7 +279,7 @@ def test_a_gaussian_decoder_is_measured_as_trained(runs: dict[str, Run]) -> None
     run.recipe = replace(run.recipe, reconstruction="gaussian")  # type: ignore[call-arg]
     results = measure(run, Settings(metrics=("negative_elbo_nats",)))
     assert results["negative_elbo_nats"]["reconstruction_nats"] > 784 / 2 * math.log(2 * math.pi)
-    assert results["notes"] == [
+    assert results.notes == [
         "Gaussian decoder of variance 1: nats of a density over pixel values, not to be compared with those of a "
         "Bernoulli decoder."
     ]
@@ -286,7 +311,7 @@ def test_a_conditional_autoencoder_classifies_by_bayes(runs: dict[str, Run]) -> 
     results = measure(run, Settings(metrics=("bayes_accuracy", "linear_probe"), binarize="threshold", **QUICK))
     assert results["bayes_accuracy"]["value"] > 0.3  # chance is 0.1
     assert (results["bayes_accuracy"]["num_samples"], results["bayes_accuracy"]["num_importance"]) == (30, 20)
-    assert results["notes"] == [
+    assert results.notes == [
         "the encoder of a cvae is given the label: a probe shows what its latents keep of it all the same."
     ]
 
@@ -338,7 +363,7 @@ def test_results_are_kept_by_content(runs: dict[str, Run], monkeypatch: pytest.M
     assert kept == ["accuracy", "nll_nats"]
     with monkeypatch.context() as patch:
         patch.setattr(Run, "logits", None)  # nothing is computed again
-        assert measure(run, Settings(metrics=("nll_nats", "accuracy"), num_importance=7)) | first == first
+        assert dict(measure(run, Settings(metrics=("nll_nats", "accuracy"), num_importance=7))) == dict(first)
     for path in (run.path / "measures").iterdir():
         path.write_text("{half a fi")
     assert measure(run, Settings(metrics=("accuracy", "nll_nats"))) == first  # a damaged file is computed anew
@@ -354,7 +379,7 @@ def test_other_data_is_noted(runs: dict[str, Run], monkeypatch: pytest.MonkeyPat
     data = load("digits")
     other = replace(data, test=Split(images=data.test.images.flip(0), labels=data.test.labels.flip(0)))
     monkeypatch.setattr(Run, "dataset", lambda self, data_dir=None: other)
-    assert measure(runs["lenet"], Settings(metrics=("accuracy",)))["notes"] == [
+    assert measure(runs["lenet"], Settings(metrics=("accuracy",))).notes == [
         "the images of digits here are not those that run lenet was trained on."
     ]
 

@@ -92,7 +92,7 @@ def test_the_measured_validation_images_are_those_the_run_held_out(folder: Path)
     run = Run(folder / "grid" / "noise_dim-4-seed-1")
     settings = Settings(metrics=("fid",), split="validation")
     result = measure(run, settings, say=silent)
-    assert result["about"]["split"] == "validation"
+    assert result.about.split == "validation"
     assert result["fid"]["num_samples"] == run.configuration["dataset"]["validation_images"] == 150
     plain = Run(folder / "plain" / "vae-seed-0")
     with pytest.raises(UsageError) as caught:

@@ -180,7 +180,7 @@ def test_a_run_remembers_what_it_left_out(tmp_path: Path, monkeypatch: pytest.Mo
     picture(broken[0], 77)
     resumed = resume(Run(stopped.path), display=QUIET)
     assert last_lines(resumed) == last_lines(whole)
-    assert measure(resumed, Settings(metrics=("accuracy",)))["notes"] == []
+    assert measure(resumed, Settings(metrics=("accuracy",))).notes == []
 
 
 @pytest.mark.parametrize("recipe", ["lenet", "cifar-fast", "cvae"])
@@ -217,9 +217,9 @@ def test_metrics_of_classes_are_left_out(tmp_path: Path) -> None:
     measured = measure(run, Settings(num_importance=2))
     assert {"nll_nats", "active_latents"} <= measured.keys()
     assert not {"fid", "linear_probe", "classifier_score"} & measured.keys()
-    assert any("and needs at least two classes, there is one: give --features" in note for note in measured["notes"])
+    assert any("and needs at least two classes, there is one: give --features" in note for note in measured.notes)
     note = f"left out linear_probe: linear_probe needs at least two classes, and run {run.name} has one."
-    assert note in measured["notes"]
+    assert note in measured.notes
 
 
 def test_what_was_read_is_said_before_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from etude.measurement.catalogue import fitting
 from etude.measurement.measuring import measure
+from etude.measurement.results import Measurement, Result
 from etude.measurement.settings import Settings
 
-__all__ = ["Settings", "fitting", "measure"]
+__all__ = ["Measurement", "Result", "Settings", "fitting", "measure"]

@@ -20,8 +20,8 @@ _BOUND = (*_PIXELS, "num_importance", "num_likelihood_images")
 METRICS = (
     Metric(name="fid", about="Fréchet distance", compute=image_sets.fid, better="lower", **_SETS),
     Metric(
-        name="fid_infinity", about="extrapolated to ∞ images", compute=image_sets.fid_infinity,
-        better="lower", on_request=True, **_SETS
+        name="fid_infinity", about="extrapolated to ∞ images", compute=image_sets.fid_infinity, better="lower",
+        on_request=True, **_SETS
     ),
     Metric(name="kid", about="kernel distance", compute=image_sets.kid, better="lower", **_SETS),
     Metric(name="precision", about="generated that look real", compute=image_sets.precision, **_SETS),
@@ -32,61 +32,59 @@ METRICS = (
         name="authenticity", about="no copy of a training image", compute=image_sets.share_of_own, better=None, **_SETS
     ),
     Metric(
-        name="copy_rate", about="copies of a training image", compute=image_sets.share_of_copies, better="lower",
-        needs=Samples, kinds=(Images,),
+        name="copy_rate", about="copies of a training image", compute=image_sets.share_of_copies,
+        remark=image_sets.about_copies, better="lower", needs=Samples, kinds=(Images,),
     ),
     Metric(
         name="classifier_score", about="clear and varied classes", compute=image_sets.score_of_classifier,
         kinds=(Images,), **_SETS
     ),
     Metric(
-        name="nll_nats", about="−log p(image)", compute=likelihood.nll_nats,
+        name="nll_nats", about="−log p(image)", compute=likelihood.nll_nats, remark=likelihood.about_nll,
         better="lower", needs=Bounds, depends_on=_BOUND,
     ),
     Metric(
         name="negative_elbo_nats", about="reconstruction + KL", compute=likelihood.negative_elbo_nats,
-        better="lower", needs=Bounds, depends_on=_PIXELS,
+        remark=likelihood.about_elbo, better="lower", needs=Bounds, depends_on=_PIXELS,
     ),
     Metric(
-        name="active_latents", about="latents in use", compute=latent_space.active_latents, better=None, needs=Encodes
+        name="active_latents", about="latents in use", compute=latent_space.active_latents,
+        remark=latent_space.about_active, better=None, needs=Encodes,
     ),
     Metric(
         name="aggregate_posterior", about="farthest latent from prior", compute=latent_space.aggregate_posterior,
-        better="lower", needs=Encodes,
+        remark=latent_space.about_aggregate, better="lower", needs=Encodes,
     ),
     Metric(
-        name="linear_probe", about="accuracy, linear on latents", compute=latent_space.linear_accuracy, needs=Encodes
+        name="linear_probe", about="accuracy, linear on latents", compute=latent_space.linear_accuracy,
+        remark=latent_space.about_probe, needs=Encodes,
     ),
     Metric(
         name="nearest_neighbours_probe", about="accuracy, 10 nearest latents", compute=latent_space.neighbours_accuracy,
-        needs=Encodes,
+        remark=latent_space.about_probe, needs=Encodes,
     ),
     Metric(
-        name="bayes_accuracy", about="as classifier by Bayes' rule", compute=likelihood.bayes_accuracy, kinds=(Images,),
-        needs=Bounds, conditional=True, depends_on=_BOUND,
+        name="bayes_accuracy", about="as classifier by Bayes' rule", compute=likelihood.bayes_accuracy,
+        remark=likelihood.about_bayes, kinds=(Images,), needs=Bounds, conditional=True, depends_on=_BOUND,
     ),
     Metric(name="accuracy", about="share right", compute=classification.accuracy, needs=Classifies),
     Metric(
         name="top_k_accuracy", about="class among the best 3", compute=classification.accuracy_of_top_k,
-        needs=Classifies,
+        remark=classification.about_top_k, needs=Classifies,
     ),
     Metric(
         name="class_accuracy", about="share right, worst class", compute=classification.accuracy_of_classes,
-        needs=Classifies,
+        remark=classification.about_classes, needs=Classifies,
     ),
-    Metric(
-        name="nll_nats", about="−log p(label)", compute=classification.nll_nats, better="lower", needs=Classifies
-    ),
-    Metric(
-        name="brier", about="squared error of p", compute=classification.brier, better="lower", needs=Classifies
-    ),
+    Metric(name="nll_nats", about="−log p(label)", compute=classification.nll_nats, better="lower", needs=Classifies),
+    Metric(name="brier", about="squared error of p", compute=classification.brier, better="lower", needs=Classifies),
     Metric(
         name="ece", about="calibration error", compute=classification.calibration_error,
-        better="lower", needs=Classifies
+        remark=classification.about_calibration, better="lower", needs=Classifies,
     ),
     Metric(
-        name="temperature", about="best on validation images", compute=classification.temperature, better=None,
-        needs=Classifies,
+        name="temperature", about="best on validation images", compute=classification.temperature,
+        remark=classification.about_temperature, better=None, needs=Classifies,
     ),
 )  # fmt: skip
 

@@ -7,6 +7,7 @@ import torch
 
 from etude.errors import UsageError
 from etude.measurement.likelihood import mean_of, share_of
+from etude.measurement.results import Result
 from etude.measurement.subject import Subject
 from etude.metrics import (
     brier_scores,
@@ -32,6 +33,11 @@ def accuracy_of_top_k(subject: Subject) -> dict[str, Any]:
     k = max(1, min(3, subject.num_classes - 1))
     share = top_k_accuracy(subject.logits, subject.measured.labels, k=k)
     return {**share_of(share, subject.num_samples), "k": k}
+
+
+def about_top_k(result: Result) -> str:
+    """How many classes count as the best few."""
+    return f"k = {result['k']}"
 
 
 def accuracy_of_classes(subject: Subject) -> dict[str, Any]:
@@ -64,6 +70,11 @@ def accuracy_of_classes(subject: Subject) -> dict[str, Any]:
     }
 
 
+def about_classes(result: Result) -> str:
+    """Which class is the worst, and what the floor is."""
+    return f"minimum of {result['num_classes']} classes, {result['worst']}; floor: were all equally hard"
+
+
 def nll_nats(subject: Subject) -> dict[str, Any]:
     """Mean of -log p(label)."""
     logits, labels = subject.logits.double(), subject.measured.labels
@@ -92,6 +103,11 @@ def calibration_error(subject: Subject) -> dict[str, Any]:
     }
 
 
+def about_calibration(_: Result) -> str:
+    """What the floor is."""
+    return "floor: labels drawn from its own probabilities"
+
+
 def temperature(subject: Subject) -> dict[str, Any]:
     """The temperature that fits the validation images best, and what it does to the test images."""
     if subject.settings.split == "validation":
@@ -111,3 +127,8 @@ def temperature(subject: Subject) -> dict[str, Any]:
         "test_nll_nats": negative_log_likelihood(cooled, subject.measured.labels),
         "test_ece": reliability(cooled, subject.measured.labels).expected_calibration_error,
     }
+
+
+def about_temperature(result: Result) -> str:
+    """What the temperature does to the test images."""
+    return f"fitted on validation; test nll {result['test_nll_nats']:.3g}, ece {result['test_ece']:.2g} with it"

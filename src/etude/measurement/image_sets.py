@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from etude.errors import UsageError
+from etude.measurement.results import Result
 from etude.measurement.subject import Subject
 from etude.metrics import (
     authenticity,
@@ -127,6 +128,11 @@ def share_of_copies(subject: Subject) -> dict[str, Any]:
         ],
         "note": note,
     }
+
+
+def about_copies(_: Result) -> str:
+    """What counts as a copy."""
+    return "nearer to a training image than 1 % of test images are"
 
 
 def score_of_classifier(subject: Subject) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from etude.measurement.likelihood import share_of
+from etude.measurement.results import Result
 from etude.measurement.subject import Subject
 from etude.metrics import accuracy, linear_probe, nearest_neighbours_probe
 from etude.metrics import active_latents as find_active
@@ -25,6 +26,11 @@ def active_latents(subject: Subject) -> dict[str, Any]:
     }
 
 
+def about_active(result: Result) -> str:
+    """How many latents there are."""
+    return f"of {result['num_latents']} latents"
+
+
 def aggregate_posterior(subject: Subject) -> dict[str, Any]:
     """The latents of all images together against the prior: the largest Kolmogorov-Smirnov distance of a latent."""
     result = compare_with_prior(*subject.encodings, seed=subject.seed("aggregate"))
@@ -39,6 +45,11 @@ def aggregate_posterior(subject: Subject) -> dict[str, Any]:
     }
 
 
+def about_aggregate(result: Result) -> str:
+    """How many latents differ from the prior."""
+    return f"{result['num_different']} of {len(result['distance'])} latents differ from the prior at 5 %"
+
+
 def linear_accuracy(subject: Subject) -> dict[str, Any]:
     """Accuracy of a logistic regression on the latents."""
     return _probe(subject, linear_probe)
@@ -47,6 +58,11 @@ def linear_accuracy(subject: Subject) -> dict[str, Any]:
 def neighbours_accuracy(subject: Subject) -> dict[str, Any]:
     """Accuracy of the ten nearest neighbours in the latent space."""
     return _probe(subject, nearest_neighbours_probe)
+
+
+def about_probe(result: Result) -> str:
+    """What the probe was fitted on."""
+    return f"on latents of {result['num_train']:,} training images"
 
 
 def _probe(subject: Subject, probe: Callable[..., np.ndarray]) -> dict[str, Any]:

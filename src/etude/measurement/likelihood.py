@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from etude.measurement.results import Result
 from etude.measurement.subject import Subject
 from etude.metrics import (
     accuracy,
@@ -18,6 +19,7 @@ from etude.metrics import (
 from etude.metrics.intervals import t_interval
 from etude.metrics.quadrature import MOST_LATENTS, exact_log_likelihood
 from etude.metrics.spread import effective_share_interval
+from etude.notebook import rounded
 
 MAX_BAYES_IMPORTANCE = 50
 """Bayes' rule takes a bound for each class, and needs to tell them apart by many nats only."""
@@ -48,6 +50,15 @@ def nll_nats(subject: Subject) -> dict[str, Any]:
     }
 
 
+def about_nll(result: Result) -> str:
+    """Bits per dimension if the nats are a likelihood; whether they are exact; how pixels were scored."""
+    how = "exact" if result["method"] == "quadrature" else f"upper bound, K = {result['num_importance']:,}"
+    bits = result.get("bits_per_dimension")
+    if bits is None:
+        return f"{how}, {_pixels(result)}"
+    return f"{rounded(bits, result.spread * bits / result['value'])} bits/dim, {how}, {_pixels(result)}"
+
+
 def negative_elbo_nats(subject: Subject) -> dict[str, Any]:
     """The negative evidence lower bound and its two terms."""
     terms = subject.elbo
@@ -56,6 +67,12 @@ def negative_elbo_nats(subject: Subject) -> dict[str, Any]:
         "reconstruction_nats": terms.reconstruction_nats.mean().item(),
         "kl_nats": terms.kl_nats.sum(dim=1).mean().item(),
     }
+
+
+def about_elbo(result: Result) -> str:
+    """The two terms, and how pixels were scored."""
+    terms = f"reconstruction {result['reconstruction_nats']:.4g} + KL {result['kl_nats']:.4g}"
+    return f"{terms}, {_pixels(result)}"
 
 
 def bayes_accuracy(subject: Subject) -> dict[str, Any]:
@@ -73,6 +90,11 @@ def bayes_accuracy(subject: Subject) -> dict[str, Any]:
         "binarize": subject.binarize,
         "note": subject.likelihood_note,
     }
+
+
+def about_bayes(result: Result) -> str:
+    """Latents per image and class, and how pixels were scored."""
+    return f"K = {result['num_importance']:,}, {_pixels(result)}"
 
 
 def share_of(share: float, num_samples: int) -> dict[str, Any]:
@@ -98,6 +120,10 @@ def _in_nats(subject: Subject, nats: Tensor, pixels: Tensor) -> dict[str, Any]:
         "is_likelihood": is_likelihood,
         "note": subject.likelihood_note,
     }
+
+
+def _pixels(result: Result) -> str:
+    return "pixels as they are" if result["binarize"] == "none" else f"{result['binarize']} binarisation"
 
 
 def _is_grey(subject: Subject) -> bool:

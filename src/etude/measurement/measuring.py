@@ -5,6 +5,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from etude.files import cannot_write, checked_json, parse_checked_json, read_who
 from etude.measurement.catalogue import chosen, needs_features
 from etude.measurement.feature_network import feature_source
 from etude.measurement.metric import Metric
+from etude.measurement.results import About, Measurement, Result
 from etude.measurement.settings import Settings
 from etude.measurement.subject import Subject
 from etude.runs import Run
 from etude.runs.checkpoint import MODEL
 
 VERSION = 3
-"""Of the arithmetic: a change that changes numbers counts it up, and what is kept in runs is computed anew."""
+"""Version of the arithmetic. A change that changes numbers increases it; then étude ignores the results kept before."""
 
 _OF_CLASSES = ("bayes_accuracy", "classifier_score", "linear_probe", "nearest_neighbours_probe")
 """Metrics that tell classes apart, as do all of a classifier."""
@@ -33,17 +35,16 @@ def measure(
     data_dir: str | Path | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
     **given: Any,
-) -> dict[str, Any]:
-    """Every metric of `settings` (all that fit the run when it names none), by name, as plain values.
+) -> Measurement:
+    """Compute every metric that `settings` names, or all that fit the run.
 
-    The fields of `Settings` may be given by themselves: `etude.measure(run, metrics=["fid"], num_samples=1000)`. A
-    metric may be one's own: a function, `metrics=["fid", entropy]`, or `FILE.py:NAME` (see `own_metrics.OFFERED`).
+    The fields of `Settings` can be given directly: `etude.measure(run, metrics=["fid"], num_samples=1000)`. A metric
+    can be a function, `metrics=["fid", entropy]`, or `FILE.py:NAME`. `own_metrics.OFFERED` has the arguments that it
+    may take.
 
-    A metric is a dictionary with its `value`, and what belongs to it: `floor`, `interval`, `num_samples`, `features`.
-    Under "about" stands what was measured; under "notes" what the reader must know, such as metrics that were left
-    out and why. A metric asked for by name that cannot be computed is a `UsageError`. The test split only reports; the
-    validation split chooses: the run's best checkpoint, the temperature, a cell of a sweep. `say` is told what takes
-    long.
+    The test split only reports. The validation split chooses: the run's best checkpoint, the temperature, a cell of a
+    sweep. `say` is told what takes long. Raises `UsageError` if a metric that is asked for by name cannot be computed.
+    Otherwise such a metric is left out, with a note.
     """
     settings = settings or Settings(**given)
     data_dir = Path(data_dir) if data_dir else None
@@ -66,11 +67,12 @@ def measure(
     subject = Subject(run, dataset, settings, source)
     content = {"version": VERSION, "weights": _checksum(weights), "data": dataset.digest(), "split": settings.split}
 
-    results: dict[str, Any] = {}
+    results: dict[str, Result] = {}
     mistakes: list[UsageError] = []
     for metric in metrics:
         try:
-            results[metric.name] = _kept_or_computed(metric, subject, content, say)
+            result = Result(_kept_or_computed(metric, subject, content, say))
+            results[metric.name] = replace(result, remark=metric.remark(result))
         except UsageError as error:
             if settings.metrics:
                 raise
@@ -78,22 +80,21 @@ def measure(
             notes.append(f"left out {metric.name}: {error}")
     if not results and mistakes:
         raise mistakes[0]
-    notes += dict.fromkeys(result["note"] for result in results.values() if result.get("note"))
+    notes += dict.fromkeys(result.note for result in results.values() if result.note)
     if content["data"] != run.configuration["dataset"].get("digest"):
         notes.append(f"the images of {dataset.name} here are not those that run {run.name} was trained on.")
-    about = {
-        "run": run.name,
-        "checkpoint": run.which_checkpoint,
-        "step": int(weights.parent.name.removeprefix("step-")),
-        "data": dataset.name,
-        "split": settings.split,
-        "num_samples": subject.num_samples,
-        "seed": settings.seed,
-    }
-    if source:
-        network = subject.feature_network
-        about["features"] = {"name": network.name, "test_accuracy": network.test_accuracy}
-    return {**results, "about": about, "notes": notes}
+    network = subject.feature_network if source else None
+    about = About(
+        run=run.name,
+        checkpoint=run.which_checkpoint,
+        step=int(weights.parent.name.removeprefix("step-")),
+        data=dataset.name,
+        split=settings.split,
+        num_samples=subject.num_samples,
+        seed=settings.seed,
+        features={"name": network.name, "test_accuracy": network.test_accuracy} if network else None,
+    )
+    return Measurement(results, about, notes)
 
 
 def _kept_or_computed(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from etude.data.kinds import Images, Kind, Table
+from etude.measurement.results import Result
 from etude.measurement.subject import Subject
 
 Better = Literal["higher", "lower"] | None
@@ -18,6 +19,9 @@ class Metric:
     about: str
     """What it is, in a few words for a table."""
     compute: Callable[[Subject], dict[str, Any]]
+    """From a run to the numbers of a `Result`; None and numbers that are not finite are allowed."""
+    remark: Callable[[Result], str] = lambda result: ""
+    """What else a reader of the table needs to know of a result."""
     needs: type
     """The ability that networks must have."""
     conditional: bool = False

@@ -259,7 +259,7 @@ def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) 
 
     def read(run: Run, split: str) -> float | None:
         assert split == "test"
-        return measure(run, settings, data_dir=data_dir)[found.name]["value"]
+        return measure(run, settings, data_dir=data_dir)[found.name].value
 
     return measured(found, settings, read)
 

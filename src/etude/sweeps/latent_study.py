@@ -77,5 +77,5 @@ def _measured(run: Run) -> Measured:
         linear_probe=results["linear_probe"]["value"],
         fid=fid["value"],
         fid_floor=fid["floor"],
-        note=elbo.get("note"),
+        note=elbo.note,
     )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from etude.errors import EtudeError, UsageError
-from etude.measurement import Settings, measure
+from etude.measurement import Measurement, Result, Settings, measure
 from etude.measurement.catalogue import chosen
 from etude.metrics.intervals import IntervalMethod
 from etude.runs import Run
@@ -33,22 +33,22 @@ class MeasuredSweep:
     sweep: Sweep
     results: dict[str, Results]
     """Values, summaries and the best cell, by metric."""
-    runs: dict[str, dict[str, Any]]
-    """The result of `etude.measurement.measure` for each run, by its label."""
+    runs: dict[str, Measurement]
+    """What `etude.measure` found for each run, by its label."""
     notes: list[str]
 
     def floor(self, metric: str, cell: CellResult) -> float | None:
         """Mean floor of a metric over the cell's runs; None if it has no floor."""
         of_cell = [self.runs[each.label] for each in self.sweep.members(cell.cell) if each.label in self.runs]
-        floors = [run[metric].get("floor") for run in of_cell if metric in run]
+        floors = [run[metric].floor for run in of_cell if metric in run]
         known = [floor for floor in floors if floor is not None]
         return float(np.mean(known)) if known else None
 
     def sentences(self) -> list[str]:
         """The text below the table: what was measured, which images chose, what failed."""
-        about = next(iter(self.runs.values()))["about"]
-        text = f"Measured: {about['num_samples']:,} test images of {about['data']}, seed {about['seed']}"
-        if features := about.get("features"):
+        about = next(iter(self.runs.values())).about
+        text = f"Measured: {about.num_samples:,} test images of {about.data}, seed {about.seed}"
+        if features := about.features:
             accuracy = features["test_accuracy"]
             text += f", features {features['name']}" + ("" if accuracy is None else f" (test accuracy {accuracy:.3f})")
         found = [f"{text}.", *self._pixels()]
@@ -71,7 +71,7 @@ class MeasuredSweep:
         """Sentences on the number of images and the scoring for the metrics of pixels."""
         found = dict[str, None]()
         for name in self.results:
-            for result in (run[name] for run in self.runs.values() if "binarize" in run.get(name, {})):
+            for result in (run[name] for run in self.runs.values() if "binarize" in run.get(name, ())):
                 latents = f", K = {result['num_importance']:,}" if "num_importance" in result else ""
                 how = "grey pixels" if result["binarize"] == "none" else f"{result['binarize']} binarisation"
                 found[f"{name}: {result['num_samples']:,} images{latents}, {how}."] = None
@@ -86,7 +86,7 @@ class MeasuredSweep:
             "data": self.sweep.data_name,
             "seeds": self.sweep.seeds,
             "interval_method": first.interval,
-            "about": next(iter(self.runs.values()))["about"],
+            "about": next(iter(self.runs.values())).about.to_dict(),
             "metrics": {
                 name: {
                     "better": each.yardstick.better,
@@ -128,7 +128,7 @@ def measure_sweep(
     finished = [member for member in sweep.members() if member.state.status == "finished"]
     if not finished:
         raise UsageError(f"sweep {sweep.path} has no finished run: `etude show {sweep.path}` says why.")
-    runs, errors, notes = dict[str, dict[str, Any]](), dict[str, EtudeError](), dict[str, None]()
+    runs, errors, notes = dict[str, Measurement](), dict[str, EtudeError](), dict[str, None]()
     for index, member in enumerate(finished, start=1):
         say(f"measuring {member.label} ({index} of {len(finished)})")
         try:
@@ -137,15 +137,15 @@ def measure_sweep(
         except EtudeError as error:
             errors[member.label] = error
         else:
-            notes |= dict.fromkeys(runs[member.label]["notes"])
+            notes |= dict.fromkeys(runs[member.label].notes)
     if not runs:
         raise next(iter(errors.values()))
     failures = {label: str(error) for label, error in errors.items()}
     by_path = {member.path: member.label for member in finished}
-    names = list(dict.fromkeys(name for run in runs.values() for name in run if name not in ("about", "notes")))
+    names = list(dict.fromkeys(name for run in runs.values() for name in run))
 
     @cache
-    def on_validation(path: Path) -> dict[str, Any]:
+    def on_validation(path: Path) -> Mapping[str, Result]:
         run = Run(path, checkpoint=checkpoint, data=data)
         if len(sweep.cells) < 2 or not run.configuration["dataset"]["validation_images"]:
             return {}
@@ -159,7 +159,7 @@ def measure_sweep(
     def results_of(name: str) -> Results:
         def read(run: Run, split: str) -> float | None:
             found = runs.get(by_path[run.path], {}) if split == "test" else on_validation(run.path)
-            return found[name]["value"] if name in found else None
+            return found[name].value if name in found else None
 
         one = next(Run(member.path) for member in finished if name in runs.get(member.label, {}))
         (metric,) = (each for each in chosen(one, settings) if each.name == name)
