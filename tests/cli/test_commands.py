@@ -74,7 +74,11 @@ def test_the_page_of_a_recipe_has_all_its_flags_and_defaults(capsys: pytest.Capt
     out = capsys.readouterr().out
     for flag in ("--noise-dim INT", "--optimizer.learning-rate FLOAT", "--data STR", "--name STR", "--json"):
         assert flag in out
-    assert "(default: least_squares)" in " ".join(out.replace("│", " ").split())
+    text = " ".join(out.replace("│", " ").split())
+    assert "(default: least_squares)" in text
+    assert "Step size. (above 0; default: 0.001)" in text
+    assert "maps to an image. (1 to 4096; default: 96)" in text
+    assert "with this side in pixels. Default: 32. (at least 16; default: unset)" in text
 
 
 def test_a_recipes_switch_is_listed_both_ways_and_taken_both_ways(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ import etude
 from etude import recipes
 from etude.cli import main
 from etude.errors import Interrupted, RunError, UsageError
-from etude.families import Recipe, Samples, book, own_networks
+from etude.families import Samples, book, own_networks
 from etude.families.outside import load_family
 from etude.families.unopened import UnopenedRecipe
 from etude.files import checked_json
@@ -289,5 +289,18 @@ def test_check_of_what_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_a_recipe_alone_has_no_ranges() -> None:
-    assert list(Recipe._ranges(recipes.get("vae"))) == []
+@pytest.mark.parametrize("future", ["", "from __future__ import annotations\n"])
+def test_a_field_of_ones_own_has_a_range_and_a_recipe_has_rules(
+    future: str, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    field = '    """Standard deviation of the noise on the pixels."""\n'
+    rules = '\n    def rules(self):\n        yield self.batch_size % 2 == 0, "batch_size", "an even number"\n'
+    file.write_text(future + SOURCE.replace(field, field + rules), encoding="utf-8")
+    assert main(["train", "denoising.py", "--data", "digits", "--noise", "-1", "--batch-size", "9"]) == 2
+    assert capsys.readouterr().err == (
+        "etude: out of range: --noise -1.0 (allowed: 0 or more); --batch-size 9 (allowed: an even number).\n"
+    )
+    with pytest.raises(SystemExit):
+        main(["train", "denoising.py", "--help"])
+    page = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "Standard deviation of the noise on the pixels. (0 or more; default: 0.5)" in page

@@ -10,12 +10,19 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+from tyro.constructors import (
+    ConstructorRegistry,
+    PrimitiveConstructorSpec,
+    PrimitiveTypeInfo,
+    StructConstructorSpec,
+    StructTypeInfo,
+)
 
 from etude.errors import UsageError
+from etude.families.ranges import ranges_of
 
 Parsed = TypeVar("Parsed")
 
@@ -62,6 +69,27 @@ def _named(word: str) -> Path:
     if not word:
         raise ValueError("'' is no path (allowed: a name, or . for this folder)")
     return Path(word)
+
+
+_RANGES_SHOWN = object()
+"""A marker of dataclasses whose fields show their ranges already."""
+
+
+@REGISTRY.struct_rule
+def _ranged(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """Show the range of a field in its help, beside the default."""
+    ranges = ranges_of(info.type) if dataclasses.is_dataclass(info.type) else {}
+    if not ranges or _RANGES_SHOWN in info.markers:
+        return None
+    marked = dataclasses.replace(info, markers=(*info.markers, _RANGES_SHOWN))  # this rule leaves it to tyro's own
+    spec = ConstructorRegistry.get_struct_spec(marked)
+    assert isinstance(spec, StructConstructorSpec), spec
+    hints = {name: tyro.conf.arg(help_behavior_hint=f"({each}; default: {{}})".format) for name, each in ranges.items()}
+    fields = [
+        dataclasses.replace(field, type=Annotated[field.type, hints[field.name]]) if field.name in hints else field
+        for field in spec.fields
+    ]
+    return dataclasses.replace(spec, fields=tuple(fields))
 
 
 Values = tyro.conf.UseAppendAction[list[list[str]]]

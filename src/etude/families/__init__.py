@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from etude.families.family import Family, Network, Traits
     from etude.families.learner import Batch, Learner
     from etude.families.preview import ImageGrid
+    from etude.families.ranges import Range
     from etude.families.recipe import Optimizer, Recipe
     from etude.families.series import Curve, Panel, Quantity, Series
     from etude.families.trained import TrainedNetworks
@@ -26,6 +27,7 @@ _HOMES = {
     "family": ("Family", "Network", "Traits"),
     "learner": ("Batch", "Learner"),
     "preview": ("ImageGrid",),
+    "ranges": ("Range",),
     "recipe": ("Optimizer", "Recipe"),
     "series": ("Curve", "Panel", "Quantity", "Series"),
     "trained": ("TrainedNetworks",),
@@ -47,6 +49,7 @@ __all__ = [
     "Optimizer",
     "Panel",
     "Quantity",
+    "Range",
     "Recipe",
     "Samples",
     "Series",

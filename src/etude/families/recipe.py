@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from tyro.conf import Suppress
 
 from etude.errors import UsageError, unknown
+from etude.families.ranges import Range, Rule, require
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE
 from etude.user_code import is_spec
 
@@ -20,14 +21,6 @@ if TYPE_CHECKING:
 OptimizerName = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "cosine", "triangular"]
 Fit = Literal["crop", "pad", "stretch"]
-
-
-def _require(owner: str, *ranges: tuple[bool, str, object, str]) -> None:
-    """Report every field out of its range at once, named as its flag."""
-    prefix = f"--{owner}." if owner else "--"
-    wrong = [f"{prefix}{flag} {given} (allowed: {allowed})" for holds, flag, given, allowed in ranges if not holds]
-    if wrong:
-        raise UsageError(f"out of range: {'; '.join(wrong)}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,42 +39,32 @@ class Optimizer:
 
     name: OptimizerName
     """sgd (with momentum), adam (Kingma and Ba 2015) or adamw (decoupled weight decay)."""
-    learning_rate: float
-    """Step size, above 0."""
+    learning_rate: Annotated[float, Range(above=0)]
+    """Step size."""
     schedule: Schedule = "constant"
     """The learning rate: constant; cosine, half a wave down to 0; triangular, up from a fifth of it, then down to 0."""
-    momentum: float = 0.0
-    """Heavy-ball momentum of sgd, in [0, 1)."""
+    momentum: Annotated[float, Range(0, below=1)] = 0.0
+    """Heavy-ball momentum of sgd."""
     nesterov: bool = False
     """sgd: take the gradient's step ahead of the momentum's, as Nesterov (Sutskever et al. 2013)."""
-    beta1: float = 0.9
-    """adam: decay of the gradient's running mean, in [0, 1)."""
-    beta2: float = 0.999
-    """adam: decay of the squared gradient's running mean, in [0, 1)."""
-    weight_decay: float = 0.0
-    """L2 penalty (sgd, adam) or decoupled decay (adamw), 0 or more."""
-    clip_norm: float = 0.0
+    beta1: Annotated[float, Range(0, below=1)] = 0.9
+    """adam: decay of the gradient's running mean."""
+    beta2: Annotated[float, Range(0, below=1)] = 0.999
+    """adam: decay of the squared gradient's running mean."""
+    weight_decay: Annotated[float, Range(0)] = 0.0
+    """L2 penalty (sgd, adam) or decoupled decay (adamw)."""
+    clip_norm: Annotated[float, Range(0)] = 0.0
     """Scale gradients down so that a network's have at most this norm (Pascanu et al. 2013); 0: as they are."""
-    average: float = 0.0
-    """Decay of the running average of the weights that a family may use in place of them, in [0, 1); 0: none."""
+    average: Annotated[float, Range(0, below=1)] = 0.0
+    """Decay of the running average of the weights, which a family may use in place of the weights. 0: none."""
 
     def __post_init__(self) -> None:
-        _require(
-            "optimizer",
-            (0 < self.learning_rate < math.inf, "learning-rate", self.learning_rate, "above 0"),
-            (0 <= self.momentum < 1, "momentum", self.momentum, "in [0, 1)"),
-            (
-                not self.nesterov or (self.name == "sgd" and self.momentum > 0),
-                "nesterov",
-                self.nesterov,
-                "for sgd with a momentum above 0; else --optimizer.no-nesterov",
-            ),
-            (0 <= self.beta1 < 1, "beta1", self.beta1, "in [0, 1)"),
-            (0 <= self.beta2 < 1, "beta2", self.beta2, "in [0, 1)"),
-            (0 <= self.weight_decay < math.inf, "weight-decay", self.weight_decay, "0 or more"),
-            (0 <= self.clip_norm < math.inf, "clip-norm", self.clip_norm, "0 or more"),
-            (0 <= self.average < 1, "average", self.average, "in [0, 1)"),
-        )
+        require(self, "--optimizer.")
+
+    def rules(self) -> Iterator[Rule]:
+        """What no range can say."""
+        fits = not self.nesterov or (self.name == "sgd" and self.momentum > 0)
+        yield fits, "nesterov", "for sgd with a momentum above 0; else --optimizer.no-nesterov"
 
     def rates_at(self, step: int, total_steps: int) -> "Rates":
         """The rates of the step that comes after `step` of `total_steps`.
@@ -128,29 +111,29 @@ class Recipe:
     """One line for `etude recipes`."""
     data: str = "mnist"
     """Data set: its name (`etude data` lists them), or your own as folder:PATH, npz:FILE or csv:FILE."""
-    image_size: int | None = None
-    """Resize images of a folder: to squares with this side in pixels, at least 16. Default: 32."""
+    image_size: Annotated[int | None, Range(16)] = None
+    """Resize images of a folder: to squares with this side in pixels. Default: 32."""
     fit: Fit | None = None
     """How to make images of a folder: square: crop to the central square (the default), pad with black bars, or
     stretch."""
     skip_broken: bool = False
     """Leave out images of a folder: that cannot be read. The run records which."""
-    train_images: int | None = None
+    train_images: Annotated[int | None, Range(1)] = None
     """Train on at most this many images, the first ones. Default: all that are not held out."""
-    validation_images: int | None = None
+    validation_images: Annotated[int | None, Range(0)] = None
     """Images held out of the training split for validation. Default: 5,000, or a tenth of a smaller split. If a folder:
     has val/, this many of its images are used; unset or 0 means all."""
-    epochs: int
+    epochs: Annotated[int, Range(1)]
     """Passes over the training images."""
-    batch_size: int
+    batch_size: Annotated[int, Range(1)]
     """Images per step."""
     optimizer: Optimizer
     """The optimizer's settings."""
-    report_every: int = 250
+    report_every: Annotated[int, Range(1)] = 250
     """Steps between two entries of the metrics file, and between two sample grids of a GAN."""
     family_file: Annotated[str | None, Suppress] = None
     """Of a person's family: the file that defines it, `my_family.py:FAMILY`."""
-    seed: int = 0
+    seed: Annotated[int, Range(0, below=2**63)] = 0
     """Determines every random draw of the run: initial weights, order of the images, noise."""
 
     def __post_init__(self) -> None:
@@ -158,18 +141,11 @@ class Recipe:
             raise unknown("network", self.network, self.networks, hint="or a file's, as net.py:Net")
         if not PLAIN_NAME.fullmatch(self.name):
             raise UsageError(f"recipe name {self.name!r} (allowed: {PLAIN_NAME_RULE}).")
-        _require(
-            "",
-            (self.image_size is None or self.image_size >= 16, "image-size", self.image_size, "at least 16"),
-            (self.train_images is None or self.train_images >= 1, "train-images", self.train_images, "at least 1"),
-            (self.validation_images is None or self.validation_images >= 0, "validation-images",
-             self.validation_images, "0 or more"),
-            (self.epochs >= 1, "epochs", self.epochs, "at least 1"),
-            (self.batch_size >= 1, "batch-size", self.batch_size, "at least 1"),
-            (self.report_every >= 1, "report-every", self.report_every, "at least 1"),
-            (0 <= self.seed < 2**63, "seed", self.seed, "in [0, 2^63)"),
-            *self._ranges(),
-        )  # fmt: skip
+        require(self, "--")
+
+    def rules(self) -> Iterator[Rule]:
+        """What no range can say, of a family's own fields: see `ranges.Rule`."""
+        yield from ()
 
     @property
     def code(self) -> dict[str, str]:
@@ -202,7 +178,3 @@ class Recipe:
     def scoring(self, binarize: str | None = None) -> tuple[str, ...]:
         """How a pixel is scored, in words, where a number depends on it; `binarize` in place of the recipe's own."""
         return ()
-
-    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        """Of each field of one's own: whether it is in its range, its flag, its value, and what is allowed."""
-        yield from ()

@@ -1,10 +1,10 @@
 """The recipes of generative adversarial networks."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from etude.families.ranges import Range, Rule
 from etude.families.recipe import Optimizer, Recipe
 from etude.user_code import is_spec
 
@@ -29,11 +29,11 @@ class Adversarial(Recipe):
     """FILE.py:NAME, a discriminator of your own in place of the network's."""
     loss: AdversarialLoss = "nonsaturating"
     """The adversarial loss; both networks use their half of it."""
-    noise_dim: int = 96
+    noise_dim: Annotated[int, Range(1, MOST_DIMENSIONS)] = 96
     """Numbers of uniform noise in [-1, 1] that the generator maps to an image."""
-    discriminator_steps: int = 1
+    discriminator_steps: Annotated[int, Range(1)] = 1
     """Discriminator steps per generator step; each takes a batch of its own."""
-    gradient_penalty: float = 0.0
+    gradient_penalty: Annotated[float, Range(0)] = 0.0
     """Weight of the penalty (|gradient| - 1)^2 between real and generated images (Gulrajani et al. 2017); 0: none."""
 
     @property
@@ -46,14 +46,12 @@ class Adversarial(Recipe):
         """With a gradient penalty."""
         return self.gradient_penalty > 0
 
-    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        yield 1 <= self.noise_dim <= MOST_DIMENSIONS, "noise-dim", self.noise_dim, f"1 to {MOST_DIMENSIONS}"
+    def rules(self) -> Iterator[Rule]:
+        """The networks are named as files name them, and batches have two images."""
         for field in self.code_fields:
             text = getattr(self, field)
-            yield text is None or is_spec(text), field, text, "FILE.py:NAME"
-        yield self.discriminator_steps >= 1, "discriminator-steps", self.discriminator_steps, "at least 1"
-        yield 0 <= self.gradient_penalty < math.inf, "gradient-penalty", self.gradient_penalty, "0 or more"
-        yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for a GAN (batch-norm needs two images)"
+            yield text is None or is_spec(text), field, "FILE.py:NAME"
+        yield self.batch_size >= 2, "batch_size", "at least 2 for a GAN (batch-norm needs two images)"
 
 
 GAN = Adversarial(

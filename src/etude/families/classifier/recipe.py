@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
+from etude.families.ranges import Range, Rule
 from etude.families.recipe import Optimizer, Recipe
 
 
@@ -22,27 +23,26 @@ class Classifier(Recipe):
     """Channels of the first block of cifar-fast; its other blocks have four times as many. Units of each hidden layer
     of mlp, 128 when unset. lenet has no width; your own takes it in parentheses,
     net.py:Net(width=16)."""
-    label_smoothing: float = 0.0
-    """Share of the target probability spread evenly over all classes, in [0, 1)."""
+    label_smoothing: Annotated[float, Range(0, below=1)] = 0.0
+    """Share of the target probability spread evenly over all classes."""
     alternate_flips: bool = False
     """Show each image as it is in one epoch and mirrored in the next, which first is drawn (Jordan 2024, 3.6)."""
-    shift_pixels: int = 0
+    shift_pixels: Annotated[int, Range(0, 8)] = 0
     """Move each training image by up to this many pixels along both axes, drawn at every step, with mirrored edges."""
     test_flips: bool = False
     """Predict by the mean of the scores of an image and of its mirror image, in every evaluation and measurement."""
 
-    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        yield 0 <= self.label_smoothing < 1, "label-smoothing", self.label_smoothing, "in [0, 1)"
-        yield 0 <= self.shift_pixels <= 8, "shift-pixels", self.shift_pixels, "0 to 8"
+    def rules(self) -> Iterator[Rule]:
+        """Which width a network may have; batch-norm needs two images."""
         if self.code:
-            yield self.width is None, "width", self.width, "none for a network of your own; as in net.py:Net(width=16)"
+            yield self.width is None, "width", "none for a network of your own; as in net.py:Net(width=16)"
         elif self.network == "lenet":
-            yield self.width is None, "width", self.width, "none for lenet; train cifar-fast with one"
+            yield self.width is None, "width", "none for lenet; train cifar-fast with one"
         elif self.network == "mlp":
-            yield self.width is None or 1 <= self.width <= 4096, "width", self.width, "1 to 4096"
+            yield self.width is None or 1 <= self.width <= 4096, "width", "1 to 4096"
         else:
-            yield self.width is not None and 4 <= self.width <= 512, "width", self.width, "4 to 512"
-            yield self.batch_size >= 2, "batch-size", self.batch_size, "at least 2 for batch-norm"
+            yield self.width is not None and 4 <= self.width <= 512, "width", "4 to 512"
+            yield self.batch_size >= 2, "batch_size", "at least 2 for batch-norm"
 
 
 LENET = Classifier(

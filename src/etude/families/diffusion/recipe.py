@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from etude.families.ranges import Range, Rule
 from etude.families.recipe import Optimizer, Recipe
 
 
@@ -23,13 +24,13 @@ class Diffusion(Recipe):
     """The way: straight, at constant velocity; cosine (Nichol and Dhariwal 2021); linear rates (Ho et al. 2020)."""
     times: Literal["uniform", "logit-normal"] = "uniform"
     """Times to train at: uniform; logit-normal, more of those in the middle (Esser et al. 2024)."""
-    label_dropout: float = 0.1
-    """Share of the examples whose label is not told in training, in [0, 1); guidance needs some."""
+    label_dropout: Annotated[float, Range(0, below=1)] = 0.1
+    """Share of the examples whose label is not told in training; guidance needs some."""
     sampler: Literal["euler", "heun", "ddim"]
     """How new examples are drawn: euler, heun (two evaluations per step), or ddim (Song et al. 2021)."""
-    sampling_steps: int
+    sampling_steps: Annotated[int, Range(1, 1000)]
     """Steps from noise to an example."""
-    guidance: float = 1.0
+    guidance: Annotated[float, Range(0, 100)] = 1.0
     """Weight of the label in drawing (Ho and Salimans 2022): 1 as learned, more for examples truer to their class."""
 
     @property
@@ -37,19 +38,17 @@ class Diffusion(Recipe):
         """Whether the network is given the label."""
         return self.network == "cdenoiser"
 
-    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
+    def rules(self) -> Iterator[Rule]:
+        """Which schedule fits a prediction; sizes of the network; guidance needs a label."""
         # At the noisy end of straight the noise says nothing of the example; at the other end of linear the velocity is
         # infinite.
         fitting = {"velocity": ("straight", "cosine"), "noise": ("cosine", "linear")}[self.predicts]
         allowed = f"{' or '.join(fitting)} for --predicts {self.predicts}"
-        yield self.schedule in fitting, "schedule", self.schedule, allowed
-        yield 16 <= self.width <= 1024 and self.width % 16 == 0, "width", self.width, "multiples of 16 up to 1024"
-        yield 0 <= self.label_dropout < 1, "label-dropout", self.label_dropout, "in [0, 1)"
-        yield 1 <= self.sampling_steps <= 1000, "sampling-steps", self.sampling_steps, "1 to 1000"
-        yield 0 <= self.guidance <= 100, "guidance", self.guidance, "0 to 100"
+        yield self.schedule in fitting, "schedule", allowed
+        yield 16 <= self.width <= 1024 and self.width % 16 == 0, "width", "multiples of 16 up to 1024"
         guided = self.conditional and self.label_dropout > 0
         wanted = "1 for denoiser, which is not given the label, and where --label-dropout is 0"
-        yield self.guidance == 1 or guided, "guidance", self.guidance, wanted
+        yield self.guidance == 1 or guided, "guidance", wanted
 
 
 DDPM = Diffusion(

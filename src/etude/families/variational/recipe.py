@@ -1,10 +1,9 @@
 """The recipes of variational autoencoders."""
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
+from etude.families.ranges import Range
 from etude.families.recipe import Optimizer, Recipe
 
 Reconstruction = Literal["bernoulli", "gaussian"]
@@ -24,16 +23,16 @@ class Variational(Recipe):
     network: str
     """vae: convolutional encoder and decoder; cvae: the same, both given the label; or FILE.py:NAME, a module of your
     own with encode and decode (docs/training.md)."""
-    latent_dim: int = 2
+    latent_dim: Annotated[int, Range(1, MOST_DIMENSIONS)] = 2
     """Numbers that describe an image between encoder and decoder."""
     reconstruction: Reconstruction = "bernoulli"
     """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance). The numbers
     of a table are always scored as gaussian, with a tenth of their own standard deviation."""
     binarize: TrainingBinarize = "none"
     """none: pixels are grey; dynamic: 0 or 1, drawn by grey value at each step (Salakhutdinov and Murray 2008)."""
-    beta: float = 1.0
+    beta: Annotated[float, Range(0)] = 1.0
     """Weight of the KL term (Higgins et al. 2017); 1 is the evidence lower bound, 0 a plain autoencoder."""
-    free_bits_nats: float = 0.0
+    free_bits_nats: Annotated[float, Range(0)] = 0.0
     """KL in nats per latent that is not penalised (Kingma et al. 2016)."""
 
     @property
@@ -46,11 +45,6 @@ class Variational(Recipe):
         binarize = binarize or self.binarize
         drawn = () if binarize == "none" else (f"{binarize} binarisation",)
         return (f"{self.reconstruction} reconstruction", *drawn)
-
-    def _ranges(self) -> Iterator[tuple[bool, str, object, str]]:
-        yield 1 <= self.latent_dim <= MOST_DIMENSIONS, "latent-dim", self.latent_dim, f"1 to {MOST_DIMENSIONS}"
-        yield 0 <= self.beta < math.inf, "beta", self.beta, "0 or more"
-        yield 0 <= self.free_bits_nats < math.inf, "free-bits-nats", self.free_bits_nats, "0 or more"
 
 
 VAE = Variational(
