@@ -1,10 +1,10 @@
-"""Families: everything that makes a classifier, a GAN or a VAE what it is, a folder each.
+"""Families: everything that makes a classifier, a GAN or a VAE what it is, one folder per family.
 
 A folder holds the family's recipe (`recipe`, without PyTorch), its way to train (`learner`), what its trained networks
 can do (`trained`), and the object that names them all (`family.FAMILY`).
 
-A family of one's own takes its parts from here: `from etude.families import Family, Learner, Network, Recipe`. They are
-imported when first used, for the recipes need no PyTorch.
+Import the parts of your own family from here: `from etude.families import Family, Learner, Network, Recipe`. They load
+when first used, because recipes need no PyTorch.
 """
 
 from importlib import import_module

@@ -18,7 +18,7 @@ class Trained(Protocol):
         ...
 
     def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
-        """Examples, as they are kept or floats in [0, 1], as the networks were trained on them, float32.
+        """Turn examples, as they are kept or floats in [0, 1], into what the networks were trained on, float32.
 
         Random draws, if training made any, come from `generator`.
         """
@@ -29,7 +29,7 @@ class Samples(Trained, Protocol):
     """Draws new examples."""
 
     def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
-        """New examples (num_samples, ...), images in [0, 1]; labels (num_samples,) where it is conditional."""
+        """New examples (num_samples, ...), images in [0, 1]. Conditional networks take `labels` (num_samples,)."""
         ...
 
 
@@ -50,11 +50,11 @@ class Encodes(Trained, Protocol):
         ...
 
     def encode(self, inputs: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Means and log-variances of the latents, (N, latent_dim) each, of inputs (N, ...)."""
+        """Means and log-variances of the latents, (N, latent_dim) each, for inputs (N, ...)."""
         ...
 
     def decode(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Examples (N, ...), images in [0, 1], of latents (N, latent_dim)."""
+        """Examples (N, ...), images in [0, 1], for latents (N, latent_dim)."""
         ...
 
 
@@ -68,7 +68,7 @@ class Bounds(Encodes, Protocol):
 
     @property
     def scored_as(self) -> str:
-        """bernoulli, or gaussian: nats of a density, which are not comparable."""
+        """bernoulli, or gaussian. Gaussian nats belong to a density and are not comparable."""
         ...
 
     @property
@@ -81,7 +81,8 @@ class Bounds(Encodes, Protocol):
         ...
 
     def pairs(self, decoded: Tensor, inputs: Tensor) -> Tensor:
-        """log p(example | latent) of every example and every decoder's logits, (N, M): `reconstruction` of pairs."""
+        """log p(example | latent) for each example and each decoder's logits, (N, M): `reconstruction` for all
+        pairs."""
         ...
 
 
@@ -89,5 +90,6 @@ class Denoises(Samples, Protocol):
     """Draws new examples by taking noise away step by step."""
 
     def way(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
-        """From noise to new examples, (steps + 1, num_samples, ...), images in [0, 1]; the last are `sample`'s."""
+        """From noise to new examples, (steps + 1, num_samples, ...), images in [0, 1]. The last are those that
+        `sample` gives."""
         ...

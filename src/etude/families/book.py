@@ -36,7 +36,7 @@ def specimens() -> dict[str, "Specimen"]:
 
 
 def family_of(recipe: Recipe) -> "Family[Any]":
-    """The family of a recipe, étude's own or a person's; of one whose code has not run, what is known of it."""
+    """The family of a recipe. If the code of a person's family has not run, what is known of it."""
     if isinstance(recipe, UnopenedRecipe):
         from etude.families.facts import stand_in
 
@@ -45,9 +45,9 @@ def family_of(recipe: Recipe) -> "Family[Any]":
 
 
 def add(family: "Family[Any]") -> None:
-    """Make a person's family known by the class of its recipes."""
+    """Register a person's family under the class of its recipes."""
     _OUTSIDE[family.recipe] = family
 
 
 _OUTSIDE: "dict[type[Recipe], Family[Any]]" = {}
-"""Those that were read from files. One file read twice has two classes, and each has a family of its own."""
+"""The families that were read from files. A file that is read twice has two classes, each with its own family."""

@@ -1,4 +1,4 @@
-"""One step downhill: the one place where gradients are computed and weights move."""
+"""One step downhill: the only place where gradients are computed and weights change."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -9,21 +9,22 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
 Networks = Mapping[str, Callable[..., Any]]
-"""The networks of a learner by name, to apply to tensors."""
+"""The networks of a learner by name, as functions of tensors."""
 Losses = dict[str, Tensor]
-"""Named scalars; the first is what is minimised."""
+"""Named scalars. The first is minimised."""
 
 
 class Descent(Protocol):
-    """Moves the weights of one network against the gradient of a loss; the others stay as they are."""
+    """Moves the weights of one network against the gradient of a loss. The others stay as they are."""
 
     def __call__(self, name: str, losses: Callable[[Networks], Losses]) -> Losses:
-        """Compute `losses` of the networks, take one optimizer step on network `name`, return them detached."""
+        """Compute `losses` of the networks, take an optimizer step on network `name`, and return the losses,
+        detached."""
         ...
 
 
 class EagerDescent:
-    """Operation by operation, as PyTorch does by itself; final."""
+    """Operation by operation, as PyTorch computes by default; final."""
 
     def __init__(
         self,
@@ -58,9 +59,9 @@ class EagerDescent:
 
 @torch.no_grad()
 def follow(average: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, decay: Tensor | float | None) -> None:
-    """Move running averages towards the tensors of the same names: decay · average + (1 − decay) · tensor.
+    """Move running averages towards the tensors with the same names: decay · average + (1 − decay) · tensor.
 
-    With `decay` None, as for buffers, they are copied.
+    Where `decay` is None, as for buffers, the tensors are copied.
     """
     for name, tensor in tensors.items():
         if decay is None:

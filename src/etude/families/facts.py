@@ -1,4 +1,4 @@
-"""What is known of a person's family without its code: recipe.json keeps it, so that looking at a run runs nothing."""
+"""What is known of a person's family without its code. recipe.json keeps it, so looking at a run runs nothing."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from etude.families.unopened import UnopenedRecipe
 
 
 def facts_of(family: Family[Any], recipe: Recipe) -> dict[str, Any]:
-    """What tables and figures need to know of a recipe's family, in plain values; stored with the recipe's."""
+    """What tables and figures need to know of a recipe's family, as plain values, which are stored with the recipe."""
     series = family.series
     return {
         "about": family.about,
@@ -28,7 +28,7 @@ def facts_of(family: Family[Any], recipe: Recipe) -> dict[str, Any]:
 
 
 def stand_in(recipe: UnopenedRecipe) -> Family[Any]:
-    """A family that knows what `facts_of` says, and can do nothing; `ValueError` where the facts are not whole."""
+    """A family that knows what `facts_of` says, and can do nothing. `ValueError` if the facts are incomplete."""
     facts = recipe.values["facts"]
     panels = tuple(_panel(each) for each in facts["panels"])
     return Family(

@@ -1,4 +1,4 @@
-"""A family: a way to train networks, and what the trained ones can do."""
+"""A family: a way to train networks, and what trained ones can do."""
 
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
@@ -21,17 +21,17 @@ Networks = dict[str, nn.Module]
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """What trying a person's networks told."""
+    """What `Trial` found out about a person's networks."""
 
     traits: Traits
     notes: tuple[str, ...] = ()
-    """What the person should know, a sentence each."""
+    """What the person should know, one sentence each."""
     draws: bool = False
     """Whether they draw from PyTorch's global generator, as dropout does."""
     conditional: bool = False
     """Whether they are given the label."""
     parameters: Mapping[str, int] = field(default_factory=dict)
-    """Trainable numbers of each network."""
+    """The number of trainable numbers of each network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +45,11 @@ class Network(Generic[R]):
     conditional: bool = False
     """Whether they are given the label."""
     examine: Callable[[R, Any], Examined] | None = None
-    """Of a person's own: tries them for a recipe and a kind of data, and tells what came out; `UsageError` says what is
-    wrong with them.
-    """
+    """For a person's networks: try them with a recipe and a kind of data, and return what was found. `UsageError` says
+    what is wrong with them."""
     prepare: Callable[[Networks, Tensor], None] | None = None
-    """What is computed from the first training examples, as the networks take them, before the first step."""
+    """Computes what depends on data before the first step, from the first training examples, as the networks take them.
+    """
     traits: Traits = field(default_factory=Traits)
 
 
@@ -58,43 +58,43 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Specimen:
-    """A network by itself, with random weights and no training: what `etude inspect NAME` looks at."""
+    """A network alone, with random weights: what `etude inspect NAME` looks at."""
 
     build: Callable[[Shape], nn.Module]
     """The network for images of a shape (C, H, W)."""
     image_shape: Shape
-    """That of the images it is usually for."""
+    """The image shape it is usually used for."""
     input_shape: Shape | None = None
-    """That of its input where that is not the image."""
+    """The shape of its input, if that is not an image."""
     num_classes: int | None = None
-    """Labels, int64 below this number, are its second input where it is given."""
+    """If given, labels below this number, int64, are its second input."""
     keywords: Mapping[str, Shape] = field(default_factory=dict)
-    """Further inputs by name, with their shapes, batch and all: zeros."""
+    """Shapes of further inputs by name, with the batch dimension. They are zeros."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family(Generic[R]):
-    """Everything that the rest of étude needs to know of a family; each is a folder beside this file."""
+    """Everything that the rest of étude needs to know of a family. Each is a folder beside this file."""
 
     recipe: type[R]
     networks: Mapping[str, Network[R]]
-    """By the recipe's `network`."""
+    """The choices of the recipe's `network`, by name."""
     learner: type[Learner[R]]
-    """How it trains; made of a recipe, its networks on the device, a data set and an `Execution`."""
+    """How it trains: made from a recipe, its networks on the device, a data set and an `Execution`."""
     about: str = ""
-    """What a run of it is, with its article: "a classifier"; "a NAME" when not given."""
+    """What one of its runs is called, with the article: "a classifier". Default: "a NAME"."""
     trained: Callable[[R, Networks, Any], Any] = TrainedNetworks
-    """What trained networks can do, for a recipe and a kind of data: it has the methods of some `abilities`."""
+    """What trained networks can do, for a recipe and a kind of data. The object has the methods of some `abilities`."""
     abilities: Set[type] = frozenset()
-    """Those that it has."""
+    """The abilities that it has."""
     series: Series = field(default=None)  # pyright: ignore[reportAssignmentType]  (set below where it is not given)
-    """What tables and figures show of a run; its losses in training when not given."""
+    """What tables and figures show of a run. Default: its losses in training."""
     specimens: Mapping[str, Specimen] = field(default_factory=dict)
     """Its networks for `etude inspect`, by name."""
     needs_classes: bool = False
     """Whether it tells classes apart."""
     own: Callable[[R], Network[R]] | None = None
-    """The network of a recipe that names one in a person's file."""
+    """What to do with a recipe that names a network in a person's file."""
 
     def __post_init__(self) -> None:
         if not self.about:
@@ -113,12 +113,12 @@ class Family(Generic[R]):
 
 
 def count_parameters(networks: Networks) -> dict[str, int]:
-    """Trainable numbers of each network."""
+    """The number of trainable numbers of each network."""
     return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
 
 
 def as_image(shape: Shape) -> tuple[int, int, int]:
-    """A shape that is an image's, (C, H, W); `UsageError` for any other."""
+    """Return the shape if it is that of an image, (C, H, W); else raise `UsageError`."""
     if len(shape) != 3:
         raise UsageError(f"an image of {'×'.join(map(str, shape))}; allowed: channels, height and width, as 3,32,32.")
     channels, height, width = shape

@@ -1,4 +1,4 @@
-"""A family from a person's file: what the file must define, and the recipe that it begins with."""
+"""A family from a person's file: what the file must define, and which recipes it has."""
 
 import inspect
 from collections.abc import Mapping
@@ -27,11 +27,11 @@ class Outside:
 
     family: Family[Any]
     recipes: tuple[Recipe, ...]
-    """Those that the file names, one at least; the first is the one it is trained by when none is named."""
+    """Those that the file names, at least one. The first is used if none is named."""
 
 
 def load_family(path: Path) -> Outside:
-    """The family that a file defines. `UsageError` says what is wrong with it."""
+    """Run a file and return the family that it defines. `UsageError` says what is wrong with it."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}; {HINT}.")
     found = family_in(own_networks.admit(path).names, str(path))
@@ -48,8 +48,8 @@ def class_of(recipe: UnopenedRecipe) -> type[Recipe]:
 def family_in(names: Mapping[str, Any], file: str) -> Outside:
     """The FAMILY that a file defines, and its RECIPES; `file` names the file in errors.
 
-    Without RECIPES its recipe is the recipe's class with its defaults, of which `name` may be left out (the family's),
-    `about` (the first line of the class's text) and `network` (the first).
+    Without RECIPES, the recipe is the recipe's class with its defaults. It may leave out `name` (then the family's),
+    `about` (then the first line of the class's docstring) and `network` (then the first).
     """
     family = names.get("FAMILY")
     if not isinstance(family, Family):

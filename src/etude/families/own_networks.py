@@ -1,7 +1,7 @@
 """Networks from a person's file: which files may run, and what is made of the names in them.
 
-A file runs only once it was admitted: by who trains or opens a run, for what the person named or what lies sealed in a
-run's folder (`etude.runs.code`). So a recipe from elsewhere runs nothing by itself.
+A file runs only once it was admitted, by whoever trains or opens a run. That holds for what the person named and for
+what lies sealed in a run's folder (`etude.runs.code`). So a recipe from elsewhere runs nothing by itself.
 """
 
 import copy
@@ -23,13 +23,13 @@ from etude.user_code import Program
 _programs: dict[Path, Program] = {}
 """What running the admitted files gave."""
 _given: set[Path] = set()
-"""Those that are no files, but texts of what was given in Python."""
+"""Those that are not files, but the text of what was given in Python."""
 
 
 def admit(path: Path, files: Mapping[str, bytes] | None = None) -> Program:
-    """Run a person's file; from now on networks are made of it as it is now.
+    """Run a person's file. From now on networks are made from it as it is now.
 
-    With `files`, texts by their paths from its folder, these are run and nothing is read from the disk.
+    With `files`, texts by their paths relative to its folder, these are run and nothing is read from the disk.
     """
     key = path.resolve()
     known = _programs.get(key)
@@ -43,7 +43,7 @@ def admit(path: Path, files: Mapping[str, bytes] | None = None) -> Program:
 
 
 def given(thing: Any) -> str:
-    """The spec of a class or function given in Python, now admitted: its text is kept as if it had been a file."""
+    """Admit a class or function given in Python and return its spec. Its text is kept as if it were a file."""
     if isinstance(thing, nn.Module):
         raise UsageError(
             f"network is a {type(thing).__name__} that is made already; give its class, or a function that makes it, "
@@ -68,15 +68,15 @@ def admitted(path: Path) -> Program:
 
 
 def make(text: str, kind: Kind, **offered: Any) -> nn.Module:
-    """The network that `FILE.py:NAME(…)` names, of an admitted file, for a kind of data.
+    """Make the network that `FILE.py:NAME(…)` of an admitted file names, for a kind of data.
 
-    Its initial weights are drawn from PyTorch's global generator. It is offered the sizes of the data, and `offered`.
+    PyTorch's global generator draws its initial weights. Its arguments may be the sizes of the data, and `offered`.
     """
     spec = user_code.parse_spec(text)
     program = admitted(spec.path)
     module = user_code.load(text, offered={**sizes(kind), **offered}, program=program)
     user_code.require_no_loop(module, spec.expression)
-    if module is program.names.get(spec.name):  # it is made once, as the file runs: each run gets its own
+    if module is program.names.get(spec.name):  # it is made once, when the file runs: each run gets a copy
         with user_code.contained(lambda error: UsageError(f"{spec.expression} cannot be copied: {_again(error)}.")):
             module = copy.deepcopy(module)
     return module
@@ -87,7 +87,7 @@ def _again(error: BaseException) -> str:
 
 
 def sizes(kind: Kind) -> dict[str, Any]:
-    """What a network is offered of the data."""
+    """The arguments about the data that a network may take."""
     found: dict[str, Any] = {
         "input_shape": kind.shape,
         "num_features": math.prod(kind.shape),
@@ -108,7 +108,7 @@ def example_of(kind: Kind, num_examples: int, generator: torch.Generator | None 
 
 
 def takes_labels(function: Any) -> bool:
-    """Whether a second argument, the label, must be given to it."""
+    """Whether it requires a second argument, the label."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -118,5 +118,5 @@ def takes_labels(function: Any) -> bool:
 
 
 def name_of(text: str) -> str:
-    """What a network is called by its `FILE.py:NAME(…)`: NAME."""
+    """The name of the network in `FILE.py:NAME(…)`: NAME."""
     return user_code.parse_spec(text).name

@@ -1,4 +1,4 @@
-"""What shows progress in the course of training, pictures and texts: each knows how it is written."""
+"""What shows progress during training, pictures and texts. Each knows how it is written to a file."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
@@ -17,7 +17,7 @@ class Preview(Protocol):
     """A picture of progress, or a text."""
 
     suffix: ClassVar[str]
-    """Of its file: `.png` or `.txt`."""
+    """The file's suffix: `.png` or `.txt`."""
 
     def content(self) -> bytes:
         """That of its file."""
@@ -54,7 +54,7 @@ class Points:
 
 @dataclass(frozen=True)
 class Text:
-    """Lines of text, of what the networks write."""
+    """Lines of text that the networks write."""
 
     lines: tuple[str, ...]
     suffix: ClassVar[str] = ".txt"

@@ -1,4 +1,4 @@
-"""What every recipe holds: a frozen dataclass, every field with its range. Each family has one derived from it.
+"""What every recipe has: a frozen dataclass, with a range for every number. Each family derives its own.
 
 Every field is a flag of `etude train RECIPE` and a key of a recipe's TOML file.
 """
@@ -25,10 +25,10 @@ Fit = Literal["crop", "pad", "stretch"]
 
 @dataclass(frozen=True, kw_only=True)
 class Rates:
-    """What of an optimizer's settings changes from step to step."""
+    """What changes from step to step in an optimizer's settings."""
 
     schedule: float
-    """The share of the learning rate that is left."""
+    """The factor of the learning rate, in [0, 1]."""
     average: float
     """The decay of running averages."""
 
@@ -69,16 +69,16 @@ class Optimizer:
     def rates_at(self, step: int, total_steps: int) -> "Rates":
         """The rates of the step that comes after `step` of `total_steps`.
 
-        The average begins short, so that the initial weights are soon forgotten: its decay is at most
-        (1 + step) / (10 + step).
+        The running average starts short, so that it soon forgets the initial weights: its decay is at most (1 + step) /
+        (10 + step).
         """
         average = min(self.average, (1 + step) / (10 + step))
         return Rates(schedule=self.schedule_at(step / total_steps), average=average)
 
     def schedule_at(self, progress: float) -> float:
-        """What of the learning rate is left once the fraction `progress` in [0, 1] of the run's steps is done.
+        """The factor of the learning rate after the fraction `progress` in [0, 1] of the run's steps.
 
-        Triangular rises in the first fifth of the steps (Smith 2017).
+        triangular rises during the first fifth of the steps (Smith 2017).
         """
         match self.schedule:
             case "constant":
@@ -91,14 +91,13 @@ class Optimizer:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What every recipe has; abstract: each family has its own."""
+    """What every recipe has. Abstract: each family has its own."""
 
     family: ClassVar[str]
-    """The family's name, and that of its folder."""
+    """The family's name, and the name of its folder."""
     changed_together: ClassVar[tuple[str, ...]] = ()
-    """Fields, beside seed and learning rate, in which runs may differ that one program trains: they reach a step as
-    tensors.
-    """
+    """Fields, in addition to seed and learning rate, that may differ between runs trained as one program. They reach a
+    step as tensors."""
     networks: ClassVar[tuple[str, ...]] = ()
     """The names that `network` may have, in addition to `FILE.py:NAME` if the family takes a user's network."""
     code_fields: ClassVar[tuple[str, ...]] = ("network",)
@@ -132,7 +131,7 @@ class Recipe:
     report_every: Annotated[int, Range(1)] = 250
     """Steps between two entries of the metrics file, and between two sample grids of a GAN."""
     family_file: Annotated[str | None, Suppress] = None
-    """Of a person's family: the file that defines it, `my_family.py:FAMILY`."""
+    """For a person's family: the file that defines it, `my_family.py:FAMILY`."""
     seed: Annotated[int, Range(0, below=2**63)] = 0
     """Determines every random draw of the run: initial weights, order of the images, noise."""
 
@@ -149,7 +148,7 @@ class Recipe:
 
     @property
     def code(self) -> dict[str, str]:
-        """What it names in a person's files, `FILE.py:NAME`, by field."""
+        """What the recipe names in a person's files, `FILE.py:NAME`, by field."""
         named = {field: getattr(self, field) for field in ("family_file", *self.code_fields)}
         return {field: text for field, text in named.items() if isinstance(text, str) and is_spec(text)}
 
@@ -167,14 +166,14 @@ class Recipe:
 
     @property
     def differentiates_twice(self) -> bool:
-        """Whether a step takes gradients of gradients: étude's fast kernels cannot give those."""
+        """Whether a step needs gradients of gradients, which étude's fast kernels do not have."""
         return False
 
     @property
     def num_latents(self) -> int:
-        """Numbers that describe an example; 0 where the networks do not encode."""
+        """The number of latents per example; 0 if the networks do not encode."""
         return 0
 
     def scoring(self, binarize: str | None = None) -> tuple[str, ...]:
-        """How a pixel is scored, in words, where a number depends on it; `binarize` in place of the recipe's own."""
+        """How a pixel is scored, in words, if numbers depend on it. `binarize` replaces the recipe's own."""
         return ()

@@ -1,4 +1,4 @@
-"""The numbers that a family records: the one that stands for a run, and what is drawn of them in which units."""
+"""The numbers that a family records: the one that stands for a run, and the curves to draw, with their units."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ R = TypeVar("R", bound=Recipe)
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What a metric would be in a case that is known, drawn as a dashed line."""
+    """The value of a metric in a known case, drawn as a dashed line."""
 
     metric: str
     text: str
@@ -20,16 +20,16 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One pair of axes of a run's losses: metrics that share a unit.
+    """One pair of axes for a run's losses: metrics that share a unit.
 
-    Of one metric, the lines are its values in training, on the validation examples and on the test examples.
+    For one metric, the lines are its values in training, on the validation examples and on the test examples.
     """
 
     title: str
     axis: str
     """The unit: "nats per image"."""
     metrics: tuple[str, ...]
-    """One, or several that are drawn in training only, each under its own name."""
+    """One metric, or several that are drawn in training only, each under its own name."""
     references: tuple[Reference, ...] = ()
 
 
@@ -39,7 +39,7 @@ class Quantity:
 
     name: str
     terms: tuple[str, ...]
-    """Recorded metrics whose sum it is, without their split."""
+    """The recorded metrics that it is the sum of, without their split."""
     better: Literal["higher", "lower"] | None = "lower"
     """Which way is better; None where neither is."""
     split: str = "test"
@@ -47,12 +47,12 @@ class Quantity:
     scores_pixels: bool = False
     """Whether it depends on how a pixel is scored."""
     note: str = ""
-    """Why no cell of a sweep is chosen by it."""
+    """Why it does not choose the best cell of a sweep. Empty if it does."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """One recorded metric epoch by epoch, as a sweep draws it with its interval."""
+    """One recorded metric per epoch, as a sweep draws it with its interval."""
 
     metric: str
     """With its split: `train/loss`."""
@@ -65,15 +65,15 @@ class Series(Generic[R]):
     """Everything that tables and figures need to know of what a family records."""
 
     headline: tuple[str, ...]
-    """The metric that stands for a run in a list: the first that it has."""
+    """The metrics that may stand for a run in a list. The first that the run has is used."""
     quantity: Quantity
     curves: tuple[Curve, ...]
     panels: Callable[[R], Sequence[Panel]]
-    """Of a run's losses."""
+    """The panels of a run's losses."""
 
 
 def of_losses(names: tuple[str, ...]) -> Series[Any]:
-    """The series of a family that has none of its own: its losses in training, by name, the first of them first."""
+    """The series of a family that defines none: its losses in training, by name, in their order."""
     return Series(
         headline=(f"train/{names[0]}",),
         quantity=Quantity(name=names[0], terms=names[:1], split="train", when="training examples, last epoch"),

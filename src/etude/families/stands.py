@@ -1,4 +1,4 @@
-"""What a person's network stands of what makes networks fast, told by trying it."""
+"""What a person's network allows of what makes networks fast, found out by trying it."""
 
 from torch import Tensor
 
@@ -7,7 +7,7 @@ from etude.families.trial import Apply, Trial
 
 
 def stands(trial: Trial, what: str, *inputs: Tensor, call: Apply | None = None) -> Traits:
-    """What one network stands, tried with these inputs."""
+    """What one network allows, tried with these inputs."""
     eager = list(trial.eager)
     if trial.draws:
         eager.insert(0, f"{trial.name} draws random numbers of its own, as dropout does")
@@ -19,7 +19,7 @@ def stands(trial: Trial, what: str, *inputs: Tensor, call: Apply | None = None) 
 
 
 def joined(*each: Traits) -> Traits:
-    """What all networks stand that one step trains together."""
+    """What all networks allow that one step trains together."""
     return Traits(
         channels_last=all(one.channels_last for one in each),
         bf16=all(one.bf16 for one in each),

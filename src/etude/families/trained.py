@@ -1,4 +1,4 @@
-"""Trained networks that can do nothing but take examples: where a family's own begins."""
+"""Trained networks that can only take examples. A family's own class starts from it."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from etude.families.recipe import Recipe
 
 
 class TrainedNetworks:
-    """`Trained`, on examples as the data's kind scales them: images in [0, 1], features standardised."""
+    """`Trained`, with examples as the data's kind scales them: images in [0, 1], features standardised."""
 
     conditional = False
 

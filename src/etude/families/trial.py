@@ -1,4 +1,4 @@
-"""Trying a person's network on a few examples before training starts: what does not fit is said in one sentence."""
+"""Try a person's network on a few examples before training starts. What does not fit is said in one sentence."""
 
 import contextlib
 import io
@@ -18,15 +18,15 @@ from etude.families.own_networks import admitted
 from etude.user_code import contained, parse_spec, reason
 
 LARGE = 100.0
-"""Times an input: what ends in a sigmoid or softmax stays in [0, 1], what does not leaves it."""
+"""The factor of large inputs: a network that ends in a sigmoid or softmax stays in [0, 1], any other leaves it."""
 
 OWN = "own."
-"""Before the names of what lies in a person's module, where a module of étude's wraps it."""
+"""The prefix of names in a person's module if a module of étude's wraps it."""
 Apply = Callable[..., Any]
 
 
 class Trial:
-    """One network of a person's, tried with made-up inputs; its tensors are as before afterwards. Final.
+    """One of a person's networks, tried with made-up inputs. Its tensors are afterwards as before. Final.
 
     Every method that applies it raises a `UsageError` that says what is wrong.
     """
@@ -39,14 +39,14 @@ class Trial:
         self.files |= {str(folder / path): path for path in list(self.files.values())}
         self.notes: list[str] = []
         self.eager: list[str] = []
-        """Why its steps must be computed operation by operation."""
+        """Why its steps must be computed operation by operation. Empty if they need not."""
         self.draws = False
         """Whether it draws from PyTorch's global generator in training."""
 
     # Before anything is computed --------------------------------------------------------------------------------------
 
     def check_tensors(self) -> None:
-        """Parameters there are, in float32, on the processor."""
+        """Require parameters, in float32, on the processor."""
         parameters = {name.removeprefix(OWN): each for name, each in self.module.named_parameters()}
         if not parameters:
             raise UsageError(f"{self.name} has no parameters to train; make its layers attributes, as in self.fc = ….")
@@ -72,7 +72,7 @@ class Trial:
     # Applying it ------------------------------------------------------------------------------------------------------
 
     def apply(self, what: str, *inputs: Any, call: Apply | None = None, train: bool = True, seed: int = 0) -> Any:
-        """The output for some inputs, in training mode or not, random draws from `seed`; `what` names the inputs."""
+        """Its output for some inputs, in training mode or not, random draws from `seed`. `what` names the inputs."""
         self.module.train(train)
         printed = io.StringIO()
         with self._following() as stack, torch.random.fork_rng(devices=[]), contextlib.redirect_stdout(printed):
@@ -107,7 +107,7 @@ class Trial:
     def _told(
         self, error: BaseException, stack: Sequence[tuple[str, nn.Module, str]], what: str, inputs: Sequence[Any]
     ) -> UsageError:
-        """What went wrong where: the innermost layer in progress, and the line of the person's file."""
+        """What went wrong where: the innermost layer in progress, and the line in the person's file."""
         line = next(
             (
                 f" ({self.files[frame.filename]} line {frame.lineno})"
@@ -128,7 +128,7 @@ class Trial:
     # What came out ----------------------------------------------------------------------------------------------------
 
     def require_tensor(self, output: Any, wanted: str, shapes: Sequence[tuple[int, ...]], what: str) -> Tensor:
-        """The output, a float tensor of one of the shapes; `wanted` says what it should be."""
+        """Require an output that is a float tensor with one of the shapes; `wanted` says what it should be."""
         if not isinstance(output, Tensor):
             raise UsageError(f"{self.name} gives a {type(output).__name__}; allowed: one tensor, {wanted}.")
         if tuple(output.shape) not in shapes:
@@ -143,7 +143,7 @@ class Trial:
         return output
 
     def check_step(self, what: str, inputs: Sequence[Tensor], call: Apply | None = None) -> Any:
-        """Apply it as a step of training does, forwards and backwards, and look at what it leaves behind."""
+        """Apply it as a training step does, forwards and backwards, and check what it leaves behind."""
         before = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
         unsaved = {
             name: tensor.clone() for name, tensor in self.module.named_buffers() if name not in before
@@ -192,7 +192,7 @@ class Trial:
         return output
 
     def _recording(self, what: str, inputs: Sequence[Tensor], call: Apply | None) -> Any:
-        """Apply it with seed 1; afterwards the global generator stands where it left it."""
+        """Apply it with seed 1 and restore the global generator's state."""
         self.module.train()
         with (
             self._following() as stack,
@@ -206,7 +206,7 @@ class Trial:
         return not torch.equal(torch.get_rng_state(), fresh)
 
     def _check_gradients(self, outputs: Sequence[Tensor]) -> None:
-        """Backwards: which parameters get a gradient."""
+        """Go backwards, and find which parameters get a gradient."""
         parameters = {name.removeprefix(OWN): each for name, each in self.module.named_parameters()}
         trained = {name: each for name, each in parameters.items() if each.requires_grad}
         if len(trained) < len(parameters):
@@ -238,7 +238,7 @@ class Trial:
             tensor.copy_(before[name])
 
     def stands_channels_last(self, what: str, *inputs: Any, call: Apply | None = None) -> bool:
-        """Whether it works with the channels of a pixel side by side: `view` may not."""
+        """Whether it works with the channels of a pixel side by side. `view` may not."""
         if not any(isinstance(part, nn.Conv2d | nn.ConvTranspose2d) for part in self.module.modules()):
             return False
         before = {name: tensor.clone() for name, tensor in self.module.state_dict().items()}
@@ -283,7 +283,7 @@ def looks_like(small: Tensor, large: Tensor) -> str:
 
 
 def flat(output: Any) -> list[Tensor]:
-    """The tensors in an output."""
+    """All tensors in an output."""
     return [output] if isinstance(output, Tensor) else [each for each in output if isinstance(each, Tensor)]
 
 
@@ -293,7 +293,7 @@ def shapes_of(inputs: Sequence[Any]) -> str:
 
 
 def materialise(module: nn.Module, apply: Callable[[], Any]) -> None:
-    """Give lazy layers their parameters by applying the network once; where it fails, trying it says why."""
+    """Give lazy layers their parameters by applying the network once. If it fails, the trial says why."""
     if any(isinstance(part, LazyModuleMixin) for part in module.modules()):
         mode = module.training
         with contextlib.suppress(Exception), torch.no_grad(), contextlib.redirect_stdout(io.StringIO()):

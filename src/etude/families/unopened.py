@@ -1,4 +1,4 @@
-"""A recipe of a person's family as its file holds it, while the family's code has not run."""
+"""A recipe of a person's family as its file has it, before the family's code has run."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,7 +11,7 @@ from etude.families.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class UnopenedRecipe(Recipe):
-    """What every recipe has; the family's own fields are among the plain `values` only. Final.
+    """What every recipe has. The family's own fields are only in `values`. Final.
 
     `values["facts"]` is what tables and figures need to know of the family: see `facts.facts_of`.
     """
@@ -34,7 +34,7 @@ class UnopenedRecipe(Recipe):
         return self.values["facts"]["num_latents"]
 
     def require_facts(self) -> None:
-        """`KeyError` or `TypeError` where a fact is missing or is no number."""
+        """Raise `KeyError` or `TypeError` if a fact is missing or is not a number."""
         for name in ("examples_per_step", "num_latents"):
             if not isinstance(self.values["facts"][name], int):
                 raise TypeError(f"{name} is {self.values['facts'][name]!r}")

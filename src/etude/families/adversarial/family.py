@@ -18,7 +18,7 @@ MNIST, NOISE_DIM = (1, 28, 28), 96
 
 
 def fully_connected(recipe: Adversarial, kind: Images | Table) -> Networks:
-    """The pair of the original paper; for rows of numbers, a smaller one without a last tanh."""
+    """The networks of the original paper. For rows of numbers: smaller ones without a final tanh."""
     if isinstance(kind, Table):
         (num_features,) = kind.shape
         return {
@@ -29,11 +29,11 @@ def fully_connected(recipe: Adversarial, kind: Images | Table) -> Networks:
 
 
 def convolutional(recipe: Adversarial, kind: Images) -> Networks:
-    """The pair of DCGAN."""
+    """The networks of DCGAN."""
     return {"discriminator": ConvDiscriminator(kind.shape), "generator": ConvGenerator(recipe.noise_dim, kind.shape)}
 
 
-# Each loss once the discriminator can no longer tell: D = ½ everywhere, as (text, value), discriminator's first.
+# Each loss if the discriminator can no longer tell: D = ½ everywhere, as (text, value), the discriminator's first.
 EQUILIBRIUM = {
     "nonsaturating": (("log 4 at D = ½", log(4)), ("log 2 at D = ½", log(2))),
     "minimax": (("log 4 at D = ½", log(4)), ("−log 2 at D = ½", -log(2))),
@@ -49,7 +49,7 @@ UNITS = {
 
 
 def panels(recipe: Adversarial) -> Sequence[Panel]:
-    """Both networks' losses, and what they would be if the discriminator could not tell real from generated."""
+    """Both networks' losses, and their values if the discriminator could not tell real from generated."""
     metrics = AdversarialLearner.loss_names
     references = tuple(
         Reference(metric=metric, text=text, value=value)

@@ -1,4 +1,4 @@
-"""How a GAN trains: the discriminator learns to tell real from generated, then the generator to be taken for real."""
+"""How a GAN trains: the discriminator learns to tell real from generated, then the generator learns to fool it."""
 
 from functools import partial
 
@@ -44,7 +44,7 @@ class AdversarialLearner(Learner[Adversarial]):
         return signed(self.kind, examples)
 
     def draws(self) -> Batch:
-        """Noise of each discriminator step and of the generator's, (steps + 1, batch, noise_dim); mixing weights."""
+        """Noise for each discriminator step and for the generator's, (steps + 1, batch, noise_dim); mixing weights."""
         steps, size = self.recipe.discriminator_steps, self.recipe.batch_size
         noise = self._noise((steps + 1) * size, self.streams["noise"]).unflatten(0, (steps + 1, size))
         if not self.recipe.gradient_penalty:
@@ -53,10 +53,11 @@ class AdversarialLearner(Learner[Adversarial]):
         return {"noise": noise, "mixing": mixing}
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
-        """Discriminator steps, each on a batch of its own and fresh noise; then a generator step on fresh noise."""
+        """Take the discriminator's steps, each on its own batch and fresh noise, then the generator's step on fresh
+        noise."""
         *discriminator_noise, generator_noise = batch["noise"]  # (batch, noise_dim) each
         steps, size = len(discriminator_noise), self.recipe.batch_size
-        # A generated example has the label of a real one of its step. Without labels, nothing is given in their place.
+        # A generated example has the label of a real one of the same step. Without labels, the networks get none.
         labels = [(each,) for each in batch["labels"].split(size)] if self.conditional else [()] * steps
 
         def discriminator_loss(
@@ -96,7 +97,7 @@ class AdversarialLearner(Learner[Adversarial]):
 
     @torch.no_grad()
     def preview(self) -> Preview:
-        """What the generator makes of one noise that stays the same all along: 64 images, or points over real ones."""
+        """What the generator makes of one fixed noise: 64 images, or points over real ones."""
         self.generator.eval()
         given = (torch.arange(len(self.preview_noise), device=self.device) % self.kind.num_classes,)
         made = self.generator(self.preview_noise, *(given if self.conditional else ()))

@@ -1,6 +1,6 @@
 """The networks of a GAN from a person's file: noise (N, noise_dim) to examples, and examples to scores.
 
-Either may take the labels (N,) as its second argument; then both must, and the GAN is conditional.
+Either may take the labels (N,) as its second argument. Then both must, and the GAN is conditional.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from etude.models import uniform_noise
 
 
 def build(pairs: Mapping[str, Network[Adversarial]], recipe: Adversarial, kind: Kind) -> Networks:
-    """The pair of the recipe's `network`, with the networks that the recipe names in place of theirs."""
+    """Make the networks of the recipe's `network`, with a person's networks in place of those that the recipe names."""
     both = recipe.discriminator and recipe.generator
     networks = {} if both else pairs[recipe.network].build(recipe, kind)
     generator = torch.Generator().manual_seed(0)
@@ -44,7 +44,7 @@ def _given(module: nn.Module, examples: Tensor, labels: Tensor) -> tuple[Tensor,
 
 
 def _as_maps(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Noise (N, noise_dim) as (N, noise_dim, 1, 1), which a generator that begins with a convolution takes."""
+    """Reshape noise (N, noise_dim) to (N, noise_dim, 1, 1), for a generator that starts with a convolution."""
     noise, *rest = inputs
     return (noise[:, :, None, None], *rest)
 
@@ -141,6 +141,6 @@ def _examine_discriminator(trial: Trial, kind: Kind, examples: Tensor, labels: T
 
 
 def network(pairs: Mapping[str, Network[Adversarial]], recipe: Adversarial) -> Network[Adversarial]:
-    """The pair of the recipe, with what it names in a person's file."""
+    """The networks of the recipe, with those that it names in a person's file."""
     kinds = (Images, Table) if recipe.generator and recipe.discriminator else pairs[recipe.network].kinds
     return Network(build=partial(build, pairs), examine=partial(examine, pairs), kinds=kinds)

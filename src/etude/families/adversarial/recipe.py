@@ -10,7 +10,7 @@ from etude.user_code import is_spec
 
 AdversarialLoss = Literal["nonsaturating", "least_squares", "minimax", "wasserstein", "hinge"]
 MOST_DIMENSIONS = 4096
-"""Of a noise vector: more is a slip of the keyboard, and would fill the memory."""
+"""Limit for a noise vector. A larger number is a typing mistake, and would fill the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Adversarial(Recipe):
         return self.gradient_penalty > 0
 
     def rules(self) -> Iterator[Rule]:
-        """The networks are named as files name them, and batches have two images."""
+        """The networks are given as FILE.py:NAME, and a batch has at least two images."""
         for field in self.code_fields:
             text = getattr(self, field)
             yield text is None or is_spec(text), field, "FILE.py:NAME"

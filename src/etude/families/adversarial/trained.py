@@ -14,7 +14,7 @@ from etude.models import uniform_noise
 
 @final
 class TrainedAdversarial:
-    """`Samples`, by its generator."""
+    """`Samples`, with its generator."""
 
     def __init__(self, recipe: Adversarial, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.generator = recipe, kind, networks["generator"]

@@ -34,7 +34,7 @@ def mlp(recipe: Classifier, kind: Images | Table) -> Networks:
 
 
 def whiten(networks: dict[str, nn.Module], inputs: Tensor) -> None:
-    """Compute its first layer from training images."""
+    """Compute the first layer from training images."""
     (network,) = networks.values()
     assert isinstance(network, CifarFast)
     network.whiten(inputs)
@@ -58,7 +58,7 @@ FAMILY = Family(
                 channels_last=True,
                 steps_that_pay_for_compiling=12_000,
                 own_layers=True,
-                largest_batch_for_one_thread=4,  # and too small to gain by bf16
+                largest_batch_for_one_thread=4,  # and too small to gain from bf16
             ),
         ),
         "cifar-fast": Network(

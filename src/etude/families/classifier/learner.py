@@ -1,4 +1,4 @@
-"""How a classifier trains: cross-entropy, one gradient step a batch, images flipped and moved if so wanted."""
+"""How a classifier trains: cross-entropy, one gradient step per batch, images flipped and shifted if asked for."""
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +29,7 @@ class ClassifierLearner(Learner[Classifier]):
         ((self.name, self.network),) = networks.items()
 
     def draws(self) -> Batch:
-        """Where images are moved: whole pixels down and right, (batch, 2), as likely from -most to most."""
+        """How far to move each image: whole pixels down and right, (batch, 2), uniform from -most to most."""
         if not (most := self.recipe.shift_pixels):
             return {}
         generator, size = self.streams["shift"], (self.recipe.batch_size, 2)
@@ -47,7 +47,7 @@ class ClassifierLearner(Learner[Classifier]):
         return signed(self.kind, examples)
 
     def batch(self, train: Columns, rows: Tensor, draws: Batch) -> Batch:
-        """The images of a step, moved by `draws`, then mirrored where the order says so."""
+        """The images of a step: moved by `draws`, then mirrored if the order says so."""
         if not (self.recipe.alternate_flips or draws):
             return super().batch(train, rows, draws)
         images, labels = train["images"], train["labels"]
@@ -57,7 +57,7 @@ class ClassifierLearner(Learner[Classifier]):
         rows_from = source_pixels(images.shape[2], down)  # (batch, H)
         columns_from = source_pixels(images.shape[3], right)  # (batch, W)
         columns_from = torch.where(mirrored[:, None], columns_from.flip(1), columns_from)
-        # One gather for all of it; indices around the channels put these last, as the convolutions like them.
+        # One gather for all of it. With indices around the channels, these come last, which convolutions prefer.
         moved = images[rows[:, None, None], :, rows_from[:, :, None], columns_from[:, None, :]]  # (batch, H, W, C)
         return {"images": self.scaled(moved.permute(0, 3, 1, 2)), "labels": labels[rows]}
 
@@ -73,7 +73,7 @@ class ClassifierLearner(Learner[Classifier]):
         return descend(self.name, losses)
 
     def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
-        """Loss and accuracy on the images held out; the test split waits for the end."""
+        """Loss and accuracy on the validation images; the test split waits for the end."""
         if not len(validation):
             return {}
         loss, correct = self._predict(validation)
@@ -91,7 +91,7 @@ class ClassifierLearner(Learner[Classifier]):
 
     @torch.no_grad()
     def _predict(self, split: Split) -> tuple[float, Tensor]:
-        """Mean cross-entropy (without label smoothing), and whether each image is classified rightly, (N,)."""
+        """Mean cross-entropy (without label smoothing), and whether each image is classified correctly, (N,)."""
         self.network.eval()
         parts = split[self.kind.column].split(EXAMPLES_AT_ONCE)
         logits = torch.cat([predict(self.recipe, self.network, self.scaled(part)) for part in parts])
@@ -100,14 +100,14 @@ class ClassifierLearner(Learner[Classifier]):
 
 
 def share(correct: Tensor) -> float:
-    """Of the entries of a boolean tensor that are true; in float64, so that 0.875 stays so in files."""
+    """The share of a boolean tensor that is true; in float64, so that 0.875 stays so in files."""
     return correct.sum().item() / len(correct)
 
 
 def source_pixels(side: int, shift: Tensor) -> Tensor:
-    """For each pixel of a side, where it comes from once the image has moved by `shift` (batch,): (batch, side).
+    """For each pixel along a side, its source after the image has moved by `shift` (batch,): (batch, side).
 
-    Beyond an edge the image goes on as its own reflection, the edge not repeated.
+    Beyond an edge the image continues as its own reflection; the edge itself is not repeated.
     """
     inside = (torch.arange(side, device=shift.device) - shift[:, None]).abs()
     return (side - 1) - (side - 1 - inside).abs()

@@ -14,7 +14,7 @@ from etude.families.trial import LARGE, Trial, looks_like, materialise
 
 
 def build(recipe: Classifier, kind: Kind) -> Networks:
-    """The network that the recipe names."""
+    """Make the network that the recipe names."""
     module = make(recipe.network, kind)
     materialise(module, partial(module, example_of(kind, 2, torch.Generator().manual_seed(0))))
     return {name_of(recipe.network): module}
@@ -28,7 +28,7 @@ def examine(recipe: Classifier, kind: Kind) -> Examined:
     trial.check_tensors()
     what, generator = kind.plural if isinstance(kind, Images) else "rows", torch.Generator().manual_seed(0)
     examples = example_of(kind, min(recipe.batch_size, 3), generator)
-    # In evaluation there may be any number of them.
+    # In evaluation, a batch may have any size.
     for number in (3, 1):
         some = example_of(kind, number, generator)
         output = trial.apply(what, some, train=False)

@@ -11,9 +11,9 @@ from etude.families.inputs import signed
 
 
 def predict(recipe: Classifier, network: nn.Module, inputs: Tensor) -> Tensor:
-    """Scores (N, classes) of inputs (N, ...) as the recipe says to predict: in every evaluation.
+    """Scores (N, classes) of inputs (N, ...), predicted as the recipe says, in every evaluation.
 
-    The network is given all of them at once: the caller takes a part of `EXAMPLES_AT_ONCE` at a time.
+    The network gets all inputs at once: the caller passes at most `EXAMPLES_AT_ONCE`.
     """
     if recipe.test_flips:
         return (network(inputs) + network(inputs.flip(-1))) / 2

@@ -1,1 +1,1 @@
-"""Diffusion models: networks that take noise from an example little by little, by noise prediction or flow matching."""
+"""Diffusion models: networks that remove noise step by step, trained by noise prediction or flow matching."""

@@ -1,4 +1,4 @@
-"""What a network is told beside its input: the time, and the class where it is conditional."""
+"""What a network gets in addition to its input: the time, and the class if it is conditional."""
 
 import math
 
@@ -12,8 +12,8 @@ NUM_FREQUENCIES, LOWEST, HIGHEST = 32, 1.0, 1000.0
 class Condition(nn.Module):
     """Times (N,) in [0, 1] and classes to features (N, num_features).
 
-    The time is told by sines and cosines of 32 frequencies from 1 to 1,000 (Vaswani et al. 2017, 3.5; Ho et al. 2020);
-    a class by a vector that is learned.
+    The time enters as sines and cosines of 32 frequencies from 1 to 1,000 (Vaswani et al. 2017, 3.5; Ho et al. 2020).
+    The class enters as a learned vector.
     """
 
     def __init__(self, num_features: int, num_classes: int | None) -> None:
@@ -26,7 +26,7 @@ class Condition(nn.Module):
             nn.init.normal_(self.classes.weight, std=0.5)
 
     def forward(self, times: Tensor, classes: Tensor | None) -> Tensor:
-        """Classes are one-hot (N, num_classes), a row of zeros where none is told; None of a plain network."""
+        """Classes are one-hot (N, num_classes), a row of zeros for no class; None for a network without classes."""
         exponents = torch.linspace(math.log(LOWEST), math.log(HIGHEST), NUM_FREQUENCIES, device=times.device)
         angles = times[:, None] * exponents.exp()  # (N, 32)
         features = self.linear2(F.silu(self.linear1(torch.cat([angles.sin(), angles.cos()], dim=1))))
@@ -37,7 +37,7 @@ class Condition(nn.Module):
 
 
 def start_at_zero(layer: nn.Linear | nn.Conv2d) -> None:
-    """Let a layer begin as one that gives zeros, so that a block begins as its skip."""
+    """Initialise a layer so that it gives zeros. Its block then starts as its skip connection."""
     nn.init.zeros_(layer.weight)
     assert layer.bias is not None
     nn.init.zeros_(layer.bias)

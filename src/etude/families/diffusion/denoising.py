@@ -1,4 +1,4 @@
-"""New examples from a network: what it says of the example and the noise in x_t, and the way from noise."""
+"""Draw new examples with a network: what it predicts about x_t, and the way back from noise."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,10 +14,11 @@ from etude.families.diffusion.samplers import SAMPLERS, Denoiser
 def denoiser(
     recipe: Diffusion, network: Callable[..., Tensor], kind: Kind, *, guidance: float, classes: Tensor | None
 ) -> Denoiser:
-    """The network, for x_t of examples in [-1, 1] whose classes, one-hot (N, num_classes), are given.
+    """Apply the network to x_t of examples in [-1, 1], with classes one-hot (N, num_classes).
 
-    With a guidance w its prediction is p + w (p_c − p), p_c told the class and p not (Ho and Salimans 2022, equation 6,
-    whose weight is w − 1). The example in an image is held to [-1, 1] (Ho et al. 2020, section 3.3).
+    With guidance w the prediction is p + w (p_c − p), where p_c knows the class and p does not (Ho and Salimans 2022,
+    equation 6, whose weight is w − 1). For images, the predicted example is clipped to [-1, 1] (Ho et al. 2020, section
+    3.3).
     """
 
     def denoise(x: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -42,7 +43,7 @@ def denoiser(
 def way_from_noise(
     recipe: Diffusion, network: Callable[..., Tensor], kind: Kind, noise: Tensor, classes: Tensor | None
 ) -> Iterator[Tensor]:
-    """x_t (N, ...) after each of the recipe's steps, from noise (N, ...); the last is the new examples."""
+    """x_t (N, ...) after each of the recipe's steps, from noise (N, ...). The last are the new examples."""
     denoise = denoiser(recipe, network, kind, guidance=recipe.guidance, classes=classes)
     times = torch.linspace(1, 0, recipe.sampling_steps + 1)
     return SAMPLERS[recipe.sampler](denoise, SCHEDULES[recipe.schedule], noise, times)

@@ -17,7 +17,7 @@ from etude.families.series import Curve, Panel, Quantity, Series
 
 
 def build(recipe: Diffusion, kind: Images | Table) -> Networks:
-    """The network and the running average of its weights, which begins at the same weights."""
+    """The network, and the running average of its weights, which starts with the same weights."""
     num_classes = kind.num_classes if recipe.conditional else None
     if isinstance(kind, Table):
         network: nn.Module = PointNetwork(kind.num_features, recipe.width, num_classes)

@@ -18,14 +18,14 @@ from etude.families.preview import COLUMNS, ImageGrid, Preview, points
 from etude.streams import stream
 
 EVALUATED_EXAMPLES = 2_000
-"""The most examples of a split that are evaluated: the network is large, and its loss is a mean over all pixels."""
+"""The most examples of a split to evaluate on. The network is large, and its loss is a mean over all pixels."""
 NUM_PREVIEW_IMAGES, NUM_PREVIEW_WAYS, NUM_PREVIEW_POINTS = 40, 3, 500
 
 
 class DiffusionLearner(Learner[Diffusion]):
     """Training on the squared error of the prediction (Ho et al. 2020, algorithm 1; Lipman et al. 2023, eq. 23); final.
 
-    The running average of the weights is what is evaluated and drawn from.
+    Evaluations and new examples use the running average of the weights.
     """
 
     loss_names = ("loss",)
@@ -46,7 +46,8 @@ class DiffusionLearner(Learner[Diffusion]):
         return signed(self.kind, examples)
 
     def draws(self) -> Batch:
-        """Noise (batch, ...); times (batch,); where labels are given, 1 for each that is told and 0 (batch,)."""
+        """Noise (batch, ...), times (batch,) and, for a conditional network, whether it is told the label, 1 or 0
+        (batch,)."""
         size = self.recipe.batch_size
         draws = {
             "noise": self._noise(size, self.streams["noise"]),
@@ -67,12 +68,12 @@ class DiffusionLearner(Learner[Diffusion]):
 
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the squared error of a batch."""
-        # Before the gradient is taken: encoding a label looks whether it is in range, which a step as one graph cannot.
+        # Before the gradient: encoding checks whether labels are in range, and a step compiled as one graph cannot.
         classes = self._classes(batch["labels"]) * batch["told"][:, None] if self.recipe.conditional else None
         return descend("network", lambda networks: {"loss": self._loss(networks["network"], batch, classes)})
 
     def _loss(self, network: Callable[..., Tensor], batch: Batch, classes: Tensor | None) -> Tensor:
-        """Mean squared error of what the network predicts, over all numbers of the batch's examples; a scalar."""
+        """Mean squared error of the prediction, over all numbers of the batch; a scalar."""
         examples, noise, times = batch[self.kind.column], batch["noise"], batch["times"]
         levels = SCHEDULES[self.recipe.schedule](times.view(-1, *[1] * (noise.ndim - 1)))
         with self.autocast():
@@ -81,13 +82,13 @@ class DiffusionLearner(Learner[Diffusion]):
         return (predicted.float() - target).square().mean()
 
     def _classes(self, labels: Tensor) -> Tensor:
-        # Not by one_hot, which looks whether the labels are in range: a step as one graph cannot.
+        # Not `one_hot`, which checks whether labels are in range: a step compiled as one graph cannot.
         return (
             labels[:, None] == torch.arange(self.kind.num_classes, device=labels.device)
         ).float()  # (N, num_classes)
 
     def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
-        """The loss of the average on the first examples of the validation split, if any, and of the test split."""
+        """The average's loss on the first examples of the test split, and of the validation split if there is one."""
         splits = {"validation": validation, "test": test}
         return {f"{name}/loss": self._mean_loss(split) for name, split in splits.items() if len(split)}
 
@@ -105,9 +106,8 @@ class DiffusionLearner(Learner[Diffusion]):
 
     @torch.no_grad()
     def preview(self) -> Preview:
-        """Five rows of new images, the classes in turn, and three that each show one on its way from noise; of a table
-        new points over real ones.
-        """
+        """For images: five rows of new ones, the classes in turn, and three rows that show one each on its way from
+        noise. For a table: new points over real ones."""
         shown = NUM_PREVIEW_IMAGES + NUM_PREVIEW_WAYS if isinstance(self.kind, Images) else NUM_PREVIEW_POINTS
         noise = self._noise(shown, stream(self.recipe.seed, "preview", device=self.device))
         turn = torch.arange(shown, device=self.device) % self.kind.num_classes

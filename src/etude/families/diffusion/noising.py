@@ -1,7 +1,7 @@
-"""How an example becomes noise: x_t = α(t) x + σ(t) ε, for times t from 0, the example, to 1, standard normal noise.
+"""How an example becomes noise: x_t = α(t) x + σ(t) ε, from the example at time 0 to standard normal noise at time 1.
 
-Its velocity along the way is dx_t/dt = α'(t) x + σ'(t) ε. Whoever knows x_t and one of the velocity, the noise ε and
-the example x knows the others.
+The velocity along the way is dx_t/dt = α'(t) x + σ'(t) ε. If x_t and one of velocity, noise ε and example x are known,
+so are the other two.
 """
 
 import math
@@ -12,14 +12,14 @@ import torch
 from torch import Tensor
 
 SLOWEST, FASTEST = 0.1, 20.0
-"""The rates β at which the linear schedule adds noise, at times 0 and 1: those of Ho et al. 2020, 1,000-fold."""
+"""The rates β of the linear schedule at times 0 and 1: those of Ho et al. 2020, times 1,000."""
 LAST_SIGNAL = 0.006
-"""α(1) of the cosine schedule, about that of the linear one: at 0 the noise would say nothing of the example."""
+"""α(1) of the cosine schedule, close to that of the linear one. At 0 the noise would tell nothing about the example."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """α, σ and their derivatives by the time, at times of any one shape; α ≥ 0, σ ≥ 0."""
+    """α, σ and their time derivatives, at times of any shape; α ≥ 0, σ ≥ 0."""
 
     signal: Tensor
     noise: Tensor
@@ -41,11 +41,11 @@ class Levels:
         return example, (self.signal * velocity - self.signal_slope * mixed) / determinant
 
     def example_by_noise(self, mixed: Tensor, noise: Tensor) -> Tensor:
-        """The example that makes this x_t with this noise; needs α > 0."""
+        """The example that makes this x_t with this noise. Needs α > 0."""
         return (mixed - self.noise * noise) / self.signal
 
     def noise_by_example(self, mixed: Tensor, example: Tensor) -> Tensor:
-        """The noise that makes this x_t with this example; needs σ > 0."""
+        """The noise that makes this x_t with this example. Needs σ > 0."""
         return (mixed - self.signal * example) / self.noise
 
 
@@ -56,16 +56,16 @@ def straight(times: Tensor) -> Levels:
 
 
 def cosine(times: Tensor) -> Levels:
-    """α = cos(ωt), σ = sin(ωt), ω just below π/2: noise comes evenly (Nichol and Dhariwal 2021, equation 17)."""
+    """α = cos(ωt), σ = sin(ωt), ω just below π/2: noise is added evenly (Nichol and Dhariwal 2021, equation 17)."""
     speed = math.acos(LAST_SIGNAL)
     signal, noise = (speed * times).cos(), (speed * times).sin()
     return Levels(signal, noise, -speed * noise, speed * signal)
 
 
 def linear(times: Tensor) -> Levels:
-    """α = exp(−½ ∫β), σ² = 1 − α², β rising in a straight line (Ho et al. 2020; Song et al. 2021, equation 33).
+    """α = exp(−½ ∫β), σ² = 1 − α², with β rising linearly (Ho et al. 2020; Song et al. 2021, equation 33).
 
-    The time is continuous, 1 is their step 1,000. At time 0 the derivative of σ is infinite.
+    The time is continuous: 1 is their step 1,000. At time 0 the derivative of σ is infinite.
     """
     rate = SLOWEST + (FASTEST - SLOWEST) * times
     total = SLOWEST * times + 0.5 * (FASTEST - SLOWEST) * times.square()

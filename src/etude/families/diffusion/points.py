@@ -1,4 +1,4 @@
-"""A small network for rows of numbers, as points in the plane are, told the time and the class as the U-Net is."""
+"""A small network for rows of numbers, such as points in the plane. It gets time and class as the U-Net does."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,9 +9,9 @@ NUM_BLOCKS = 3
 
 
 class PointNetwork(nn.Module):
-    """Rows (N, F), times (N,) and classes to what it is trained to predict, of the rows' shape.
+    """Rows (N, F), times (N,) and classes to a prediction of the rows' shape.
 
-    Three residual blocks of 4 `width` units (He et al. 2016), each told the time and the class.
+    Three residual blocks of 4 · `width` units (He et al. 2016), each with the time and the class.
     """
 
     def __init__(self, num_features: int, width: int, num_classes: int | None = None) -> None:
@@ -25,7 +25,7 @@ class PointNetwork(nn.Module):
         start_at_zero(self.last)
 
     def forward(self, rows: Tensor, times: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Rows at `times` in [0, 1]; classes one-hot (N, num_classes), a row of zeros where none is told."""
+        """Rows at `times` in [0, 1]. Classes are one-hot (N, num_classes), a row of zeros for no class."""
         condition = self.condition(times, classes)  # (N, units)
         x = self.first(rows)
         for block in self.blocks:
@@ -34,7 +34,7 @@ class PointNetwork(nn.Module):
 
 
 class PointBlock(nn.Module):
-    """Two linear layers, added to the input; in between the condition scales and shifts."""
+    """Two linear layers, added to the input. In between, the condition scales and shifts."""
 
     def __init__(self, units: int) -> None:
         super().__init__()

@@ -10,7 +10,7 @@ from etude.families.recipe import Optimizer, Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class Diffusion(Recipe):
-    """A diffusion model: it learns what noise was mixed into an example, and draws new ones by taking it out."""
+    """A diffusion model: it learns what noise was mixed into an example, and draws new ones by removing it."""
 
     family: ClassVar[str] = "diffusion"
 
@@ -19,19 +19,22 @@ class Diffusion(Recipe):
     width: int = 32
     """Channels of the U-Net's first level; a quarter of the units of a linear layer. A multiple of 16."""
     predicts: Literal["velocity", "noise"]
-    """velocity: of the way from an example to noise (flow matching, Lipman et al. 2023); noise (Ho et al. 2020)."""
+    """velocity: from an example to noise (flow matching, Lipman et al. 2023); noise: the noise itself (Ho et al. 2020).
+    """
     schedule: Literal["straight", "cosine", "linear"]
-    """The way: straight, at constant velocity; cosine (Nichol and Dhariwal 2021); linear rates (Ho et al. 2020)."""
+    """The way to noise: straight, at constant velocity; cosine (Nichol and Dhariwal 2021); linear rates (Ho et al.
+    2020)."""
     times: Literal["uniform", "logit-normal"] = "uniform"
-    """Times to train at: uniform; logit-normal, more of those in the middle (Esser et al. 2024)."""
+    """Times to train at: uniform; logit-normal, more in the middle (Esser et al. 2024)."""
     label_dropout: Annotated[float, Range(0, below=1)] = 0.1
-    """Share of the examples whose label is not told in training; guidance needs some."""
+    """Share of the examples whose label is hidden in training. Guidance needs some."""
     sampler: Literal["euler", "heun", "ddim"]
-    """How new examples are drawn: euler, heun (two evaluations per step), or ddim (Song et al. 2021)."""
+    """How to draw new examples: euler, heun (two evaluations per step), or ddim (Song et al. 2021)."""
     sampling_steps: Annotated[int, Range(1, 1000)]
     """Steps from noise to an example."""
     guidance: Annotated[float, Range(0, 100)] = 1.0
-    """Weight of the label in drawing (Ho and Salimans 2022): 1 as learned, more for examples truer to their class."""
+    """Weight of the label when drawing (Ho and Salimans 2022): 1 as learned; more for clearer examples of their class.
+    """
 
     @property
     def conditional(self) -> bool:
@@ -39,8 +42,9 @@ class Diffusion(Recipe):
         return self.network == "cdenoiser"
 
     def rules(self) -> Iterator[Rule]:
-        """Which schedule fits a prediction; sizes of the network; guidance needs a label."""
-        # At the noisy end of straight the noise says nothing of the example; at the other end of linear the velocity is
+        """Which schedules fit a prediction, which widths fit the network, and when guidance is possible."""
+        # At the noisy end of straight, the noise says nothing about the example. At the other end of linear, the
+        # velocity is
         # infinite.
         fitting = {"velocity": ("straight", "cosine"), "noise": ("cosine", "linear")}[self.predicts]
         allowed = f"{' or '.join(fitting)} for --predicts {self.predicts}"

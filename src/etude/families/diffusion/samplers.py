@@ -1,6 +1,6 @@
-"""From noise to examples: the samplers, as functions of what tells the example and the noise of an x_t apart.
+"""From noise to examples: the samplers, as functions of a denoiser, which separates the example and the noise in x_t.
 
-All go from time 1 to time 0 along the same path, which carries the distribution of x_1 into that of x_0 (Song et al.
+All go from time 1 to time 0 along the same path, which turns the distribution of x_1 into that of x_0 (Song et al.
 2021, equation 13). They differ in how many steps they need to follow it closely.
 """
 
@@ -15,20 +15,20 @@ Denoiser = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """For x_t (N, ...) and the time (), the expected example and the expected noise (N, ...)."""
 Schedule = Callable[[Tensor], Levels]
 Sampler = Callable[[Denoiser, Schedule, Tensor, Tensor], Iterator[Tensor]]
-"""For a denoiser, a schedule, noise (N, ...) and falling times (steps + 1,) gives x_t after each step."""
+"""From a denoiser, a schedule, noise (N, ...) and falling times (steps + 1,), computes x_t after each step."""
 
 
 def euler(denoiser: Denoiser, schedule: Schedule, x: Tensor, times: Tensor) -> Iterator[Tensor]:
-    """Each step along the velocity at its beginning: first order."""
+    """Each step follows the velocity at its start: first order."""
     for now, then in pairwise(times):
         x = x + (then - now) * schedule(now).velocity(*denoiser(x, now))
         yield x
 
 
 def heun(denoiser: Denoiser, schedule: Schedule, x: Tensor, times: Tensor) -> Iterator[Tensor]:
-    """Each step along the mean of the velocities at its beginning and where Euler's step ends: second order.
+    """Each step follows the mean of the velocities at its start and at the end of Euler's step: second order.
 
-    The last step is Euler's, which costs nothing of the order (Karras et al. 2022, algorithm 1).
+    The last step is Euler's, which keeps the order (Karras et al. 2022, algorithm 1).
     """
     for now, then in pairwise(times):
         velocity = schedule(now).velocity(*denoiser(x, now))
@@ -40,9 +40,9 @@ def heun(denoiser: Denoiser, schedule: Schedule, x: Tensor, times: Tensor) -> It
 
 
 def ddim(denoiser: Denoiser, schedule: Schedule, x: Tensor, times: Tensor) -> Iterator[Tensor]:
-    """Each step as if example and noise stayed what they are at its beginning: first order (Song et al. 2021, eq. 12).
+    """Each step keeps the example and the noise of its start: first order (Song et al. 2021, eq. 12).
 
-    Exact where they do, as for a distribution of one point.
+    It is exact if they stay the same, as for a distribution of one point.
     """
     for now, then in pairwise(times):
         x = schedule(then).mixed(*denoiser(x, now))

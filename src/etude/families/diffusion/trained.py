@@ -15,7 +15,7 @@ from etude.families.inputs import EXAMPLES_AT_ONCE, signed, unsigned
 
 @final
 class TrainedDiffusion:
-    """`Samples` and `Denoises`, by the running average of the weights."""
+    """`Samples` and `Denoises`, with the running average of the weights."""
 
     def __init__(self, recipe: Diffusion, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.network = recipe, kind, networks["average"]

@@ -1,4 +1,4 @@
-"""A small U-Net, told the time and, where it is conditional, the class.
+"""A small U-Net with the time and, if it is conditional, the class as further inputs.
 
 Sources: Ronneberger et al. 2015 for the shape, Ho et al. 2020 for its blocks, Nichol and Dhariwal 2021 for how the time
 scales and shifts their features. It works on patches of 2×2 pixels, a quarter of the positions.
@@ -15,14 +15,14 @@ from etude.models.sizes import ImageShape
 
 PATCH = 2
 CHANNELS_PER_GROUP = 16
-"""Of group-norm: with fewer, PyTorch's kernels take ten times as long in bf16."""
+"""Channels per group of group-norm. With fewer, PyTorch's kernels take ten times as long in bf16."""
 
 
 class UNet(nn.Module):
-    """Images (N, C, H, W), times (N,) and classes to what it is trained to predict, of the images' shape.
+    """Images (N, C, H, W), times (N,) and classes to a prediction of the images' shape.
 
-    The first level has `width` channels and a position for each patch, the second twice the channels and half the
-    positions along each side. A side that patches do not divide is padded with zeros. 621,000 parameters for 1×28×28,
+    The first level has `width` channels and one position per patch; the second has twice the channels and half the
+    positions along each side. Sides that patches do not divide are padded with zeros. 621,000 parameters for 1×28×28,
     32 channels and 10 classes.
     """
 
@@ -46,7 +46,7 @@ class UNet(nn.Module):
         start_at_zero(self.last)
 
     def forward(self, images: Tensor, times: Tensor, classes: Tensor | None = None) -> Tensor:
-        """Images at `times` in [0, 1]; classes one-hot (N, num_classes), a row of zeros where none is told."""
+        """Images at `times` in [0, 1]. Classes are one-hot (N, num_classes), a row of zeros for no class."""
         condition = self.condition(times, classes)  # (N, 128)
         height, width = images.shape[2:]
         padded = F.pad(images, (0, -width % PATCH, 0, -height % PATCH))
@@ -66,7 +66,7 @@ class UNet(nn.Module):
 
 
 class Block(nn.Module):
-    """Two convolutions, each after a norm and SiLU, added to the input; in between the condition scales and shifts."""
+    """Two convolutions, each after a norm and SiLU, added to the input. In between, the condition scales and shifts."""
 
     def __init__(self, channels_in: int, channels_out: int, num_features: int) -> None:
         super().__init__()
@@ -87,13 +87,13 @@ class Block(nn.Module):
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group-norm of groups of 16 channels, also for several networks at once under `vmap`."""
+    """Group-norm with groups of 16 channels, also for several networks at once under `vmap`."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels // CHANNELS_PER_GROUP, channels)
 
     def forward(self, input: Tensor) -> Tensor:
-        """As `nn.GroupNorm`, which asks for a memory format that `vmap` cannot give."""
+        """Compute `nn.GroupNorm`, which asks for a memory format that `vmap` cannot give."""
         examples, channels, *sides = input.shape
         return torch.native_group_norm(
             input, self.weight, self.bias, examples, channels, math.prod(sides), self.num_groups, self.eps

@@ -16,7 +16,7 @@ MNIST, LATENT_DIM = (1, 28, 28), 2
 
 
 def plain(recipe: Variational, kind: Images | Table) -> Networks:
-    """The convolutional autoencoder; for rows of numbers, a fully connected one."""
+    """The convolutional autoencoder. For rows of numbers: a fully connected one."""
     if isinstance(kind, Table):
         return {"vae": TableVAE(kind.num_features, recipe.latent_dim)}
     return {"vae": VAE(kind.shape, recipe.latent_dim)}

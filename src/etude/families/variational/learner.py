@@ -1,4 +1,4 @@
-"""How a VAE trains: encode, draw a latent, decode, and descend the negative evidence lower bound."""
+"""How a VAE trains: encode, draw a latent, decode, and minimise the negative evidence lower bound."""
 
 import torch
 import torch.nn.functional as F
@@ -38,11 +38,12 @@ class VariationalLearner(Learner[Variational]):
         self.conditional = network.num_classes is not None
         self.beta = torch.tensor(float(recipe.beta), device=device)
         shown = NUM_PREVIEW_RECONSTRUCTIONS if isinstance(self.kind, Images) else NUM_PREVIEW_POINTS
-        first = torch.arange(shown) % len(test)  # a small split begins again
+        first = torch.arange(shown) % len(test)  # a small split starts over
         self.preview_split = test.take(first).to(device)
 
     def draws(self) -> Batch:
-        """β, (); noise (batch, latents), standard normal; to binarise, thresholds (batch, C, H, W) in [0, 1)."""
+        """β, (); noise (batch, latents), standard normal; if pixels are binarised, thresholds (batch, C, H, W) in [0,
+        1)."""
         draws = {"noise": self._noise(self.recipe.batch_size, self.streams["latent"]), "beta": self.beta}
         if self.recipe.binarize == "dynamic":
             shape = self.recipe.batch_size, *self.kind.shape
@@ -55,7 +56,8 @@ class VariationalLearner(Learner[Variational]):
     def step(self, batch: Batch, descend: Descent) -> Losses:
         """One gradient step on the negative evidence lower bound of a batch."""
         images, classes = batch[self.kind.column], self.network.num_classes
-        # Encoded here: of indices the network looks whether they are in range, which a step as one graph cannot.
+        # Encoded here: for indices the network checks whether they are in range, and a step compiled as one graph
+        # cannot.
         labels = None if classes is None else F.one_hot(batch["labels"], classes).to(images.dtype)
         if "thresholds" in batch:
             images = (batch["thresholds"] < images).to(images.dtype)
@@ -70,7 +72,7 @@ class VariationalLearner(Learner[Variational]):
     def _terms(
         self, images: Tensor, logits: Tensor, mean: Tensor, logvar: Tensor, *, beta: Tensor
     ) -> dict[str, Tensor]:
-        """The bound and its two parts, mean over the batch, in nats per image."""
+        """The bound and its two terms, means over the batch, in nats per image."""
         nats = reconstruction(self.recipe, self.kind, logits, images)  # (batch,)
         kl = kl_to_standard_normal(mean, logvar)  # (batch, latents)
         return {
@@ -104,9 +106,8 @@ class VariationalLearner(Learner[Variational]):
 
     @torch.no_grad()
     def preview(self) -> Preview:
-        """Four rows of samples from the prior, then two rows of test images, each above its reconstructions; of a
-        table, samples over real rows.
-        """
+        """For images: four rows of samples from the prior, then two rows of test images, each above its reconstruction.
+        For a table: samples over real rows."""
         generator = stream(self.recipe.seed, "preview", device=self.device)  # the same draws each time
         if isinstance(self.kind, Table):
             z = self._noise(NUM_PREVIEW_POINTS, generator)
@@ -120,6 +121,6 @@ class VariationalLearner(Learner[Variational]):
         return ImageGrid(torch.cat([samples, pairs.flatten(0, 2)]))
 
     def _turns(self, z: Tensor) -> Tensor | None:
-        """The classes in turn, a label for each latent, where the network is given any."""
+        """The classes in turn, one label per latent, if the network takes labels."""
         classes = self.network.num_classes
         return torch.arange(len(z), device=self.device) % classes if classes else None

@@ -20,7 +20,7 @@ class OwnAutoencoder(nn.Module):
     """A person's module, `own`, with the methods of étude's `VAE`; final.
 
     `own.encode(examples)` gives the mean and the log-variance of the latents, (N, latent_dim) each, as two tensors or
-    as one (N, 2 · latent_dim); `own.decode(latents)` gives logits of pixels, or the features of a table, (N, ...). Both
+    as one (N, 2 · latent_dim). `own.decode(latents)` gives logits of pixels, or the features of a table, (N, ...). Both
     may take the labels (N,) as a second argument.
     """
 
@@ -51,14 +51,14 @@ class OwnAutoencoder(nn.Module):
         return torch.sigmoid(self.decode_logits(latents, labels))
 
     def _given(self, labels: Tensor | None) -> tuple[Tensor, ...]:
-        """The labels as class indices (N,), which may come in their one-hot form."""
+        """The labels as class indices (N,). They may come one-hot."""
         if self.num_classes is None or labels is None:
             return ()
         return (labels.argmax(dim=1),) if labels.is_floating_point() else (labels,)
 
 
 def build(recipe: Variational, kind: Kind) -> Networks:
-    """The autoencoder that the recipe names."""
+    """Make the autoencoder that the recipe names."""
     module, name = make(recipe.network, kind, latent_dim=recipe.latent_dim), name_of(recipe.network)
     missing = [method for method in ("encode", "decode") if not callable(getattr(module, method, None))]
     if missing:
@@ -125,7 +125,7 @@ def _step(network: OwnAutoencoder, labels: Tensor | None, examples: Tensor, nois
 
 
 def _require_latents(trial: Trial, output: Any, number: int, latents: int) -> None:
-    """What `encode` gives: two tensors (N, latents), or one of twice as many."""
+    """The output of `encode`: two tensors (N, latents), or one of twice as many."""
     wanted = f"mean and logvar, ({number}, {latents}) each, or one tensor ({number}, {2 * latents})"
     if isinstance(output, tuple | list) and len(output) == 2:
         for each in output:

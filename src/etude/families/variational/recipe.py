@@ -9,7 +9,7 @@ from etude.families.recipe import Optimizer, Recipe
 Reconstruction = Literal["bernoulli", "gaussian"]
 TrainingBinarize = Literal["none", "dynamic"]
 MOST_DIMENSIONS = 4096
-"""Of a latent vector: more is a slip of the keyboard, and would fill the memory."""
+"""Limit for a latent vector. A larger number is a typing mistake, and would fill the memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,16 +24,16 @@ class Variational(Recipe):
     """vae: convolutional encoder and decoder; cvae: the same, both given the label; or FILE.py:NAME, a module of your
     own with encode and decode (docs/training.md)."""
     latent_dim: Annotated[int, Range(1, MOST_DIMENSIONS)] = 2
-    """Numbers that describe an image between encoder and decoder."""
+    """The number of latents per image."""
     reconstruction: Reconstruction = "bernoulli"
-    """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance). The numbers
-    of a table are always scored as gaussian, with a tenth of their own standard deviation."""
+    """How a pixel is scored: bernoulli (binary cross-entropy) or gaussian (squared error, unit variance). Numbers of a
+    table are always gaussian, with a tenth of their own standard deviation."""
     binarize: TrainingBinarize = "none"
     """none: pixels are grey; dynamic: 0 or 1, drawn by grey value at each step (Salakhutdinov and Murray 2008)."""
     beta: Annotated[float, Range(0)] = 1.0
     """Weight of the KL term (Higgins et al. 2017); 1 is the evidence lower bound, 0 a plain autoencoder."""
     free_bits_nats: Annotated[float, Range(0)] = 0.0
-    """KL in nats per latent that is not penalised (Kingma et al. 2016)."""
+    """KL in nats per latent that costs nothing (Kingma et al. 2016)."""
 
     @property
     def num_latents(self) -> int:

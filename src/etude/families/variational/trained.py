@@ -16,11 +16,11 @@ from etude.metrics.quadrature import bernoulli_pairs, gaussian_pairs
 from etude.models import VAE, TableVAE
 
 TABLE_DEVIATION = 0.1
-"""Standard deviation of the decoder of a table's numbers, which are standardised."""
+"""Standard deviation of the decoder for a table's numbers, which are standardised."""
 
 
 def reconstruction(recipe: Variational, kind: Kind, decoded: Tensor, inputs: Tensor) -> Tensor:
-    """−log p(example | latent) from what was decoded (N, ...), nats per example (N,)."""
+    """−log p(example | latent) from the decoder's output (N, ...), nats per example (N,)."""
     if isinstance(kind, Table):
         nats = gaussian(decoded / TABLE_DEVIATION, inputs / TABLE_DEVIATION)
         return nats + kind.num_features * math.log(TABLE_DEVIATION)
@@ -30,7 +30,7 @@ def reconstruction(recipe: Variational, kind: Kind, decoded: Tensor, inputs: Ten
 
 
 def decoded(network: VAE | TableVAE | OwnAutoencoder, kind: Kind, latents: Tensor, labels: Tensor | None) -> Tensor:
-    """Examples (N, ...) of latents (N, latent_dim): images in [0, 1]; features in their own units."""
+    """Examples (N, ...) for latents (N, latent_dim): images in [0, 1]; features in their own units."""
     if isinstance(kind, Table):
         return kind.unscaled(network.decode_logits(latents, labels))
     return network.decode_logits(latents, labels).sigmoid()
@@ -39,7 +39,7 @@ def decoded(network: VAE | TableVAE | OwnAutoencoder, kind: Kind, latents: Tenso
 def network_inputs(recipe: Variational, kind: Kind, examples: Tensor, *, generator: torch.Generator) -> Tensor:
     """Examples as the networks were trained on them: in [0, 1], or 0 and 1 as drawn from `generator`.
 
-    Images that are binary already stay as they are.
+    Images that are already binary stay as they are.
     """
     inputs = scaled(kind, examples)
     return inputs if recipe.binarize == "none" else binarize(inputs, recipe.binarize, seed=generator)
