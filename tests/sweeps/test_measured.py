@@ -14,7 +14,8 @@ import pytest
 import etude
 from etude.cli import main
 from etude.errors import UsageError
-from etude.measurement import Settings, measure, reference_classifier
+from etude.measurement import Measurement, Result, Settings, measure, reference_classifier
+from etude.measurement.results import About
 from etude.metrics import summarize
 from etude.runs import Run
 from etude.sweeps import Sweep, compare, load, measure_sweep
@@ -70,11 +71,12 @@ def test_values_summaries_and_floors_are_those_of_the_runs(folder: Path) -> None
 def test_the_validation_images_choose_whatever_the_test_images_say(
     folder: Path, preferred: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def forged(run: Run, settings: Settings, **_: Any) -> dict[str, Any]:
+    about = About(run="", checkpoint="last", step=1, data="digits", split="test", num_samples=10, seed=0, features=None)
+
+    def forged(run: Run, settings: Settings, **_: Any) -> Measurement:
         is_preferred = run.name.startswith(f"{preferred}-seed")
         good = is_preferred == (settings.split == "validation")  # the two splits disagree
-        result = {"value": 1.0 if good else 9.0, "floor": 0.5}
-        return {"fid": result, "about": {"num_samples": 10, "data": "digits", "seed": 0}, "notes": []}
+        return Measurement({"fid": Result({"value": 1.0 if good else 9.0, "floor": 0.5, "num_samples": 10})}, about, [])
 
     monkeypatch.setattr(measured_module, "measure", forged)
     found = measure_sweep(load(folder / "grid"), Settings(metrics=("fid",)), say=silent)
