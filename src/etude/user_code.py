@@ -1,7 +1,7 @@
-"""A person's Python code, run in this process: the one way from a file, or `FILE.py:NAME`, to what it defines.
+"""A person's Python code, run in this process: the only way from a file, or `FILE.py:NAME`, to what it defines.
 
-Whatever the code raises, and an exit too, becomes an error on one line. A file may import its neighbours, modules in
-its own folder; which these were is known afterwards. Needs no PyTorch.
+Whatever the code raises, including an exit, becomes an error on one line. A file may import its neighbours, modules in
+its own folder; afterwards it is known which. Needs no PyTorch.
 """
 
 import ast
@@ -29,15 +29,15 @@ from etude.errors import EtudeError, UsageError, one_line, unknown
 
 @dataclass(frozen=True)
 class Source:
-    """A file of Python as it was when it ran."""
+    """A Python file as it was when it ran."""
 
     path: str
-    """Seen from the folder of the file that was named: `net.py`, or `blocks/attention.py` for one that it imports."""
+    """Its path relative to the folder of the file that was named: `net.py`, or `blocks/attention.py` for an import."""
     text: bytes
 
     @cached_property
     def sha256(self) -> str:
-        """The text's digest, 64 hexadecimal digits."""
+        """The SHA-256 of the text, 64 hexadecimal digits."""
         return hashlib.sha256(self.text).hexdigest()
 
 
@@ -53,17 +53,17 @@ class Program:
 
 
 def run_file(path: Path, *, hint: str = "give the path of a Python file, as net.py:Net") -> dict[str, Any]:
-    """The names that a Python file defines; `hint` says what to do where there is no such file."""
+    """The names that a Python file defines. `hint` says what to do if there is no such file."""
     return run_program(path, hint=hint).names
 
 
 def run_program(
     path: Path, files: Mapping[str, bytes] | None = None, *, hint: str = "give the path of a Python file, as net.py:Net"
 ) -> Program:
-    """Run a file and return what came of it. What it prints goes to stderr.
+    """Run a file and return what it defines. What it prints goes to stderr.
 
-    With `files`, texts by their paths from the file's folder, these are run and nothing is read from the disk. Raises
-    a `UsageError` for a file that is not there or does not run.
+    With `files`, texts by their paths relative to the file's folder, these are run and nothing is read from the disk.
+    Raises `UsageError` if the file does not exist or does not run.
     """
     finder = _Neighbours(path.parent, files)
     text = finder.read(path.name)
@@ -76,7 +76,7 @@ def run_program(
             where = f" ({Path(str(error.filename)).name}, line {error.lineno})"  # pyright: ignore[reportAttributeAccessIssue]
         return UsageError(f"{path} could not be imported{where}: {short_reason(error)}.")
 
-    # A name of its own, that no other module of a person's has: dataclasses and annotations look it up here.
+    # A unique name among the modules of all persons: dataclasses and annotations look it up here.
     name = f"{path.stem}_{hashlib.sha256(str(path.resolve()).encode() + text).hexdigest()[:8]}"
     module = ModuleType(name)
     module.__file__ = str(path)
@@ -88,16 +88,17 @@ def run_program(
 
 
 class _Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports modules from a person's folder, from their text alone: a `__pycache__` may hold anything; final."""
+    """Imports modules from a person's folder, from their text alone, because a `__pycache__` may hold anything;
+    final."""
 
     def __init__(self, folder: Path, files: Mapping[str, bytes] | None) -> None:
         self.folder, self.files = folder, files
         self.imported: dict[str, bytes] = {}
-        """The texts that were imported, by their paths from the folder."""
+        """The texts that were imported, by their paths relative to the folder."""
         self.names: list[str] = []
 
     def read(self, file: str) -> bytes | None:
-        """The text of a file of the folder; None where there is none."""
+        """The text of a file in the folder; None if there is none."""
         if self.files is not None:
             return self.files.get(file)
         if not os.path.isfile(path := self.folder / file):
@@ -108,7 +109,7 @@ class _Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
             raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> Any:
-        """Where a module lies in the folder; None for one that lies elsewhere, and for all of Python's own."""
+        """Where a module lies in the folder. None for one that lies elsewhere, and for all of Python's own."""
         top = fullname.partition(".")[0]
         if top in sys.stdlib_module_names or ("." in fullname and top not in self.names):
             return None
@@ -148,7 +149,8 @@ class _Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        """Imports look here first. Modules of the same names from other folders are put aside, and back after."""
+        """Let imports look here first. Modules of the same names from other folders are put aside, and restored
+        afterwards."""
         aside = {name: sys.modules.pop(name) for name in list(sys.modules) if self._hides(name)}
         sys.meta_path.insert(0, self)
         try:
@@ -168,7 +170,7 @@ class _Neighbours(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 _INSTALLED = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-"""Where Python and what is installed lie."""
+"""Where Python and the installed packages lie."""
 
 
 # Names in files -------------------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ _INSTALLED = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "pur
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a name in a file should stand for, or make when it is called."""
+    """What a name in a file should stand for, or make when called."""
 
     noun: str
     """"network"."""
@@ -185,7 +187,7 @@ class Wanted:
     fits: Callable[[Any], bool]
     """Whether an object is one."""
     makes: Callable[[Any], bool]
-    """Whether a class, or a function, makes one as far as can be told without calling it: to suggest it."""
+    """Whether a class or function seems to make one, judged without calling it. Used for suggestions."""
     none: str
     """What a file without one lacks: "class derived from torch.nn.Module"."""
 
@@ -207,7 +209,7 @@ NETWORK = Wanted("network", "torch.nn.Module", _is_network, _makes_networks, "cl
 
 @dataclass(frozen=True)
 class Spec:
-    """`FILE.py:NAME` or `FILE.py:NAME(3, width=16)`, taken apart."""
+    """`FILE.py:NAME` or `FILE.py:NAME(3, width=16)`, in parts."""
 
     text: str
     path: Path
@@ -221,17 +223,18 @@ class Spec:
         return self.text.partition(".py:")[2]
 
     def at(self, folder: Path) -> "Spec":
-        """The same of the file of that name in another folder."""
+        """The same with the file of that name in another folder."""
         return parse_spec(f"{folder / self.path.name}:{self.expression}")
 
 
 def is_spec(text: str) -> bool:
-    """Whether a text names something in a file, and not something of étude's."""
+    """Whether a text names something in a file, rather than something of étude's."""
     return ".py:" in text
 
 
 def parse_spec(text: str, *, noun: str = "network") -> Spec:
-    """A text as a `Spec`; `UsageError` where it is none. Arguments are literals: numbers, texts, lists and the like."""
+    """A text as a `Spec`. Raises `UsageError` if it is none. Arguments are literals: numbers, texts, lists and the
+    like."""
     file, _, expression = text.partition(".py:")
     path = Path(f"{file}.py")
     try:
@@ -260,11 +263,11 @@ def load(
     offered: Mapping[str, Any] | None = None,
     program: Program | None = None,
 ) -> Any:
-    """The object that `FILE.py:NAME` stands for, or makes when it is called with the arguments in the text.
+    """The object that `FILE.py:NAME` stands for, or that it makes when called with the arguments in the text.
 
-    It is called too where it does not fit by itself, with those of the `offered` arguments that its signature names and
-    the text does not give. `program` is what running the file gave, where it ran before. Raises a `UsageError` that
-    says what is missing.
+    It is called even without arguments if it does not fit by itself. It gets those of the `offered` arguments that its
+    signature names and the text does not give. `program` is what running the file gave, if it ran before. Raises
+    `UsageError` that says what is missing.
     """
     if program is None:
         program = run_program(Path(f"{text.partition('.py:')[0]}.py"))
@@ -295,12 +298,12 @@ def load(
 def call_offering(thing: Callable[..., Any], offered: Mapping[str, Any], spec: Spec | None = None) -> Any:
     """Call a class or function with the arguments of `spec` and those of the `offered` that its signature names.
 
-    Raises a `UsageError` where an argument is missing or one too many.
+    Raises `UsageError` if an argument is missing or one is too many.
     """
     arguments, keywords = (spec.arguments, spec.keywords) if spec else ((), {})
     try:
         signature = inspect.signature(thing)
-    except (ValueError, TypeError):  # built in C, or odd: the call itself will tell
+    except (ValueError, TypeError):  # built in C, or unusual: the call itself will tell
         return thing(*arguments, **keywords)
     name = spec.name if spec else getattr(thing, "__name__", type(thing).__name__)
     try:
@@ -325,7 +328,7 @@ def _suggested(key: str, value: Any, names: Mapping[str, Any], wanted: Wanted) -
 
 
 def first_class(path: Path) -> str:
-    """The first class in a file that looks like a network, without running it; "Net" where there is none."""
+    """The first class in a file that looks like a network, found without running the file; "Net" if there is none."""
     try:
         names = re.findall(r"^class (\w+)\(.*Module", path.read_text(errors="replace"), re.MULTILINE)
     except OSError:
@@ -338,9 +341,9 @@ def first_class(path: Path) -> str:
 
 @contextlib.contextmanager
 def contained(tell: Callable[[BaseException], EtudeError]) -> Iterator[None]:
-    """Turn what the code within raises into the error that `tell` makes of it; étude's own errors stay as they are.
+    """Turn what the code within raises into the error that `tell` makes of it. étude's own errors stay as they are.
 
-    `sys.exit` and `os._exit` would end étude without a word, and with the exit code of success: they are errors too.
+    `sys.exit` and `os._exit` would end étude without a word, and with the exit code of success, so they are errors too.
     Ctrl-C is not.
     """
     kept = os._exit
@@ -360,7 +363,7 @@ def _exit(status: int = 0) -> NoReturn:
 
 
 def require_no_loop(module: Any, name: str) -> None:
-    """Raise a `UsageError` for a `torch.nn.Module` that contains itself: PyTorch would follow it for ever."""
+    """Raise `UsageError` for a `torch.nn.Module` that contains itself, which PyTorch would follow for ever."""
     finished: set[int] = set()
 
     def visit(part: Any, path: str, above: tuple[int, ...]) -> None:
@@ -377,13 +380,13 @@ def require_no_loop(module: Any, name: str) -> None:
 
 
 def reason(error: BaseException) -> str:
-    """An exception as "ValueError: its text", on one line; its type alone where it has no text, or none to be had."""
+    """An exception as "ValueError: its text", on one line. Without a readable text: its type alone."""
     text = text_of(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def short_reason(error: BaseException) -> str:
-    """The same without the type where Python's own text says all: a wrong call, a mistake in the syntax."""
+    """The same without the type if Python's own text says everything: a wrong call, a syntax error."""
     return text_of(error) if isinstance(error, TypeError | SyntaxError) else reason(error)
 
 
@@ -391,6 +394,6 @@ def text_of(error: BaseException) -> str:
     """An exception's text on one line, without the final full stop."""
     try:
         text = str(getattr(error, "msg", None) or error)
-    except Exception:  # a person's exception may fail even at this
+    except Exception:  # a person's exception may fail even here
         return ""
     return one_line(text, longest=300).rstrip(".")

@@ -1,7 +1,8 @@
-"""The code of one's own that a run keeps: a copy of each file in its folder `code`, with digests and a seal.
+"""The user code that a run keeps: a copy of each file in its folder `code`, with digests and a seal.
 
-The seal says that the run was made here, by this user: an HMAC over the files' digests and what the recipe names in
-them, with a key in the user's data folder. Nothing of a run without a valid one is run unless the user says so.
+The seal says that the run was made here, by this user. It is an HMAC over the files' digests and what the recipe names
+in them, with a key in the user's data folder. Without a valid seal, nothing of a run is executed unless the user allows
+it.
 """
 
 import hashlib
@@ -30,7 +31,7 @@ _trusted: set[Path] = set()
 
 
 def trust(folder: Path) -> None:
-    """Run the code in this folder, a run's or a sweep's, wherever it was made: its user has read it."""
+    """Allow the code in this folder, of a run or a sweep, to run wherever it was made: its user has read it."""
     _trusted.add(folder.resolve())
 
 
@@ -38,7 +39,8 @@ def trust(folder: Path) -> None:
 
 
 def admit(recipe: R) -> R:
-    """Run the files that a person's recipe names, so that networks are made of them; the recipe with whole paths."""
+    """Run the files that a person's recipe names, so that networks can be made of them. Returns the recipe with
+    absolute paths."""
     changes = {}
     for field, text in recipe.code.items():
         spec = parse_spec(text)
@@ -64,14 +66,14 @@ def _texts(recipes: Sequence[Recipe]) -> list[str]:
 
 
 def inside(recipe: R) -> R:
-    """The recipe with its specs as they stand in a folder's file: `code/net.py:Net`."""
+    """The recipe with its specs as a folder's file has them: `code/net.py:Net`."""
     return _moved(recipe, Path(FOLDER))
 
 
 def outside(recipe: R, folder: Path) -> R:
-    """The recipe that `inside` gave, with the whole paths of the copies in a folder.
+    """The recipe that `inside` gave, with absolute paths of the copies in a folder.
 
-    Raises `ValueError` where it names a file elsewhere.
+    Raises `ValueError` if it names a file elsewhere.
     """
     for text in recipe.code.values():
         if parse_spec(text).path.parent != Path(FOLDER):
@@ -84,7 +86,7 @@ def _moved(recipe: R, folder: Path) -> R:
 
 
 def moved(text: str, folder: Path = Path(FOLDER)) -> str:
-    """A spec of the file of the same name in a folder."""
+    """A spec with the file of the same name in another folder."""
     return parse_spec(text).at(folder).text
 
 
@@ -92,7 +94,7 @@ def moved(text: str, folder: Path = Path(FOLDER)) -> str:
 
 
 def write(folder: Path, *recipes: Recipe) -> list[dict[str, str]]:
-    """Copy the code of recipes into the new folder of a run or a sweep; what its file says of the copies."""
+    """Copy the code of recipes into the new folder of a run or a sweep. Returns what its file says about the copies."""
     sources = sources_of(recipes)
     for path, source in sources.items():
         target = folder / FOLDER / path
@@ -105,7 +107,7 @@ def write(folder: Path, *recipes: Recipe) -> list[dict[str, str]]:
 
 
 def check_entries(entries: object) -> list[dict[str, str]]:
-    """What a folder's file says of its copies; `ValueError` where it is not what `write` gave."""
+    """What a folder's file says about its copies. Raises `ValueError` if it is not what `write` gave."""
     keys = ("file", "sha256", "seal")
     if not isinstance(entries, list):
         raise ValueError(f"it has {entries!r:.100} for code")
@@ -121,7 +123,7 @@ def check_entries(entries: object) -> list[dict[str, str]]:
 def open_copies(kind: str, folder: Path, recipes: Sequence[Recipe], entries: list[dict[str, str]]) -> None:
     """Admit the copies in the folder of a run or a sweep, its `kind`, for the recipes that were read from there.
 
-    Raises `RunError` where they have changed, or were not made here and are not trusted.
+    Raises `RunError` if they have changed, or were not made here and are not trusted.
     """
     named = [parse_spec(text).path.name for text in _texts(recipes)]
     if not named:
@@ -154,7 +156,7 @@ def open_copies(kind: str, folder: Path, recipes: Sequence[Recipe], entries: lis
 
 
 def is_trusted(folder: Path) -> bool:
-    """Whether the user trusts it, or the sweep that it lies in."""
+    """Whether the user trusts the folder, or the sweep that it lies in."""
     return not _trusted.isdisjoint({folder.resolve(), folder.resolve().parent})
 
 
@@ -164,20 +166,21 @@ def _is_sealed(recipes: Sequence[Recipe], entry: dict[str, str]) -> bool:
 
 
 def _seal(recipes: Sequence[Recipe], file: str, sha256: str) -> str:
-    """Of one file: of what the recipes name too, since that is what is called. Empty where there is no key."""
+    """The seal of a folder. It covers what the recipe names too, because that is what is called. Empty without a
+    key."""
     key = _read_key(key_path())
     content = json.dumps([file, sha256, sorted(map(moved, _texts(recipes)))])
     return hmac.new(key, content.encode(), "sha256").hexdigest() if key else ""
 
 
 def key_path() -> Path:
-    """Where the key lies: it is made when it is first needed, and for its user alone to read."""
+    """The place of the key. It is made when first needed, and only its user can read it."""
     return Path(platformdirs.user_data_dir("etude")) / "seal.key"
 
 
 @cache
 def _read_key(path: Path) -> bytes:
-    """The key; empty where none can be kept: then every run with code of its own asks."""
+    """The key. Empty if none can be kept: then every run with user code asks."""
     with suppress(OSError):
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +189,7 @@ def _read_key(path: Path) -> bytes:
             with open(number, "wb") as file:
                 file.write(secrets.token_bytes(32))
             with suppress(FileExistsError):
-                os.link(temporary, path)  # whole, and the first one of several
+                os.link(temporary, path)  # whole, and the first if there are several
             temporary.unlink()
         return path.read_bytes()
     return b""

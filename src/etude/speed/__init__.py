@@ -1,1 +1,1 @@
-"""How a training step is computed fast: device, precision, whole steps, compiling, replicas; not what is learned."""
+"""How a training step is computed fast: device, precision, whole steps, compiling, replicas. Not what is learned."""

@@ -1,4 +1,5 @@
-"""Whether bfloat16 pays on this processor: some lack the instructions, and some builds of PyTorch have slow kernels."""
+"""Whether bfloat16 is faster on this processor: some lack the instructions, and some builds of PyTorch have slow
+kernels."""
 
 import json
 import time
@@ -22,8 +23,8 @@ _ROUNDS = 7
 def bf16_is_fast() -> bool:
     """Whether both matrix products and convolutions are clearly faster in bf16 than in float32, measured in 0.2 s.
 
-    The answer is kept in the user's cache, one for each version of PyTorch and processor: a run must not depend on how
-    busy the machine was when it began.
+    The answer is kept in the user's cache, one per version of PyTorch and processor: a run must not depend on how busy
+    the machine was when it started.
     """
     if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
@@ -31,7 +32,7 @@ def bf16_is_fast() -> bool:
     file = cache_folder() / "bf16.json"
     verdicts = _read(file)
     if machine not in verdicts:
-        # Of runs that begin together one measures, and all take its word; where nothing can be kept, each does.
+        # If several runs start together, one measures and all use its result. If nothing can be kept, each measures.
         with suppress(DiskError), locked(file.with_suffix(".lock")):
             verdicts = _read(file)
             if machine not in verdicts:
@@ -41,7 +42,7 @@ def bf16_is_fast() -> bool:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    """The verdicts by machine; without those that are damaged."""
+    """The results by machine, without damaged ones."""
     try:
         verdicts = dict(json.loads(file.read_text()))
     except (OSError, ValueError, TypeError, RecursionError):
@@ -55,7 +56,7 @@ def _verdict() -> dict[str, Any]:
 
 
 def measure_gains() -> dict[str, float]:
-    """How many times faster than in float32 a matrix product and a convolution are in bf16, forward alone."""
+    """How many times faster than in float32 a matrix product and a convolution are in bf16, forward only."""
     generator = torch.Generator().manual_seed(0)
     matrix = torch.randn(512, 512, generator=generator)
     images = torch.randn(32, 32, 14, 14, generator=generator).contiguous(memory_format=torch.channels_last)
@@ -74,7 +75,7 @@ def measure_gains() -> dict[str, float]:
 
 
 def _seconds(apply: Callable[..., object], *inputs: torch.Tensor) -> float:
-    """The shortest of several times of one thread, in processor time: a busy machine must not decide the verdict."""
+    """The shortest of several times on one thread, in processor time, so that a busy machine does not decide."""
     times, threads = [], torch.get_num_threads()
     torch.set_num_threads(1)
     try:

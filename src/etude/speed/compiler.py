@@ -1,8 +1,8 @@
 """A whole training step, compiled by Inductor.
 
-The step is traced by running it once on tensors without numbers (`make_fx`), not by Dynamo: that takes a tenth of a
-second in place of several, leaves no guards to check at every step, and keeps gradients that a layer writes by hand,
-which Dynamo drops under `torch.func` (pytorch/pytorch#193279).
+The step is traced by running it once on tensors without numbers (`make_fx`), not by Dynamo. That takes a tenth of a
+second instead of several, and leaves no guards to check at every step. It also keeps gradients that a layer defines by
+hand, which Dynamo drops under `torch.func` (pytorch/pytorch#193279).
 """
 
 import struct
@@ -22,9 +22,9 @@ from etude.speed.whole_step import StepTensors, Whole
 
 
 def compiled(whole: Whole, execution: Execution) -> Whole:
-    """The function compiled, when it is first called, for the shapes that it is then given.
+    """Compile the function when it is first called, for the shapes that it gets then.
 
-    Only the networks that it was first called with can be trained.
+    Only the networks of the first call can be trained with it.
     """
     program: Callable[..., Any] | None = None
     kept: list[Tensor] = []
@@ -42,9 +42,9 @@ def compiled(whole: Whole, execution: Execution) -> Whole:
 def traced(whole: Whole, given: StepTensors) -> Callable[..., Any]:
     """The function as a graph of operations on a flat list of tensors, those that stay first.
 
-    Tensors that it computes with and is not given, such as the scale of a table's features, are constants of the graph.
+    Tensors that it uses without being given, such as the scale of a table's features, are constants of the graph.
     """
-    from torch.fx.experimental.proxy_tensor import make_fx  # here, since it takes long to import
+    from torch.fx.experimental.proxy_tensor import make_fx  # here, because the import takes long
 
     tensors, structure = tree_flatten(given)
 
@@ -56,8 +56,8 @@ def traced(whole: Whole, given: StepTensors) -> Callable[..., Any]:
 
 
 def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable[..., Any]:
-    """The function of a flat list of tensors, those that stay first, compiled."""
-    from torch._functorch.compile_utils import fx_graph_cse  # here, since these take long to import
+    """Compile the function of a flat list of tensors, those that stay first."""
+    from torch._functorch.compile_utils import fx_graph_cse  # here, because these imports take long
     from torch._inductor import compile
     from torch._inductor.runtime.cache_dir_utils import cache_dir
     from torch.func import functionalize
@@ -68,10 +68,11 @@ def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable
     tensors = tree_leaves(given)
     options: dict[str, Any] = {}
     if execution.device == "cpu":
-        # Inductor's wrapper in C++: in Python it costs a small network as much as its arithmetic.
+        # Inductor's wrapper in C++. In Python it costs as much as the arithmetic of a small network.
         options = {"cpp_wrapper": True, "compile_threads": 1}
     if execution.precision == "bf16":
-        # Else a sum that two tensors take, as the gradient of two biases of cvae, becomes C++ with one name twice.
+        # Without it, a sum used by two tensors, such as the gradient of two biases of cvae, becomes C++ with one name
+        # twice.
         options["cpp.max_horizontal_fusion_size"] = 1
     graph: Any = traced(whole, given)
     with torch.no_grad():
@@ -84,9 +85,10 @@ def _compile(whole: Whole, execution: Execution, given: StepTensors) -> Callable
 
 
 def remove_torn_libraries(cache: Path) -> None:
-    """Remove from Inductor's cache what a kill or a power cut left half written, so that it is compiled again.
+    """Remove half-written files from Inductor's cache, which a kill or a power cut leaves, so that they are compiled
+    again.
 
-    Inductor takes whatever lies there; a half library ends the process that loads it, without an error.
+    Inductor takes whatever is there, and half a library ends the process that loads it, without an error.
     """
     from torch._inductor.codecache import get_lock_dir
     from torch.utils._filelock import FileLock
@@ -95,11 +97,11 @@ def remove_torn_libraries(cache: Path) -> None:
         with suppress(OSError, TimeoutError):
             if is_torn(path):
                 with FileLock(str(Path(get_lock_dir(), f"{path.name.partition('.')[0]}.lock")), timeout=0):
-                    path.unlink()  # no process writes it, for that would hold the lock
+                    path.unlink()  # no process is writing, because it would hold the lock
 
 
 def is_torn(path: Path) -> bool:
-    """Whether a library or object file ends before its table of sections, the last thing in it."""
+    """Whether a library or object file ends before its table of sections, which is the last thing in it."""
     with path.open("rb") as file:
         head = file.read(64)
     if head[:5] == b"\x7fELF\x02" and len(head) == 64:

@@ -1,9 +1,11 @@
-"""A whole training step as one CUDA graph: the GPU is given all its kernels at once, and the host waits for nothing.
+"""A whole training step as one CUDA graph: the GPU gets all its kernels at once, and the host waits for nothing.
 
-A graph replays the recorded kernels on the very memory that they were recorded with. So what changes from step to step
-(row numbers, draws, learning rate) is copied into buffers that stay, and the losses come out in buffers that stay.
-Networks and data set are such buffers already. Recording needs a few steps of warm-up, after which all that they moved
-is put back. They draw no random numbers: a learner draws outside its step.
+A graph replays the recorded kernels on the same memory. So what changes from step to step (row numbers, draws, learning
+rate) is copied into fixed buffers, and the losses come out in fixed buffers. Networks and data set are such buffers
+already.
+
+Recording needs a few warm-up steps. Afterwards everything they changed is restored. They draw no random numbers,
+because a learner draws outside its step.
 """
 
 from collections.abc import Callable
@@ -16,16 +18,17 @@ from torch.utils._pytree import tree_leaves, tree_map
 from etude.speed.whole_step import StepTensors, Whole
 
 WARM_UP_STEPS = 3
-"""Libraries choose their kernels and allocate their workspaces in the first ones."""
+"""In the first steps, libraries choose their kernels and allocate their workspaces."""
 
 Recorder = Callable[[Callable[[], Tensor]], tuple[Callable[[], None], Tensor]]
-"""Records what a function does; returns what does it again, and the tensors in which its result then is."""
+"""Records what a function does. Returns a function that repeats it, and the tensors that hold its result."""
 
 
 def captured(whole: Whole, record: Recorder | None = None) -> Whole:
-    """The function as one graph, recorded when it is first called and replayed from then on.
+    """The function as one graph, recorded at the first call and replayed from then on.
 
-    Only the networks that it was first called with can be trained. The losses that it returns hold until the next call.
+    Only the networks of the first call can be trained with it. The losses that it returns are valid until the next
+    call.
     """
     record = record or record_cuda_graph
     recorded: list[tuple[Callable[[], None], Tensor, list[Tensor]]] = []
@@ -51,7 +54,7 @@ def captured(whole: Whole, record: Recorder | None = None) -> Whole:
 
 
 def record_cuda_graph(function: Callable[[], Tensor]) -> tuple[Callable[[], None], Tensor]:
-    """`Recorder` of the current GPU, by PyTorch's instructions: warm up on a stream of its own, then record."""
+    """`Recorder` of the current GPU, following PyTorch's instructions: warm up on a separate stream, then record."""
     stream = torch.cuda.Stream()
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):

@@ -24,16 +24,16 @@ from etude.speed.processor import processor_name
 
 @contextmanager
 def computing(execution: Execution) -> Iterator[None]:
-    """Compute with these threads and deterministic algorithms within the block; put back what was set before."""
+    """Compute with these threads and deterministic algorithms within the block; then restore the settings."""
     threads, deterministic = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     tf32 = torch.backends.cudnn.allow_tf32
-    # The module gains this property while it is imported, out of a type checker's sight.
+    # The module gets this property during its import, where a type checker does not see it.
     deterministic_module: Any = torch.utils.deterministic
     fill = deterministic_module.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with this
     torch.set_num_threads(execution.threads)
     torch.use_deterministic_algorithms(True)
-    torch.backends.cudnn.allow_tf32 = False  # fp32 means it: convolutions round as matrix products do
+    torch.backends.cudnn.allow_tf32 = False  # fp32 is taken literally: convolutions round as matrix products do
     deterministic_module.fill_uninitialized_memory = False  # a debugging aid that costs a tenth of a step
     try:
         with freed_memory_kept(), denormals_flushed():
@@ -53,7 +53,7 @@ def choose_execution(
     examples_per_step: int,
     differentiates_twice: bool = False,
 ) -> Execution:
-    """What was asked for, and for the rest what is fastest for networks of these traits at hand."""
+    """Choose the execution: what was asked for, and for the rest what is fastest for networks with these traits."""
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     device, threads = str(compute.device), compute.threads
     if device == "auto":
@@ -96,7 +96,7 @@ def choose_execution(
 
 
 def missing_for_compiling(traits: Traits, device: str) -> str | None:
-    """What compiling needs and does not find."""
+    """What compiling needs but does not find."""
     if not shutil.which("g++"):
         return "the C++ compiler g++"
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():

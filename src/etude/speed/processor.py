@@ -1,4 +1,4 @@
-"""What the processor is called, to tell machines apart."""
+"""The processor's name, to tell machines apart."""
 
 import platform
 from contextlib import suppress
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @cache
 def processor_name() -> str:
-    """The name that the system gives, on Linux with family and model: some names ("AMD EPYC") tell little."""
+    """The name that the system gives, on Linux with family and model, because some names ("AMD EPYC") say little."""
     with suppress(OSError):
         first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
         pairs = (line.partition(":") for line in first.splitlines())

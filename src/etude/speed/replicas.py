@@ -1,8 +1,8 @@
-"""Many runs as one program: their tensors stacked, and the step of one of them vectorised over all.
+"""Many runs as one program: their tensors are stacked, and the step of one run is vectorised over all.
 
-Each run keeps its own initial weights, order of the examples and random draws, all from its own seed, so that replica k
-computes what a run alone with that seed computes, except for rounding. Its learner's tensors become parts of the
-stacks: evaluation, pictures and checkpoints need not know of the others.
+Each run keeps its own initial weights, order of examples and random draws, all from its own seed. So replica k computes
+what a run alone with that seed computes, except for rounding. Its learner's tensors become parts of the stacks, so
+evaluation, pictures and checkpoints need not know of the others.
 """
 
 from collections.abc import Hashable, Sequence
@@ -29,7 +29,8 @@ from etude.speed.whole_step import (
 
 
 def program_key(recipe: Recipe) -> Hashable:
-    """Equal for recipes that one program can train: they differ only in seed, learning rate and `changed_together`."""
+    """A key that is equal for recipes that one program can train. They differ only in seed, learning rate and
+    `changed_together`."""
     defaults = {field.name: field.default for field in fields(recipe)}
     same: dict[str, Any] = {name: defaults[name] for name in recipe.changed_together}
     return replace(recipe, seed=0, optimizer=replace(recipe.optimizer, learning_rate=1.0), **same)
@@ -41,7 +42,8 @@ def replicas_step(learners: Sequence[Learner[Any]], train: Split, transform: Tra
     one = whole_of(learners[0])
 
     def whole(given: StepTensors) -> Tensor:
-        # All runs share the examples: set apart, for PyTorch takes a None in a dataclass of `in_dims` for no field.
+        # All runs share the examples, which are kept apart: in a dataclass of `in_dims`, PyTorch takes None for no
+        # field.
         return vmap(lambda own: one(replace(own, train=given.train)))(replace(given, train={}))
 
     fast = transform(whole)
@@ -62,7 +64,8 @@ def replicas_step(learners: Sequence[Learner[Any]], train: Split, transform: Tra
 
 
 def stack_states(learners: Sequence[Learner[Any]]) -> dict[str, NetworkState]:
-    """Parameters, buffers and moments of all learners, (runs, ...) each, of which their own tensors become parts."""
+    """Parameters, buffers and moments of all learners, (runs, ...) each. The learners' own tensors become parts of
+    them."""
     stacked = _stack([state_of(learner) for learner in learners])
     for index, learner in enumerate(learners):
         for name, network in learner.networks.items():
@@ -77,7 +80,7 @@ def stack_states(learners: Sequence[Learner[Any]]) -> dict[str, NetworkState]:
 
 
 def stack_carried(learners: Sequence[Learner[Any]]) -> dict[str, Tensor]:
-    """What the learners carry from step to step, (runs, ...) each, of which their own tensors become parts."""
+    """What the learners carry from step to step, (runs, ...) each. The learners' own tensors become parts of it."""
     stacked = _stack([learner.state for learner in learners])
     for index, learner in enumerate(learners):
         learner.state = {name: each[index] for name, each in stacked.items()}
@@ -85,5 +88,5 @@ def stack_carried(learners: Sequence[Learner[Any]]) -> dict[str, Tensor]:
 
 
 def _stack(trees: Sequence[Any]) -> Any:
-    """Trees of tensors as one, each tensor stacked along a new first dimension."""
+    """Several trees of tensors as one. Each tensor is stacked along a new first dimension."""
     return tree_map(lambda *tensors: torch.stack(tensors), *trees)

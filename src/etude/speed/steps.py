@@ -1,4 +1,4 @@
-"""The step that the loop takes, computed as the execution wants it."""
+"""The step that the loop takes, computed as the execution says."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -24,9 +24,9 @@ from etude.streams import seeded_by
 
 
 def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Execution) -> Step:
-    """The step of one learner; of several, that of all of them as one program."""
+    """The step of one learner, or of several as one program."""
     recipe = learners[0].recipe
-    # Not all kernels have a rule for vmap, or a gradient of their gradient.
+    # Not every kernel has a rule for vmap, or a gradient of its gradient.
     native = execution.compiled and len(learners) == 1 and not recipe.differentiates_twice
     native = native and learners[0].traits.own_layers
     if execution.device == "cpu":
@@ -43,7 +43,7 @@ def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Executi
 
 
 def faster(whole: Whole, execution: Execution, *, native: bool) -> Whole:
-    """The same function compiled, if so wanted, its poolings by `native` kernels; on a GPU as one graph."""
+    """The same function, compiled if asked for, with poolings by `native` kernels; on a GPU as one graph."""
     if execution.compiled:
         whole = compiled(_pooled_by_kernels(whole) if native else whole, execution)
     return captured(whole) if execution.device == "cuda" else whole

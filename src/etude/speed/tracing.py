@@ -1,4 +1,4 @@
-"""Whether a learner's step can be taken as one function of tensors: a person's network may not let it."""
+"""Whether a learner's step can be computed as one function of tensors. A person's network may prevent it."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from etude.user_code import reason
 
 
 def untraceable(learner: Learner[Any], train: Split) -> str:
-    """Why the step cannot be traced; empty where it can. The learner is left as it was."""
-    from torch.fx.experimental.proxy_tensor import make_fx  # here, since it takes long to import
+    """Why the step cannot be traced; empty if it can. The learner stays as it was."""
+    from torch.fx.experimental.proxy_tensor import make_fx  # here, because the import takes long
 
     states = {name: generator.get_state() for name, generator in learner.streams.items()}
     moments = {name: dict(optimizer.state) for name, optimizer in learner.optimizers.items()}

@@ -1,7 +1,7 @@
-"""What makes networks fast that nobody has measured, by what they contain.
+"""What makes a network fast that nobody has measured, guessed from its layers.
 
-Each rule stands for a measurement, in docs/performance.md ("A network from outside"). étude's own networks have theirs
-in `families`.
+Each rule comes from a measurement in docs/performance.md ("A network from outside"). étude's own networks have their
+traits in `families`.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,14 @@ from etude.families.traits import Traits
 from etude.speed.kernels import kernel_of
 
 WIDE_LINEAR, WIDE_CONVOLUTION = 256, 32
-"""Features or channels from which a layer's products gain by bf16; narrower ones lose more by the casts."""
+"""From this many features or channels on, a layer's products are faster in bf16. Narrower ones lose more by the
+casts."""
 FULL_CONVOLUTION = 256
-"""Channels in and out from which oneDNN computes convolutions so well that compiling gains nothing."""
+"""From this many channels in and out, oneDNN is so fast at convolutions that compiling gains nothing."""
 LENET_PARAMETERS, LENET_STEPS = 62_000, 12_000
-"""Of the smallest network for which it was measured how many steps pay for compiling."""
+"""Parameters of the smallest network for which the steps that pay for compiling were measured."""
 SMALL = 120_000
-"""Parameters of networks so small that a second thread gains nothing with few examples at a time."""
+"""Up to this many parameters, a second thread gains nothing with few examples at a time."""
 
 Convolution = nn.Conv2d | nn.ConvTranspose2d
 
@@ -40,9 +41,9 @@ def traits_of(networks: Sequence[nn.Module]) -> Traits:
     return Traits(
         channels_last=bool(convolutions),
         bf16=wide,
-        bf16_on_a_gpu=False,  # no GPU was at hand to measure it
+        bf16_on_a_gpu=False,  # no GPU was available to measure it
         steps_that_pay_for_compiling=None if full else steps_that_pay(num_parameters),
-        # Poolings that are functions are seen only in a step; convolutions are what they come with.
+        # Poolings that are functions show only in a step. Convolutions are what they come with.
         own_layers=bool(convolutions) or any(kernel_of(each, torch.float32, compiled=True) for each in layers),
         slower_compiled_without_own_layers=bool(convolutions),
         largest_batch_for_one_thread=0 if num_parameters > SMALL else 4 if convolutions else 64,
@@ -50,9 +51,9 @@ def traits_of(networks: Sequence[nn.Module]) -> Traits:
 
 
 def steps_that_pay(num_parameters: int) -> int:
-    """Compiled steps that save what compiling costs, fewer the larger the networks are.
+    """The number of compiled steps that pay for compiling: fewer for larger networks.
 
-    A power of the number of parameters, through what was measured of étude's own networks: 12,000 of 62,000 parameters
-    (`lenet`), 9,000 of 97,000 (`vae`), 3,500 of 2.1 million (`gan`), 1,500 of 7.7 million (`dcgan`).
+    A power of the number of parameters, fitted to what was measured for étude's own networks: 12,000 steps for 62,000
+    parameters (`lenet`), 9,000 for 97,000 (`vae`), 3,500 for 2.1 million (`gan`), 1,500 for 7.7 million (`dcgan`).
     """
     return round(LENET_STEPS * (LENET_PARAMETERS / max(num_parameters, LENET_PARAMETERS)) ** 0.42)

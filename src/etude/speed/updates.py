@@ -1,6 +1,6 @@
 """The optimizers' formulas on plain tensors, for steps that are compiled, captured or vectorised as a whole.
 
-They move the very tensors that PyTorch's optimizers keep, so that a checkpoint does not tell who trained.
+They change the same tensors that PyTorch's optimizers keep, so a checkpoint does not depend on which of them trained.
 """
 
 import math
@@ -15,7 +15,7 @@ Moments = dict[str, Tensor]
 
 
 def initial_moments(settings: Optimizer, parameter: Tensor) -> Moments:
-    """What PyTorch's optimizer keeps of a parameter before its first step, under PyTorch's names."""
+    """What PyTorch's optimizer keeps for a parameter before its first step, under PyTorch's names."""
     if settings.name == "sgd":
         return {"momentum_buffer": torch.zeros_like(parameter)} if settings.momentum else {}
     count = torch.zeros((), device=parameter.device)
@@ -29,10 +29,10 @@ def update(
     moments: Mapping[str, Moments],
     learning_rate: Tensor,
 ) -> None:
-    """Move a network's parameters and their moments in place by one step; `learning_rate` is a scalar tensor.
+    """Update a network's parameters and their moments in place by one step. `learning_rate` is a scalar tensor.
 
-    As `torch.optim.SGD` without dampening (with Nesterov's momentum as Sutskever et al. 2013), `Adam` (Kingma and Ba
-    2015, algorithm 1) and `AdamW` (Loshchilov and Hutter 2019, algorithm 2).
+    Computes `torch.optim.SGD` without dampening (with Nesterov's momentum as in Sutskever et al. 2013), `Adam` (Kingma
+    and Ba 2015, algorithm 1) and `AdamW` (Loshchilov and Hutter 2019, algorithm 2).
     """
     counts = [each["step"].add_(1) for each in moments.values() if "step" in each]
     rate, epsilon = learning_rate, EPSILON
@@ -60,9 +60,9 @@ def update(
 
 
 def clip_norm(gradients: Mapping[str, Tensor], most: float) -> dict[str, Tensor]:
-    """Gradients of a network scaled so that their norm together is at most `most`.
+    """Scale the gradients of a network so that their joint norm is at most `most`.
 
-    Pascanu et al. 2013, algorithm 1, as `torch.nn.utils.clip_grad_norm_`.
+    Pascanu et al. 2013, algorithm 1, like `torch.nn.utils.clip_grad_norm_`.
     """
     norm = torch.stack([gradient.square().sum() for gradient in gradients.values()]).sum().sqrt()
     factor = (most / (norm + 1e-6)).clamp(max=1.0)
@@ -70,15 +70,15 @@ def clip_norm(gradients: Mapping[str, Tensor], most: float) -> dict[str, Tensor]
 
 
 EPSILON = 1e-8
-"""Of Adam: PyTorch's default."""
+"""PyTorch's default for Adam."""
 
 
 def _seen(beta: float, count: Tensor) -> Tensor:
-    """1 − βᵗ: the share of a running mean that is not its start of zero.
+    """1 − βᵗ: the share of a running mean that does not come from its initial zero.
 
-    1 − exp(x) loses its digits in float32 where x is near 0; as −tanh(x / 2) · (1 + exp(x)) it keeps them. With expm1
-    Inductor would compute it again for every row of the weights: of a number that several loops take, it keeps one that
-    an exponential went into (docs/log.md, 2026-11-27).
+    1 − exp(x) loses digits in float32 where x is near 0. −tanh(x / 2) · (1 + exp(x)) keeps them. With expm1, Inductor
+    would compute it again for every row of the weights. It stores a number used by several loops only if an exponential
+    is part of it (docs/log.md, 2026-11-27).
     """
     if not beta:
         return torch.ones_like(count)

@@ -1,4 +1,4 @@
-"""Where training stands: what a checkpoint must hold so that the rest of the run comes out the same bit for bit."""
+"""The state of a training: what a checkpoint must hold so that the rest of the run is the same bit for bit."""
 
 import time
 from collections.abc import Callable
@@ -34,26 +34,26 @@ from etude.runs.events import EventWriter, read_events
 
 @dataclass(kw_only=True)
 class ActiveRun:
-    """One run in training and where it stands; final."""
+    """One run in training, and how far it is; final."""
 
     run: Run
     learner: Learner[Any]
     events: EventWriter
     step: int
-    """Steps done."""
+    """The number of steps done."""
     sums: Tensor
     """(2, losses): sums of the losses since the last report, and in this epoch."""
     best: Best | None
     started_at: float
-    """When the run would have begun, had it run in one sitting; `time.monotonic()`."""
+    """Start time as if all sessions had run back to back (`time.monotonic()`)."""
 
     @property
     def epoch(self) -> int:
-        """Whole passes over the training images done."""
+        """The number of whole passes over the training images."""
         return self.step // self.run.steps_per_epoch
 
     def write_state(self, status: str) -> None:
-        """Record how far the run is, without a checkpoint, once all its events are on the disk."""
+        """Record how far the run is, without a checkpoint, once all its events are on disk."""
         size_bytes, checksum = self.events.flush()
         self.run.write_state(
             RunStatus(
@@ -72,9 +72,9 @@ class ActiveRun:
 
 
 def restore(run: Run, learner: Learner[Any], device: str, *, say: Callable[[str], None]) -> ActiveRun:
-    """Put the learner where the run's newest whole checkpoint left it; where there is none, at the start.
+    """Restore the learner from the run's newest intact checkpoint. Without one, start at the beginning.
 
-    `say` is told of damaged ones. Raises `RunError` when all there are, or the metrics file, are damaged.
+    `say` is told about damaged ones. Raises `RunError` if all checkpoints are damaged, or the metrics file is.
     """
     folder = run.path / "checkpoints"
     progress, sums = Progress(), torch.zeros(2, len(learner.loss_names), device=device)
@@ -97,7 +97,7 @@ def restore(run: Run, learner: Learner[Any], device: str, *, say: Callable[[str]
     metrics = run.path / "metrics.jsonl"
     read_events(metrics, size_bytes=progress.metrics_bytes, checksum=progress.metrics_checksum)
     if steps:
-        # What the state says of the metrics file must hold before the file is cut, and after.
+        # What the state says about the metrics file must hold before the file is cut, and after.
         run.write_state(
             RunStatus(
                 status="running",
@@ -109,7 +109,7 @@ def restore(run: Run, learner: Learner[Any], device: str, *, say: Callable[[str]
             )
         )
     for step in steps:
-        if step > progress.step:  # damaged: training passes it again
+        if step > progress.step:  # damaged: training writes it again
             drop(folder / f"step-{step}")
     return ActiveRun(
         run=run,
@@ -123,7 +123,7 @@ def restore(run: Run, learner: Learner[Any], device: str, *, say: Callable[[str]
 
 
 def _restore(learner: Learner[Any], checkpoint: Path, device: str) -> tuple[Progress, Tensor]:
-    """Put the learner where a checkpoint left it; where training stood, and the sums of its losses."""
+    """Restore the learner from a checkpoint: how far training was, and the sums of its losses."""
     progress, tensors = load_progress(checkpoint), load_trainer(checkpoint)
     restore_networks(learner.networks, load_model(checkpoint), source=checkpoint)
     try:
@@ -134,7 +134,8 @@ def _restore(learner: Learner[Any], checkpoint: Path, device: str) -> tuple[Prog
 
 
 def trainer_tensors(learner: Learner[Any]) -> dict[str, Tensor]:
-    """What a learner goes on from beside its networks: moments of optimizers, random streams, what it carries."""
+    """What a learner needs to continue, in addition to its networks: optimizer moments, random streams, what it
+    carries."""
     tensors: dict[str, Tensor] = {}
     for name, optimizer in learner.optimizers.items():
         tensors |= optimizer_tensors(optimizer, f"optimizer/{name}")
@@ -144,7 +145,7 @@ def trainer_tensors(learner: Learner[Any]) -> dict[str, Tensor]:
 
 
 def restore_trainer(learner: Learner[Any], tensors: dict[str, Tensor]) -> None:
-    """Undo `trainer_tensors`."""
+    """Restore what `trainer_tensors` gave."""
     for name, optimizer in learner.optimizers.items():
         restore_optimizer(optimizer, tensors, f"optimizer/{name}")
     for name, generator in learner.streams.items():
@@ -154,7 +155,7 @@ def restore_trainer(learner: Learner[Any], tensors: dict[str, Tensor]) -> None:
 
 
 def save(active: ActiveRun, status: str) -> None:
-    """Write a checkpoint and the run's state; refuses weights that are not finite."""
+    """Write a checkpoint and the run's state. Weights that are not finite are refused."""
     learner = active.learner
     model = network_tensors(learner.networks)
     if not all(tensor.isfinite().all() for tensor in model.values()):
@@ -173,7 +174,7 @@ def save(active: ActiveRun, status: str) -> None:
 
 
 def draw_preview(active: ActiveRun) -> None:
-    """Write the family's preview, if it has one, to samples/step-NNNNNN.png, or .txt where it is a text."""
+    """Write the family's preview, if it has one, to samples/step-NNNNNN.png, or .txt if it is a text."""
     preview = active.learner.preview()
     if preview is not None:
         folder = active.run.path / "samples"
@@ -185,7 +186,7 @@ def draw_preview(active: ActiveRun) -> None:
 
 
 def diverged(active: ActiveRun, what: str) -> TrainingError:
-    """The error for a loss or weight that is NaN or infinite; the run is marked as failed."""
+    """The error for a loss or weight that is NaN or infinite. The run is marked as failed."""
     run = active.run
     last = list_steps(run.path / "checkpoints")[-1]
     message = (

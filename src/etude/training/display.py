@@ -1,4 +1,5 @@
-"""What a person sees while a run trains: a bar with rate, estimate and losses on stderr, or a line in a notebook."""
+"""What a person sees while a run trains: a bar with speed, remaining time and losses on stderr, or a line in a
+notebook."""
 
 import sys
 import time
@@ -18,12 +19,12 @@ REFRESH_SECONDS = 0.25
 class Display:
     """Progress of one run; final.
 
-    A bar in a terminal. In a notebook one line that changes; its last form says what was done, and stays. Elsewhere a
-    line per epoch on stderr.
+    In a terminal: a bar. In a notebook: one line that changes, whose last form says what was done and stays. Elsewhere:
+    one line per epoch on stderr.
     """
 
     def __init__(self, *, quiet: bool = False, print_losses: bool = False) -> None:
-        """`quiet` shows nothing; `print_losses` prints the running losses at every report, as the course does."""
+        """`quiet` shows nothing. `print_losses` prints the running losses at every report."""
         notebook = in_notebook() and not quiet
         self._console = Console(stderr=True, quiet=quiet, highlight=False, force_jupyter=False)
         self._print_losses = print_losses
@@ -45,13 +46,13 @@ class Display:
         self._task = self._progress.add_task("", total=None, losses="")
 
     def start(self, title: str, *, total_steps: int, done_steps: int) -> None:
-        """Begin, or go on after `done_steps` steps."""
+        """Start, or continue after `done_steps` steps."""
         self._title, self._total_steps, self._done_before, self._done = title, total_steps, done_steps, done_steps
         self._started_at = time.monotonic()
         self._progress.reset(self._task, description=title, total=total_steps, completed=done_steps)
 
     def step(self, step: int, losses: Callable[[], dict[str, float]]) -> None:
-        """After each step; `losses` (which may wait for a GPU) is called only when the progress is redrawn."""
+        """After each step. `losses` (which may wait for a GPU) is called only if the progress is drawn again."""
         self._done = step
         if (self._bar or self._line) and time.monotonic() >= self._next_refresh:
             text = "  ".join(f"{_short(name)} {value:.4g}" for name, value in losses().items())
@@ -61,7 +62,7 @@ class Display:
             self._next_refresh = time.monotonic() + REFRESH_SECONDS
 
     def report(self, *, epoch: int, batch: int, losses: dict[str, float]) -> None:
-        """At every report: the running losses, one line, if asked for."""
+        """At every report: the running losses on one line, if asked for."""
         if self._print_losses:
             text = ", ".join(f"{_short(name)}: {value:.3f}" for name, value in losses.items())
             self._console.print(f"[epoch {epoch}, {batch:5d}] {text}", markup=False)
@@ -83,11 +84,11 @@ class Display:
         return f"{rate:.0f} steps/s  {(self._total_steps - step) / max(rate, 1e-9):.0f} s left"
 
     def note(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line."""
         self._console.print(text, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        """A line that must be seen, however quiet progress is."""
+        """Print a line that must be seen, however quiet progress is."""
         if self._console.quiet:
             print(text, file=sys.stderr)
         else:

@@ -20,11 +20,11 @@ from etude.streams import global_stream, stream
 from etude.user_code import parse_spec
 
 PREPARING_EXAMPLES = 5_000
-"""Of the training examples, so many are enough for what a network computes from them before its first step."""
+"""This many training examples are enough for what a network computes from them before its first step."""
 
 
 def require_a_step(recipe: Recipe, num_examples: int) -> None:
-    """Raise `UsageError` when `num_examples` to train on are too few for a single step."""
+    """Raise `UsageError` if `num_examples` are too few for a single step."""
     if num_examples < recipe.examples_per_step:
         largest = num_examples * recipe.batch_size // recipe.examples_per_step
         raise UsageError(
@@ -34,7 +34,7 @@ def require_a_step(recipe: Recipe, num_examples: int) -> None:
 
 
 def require_classes(recipe: Recipe, dataset: Dataset) -> None:
-    """Raise `UsageError` where a network that tells classes apart, or is given them, has but one."""
+    """Raise `UsageError` if there is only one class and a network tells classes apart, or is given them."""
     needed = family_of(recipe).needs_classes
     if len(dataset.class_names) < 2 and (needed or examined(recipe, dataset.kind).conditional):
         layout = f": {dataset.layout}" if dataset.layout else ""
@@ -46,7 +46,7 @@ def require_classes(recipe: Recipe, dataset: Dataset) -> None:
 
 
 def require_kind(recipe: Recipe, dataset: Dataset) -> None:
-    """Raise `UsageError` where the recipe's network does not take this kind of data."""
+    """Raise `UsageError` if the recipe's network does not take this kind of data."""
     family = family_of(recipe)
     if not isinstance(dataset.kind, family.network_of(recipe).kinds):
         kind = type(dataset.kind)
@@ -56,9 +56,9 @@ def require_kind(recipe: Recipe, dataset: Dataset) -> None:
 
 
 def examined(recipe: Recipe, kind: Any) -> Examined:
-    """What is known of the recipe's networks for a kind of data; those of one's own are tried first.
+    """What is known of the recipe's networks for a kind of data. A person's networks are tried first.
 
-    Raises `UsageError` where something is wrong with them.
+    Raises `UsageError` if something is wrong with them.
     """
     files = [own_networks.admitted(parse_spec(text).path) for text in recipe.code.values()]
     return _examined(recipe, kind, tuple(source.sha256 for program in files for source in program.sources))
@@ -75,7 +75,7 @@ def _examined(recipe: Recipe, kind: Any, digests: tuple[str, ...]) -> Examined:
         return Examined(traits=network.traits, conditional=network.conditional, parameters=parameters)
     with global_stream(recipe.seed, "init"):
         found, networks = network.examine(recipe, kind), network.build(recipe, kind)
-    # What its layers promise, where trying it has shown that it stands it.
+    # What its layers promise, if trying it has shown that it allows it.
     traits, tried = traits_of(list(networks.values())), found.traits
     return replace(
         found,
@@ -95,7 +95,7 @@ def build_networks(recipe: Recipe, kind: Any) -> Networks:
 
 
 def create_learner(recipe: Recipe, dataset: Dataset, execution: Execution) -> Learner[Any]:
-    """The learner of the recipe's family, with fresh networks on the device, initialised from the recipe's seed."""
+    """The learner of the recipe's family, with new networks on the device, initialised from the recipe's seed."""
     family = family_of(recipe)
     network = family.network_of(recipe)
     with global_stream(recipe.seed, "init"):

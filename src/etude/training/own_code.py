@@ -1,4 +1,4 @@
-"""Training networks from a person's file: how their steps are computed, and what is said where they fail."""
+"""Training networks from a person's file: how their steps are computed, and what is said if they fail."""
 
 import contextlib
 import sys
@@ -21,9 +21,9 @@ from etude.user_code import reason
 def as_traced(
     recipe: Recipe, dataset: Dataset, compute: Compute, execution: Execution, *, num_steps: int, display: Display
 ) -> Execution:
-    """The execution, not compiled where the recipe's own networks cannot be; `display` is told why.
+    """The execution, not compiled if the recipe's own networks cannot be; `display` is told why.
 
-    `UsageError` where compiling was asked for.
+    Raises `UsageError` if compiling was asked for.
     """
     traits = examined(recipe, dataset.kind).traits
     pays = traits.steps_that_pay_for_compiling
@@ -40,7 +40,7 @@ def as_traced(
 
 @contextlib.contextmanager
 def own_code(runs: Sequence[Run]) -> Iterator[None]:
-    """While runs train: what their own code prints goes to stderr, and what it raises becomes a `TrainingError`."""
+    """While runs train: what the person's code prints goes to stderr, and what it raises becomes a `TrainingError`."""
     if not runs[0].recipe.code:
         yield
         return

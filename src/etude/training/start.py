@@ -43,11 +43,12 @@ def train(
 ) -> Run:
     """Train a recipe, given by name or as an object, and return its run.
 
-    `changes` are fields of the recipe: `etude.train("vae", data="digits", epochs=3)`; `data` may be a `Dataset` too,
-    `data=etude.Dataset.of(x, y)`, and `network` a class of your own, `network=Net`. The run is called `name` (or
-    RECIPE-DATA-NUMBER) and lies in `runs_dir`; `data_dir` is where data is looked for first; `threads` the number of
-    processor threads; `precision` auto, fp32 or bf16; `compile` auto, on or off. Raises `Interrupted` after Ctrl-C,
-    when all is saved.
+    `changes` are fields of the recipe: `etude.train("vae", data="digits", epochs=3)`. `data` may be a `Dataset`,
+    `data=etude.Dataset.of(x, y)`. `network` may be a class of your own, `network=Net`.
+
+    The run is called `name` (or RECIPE-DATA-NUMBER) and lies in `runs_dir`. étude looks for data in `data_dir` first.
+    `threads` is the number of processor threads; `precision` is auto, fp32 or bf16; `compile` is auto, on or off.
+    Raises `Interrupted` after Ctrl-C, once everything is saved.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
     others = train.__kwdefaults__ or ()
@@ -70,7 +71,7 @@ def train(
 
 
 def with_specs(recipe: Recipe, changes: dict[str, Any]) -> dict[str, Any]:
-    """The changes with the specs of networks that were given as classes or functions."""
+    """The changes, with the specs of networks that were given as classes or functions."""
     objects = {name: changes[name] for name in recipe.code_fields if not isinstance(changes.get(name), str | None)}
     return {**changes, **{name: own_networks.given(thing) for name, thing in objects.items()}}
 
@@ -85,10 +86,10 @@ def train_together(
     compute: Compute,
     display: Display | None,
 ) -> list[Run]:
-    """Train recipes of one `replicas.program_key` as one program, each into a run of its own.
+    """Train recipes with the same `replicas.program_key` as one program, each into its own run.
 
-    `dataset` is their data where it was given as an object; otherwise it is read as the recipes say.
-    A run that diverged among others says so in its state; otherwise as `train`.
+    `dataset` is their data if it was given as an object; otherwise it is read as the recipes say. A run that diverges
+    records it in its state, and the others go on; otherwise as `train`.
     """
     together = [with_absolute_path(recipe) for recipe in together]
     first = together[0]
@@ -120,7 +121,7 @@ def train_together(
 
 
 def execution_of(recipe: Recipe, compute: Compute, *, num_steps: int, kind: Any = None) -> Execution:
-    """How a run of the recipe is computed; `kind` is that of its data, which a network of one's own is tried with."""
+    """How a run of the recipe is computed. `kind` is that of its data, with which a person's network is tried."""
     network = family_of(recipe).network_of(recipe)
     return choose_execution(
         compute,
@@ -137,7 +138,7 @@ def load_for(recipe: Recipe, data_dir: Path | None) -> Dataset:
 
 
 def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:
-    """The images of a run; `UsageError` where they are too few for a step, or the networks do not fit them."""
+    """The images of a run. Raises `UsageError` if they are too few for a step, or the networks do not fit them."""
     require_kind(recipe, dataset)
     require_classes(recipe, dataset)
     rows = make_rows(recipe, dataset)
@@ -151,7 +152,7 @@ def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:
 
 
 def with_absolute_path(recipe: Recipe) -> Recipe:
-    """The recipe with the whole path of a person's own data, so that it can be gone on with from another folder."""
+    """The recipe with the absolute path of a person's data, so that it can be resumed from another folder."""
     return dataclasses.replace(recipe, data=absolute(recipe.data))
 
 
@@ -162,11 +163,11 @@ def resume(
     data_dir: str | Path | None = None,
     display: Display | None = None,
 ) -> Run:
-    """Go on with a run, or the one of that name or folder, that was interrupted or killed.
+    """Continue an interrupted or killed run, given as an object, by name or by folder.
 
-    It ends bit for bit as if it had never stopped. `data` is where its data set is now, `folder:PATH` say, if it has
-    moved since: the same images; or the `Dataset` that it was given.
-    Raises `RunError` when there is nothing to go on with: a finished run, or one that diverged and would do so again.
+    It ends bit for bit as if it had never stopped. If its data has moved, `data` says where it is now, such as
+    `folder:PATH`, or is the `Dataset` that the run was given. The images must be the same. Raises `RunError` if there
+    is nothing to continue: a finished run, or one that diverged and would do so again.
     """
     run = run if isinstance(run, Run) else load(run)
     run.moved_data = run.moved_data if data is None else data
@@ -175,11 +176,11 @@ def resume(
 
 
 def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Display | None) -> None:
-    """Go on, as one program, with runs of one `replicas.program_key` that stand at one step; otherwise as `resume`."""
+    """Continue, as one program, runs with the same `replicas.program_key` and the same step; otherwise as `resume`."""
     with (
         training_locks(runs),
         own_code(runs),
-    ):  # before their states are read: who had the lock before may have finished them
+    ):  # before their states are read: the process that had the lock may have finished them
         for run in runs:
             state = run.state
             if state.status == "finished":
@@ -208,7 +209,7 @@ def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Disp
 
 @contextmanager
 def training_locks(runs: Sequence[Run]) -> Iterator[None]:
-    """Hold all of the runs for training; `RunError` when another process trains one."""
+    """Hold the locks of all runs for training. Raises `RunError` if another process trains one of them."""
     with ExitStack() as held:
         for run in runs:
             held.enter_context(training_lock(run.path))

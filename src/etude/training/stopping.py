@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while training: noted at once, obeyed after the step in progress."""
+"""Ctrl-C and SIGTERM while training: noticed at once, obeyed after the current step."""
 
 import signal
 import threading
@@ -10,10 +10,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class StopRequest:
-    """Whether, and by which signal, training was asked to stop; final."""
+    """Whether training was asked to stop, and by which signal; final."""
 
     signal: int = 0
-    """The signal's number; 0 while there was none."""
+    """The signal's number; 0 if there was none."""
 
     def __bool__(self) -> bool:
         return self.signal != 0
@@ -21,10 +21,10 @@ class StopRequest:
 
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
-    """Turn the first Ctrl-C or SIGTERM within the block into a `StopRequest`; a second one acts as it always does.
+    """Turn the first Ctrl-C or SIGTERM within the block into a `StopRequest`. A second one acts as usual.
 
-    One that comes too late for the block to obey acts as it always does once the block is done: none is lost.
-    Python allows signal handlers in the main thread only; in another thread nothing is ever requested.
+    One that comes too late for the block to obey acts as usual after the block, so none is lost. Python allows signal
+    handlers only in the main thread. In another thread nothing is ever requested.
     """
     request = StopRequest()
     if threading.current_thread() is not threading.main_thread():

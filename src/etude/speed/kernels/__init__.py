@@ -1,8 +1,8 @@
-"""Fast kernels for a processor, which take the place of a network's layers by type.
+"""Fast kernels for a processor, which replace a network's layers by type. They compute the same, except for rounding.
 
-They compute the same, but for rounding. A layer stays the same object with the same parameters, buffers, hooks and
-names: only its class changes, and with it `forward`. So checkpoints, optimizers and `functional_call` need not know. A
-layer of any other class than the very one that a kernel replaces, a subclass or a parametrised one say, is left alone.
+A layer stays the same object with the same parameters, buffers, hooks and names. Only its class changes, and with it
+`forward`. So checkpoints, optimizers and `functional_call` need not know. A kernel replaces layers of one exact class.
+Subclasses and parametrised layers are left alone.
 """
 
 import torch
@@ -33,14 +33,14 @@ KERNELS: tuple[type[Kernel], ...] = (
     LinearFromMapsAsTheyLie,
     LinearToMapsInChannelsLast,
 )
-"""All of them; of several that suit a layer the first is taken."""
+"""All of them. If several fit a layer, the first is used."""
 
 
 def use_kernels(network: nn.Module, dtype: torch.dtype, *, compiled: bool) -> None:
-    """From now on kernels compute the layers of the network for which there are some; it is on a processor.
+    """Let kernels compute the layers of the network, which is on a processor, wherever there is one.
 
-    `dtype` is what maps are computed in while training. `compiled` allows those that pay only in a compiled step, and
-    that cannot be differentiated twice. Raises `OSError` where the C++ cannot be compiled.
+    `dtype` is the type of the maps while training. `compiled` also allows kernels that are faster only in a compiled
+    step, and that cannot be differentiated twice. Raises `OSError` if the C++ cannot be compiled.
     """
     for layer in network.modules():
         if kernel := kernel_of(layer, dtype, compiled=compiled):
@@ -50,7 +50,7 @@ def use_kernels(network: nn.Module, dtype: torch.dtype, *, compiled: bool) -> No
 
 
 def kernel_of(layer: nn.Module, dtype: torch.dtype, *, compiled: bool) -> type[Kernel] | None:
-    """The kernel that would compute a layer, if any; see `use_kernels`."""
+    """The kernel that would compute a layer, or None. See `use_kernels`."""
     if any(each.dtype != torch.float32 for each in layer.parameters(recurse=False)):
         return None
     usable = (each for each in KERNELS if each.replaces is type(layer) and (compiled or not each.for_compiling))

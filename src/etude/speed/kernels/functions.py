@@ -1,4 +1,4 @@
-"""The kernels as functions with gradients: what `layers` computes, on `torch.ops.etude` or on plain formulas."""
+"""The kernels as functions with gradients: what `layers` computes, with `torch.ops.etude` or plain formulas."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,12 +10,12 @@ from torch import Tensor
 from etude.errors import UsageError
 
 Pair = tuple[int, ...]
-"""Of rows, of columns."""
+"""For rows, for columns."""
 Backward = Callable[..., tuple[Tensor | None, ...]]
 
 
 class _Undifferentiable(torch.autograd.Function):
-    """A gradient that itself has none: without it the gradient of a gradient would be wrong, and nobody would know."""
+    """A gradient that has no gradient itself. Without it the gradient of a gradient would be silently wrong."""
 
     @staticmethod
     def forward(gradient: Tensor) -> Tensor:
@@ -44,9 +44,9 @@ def _first_order(backward: Backward) -> Backward:
 class Normalisation(torch.autograd.Function):
     """Numbers (N, C, ...), weights (C,), biases (C,) to normalised ones; and to mean, variance v, 1 / √(v + ε), (C,).
 
-    Ioffe and Szegedy, "Batch normalization", 2015, algorithm 1. PyTorch's own is taken apart by Inductor into a running
-    variance with a division for each number; and a root, into every loop that needs it: 1 / √v as exp(−log(v) / 2) it
-    keeps in memory.
+    Ioffe and Szegedy, "Batch normalization", 2015, algorithm 1. Inductor turns PyTorch's own into a running variance
+    with one division per number. It also puts a root into every loop that needs it; 1 / √v as exp(−log(v) / 2) is kept
+    in memory.
     """
 
     @staticmethod
@@ -76,12 +76,12 @@ class Normalisation(torch.autograd.Function):
 
 
 def _others(input: Tensor) -> tuple[int, ...]:
-    """All dimensions but that of channels."""
+    """All dimensions except that of channels."""
     return (0, *range(2, input.dim()))
 
 
 def _along(channels: Tensor, input: Tensor) -> Tensor:
-    """Numbers (C,) of channels to be taken with (N, C, ...)."""
+    """Reshape numbers (C,) of channels so that they broadcast with (N, C, ...)."""
     return channels.view(-1, *(1,) * (input.dim() - 2))
 
 
@@ -110,9 +110,13 @@ class Convolution(torch.autograd.Function):
 
 
 class Pooling(torch.autograd.Function):
-    """Images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2), and which it was.
+    """Images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H
 
-    Of `maps` to and from (N, H, W, C).
+    2, W
+
+    2), and its position.
+
+    Maps go to and come from `maps` as (N, H, W, C).
     """
 
     @staticmethod

@@ -1,7 +1,7 @@
-"""Kernels that take the place of PyTorch's layers in compiled steps on a processor.
+"""Kernels that replace PyTorch's layers in compiled steps on a processor.
 
-They are faster there on small images and batches: C++ of `native`, or formulas that suit a compiler. Each computes what
-its layer does, but for rounding. A gradient of their gradients is an error.
+They are faster there for small images and batches: C++ from `native`, or formulas that suit a compiler. Each computes
+what its layer does, except for rounding. A gradient of their gradients is an error.
 """
 
 from typing import Any, ClassVar
@@ -15,29 +15,30 @@ from etude.speed.kernels import functions
 from etude.speed.kernels.functions import Pair
 
 LANES = 16
-"""Maps of a grey image come in multiples of it: the numbers that the widest vector of `native` holds."""
+"""The maps of a grey image must be a multiple of it: the numbers in the widest vector of `native`."""
 FEW = 128
-"""Input channels × output channels of a convolution up to which oneDNN, which takes 16 at a time, wastes much."""
+"""Below this product of input and output channels, oneDNN wastes much, because it takes 16 at a time."""
 LEAST_PRODUCTS = 50
-"""Summed up for a number of a convolution with `LANES` output channels or more; with fewer, oneDNN wastes little."""
+"""Numbers summed per output of a convolution with `LANES` output channels or more. With fewer, oneDNN wastes little."""
 
 
 class Kernel(nn.Module):
-    """A layer's class once a kernel computes it: `layer.__class__ = kernel` changes its `forward` and nothing else."""
+    """The class of a layer that a kernel computes: `layer.__class__ = kernel` changes its `forward` and nothing
+    else."""
 
     replaces: ClassVar[type[nn.Module]]
-    """The layer's class before, exactly."""
+    """The exact class of the layer before."""
     for_compiling = True
-    """Whether it is for compiled steps only, and not to be differentiated twice."""
+    """Whether it is for compiled steps only, and cannot be differentiated twice."""
 
     @staticmethod
     def suits(layer: Any, dtype: torch.dtype) -> bool:
-        """Whether it computes a layer that is set up so, for maps of that type, and faster than PyTorch."""
+        """Whether it can compute a layer with these settings, for maps of this type, faster than PyTorch."""
         return True
 
 
 class Convolution(Kernel, nn.Conv2d):
-    """Few maps in float32, without strides and padding: `lenet`'s."""
+    """Few maps in float32, without stride and padding, as in `lenet`."""
 
     replaces = nn.Conv2d
 
@@ -102,11 +103,11 @@ class _BatchNorm(Kernel, batchnorm._BatchNorm):
 
     @staticmethod
     def suits(layer: Any, dtype: torch.dtype) -> bool:
-        """With weights, running statistics and a momentum."""
+        """Layers with weights, running statistics and a momentum."""
         return layer.affine and layer.track_running_stats and layer.momentum is not None
 
     def forward(self, input: Tensor) -> Tensor:
-        """Numbers (N, C, ...) to numbers of mean 0 and variance 1 for each channel, scaled and moved."""
+        """Numbers (N, C, ...) to numbers with mean 0 and variance 1 per channel, then scaled and shifted."""
         self._check_input_dim(input)
         if not self.training or input.numel() == input.shape[1]:
             return super().forward(input)
@@ -128,12 +129,12 @@ class BatchNorm2d(_BatchNorm, nn.BatchNorm2d):
 
 
 class BatchNormOfPixelsAsTheyLie(Kernel, BatchNormOfPixels):
-    """Maps in channels-last are not copied: weights and statistics are put into their order."""
+    """Maps in channels-last are not copied. Weights and statistics are put into their order."""
 
     replaces = BatchNormOfPixels
 
     def forward(self, input: Tensor) -> Tensor:
-        """Maps (N, *shape) to maps of mean 0 and variance 1 along N, scaled and moved."""
+        """Maps (N, *shape) to maps with mean 0 and variance 1 along N, scaled and shifted."""
         if not self.training:
             return super().forward(input)
         channels, height, width = self.shape
@@ -148,7 +149,7 @@ class BatchNormOfPixelsAsTheyLie(Kernel, BatchNormOfPixels):
 
 
 class LinearFromMapsAsTheyLie(Kernel, LinearFromMaps):
-    """Maps in channels-last are not copied: the weights are put into their order."""
+    """Maps in channels-last are not copied. The weights are put into their order."""
 
     replaces = LinearFromMaps
 
@@ -159,7 +160,7 @@ class LinearFromMapsAsTheyLie(Kernel, LinearFromMaps):
 
 
 class LinearToMapsInChannelsLast(Kernel, LinearToMaps):
-    """Maps in channels-last are not copied: the weights are put into their order."""
+    """Maps in channels-last are not copied. The weights are put into their order."""
 
     replaces = LinearToMaps
 
@@ -172,12 +173,12 @@ class LinearToMapsInChannelsLast(Kernel, LinearToMaps):
 
 
 def maps_type() -> torch.dtype:
-    """The type that maps are computed in: float32, or while training what autocasting asks for."""
+    """The type of the maps: float32, or in training the one that autocasting asks for."""
     return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
 
 
 def transposed_size(maps: Tensor, kernels: Tensor, stride: Pair, padding: Any, output_padding: Pair) -> Pair:
-    """Rows and columns of the images that a transposed convolution makes."""
+    """Height and width of the images that a transposed convolution makes."""
     return tuple(
         (positions - 1) * step - 2 * pad + kernel + extra
         for positions, step, pad, kernel, extra in zip(
@@ -187,18 +188,18 @@ def transposed_size(maps: Tensor, kernels: Tensor, stride: Pair, padding: Any, o
 
 
 def _is_usual(layer: nn.Conv2d) -> bool:
-    """Whether a convolution has a bias and numbers for its padding, and neither groups nor holes."""
+    """Whether a convolution has a bias and padding given as numbers, and neither groups nor dilation."""
     plain = layer.groups == 1 and layer.dilation == (1, 1) and layer.padding_mode == "zeros"
     return plain and layer.bias is not None and not isinstance(layer.padding, str)
 
 
 def _fits(input: Tensor, channels: int) -> bool:
-    """Whether these are what C++ reads without a look: PyTorch computes, or refuses, all else."""
+    """Whether these are what the C++ reads without checks. PyTorch computes, or refuses, everything else."""
     return input.dim() == 4 and input.shape[1] == channels and input.dtype in (torch.float32, torch.bfloat16)
 
 
 def _move_statistics(norm: batchnorm._BatchNorm, mean: Tensor, variance: Tensor, *, size: int) -> None:
-    """Take the statistics of a batch, of `size` numbers each, into the running ones."""
+    """Update the running statistics with those of a batch, of `size` numbers each."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     assert norm.num_batches_tracked is not None

@@ -1,4 +1,4 @@
-"""Max-pooling by a kernel, whether a layer or a function is called; Inductor pools one number at a time."""
+"""Max-pooling by a kernel, whether a layer or a function is called. Inductor pools one number at a time."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from etude.speed.kernels.layers import LANES
 
 
 class KernelPooling(TorchFunctionMode):
-    """While it is active, `F.max_pool2d` and `nn.MaxPool2d` are computed by `max_pool` where they pool 2×2 pixels.
+    """While it is active, `max_pool` computes `F.max_pool2d` and `nn.MaxPool2d` where they pool 2×2 pixels.
 
-    It costs a look at every call of PyTorch: so it is for a step that is traced once. Raises `OSError` where the C++
-    cannot be compiled.
+    It inspects every call of PyTorch, so it is for a step that is traced once. Raises `OSError` if the C++ cannot be
+    compiled.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -47,7 +47,12 @@ def _pair(size: Any) -> tuple[int, ...]:
 
 
 def max_pool(images: Tensor) -> Tensor:
-    """Images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H // 2, W // 2), by `native` where it can."""
+    """Images (N, C, H, W) to the largest of each 2×2 pixels (N, C, H
+
+    2, W
+
+    2), by `native` if it can.
+    """
     of_maps = (
         images.dim() == 4 and images.shape[1] % LANES == 0 and images.is_contiguous(memory_format=torch.channels_last)
     )

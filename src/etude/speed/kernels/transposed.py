@@ -1,8 +1,8 @@
-"""A transposed convolution that takes a processor less time in bf16 than PyTorch's.
+"""A transposed convolution that is faster in bf16 on a processor than PyTorch's.
 
 Sources: Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016, section 4, for the transposed
 convolution as the gradient of a convolution; Chellapilla, Puri and Simard, "High performance convolutional neural
-networks for document processing", 2006, for what a kernel sees as the rows of a matrix.
+networks for document processing", 2006, for the patches that a kernel sees as the rows of a matrix.
 """
 
 from typing import Any
@@ -16,7 +16,7 @@ from etude.speed.kernels.layers import Kernel, maps_type, transposed_size
 
 
 class TransposedByProducts(Kernel, nn.ConvTranspose2d):
-    """By matrix products while autocasting asks for bf16, in steps of every kind; PyTorch's own otherwise."""
+    """By matrix products if autocasting asks for bf16, in steps of every kind; otherwise PyTorch's own."""
 
     replaces = nn.ConvTranspose2d
     for_compiling = False

@@ -1,4 +1,4 @@
-"""What every family must do, as checks that name what is wrong: of étude's own families and of anyone's."""
+"""What every family must do, as checks that name what is wrong, for étude's own families and everyone's."""
 
 from etude.training.conformance.suite import CHECKS, Check, CheckResult, Report, check
 

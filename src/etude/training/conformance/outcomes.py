@@ -1,4 +1,4 @@
-"""Checks of what a learner tells and what trained networks can do: each returns what is wrong, or None."""
+"""Checks of what a learner reports and what trained networks can do. Each returns what is wrong, or None."""
 
 import math
 from pathlib import Path
@@ -31,11 +31,11 @@ METHODS: dict[type, tuple[str, ...]] = {
     Encodes: ("latent_dim", "encode", "decode"),
     Bounds: ("latent_dim", "encode", "decode", "network", "scored_as", "binarize", "reconstruction", "pairs"),
 }
-"""What a trained object has, beside `conditional` and `inputs`, to have an ability."""
+"""What a trained object must have for an ability, in addition to `conditional` and `inputs`."""
 
 
 def recipe(specimen: Specimen) -> str | None:
-    """The recipe is what its TOML file says, and several runs of it can be one program."""
+    """The recipe equals what its TOML file says, and several runs of it can be one program."""
     own = specimen.recipe
     if specimen.family.recipe.family != specimen.family.name:
         return f"the recipe is of family {own.family!r}, and FAMILY is {specimen.family.name!r}: make them one."
@@ -60,7 +60,7 @@ def recipe(specimen: Specimen) -> str | None:
 
 
 def evaluation(specimen: Specimen) -> str | None:
-    """Evaluations give finite numbers, the same ones each time, and change nothing."""
+    """Evaluations give finite numbers, the same each time, and change nothing."""
     learner = _trained(specimen)
     before, modes = tensors_of(learner), modes_of(learner)
     found: list[dict[str, float]] = []
@@ -109,7 +109,7 @@ def preview(specimen: Specimen) -> str | None:
 
 
 def state_dict(specimen: Specimen) -> str | None:
-    """Networks filled from a checkpoint do what the trained ones do."""
+    """Networks restored from a checkpoint do what the trained ones do."""
     learner = _trained(specimen)
     model = {name: value.clone() for name, value in network_tensors(learner.networks).items()}
     other = specimen.learner(seed=1)
@@ -170,7 +170,7 @@ def series(specimen: Specimen) -> str | None:
 
 
 def evaluated(specimen: Specimen, learner: Learner[Any]) -> dict[str, float]:
-    """All that the evaluations give."""
+    """Everything that the evaluations report."""
     test = specimen.dataset.test
     return {**learner.evaluate_epoch(specimen.validation, test), **learner.evaluate_end(test)}
 
@@ -200,7 +200,7 @@ def _range(images: Tensor, what: str) -> str | None:
 
 
 def _outputs(specimen: Specimen, networks: dict[str, Any]) -> dict[str, Tensor]:
-    """What the abilities give, as tensors by name."""
+    """The results of the abilities, as tensors by name."""
     evaluating = {name: network.eval() for name, network in networks.items()}
     trained: Any = specimen.family.trained(specimen.recipe, evaluating, specimen.kind)
     inputs, labels = _examples(specimen, trained)
@@ -219,7 +219,7 @@ def _outputs(specimen: Specimen, networks: dict[str, Any]) -> dict[str, Tensor]:
 
 
 def _examples(specimen: Specimen, trained: Any) -> tuple[Tensor, Tensor | None]:
-    """Test examples as the networks take them, and their labels where they take any."""
+    """Test examples as the networks take them, and their labels if they take any."""
     test: Split = specimen.dataset.test.take(torch.arange(BATCH))
     inputs = trained.inputs(test[specimen.kind.column], generator=torch.Generator().manual_seed(0))
     return inputs, test.labels if trained.conditional else None

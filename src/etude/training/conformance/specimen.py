@@ -1,4 +1,4 @@
-"""A recipe on a few examples: what every check makes its learners of, and how it compares them."""
+"""A recipe on a few examples: what every check makes its learners from, and how learners are compared."""
 
 import random
 import traceback
@@ -26,20 +26,20 @@ from etude.training.learners import create_learner
 from etude.user_code import reason
 
 TRAIN, VALIDATION, TEST, BATCH = 64, 16, 32, 8
-"""Examples of each split, and in a step."""
+"""Examples per split, and per step."""
 SGD = Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9)
-"""Adam's first steps have the size of the learning rate whatever the gradient, so two ways to compute one step, which
-differ by rounding, are compared with this optimizer: its momentum after one step is the gradient."""
+"""Adam's first steps have the size of the learning rate, whatever the gradient. So ways to compute a step that
+differ by rounding are compared with this optimizer: its momentum after one step is the gradient."""
 
 
 ETUDE, TORCH = str(Path(__file__).parents[2]), str(Path(torch.__file__).parent)
 
 
 class Specimen:
-    """A family and one recipe of it, cut down to a few steps on a few examples; final.
+    """A family and one of its recipes, cut down to a few steps on a few examples; final.
 
-    PyTorch's, NumPy's and Python's own random states are seeded alike before each step, whoever takes it: what draws
-    from them in secret is found by the checks of just that, and misleads no other.
+    PyTorch's, NumPy's and Python's global random states are seeded alike before each step. So hidden draws are found by
+    the checks for them, and do not disturb the others.
     """
 
     def __init__(self, family: Family[Any], recipe: Recipe) -> None:
@@ -67,22 +67,22 @@ class Specimen:
             return self.learner_as_it_is(seed=seed, optimizer=optimizer)
 
     def learner_as_it_is(self, *, seed: int = 0, optimizer: Optimizer | None = None) -> Learner[Any]:
-        """The same, whatever the global random states are."""
+        """The same learner, whatever the global random states are."""
         recipe = replace(self.recipe, seed=seed, optimizer=optimizer or self.recipe.optimizer)
         return create_learner(recipe, self.dataset, self.execution)
 
     def sgd(self) -> Optimizer:
-        """SGD in place of the recipe's optimizer, with what else the recipe asks of it."""
+        """SGD in place of the recipe's optimizer, with the recipe's other settings."""
         own = self.recipe.optimizer
         return replace(SGD, clip_norm=own.clip_norm, average=own.average)
 
     def networks(self, *, seed: int = 0) -> Networks:
-        """New networks, as they are built to be filled from a checkpoint."""
+        """New networks, as they are built to be restored from a checkpoint."""
         with seeded(seed):
             return self.network.build(self.recipe, self.kind)
 
     def rows(self, learner: Learner[Any], number: int) -> Tensor:
-        """The rows (1, examples of a step) of step `number`, from 0, in an order of that step's own."""
+        """The rows (1, examples per step) of step `number`, from 0, in an order of its own."""
         return learner.epoch(torch.arange(len(self.train)), self.train.columns, number + 1)[:1]
 
     def take(self, learner: Learner[Any], *, first: int = 0, steps: int = 1, step: Step | None = None) -> Tensor:
@@ -96,12 +96,12 @@ class Specimen:
         return torch.stack(taken)
 
     def batch(self, learner: Learner[Any], number: int = 0) -> Batch:
-        """What step `number` takes."""
+        """The rates of step `number`."""
         with seeded(number):
             return learner.batch(self.train.columns, self.rows(learner, number)[0], learner.draws()) | learner.state
 
     def descent(self, learner: Learner[Any]) -> Descent:
-        """How one operation after another descends."""
+        """How to descend one operation after another."""
         settings = learner.settings
         return EagerDescent(
             learner.networks, learner.optimizers, clip_norm=settings.clip_norm, averages=learner.averages
@@ -109,7 +109,7 @@ class Specimen:
 
 
 def smaller(recipe: Recipe, data: str) -> Recipe:
-    """The recipe on a few examples, with no more than that changed."""
+    """The recipe on a few examples, with nothing else changed."""
     return replace(
         recipe, data=data, image_size=None, fit=None, skip_broken=False, train_images=None, validation_images=None,
         batch_size=BATCH, report_every=1, epochs=1, seed=0,
@@ -142,7 +142,7 @@ def small_dataset(kinds: tuple[type, ...]) -> Dataset:
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """PyTorch's, NumPy's and Python's own random states seeded within the block, and put back after it."""
+    """Seed the global random states of PyTorch, NumPy and Python within the block, and restore them afterwards."""
     with generators_kept():
         torch.manual_seed(seed)
         np.random.seed(seed)  # noqa: NPY002  (a person's code may draw from it)
@@ -152,7 +152,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def generators_kept() -> Iterator[None]:
-    """PyTorch's, NumPy's and Python's own random states put back after the block."""
+    """Restore the global random states of PyTorch, NumPy and Python after the block."""
     numpy_state, python_state = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
         with torch.random.fork_rng(devices=[]):
@@ -163,7 +163,8 @@ def generators_kept() -> Iterator[None]:
 
 
 def tensors_of(learner: Learner[Any]) -> dict[str, Tensor]:
-    """Copies of all that a learner moves: weights, buffers, also those that are not saved, moments, streams."""
+    """Copies of everything that a learner changes: weights, buffers (also those that are not saved), moments,
+    streams."""
     found: dict[str, Tensor] = {}
     for name, network in learner.networks.items():
         named = [*network.named_parameters(), *network.named_buffers()]
@@ -191,7 +192,7 @@ def modes_of(learner: Learner[Any]) -> dict[str, bool]:
 
 
 def first_difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str | None:
-    """The first name under which there is one value only, or two that differ."""
+    """The first name that only one side has, or whose values differ."""
     for name in [*one, *(set(other) - set(one))]:
         if name not in one or name not in other or not same(one[name], other[name]):
             return name
@@ -206,7 +207,8 @@ def same(one: Any, other: Any) -> bool:
 
 
 def said(error: BaseException, *, instead: str = "") -> str:
-    """An exception of a person's code on one line: "net.py line 12: ValueError: …", or `instead` of its own words."""
+    """An exception of a person's code on one line: "net.py line 12: ValueError: …", or with `instead` in place of
+    its own text."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [each for each in frames if not each.filename.startswith((ETUDE, TORCH, "<"))]
     place = f"{Path(own[-1].filename).name} line {own[-1].lineno}: " if own else ""

@@ -1,4 +1,4 @@
-"""Checks of a learner's step: each returns what is wrong, or None."""
+"""Checks of a learner's step. Each returns what is wrong, or None."""
 
 import random
 from collections.abc import Callable
@@ -31,11 +31,11 @@ from etude.training.conformance.specimen import (
 STEPS = 2
 """Steps before and after the middle of a short training."""
 TOLERANCE = 2e-3
-"""How far two ways to compute one step may differ, as a share of the whole tensor: float32, summed in other orders."""
+"""How far two ways to compute a step may differ, as a share of the whole tensor: float32, summed in other orders."""
 
 
 def loss_names(specimen: Specimen) -> str | None:
-    """The step returns the losses of `loss_names`, finite scalars, detached."""
+    """The step returns the losses of `loss_names`, as finite scalars, detached."""
     learner = specimen.learner()
     with seeded(0):
         losses = learner.step(specimen.batch(learner), specimen.descent(learner))
@@ -60,7 +60,7 @@ def loss_names(specimen: Specimen) -> str | None:
 def _draws_of(
     what: str, reseed: Callable[[int], object], state: Callable[[], object]
 ) -> Callable[[Specimen], str | None]:
-    """The check that initial weights and a step do not depend on one of the global random states, nor move it."""
+    """Make the check that initial weights and a step neither depend on nor change one of the global random states."""
 
     def check(specimen: Specimen) -> str | None:
         results: list[dict[str, Tensor]] = []
@@ -102,7 +102,7 @@ python_draws = _draws_of("Python's random state (module random)", random.seed, r
 
 
 def draw_shapes(specimen: Specimen) -> str | None:
-    """The draws, and the batch, have the same names, shapes and types at every step."""
+    """The draws and the batch have the same names, shapes and types at every step."""
     learner = specimen.learner()
     found: list[dict[str, tuple[tuple[int, ...], torch.dtype]]] = []
     for number in range(2 * STEPS):
@@ -128,7 +128,7 @@ def _shape(found: tuple[tuple[int, ...], torch.dtype] | None) -> str:
 
 
 def batch_unchanged(specimen: Specimen) -> str | None:
-    """A step leaves its batch, and the examples, as they are."""
+    """A step leaves its batch and the examples unchanged."""
     learner = specimen.learner()
     columns = {name: column.clone() for name, column in specimen.train.columns.items()}
     batch = specimen.batch(learner)
@@ -143,7 +143,7 @@ def batch_unchanged(specimen: Specimen) -> str | None:
 
 
 def gradients(specimen: Specimen) -> str | None:
-    """The first loss of each descent has a gradient for every parameter of the network that is moved."""
+    """The first loss of each descent has a gradient for every parameter of the network that is trained."""
     learner = specimen.learner()
     wanted = {
         f"{name}.{key}"
@@ -157,7 +157,7 @@ def gradients(specimen: Specimen) -> str | None:
     def descend(name: str, losses: Callable[[Networks], Losses]) -> Losses:
         values = plain(name, losses)
         named = learner.networks[name].named_parameters()
-        # A bias may have one of zero for ever: a critic's last one, which Wasserstein's loss subtracts from itself.
+        # A bias may have a gradient of zero for ever, such as a critic's last one, which Wasserstein's loss cancels.
         reached.update(
             f"{name}.{key}" for key, each in named if each.grad is not None and (each.ndim < 2 or each.grad.any())
         )
@@ -178,7 +178,7 @@ def gradients(specimen: Specimen) -> str | None:
 
 
 def python_state(specimen: Specimen) -> str | None:
-    """A step depends on tensors alone: a new learner that is given all of them goes on as the first does."""
+    """A step depends on tensors alone: a new learner that gets all of them continues as the first does."""
     first = specimen.learner()
     specimen.take(first, steps=STEPS)
     second = specimen.learner()
@@ -192,7 +192,7 @@ def python_state(specimen: Specimen) -> str | None:
 
 
 def resume(specimen: Specimen) -> str | None:
-    """A learner that is filled from a checkpoint goes on as one that has all the tensors of the first."""
+    """A learner restored from a checkpoint continues as one that has all tensors of the first."""
     first = specimen.learner()
     specimen.take(first, steps=STEPS)
     model = {key: value.clone() for key, value in network_tensors(first.networks).items()}
@@ -214,7 +214,7 @@ def resume(specimen: Specimen) -> str | None:
 
 
 def _give(first: Learner[Any], second: Learner[Any]) -> None:
-    """Give a learner all tensors of another, also buffers that no checkpoint holds."""
+    """Give a learner all tensors of another, including buffers that no checkpoint holds."""
     for name, network in second.networks.items():
         mine = first.networks[name]
         with torch.no_grad():
@@ -248,7 +248,7 @@ def whole(specimen: Specimen) -> str | None:
 
 
 def tracing(specimen: Specimen) -> str | None:
-    """The step can be traced, as it is before it is compiled, and the graph does what the step does."""
+    """The step can be traced, as before compiling, and the graph does what the step does."""
     one, other = (specimen.learner(optimizer=specimen.sgd()) for _ in range(2))
     states, rates = state_of(other), rate_tensors(other)
     now = other.settings.rates_at(0, 100)
@@ -308,7 +308,7 @@ def _nearly(one: Learner[Any], other: Learner[Any], losses: tuple[Tensor, Tensor
 
 
 def _vectors(one: Learner[Any], other: Learner[Any]) -> dict[str, tuple[Tensor, Tensor]]:
-    """Of each network its gradients, as the momentum of one step, its weights and its buffers, each as one vector."""
+    """For each network: its gradients, as the momentum of one step, its weights and its buffers, each as one vector."""
     found: dict[str, tuple[Tensor, Tensor]] = {}
     for name, network in one.networks.items():
         theirs = other.networks[name]

@@ -1,4 +1,4 @@
-"""The checks by name, in the order in which they are made, and the report of one family."""
+"""The checks by name, in their order, and the report on one family."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from etude.training.conformance.specimen import Specimen, first_difference, said
 
 
 def builds(specimen: Specimen) -> str | None:
-    """Networks are built, also without memory, and learn from the seed alone."""
+    """Networks are built, also without memory, and depend on the seed alone."""
     with torch.device("meta"):
         specimen.networks()
     one, two = (
@@ -44,11 +44,11 @@ class Check:
     run: Callable[[Specimen], str | None]
     """Returns what is wrong, or None."""
     after: tuple[str, ...] = ()
-    """Checks that it builds on: where one of them fails, it would only say the same in other words."""
+    """Checks that it builds on. If one of them fails, this one would only repeat it."""
 
     @property
     def about(self) -> str:
-        """What a family must do, in a sentence."""
+        """What a family must do, in one sentence."""
         return (self.run.__doc__ or "").strip()
 
 
@@ -79,21 +79,21 @@ CHECKS = (
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """The verdict on one check."""
+    """The result of one check."""
 
     name: str
     status: Literal["pass", "fail"]
     message: str = ""
-    """What is wrong and what to do, on one line; empty if the check passed."""
+    """What is wrong and what to do, on one line. Empty if the check passed."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Report:
-    """The verdict on one family; it shows itself as `etude check` prints it."""
+    """The results for one family. It shows itself as `etude check` prints it."""
 
     family: str
     checks: tuple[CheckResult, ...]
-    """Those that were made."""
+    """The checks that were made."""
 
     @property
     def passed(self) -> bool:
@@ -117,11 +117,11 @@ class Report:
 
 
 def check(family: str | Path | Family[Any], recipes: Sequence[Recipe] = ()) -> Report:
-    """Hold a family to what every family must do, by a few steps on a few examples.
+    """Check that a family does what every family must do, with a few steps on a few examples.
 
-    The family is one of étude's by its name, or a file that defines FAMILY, or a `Family`; each of its recipes is
-    tried, or those of `recipes`. A check that one of them fails has failed. Raises `UsageError` for a file that
-    defines no family, and where its networks take no kind of data that there are examples of.
+    The family is the name of one of étude's, a file that defines FAMILY, or a `Family`. Each of its recipes is tried,
+    or those of `recipes`. A check fails if one recipe fails it. Raises `UsageError` if a file defines no family, or if
+    there are no examples of a kind of data that its networks take.
     """
     if not isinstance(family, Family):
         family, own = _found(str(family))
@@ -147,7 +147,7 @@ def check(family: str | Path | Family[Any], recipes: Sequence[Recipe] = ()) -> R
 
 
 def _found(text: str) -> tuple[Family[Any], Sequence[Recipe]]:
-    """A family of étude's own by its name, or that of a file."""
+    """A family of étude's by its name, or the family of a file."""
     if text.endswith(".py"):
         outside = load_family(Path(text))
         return outside.family, outside.recipes
@@ -157,7 +157,7 @@ def _found(text: str) -> tuple[Family[Any], Sequence[Recipe]]:
 
 
 def _checked(family: Family[Any], recipe: Recipe) -> dict[str, str]:
-    """What each check says that could be made, by its name; "" where it passed."""
+    """The result of each check that could be made, by its name; "" if it passed."""
     specimen = Specimen(family, recipe)
     said: dict[str, str] = {}
     with computing(specimen.execution):
@@ -168,7 +168,7 @@ def _checked(family: Family[Any], recipe: Recipe) -> dict[str, str]:
 
 
 def made(check: Check, specimen: Specimen) -> str | None:
-    """What one check says; an exception of the family's code is what is wrong."""
+    """The result of one check. An exception of the family's code is what is wrong."""
     try:
         return check.run(specimen)
     except Exception as error:

@@ -1,6 +1,6 @@
-"""Operations in C++ for a processor, compiled for the machine at hand when they are first needed.
+"""Operations in C++ for a processor, compiled for this machine when they are first needed.
 
-`load` makes them known to PyTorch as torch.ops.etude; what compiled is kept in the user's cache.
+`load` registers them as torch.ops.etude. The compiled library is kept in the user's cache.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ FOLDER = Path(__file__).parent
 
 @cache
 def load() -> None:
-    """Make the operations known to PyTorch, and the shapes of what they return, for tracing.
+    """Register the operations, and the shapes of their results, which tracing needs.
 
-    Raises `OSError` where they cannot be compiled.
+    Raises `OSError` if they cannot be compiled.
     """
     torch.ops.load_library(_library())
     register = torch.library.register_fake
@@ -79,21 +79,21 @@ def load() -> None:
 
 
 def _library() -> str:
-    """The path of the operations, compiled in about ten seconds for this machine and this PyTorch.
+    """The path of the library, compiled in about ten seconds for this machine and this PyTorch.
 
-    Its name ends in a checksum of its content, for a library of which half is missing ends the process that loads it.
+    Its name ends in a checksum of its content, because loading half a library ends the process.
     """
     sources = sorted(FOLDER.glob("*.cpp"))
     text = "".join(file.read_text() for file in sorted(FOLDER.glob("*.[ch]*")))
     folder = Path(torch.__file__).parent
-    # The stable interface of PyTorch 2.10, which later ones keep.
+    # The stable interface of PyTorch 2.10, which later versions keep.
     flags = ["-std=c++20", "-O3", "-march=native", "-fPIC", "-shared", "-DTORCH_TARGET_VERSION=0x020a000000000000"]
     flags += [f"-I{folder}/include", f"-I{folder}/include/torch/csrc/api/include"]
     libraries = [f"-L{folder}/lib", "-ltorch", "-ltorch_cpu", "-lc10"]
     key = hashlib.sha256(f"{text} {flags} {torch.__version__} {_processor()}".encode()).hexdigest()
     kept_in, stem = cache_folder(), f"native-{key[:16]}"
     remove_leftovers(kept_in)
-    with _as_os_error(), locked(kept_in / ".native.lock"):  # who comes second waits, then finds it
+    with _as_os_error(), locked(kept_in / ".native.lock"):  # whoever comes second waits, then finds it
         if whole := _whole(kept_in, stem):
             return str(whole)
         temporary = temporary_path(kept_in / stem)
@@ -115,7 +115,7 @@ def _library() -> str:
 
 
 def _whole(folder: Path, stem: str) -> Path | None:
-    """The library in the cache, if it is there with the content that it was written with; a damaged one is removed."""
+    """The library in the cache, if it is there and its content is as it was written. A damaged one is removed."""
     for library in sorted(folder.glob(f"{stem}-*.so")):
         with suppress(OSError):
             if library.stem.removeprefix(f"{stem}-") == checksum(library.read_bytes()):
@@ -126,7 +126,8 @@ def _whole(folder: Path, stem: str) -> Path | None:
 
 @contextmanager
 def _as_os_error() -> Iterator[None]:
-    """What cannot be kept cannot be loaded: the same to the caller as what cannot be compiled."""
+    """The error for a library that cannot be kept: without it, nothing can be loaded, as if it could not be
+    compiled."""
     try:
         yield
     except DiskError as error:
@@ -134,6 +135,6 @@ def _as_os_error() -> Iterator[None]:
 
 
 def _processor() -> str:
-    """What g++ compiles for: a home folder may be shared by several machines."""
+    """What g++ compiles for. It is part of the name, because several machines may share a home folder."""
     words = ["g++", "-march=native", "-Q", "--help=target"]
     return subprocess.run(words, capture_output=True, text=True).stdout
