@@ -1,4 +1,4 @@
-"""A data set from arrays: recognises what they hold, and draws a test split where there is none."""
+"""A data set from arrays: recognises what they hold, and draws a test split if there is none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,18 +19,18 @@ TEST_SHARE = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Arrays:
-    """Examples as their owner gave them, with the names that errors call them."""
+    """Examples as their owner gave them, with the names that errors use for them."""
 
     x: np.ndarray
     y: np.ndarray | None
-    """None where they have no labels: then all are of one class."""
+    """None if they have no labels. Then all are of one class."""
     x_name: str
     y_name: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What `understand` made of arrays; final."""
+    """What `understand` found in arrays; final."""
 
     kind: Kind
     train: Split
@@ -54,9 +54,10 @@ def understand(
     feature_names: tuple[str, ...] = (),
     notes: Sequence[str] = (),
 ) -> Parts:
-    """The arrays as splits of one kind, and what was guessed, a sentence each after `notes`.
+    """The arrays as splits of one kind, and what was guessed, one sentence each, after `notes`.
 
-    Without `test` a fifth of each class is drawn from `train` with `seed`. Raises `UsageError` for what is not clear.
+    Without `test`, a fifth of each class is drawn from `train` with `seed`. Raises `UsageError` if something is
+    unclear.
     """
     parts = {role: each for role, each in (("train", train), ("validation", validation), ("test", test)) if each}
     told = list(notes)
@@ -132,7 +133,7 @@ def table_kind(train: Split, class_names: tuple[str, ...], feature_names: tuple[
     """The kind of a table, with the mean and standard deviation of each feature over the training split."""
     features = train.features.double()
     mean, scale = features.mean(dim=0), features.std(dim=0, correction=0)
-    # No more than float32 rounds, or so small that 1 / scale is too large for it.
+    # No more than float32 rounding, or so small that 1 / scale is too large for it.
     constant = scale <= (1e-7 * features.abs().max(dim=0).values).clamp(min=1e-30)
     if constant.any():
         which = [feature_names[index] if feature_names else str(index) for index in constant.nonzero()[:, 0].tolist()]

@@ -1,4 +1,4 @@
-"""The data sets by name: what each is, where its files may lie, and where they can be fetched."""
+"""The data sets by name: what each is, where its files may lie, and where to download them."""
 
 import os
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ _CIFAR_MIRRORS = (
 
 
 def _idx_downloads(mirrors: tuple[str, ...], *sha256: str) -> tuple[Download, ...]:
-    """The four files of a set, each with the checksum of what is in its .gz, in the order of `IDX_FILES`."""
+    """The four files of a set, each with the checksum of the content of its .gz, in the order of `IDX_FILES`."""
     return tuple(
         Download(
             file=f"{file}.gz",
@@ -60,12 +60,12 @@ class Entry:
     licence: str
     source: str
     subfolders: tuple[str, ...] = ()
-    """Where below a searched folder its files may lie, "" for in it directly."""
+    """Where its files may lie below a searched folder; "" for the folder itself."""
     first_labels: bytes = b""
-    """The first ten test labels, which tell MNIST and Fashion-MNIST apart: their files have the same names."""
+    """The first ten test labels, which tell MNIST and Fashion-MNIST apart, because their files have the same names."""
     downloads: tuple[Download, ...] = ()
     download_folder: str = ""
-    """Where below the user's cache, or a folder of the user's choice, they are put: one of `subfolders`."""
+    """Where downloads go, below the user's cache or a folder of the user's choice: one of `subfolders`."""
 
     @property
     def is_images(self) -> bool:
@@ -210,7 +210,7 @@ CATALOG = {
 
 
 def get(name: str) -> Entry:
-    """The entry of that name; a `UsageError` suggests the nearest one."""
+    """The entry with that name; a `UsageError` suggests the nearest one."""
     if name not in CATALOG:
         ending = os.path.splitext(name)[1].lower().removeprefix(".")
         if ending in FORMATS:

@@ -1,7 +1,7 @@
 """The "Python version" of CIFAR-10: six pickled batches, in a folder or still in their .tar.gz.
 
-A batch is a dictionary with `data`, uint8 (10000, 3072), each row an image as 3×32×32, and `labels`, 10,000 numbers
-from 0 to 9 (Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
+A batch is a dictionary. Its `data` is uint8 (10000, 3072), one row per image, which is 3×32×32. Its `labels` are 10,000
+numbers from 0 to 9 (Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009).
 """
 
 import gzip
@@ -26,20 +26,20 @@ FOLDER_NAME = "cifar-10-batches-py"
 ARCHIVE_NAME = "cifar-10-python.tar.gz"
 IMAGES_PER_BATCH = 10_000
 _IMAGE_SHAPE = (3, 32, 32)
-# The six batches and the tar headers come to 186 MB. A batch is 31 MB.
+# The six batches and the tar headers have 186 MB. A batch has 31 MB.
 _MOST_MEMBER_BYTES, _MOST_ARCHIVE_BYTES = 48_000_000, 280_000_000
 
 
 def read_folder(folder: Path) -> tuple[Split, Split, dict[str, str]]:
     """The (training, test) split from a folder with the six batch files, and each file's checksum, "md5:…".
 
-    Raises `DataError` if one is wrong.
+    Raises `DataError` if a file is wrong.
     """
     return _read((folder / name, _read_file(folder / name)) for name in BATCHES)
 
 
 def read_archive(archive: Path) -> tuple[Split, Split, dict[str, str]]:
-    """The same from the .tar.gz; nothing is written to disk. `DataError` if anything is wrong."""
+    """The same from the .tar.gz; nothing is written to disk. Raises `DataError` if anything is wrong."""
     members = {name: content for name, content in archive_members(archive) if name in BATCHES}
     if missing := [name for name in BATCHES if name not in members]:
         raise DataError(f"{archive}: lacks {', '.join(missing)}; get a fresh copy.")
@@ -64,10 +64,10 @@ def parse_batch(data: bytes, source: Path, *, num_images: int) -> tuple[np.ndarr
 
 
 def archive_members(archive: Path) -> Iterator[tuple[str, bytes]]:
-    """The (name, content) of each batch file in a .tar.gz, in the archive's order; other plain files are passed over.
+    """The (name, content) of each batch file in a .tar.gz, in the archive's order. Other plain files are skipped.
 
-    Nothing is written. Raises `DataError` on a damaged archive, one that unpacks to far more than CIFAR-10, and one
-    with members that no honest copy has: links, devices, absolute paths, or paths that climb out of the archive.
+    Nothing is written. Raises `DataError` for a damaged archive, one that unpacks to far more than CIFAR-10, and one
+    with members that no honest copy has: links, devices, absolute paths, or paths that leave the archive.
     """
     try:
         with gzip.open(archive) as content, tarfile.open(fileobj=_Limited(content, archive), mode="r|") as tar:

@@ -1,4 +1,4 @@
-"""A data set in memory, of two or three splits, and the validation examples held out of one."""
+"""A data set in memory, with two or three splits, and the validation examples held out of one."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -27,15 +27,15 @@ class Dataset:
     kind: Kind
     train: Split
     validation: Split | None = None
-    """To choose by; None where the data has no such split, and images to train on are held out instead."""
+    """The split to choose by. None if the data have none; then images to train on are held out."""
     test: Split
     licence: str
     source: str
-    """Who made it and where it is described."""
+    """Who made it, and where it is described."""
     layout: str = ""
-    """Of a person's pictures: how they lay in folders, in words."""
+    """For a person's pictures: how they lay in folders, in words."""
     notes: tuple[str, ...] = ()
-    """What a person should know of how it was read: what was guessed, changed or left out, a sentence each."""
+    """What a person should know about how it was read: what was guessed, changed or left out, one sentence each."""
     left_out: tuple[str, ...] = ()
     """Broken pictures that were left out, as paths below the folder."""
     records: Mapping[str, str] = field(default_factory=dict)
@@ -54,17 +54,18 @@ class Dataset:
         kind: "KindName | None" = None,
         seed: int = 0,
     ) -> Self:
-        """A data set from what you have in Python: what it holds is recognised, and said in `notes`.
+        """Make a data set from what you have in Python. What it holds is recognised, and stated in `notes`.
 
-        `x` and `y` are arrays, tensors or lists: images (N, H, W), (N, H, W, C) or (N, C, H, W), or a table
-        (N, features), and a label each, numbers or names. Or `x` alone is a torch `Dataset` of pairs (x, y), or a
-        Hugging Face dataset, of which a `DatasetDict` has its splits with it. `test` and `validation` are (x, y), or
-        such a data set. Without `test` a fifth of each class is drawn for that with `seed`.
+        `x` and `y` are arrays, tensors or lists. `x` holds images (N, H, W), (N, H, W, C) or (N, C, H, W), or a table
+        (N, features). `y` holds one label per example, numbers or names. Or `x` alone is a torch `Dataset` of pairs (x,
+        y), or a Hugging Face dataset; a `DatasetDict` brings its splits. `test` and `validation` are (x, y), or such a
+        data set.
 
-        `class_names` has a name for each label from 0. `kind` says "images" or "table", where an array may be both.
-        Data are copied. Raises `UsageError` for what is not clear.
+        Without `test`, a fifth of each class is drawn for it with `seed`. `class_names` has a name per label, from 0.
+        `kind` is "images" or "table", if an array could be either. Data are copied. Raises `UsageError` if something is
+        unclear.
         """
-        from etude.data.given import read_all  # for readers of files alone there is no need of it
+        from etude.data.given import read_all  # only needed here, not by readers of files
 
         parts = read_all(
             x, y, test=test, validation=validation, class_names=class_names, name=name, kind=kind, seed=seed
@@ -78,7 +79,7 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, W) of every image; `UsageError` where the data are no images."""
+        """(C, H, W) of every image. Raises `UsageError` if the data are not images."""
         if not isinstance(self.kind, Images):
             raise UsageError(f"{self.name} is {self.kind.called}, not images: it has no image_shape; see `kind.shape`.")
         return self.kind.shape
@@ -105,12 +106,11 @@ def hold_out(
 ) -> tuple[Tensor, Tensor]:
     """Divide a training split of `total` images into (training, validation) row numbers, ascending.
 
-    Held out are `validation_images`, or 5,000 when None, but at most a tenth of the split, the same ones for the same
-    seed. With `train_images` None they are drawn from the whole split and all others train. Otherwise the first
-    `train_images` train (fewer where the split has fewer) and the validation images are drawn from those after them, as
-    in the course: the first 50,000 of MNIST train.
+    `validation_images` are held out: 5,000 if None, but at most a tenth of the split, the same ones for the same seed.
+    If `train_images` is None, they are drawn from the whole split, and all others train. Otherwise the first
+    `train_images` train (fewer if the split has fewer), and the validation images are drawn from those after them.
 
-    Raises `UsageError` when nothing would be left to train on.
+    Raises `UsageError` if nothing would be left to train on.
     """
     held_out = min(DEFAULT_VALIDATION_IMAGES, total // 10) if validation_images is None else validation_images
     wrong = []

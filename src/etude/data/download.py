@@ -1,7 +1,7 @@
-"""Fetching a data set: from the first of several mirrors that works, resumed after a kill, checked by its content.
+"""Downloading a data set: from the first mirror that works, resumed after a kill, checked by its content.
 
-A mirror may have zipped the same content anew, so what counts is the checksum of what is inside. An unfinished file
-stays beside its target, named as `part_path` says, and is continued the next time.
+A mirror may have compressed the same content again, so the checksum of the content counts. An unfinished file stays
+beside its target, with the name that `part_path` gives, and is continued the next time.
 """
 
 import fcntl
@@ -37,33 +37,32 @@ _CHUNK_BYTES = 1 << 18
 
 @dataclass(frozen=True, kw_only=True)
 class Download:
-    """One file of a data set: where it is found and what must be in it."""
+    """One file of a data set: where it is found and what it must contain."""
 
     file: str
-    """Its name on the mirrors; a `.tar.gz` is unpacked, anything else unzipped."""
+    """Its name on the mirrors. A `.tar.gz` is unpacked, any other file is unzipped."""
     mirrors: tuple[str, ...]
-    """URLs of the file, tried in this order."""
+    """URLs of the file, in the order to try them."""
     checksums: dict[str, str]
     """The names under which its content is kept, each with the content's checksum as `sha256:…` or `md5:…`."""
     most_bytes: int
-    """More than the file has, and more than its content: a mirror that sends more is not believed."""
+    """Limits above the file's size and its content's size. A mirror that sends more is not believed."""
 
 
 def part_path(folder: Path, file: str, url: str) -> Path:
-    """Where the unfinished download of `url` is kept; mirrors may differ, so each has its own."""
+    """Where the unfinished download of `url` is kept. Mirrors may differ, so each has its own."""
     return folder / f".{file}.{hashlib.sha256(url.encode()).hexdigest()[:8]}.part"
 
 
 class _Refused(Exception):
-    """A mirror does not give the file; the text says why, in a few words."""
+    """A mirror does not give the file. The text says why, in a few words."""
 
 
 def fetch_files(name: str, downloads: Sequence[Download], folder: Path) -> None:
-    """Put the content of all `downloads` into `folder`, which is made where missing; what is there already stays.
+    """Put the content of all `downloads` into `folder`, which is created if missing. Existing files stay.
 
-    Files appear whole or not at all. A second process that fetches the same waits for the first.
-
-    Raises `DataError` when no mirror gives a file as it should be, `DiskError` when it cannot be written.
+    Files appear whole or not at all. A second process that downloads the same waits for the first. Raises `DataError`
+    if no mirror gives a file as it should be, and `DiskError` if it cannot be written.
     """
     console = Console(stderr=True, force_jupyter=False)  # rich's bar in a notebook needs ipywidgets, and does not stay
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
@@ -91,7 +90,8 @@ def _alone(folder: Path, console: Console) -> Iterator[None]:
 
 
 def _fetch_one(name: str, download: Download, folder: Path, progress: Progress) -> None:
-    """Try the mirrors in turn. A file continued from an earlier try may be a mixture: it gets a second, fresh one."""
+    """Try the mirrors in turn. A file continued from an earlier try may be a mixture, so it gets a second, fresh
+    try."""
     archive, reasons = folder / download.file, []
     for url in download.mirrors:
         part = part_path(folder, download.file, url)
@@ -120,7 +120,7 @@ def _fetch_one(name: str, download: Download, folder: Path, progress: Progress) 
 
 
 def _retrieve(url: str, archive: Path, part: Path, download: Download, progress: Progress) -> None:
-    """Bring the file at `url` to `archive`, unless it is there already."""
+    """Bring the file at `url` to `archive`, unless it is already there."""
     if archive.exists():
         return
     task = progress.add_task(download.file, total=None)
@@ -133,7 +133,7 @@ def _retrieve(url: str, archive: Path, part: Path, download: Download, progress:
 
 
 def _receive(url: str, part: Path, most_bytes: int, progress: Progress, task: TaskID) -> None:
-    """Complete `part`; a connection that breaks off is taken up again, as long as it brings anything."""
+    """Complete `part`. A broken connection is resumed, as long as it brings anything."""
     reason = "no connection"
     for _ in range(_ATTEMPTS_PER_MIRROR):
         before = part.stat().st_size if part.exists() else 0
@@ -150,7 +150,7 @@ def _receive(url: str, part: Path, most_bytes: int, progress: Progress, task: Ta
 
 def _receive_rest(url: str, part: Path, most_bytes: int, progress: Progress, task: TaskID) -> None:
     have = part.stat().st_size if part.exists() else 0
-    # Unzipping on the way would make the byte ranges meaningless.
+    # If decompressed on the way, the byte ranges would be meaningless.
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={have}-"} if have else {})}
     with requests.get(url, headers=headers, stream=True, timeout=(_CONNECT_SECONDS, _READ_SECONDS)) as response:
         if have and response.status_code == requests.codes.requested_range_not_satisfiable:
@@ -158,7 +158,7 @@ def _receive_rest(url: str, part: Path, most_bytes: int, progress: Progress, tas
         if not response.ok:
             raise _Refused(f"{response.status_code} {response.reason}")
         if have and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            have = 0  # a server that knows no ranges sends all of it
+            have = 0  # a server without ranges sends all of it
         length = response.headers.get("Content-Length", "")
         expected = have + int(length) if length.isdecimal() else None
         progress.update(task, total=expected, completed=have)

@@ -47,14 +47,13 @@ def load_folder(
 ) -> Dataset:
     """The pictures below `root`, laid out as `layout` understands, as a data set called `name`.
 
-    All are fitted into a square of `image_size` as `pictures.read_picture` says. They are grey, (N, 1, H, W), when none
+    All are fitted into a square of `image_size`, as `pictures.read_picture` says. They are grey, (N, 1, H, W), if none
     has a colour, else RGB, (N, 3, H, W). Levels beyond 8 bits get one range, that of the training pictures
-    (`pictures.choose_range`). Without a folder to test on, a fifth of each class is drawn with `seed` for that.
+    (`pictures.choose_range`). Without a folder to test on, a fifth of each class is drawn for it with `seed`.
 
-    A picture that cannot be read is an error, with `skip_broken` it is left out. `left_out` are the pictures, as paths
-    below `root`, that an earlier reading left out: these and no others are left out again.
-
-    Raises `DataError` naming what is wrong, all broken pictures at once.
+    A picture that cannot be read is an error, or left out with `skip_broken`. `left_out` are the pictures, as paths
+    below `root`, that an earlier reading left out: exactly these are left out again. Raises `DataError` that names what
+    is wrong, with all broken pictures at once.
     """
     layout = find_pictures(root)
     train, test = (layout.train, layout.test) if layout.test else _stratified(layout.train, seed)
@@ -101,7 +100,7 @@ def load_folder(
 
 
 def read_image(path: Path, size: int, *, fit: Fit = "crop") -> np.ndarray:
-    """One picture as `load_folder` reads it alone: uint8 (size, size, 3). Raises `DataError` on what is not one."""
+    """One picture as `load_folder` would read it: uint8 (size, size, 3). Raises `DataError` if it is not one."""
     try:
         with _refusing_bombs():
             picture = read_picture(path, size, fit=fit, ranges={})
@@ -130,7 +129,7 @@ def _stratified(files: Classes, seed: int) -> tuple[Classes, Classes]:
 def _read(
     files: Sequence[_File], size: int, fit: Fit, notes: list[str]
 ) -> tuple[list[_File], Tensor, list[Picture], dict[Path, str]]:
-    """The files that could be read, their images, what is known of each, and why others could not be."""
+    """The files that could be read, their images, what is known about each, and why others could not be read."""
     try:
         images = np.empty((len(files), 3, size, size), dtype=np.uint8)
     except MemoryError:
@@ -181,7 +180,7 @@ def _in_threads(read: Callable[[int], Picture | str], indices: Sequence[int]) ->
 
 @contextmanager
 def _refusing_bombs() -> Iterator[None]:
-    """Pillow's warning about a decompression bomb becomes an error, in all threads; its others are not shown."""
+    """Turn Pillow's warning about a decompression bomb into an error, in all threads, and hide its other warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -247,7 +246,7 @@ def _broken_error(broken: dict[Path, str], total: int, root: Path, *, offer: boo
 
 
 def _require_every_class(files: Sequence[_File], class_names: Sequence[str], root: Path) -> None:
-    """A class of which all pictures of a split were left out has none left, as if its folder were empty."""
+    """A class whose pictures in a split were all left out has none left, as if its folder were empty."""
     splits = {file.split for file in files} | {TRAIN, TEST}
     there = {(file.split, file.label) for file in files}
     for split in (TRAIN, VALIDATION, TEST):

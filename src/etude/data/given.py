@@ -1,4 +1,4 @@
-"""Data that a person has in Python, as arrays: arrays, tensors, lists, torch's data sets and Hugging Face's."""
+"""Data that a person has in Python, as arrays: arrays, tensors, lists, and data sets of torch and Hugging Face."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,7 @@ class Found:
 def read_given(given: Any, *, where: str = "") -> Found:
     """The arrays in what a person gave: (x, y), or a data set whose examples are pairs.
 
-    `where` names the part in errors, "test" say; "" is the one to train on. Raises `UsageError` for anything else.
+    `where` names the part in errors, such as "test"; "" is the part to train on. Raises `UsageError` for anything else.
     """
     names = {"x_name": f"{where} x".strip(), "y_name": f"{where} y".strip()}
     if isinstance(given, DataLoader):
@@ -89,7 +89,7 @@ def _read_pairs(given: Any, names: dict[str, str]) -> Found:
         x = stacked(count, first_of, x_name)
         again = stacked(1, lambda row: item(row)[0], x_name)
         found = Found(arrays=Arrays(x=x, y=stacked(count, labels.__getitem__, names["y_name"]), **names))
-    # torchvision's say what their classes are called; a Subset has the whole in it.
+    # torchvision's say what their classes are called. A Subset holds the whole set.
     classes = getattr(given, "classes", None) or getattr(getattr(given, "dataset", None), "classes", None)
     if isinstance(classes, list | tuple) and all(isinstance(each, str) for each in classes):
         found.class_names = classes
@@ -128,7 +128,7 @@ def _of_tensor(values: Tensor) -> np.ndarray:
 def stacked(count: int, item: Callable[[int], Any], name: str) -> np.ndarray:
     """`item(0)` to `item(count - 1)`, numbers, texts, arrays, tensors or pictures of one shape, as one array.
 
-    Pictures are grey, (N, H, W), where none has a colour, else (N, H, W, 3).
+    Pictures are grey, (N, H, W), if none has a colour, else (N, H, W, 3).
     """
     first = item(0)
     if isinstance(first, str | bytes) or first is None:
@@ -217,7 +217,7 @@ def read_all(
 
 
 def _splits_of(splits: Mapping[str, Any], given: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """The splits of a Hugging Face `DatasetDict` by role; those that were given beside it go before."""
+    """The splits of a Hugging Face `DatasetDict` by role. Splits that were given separately take precedence."""
     roles: dict[str, str] = {}
     for name in splits:
         role = ROLES.get(str(name).lower())

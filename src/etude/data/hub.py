@@ -1,7 +1,7 @@
-"""Hugging Face data sets as arrays. They are known by what they can do: the library is not needed to read this file.
+"""Hugging Face data sets as arrays. They are recognised by what they can do, so this file does not need the library.
 
-https://huggingface.co/docs/datasets: a `Dataset` has `column_names` and `features`, of which `ClassLabel` and `Image`
-say which column holds the classes and which the pictures; a `DatasetDict` has one for each split.
+https://huggingface.co/docs/datasets: a `Dataset` has `column_names` and `features`, where `ClassLabel` and `Image` say
+which column holds the classes and which the pictures. A `DatasetDict` has one data set per split.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,10 +43,10 @@ def _has_length(given: Any) -> bool:
 def read(
     given: Any, name: str, stacked: Callable[[int, Callable[[int], Any], str], np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray | None, dict[str, Any]]:
-    """The x and y of a split, y None where it has no labels, and the class names, feature names and notes there are.
+    """The x and y of a split, and its class names, feature names and notes. y is None if it has no labels.
 
-    Pictures are the one `Image` column, a table all columns of numbers, else the one column of lists of numbers.
-    `stacked` makes an array of items. Raises `UsageError` where it is not clear which columns are meant.
+    Pictures are the one `Image` column. A table is all columns of numbers, else the one column of lists of numbers.
+    `stacked` makes an array of items. Raises `UsageError` if it is unclear which columns are meant.
     """
     features: Mapping[str, Any] = given.features
     if not len(given) or not features:

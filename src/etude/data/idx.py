@@ -19,7 +19,7 @@ import numpy as np
 from etude.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
-# DEFLATE codes at most 258 bytes in 2 bits: no honest header asks for more than this many bytes a compressed byte.
+# DEFLATE codes at most 258 bytes in 2 bits. No honest header asks for more than this many bytes per compressed byte.
 _MAX_EXPANSION = 1_032
 _CHUNK_BYTES = 1 << 20
 
@@ -27,7 +27,7 @@ _CHUNK_BYTES = 1 << 20
 def read_idx(path: Path, *, dimensions: int) -> np.ndarray:
     """The uint8 array of an IDX file with that many dimensions.
 
-    Raises `DataError` on anything but a whole, well-formed file. Nothing is allocated before the header agrees with
+    Raises `DataError` for anything but a whole, well-formed file. Nothing is allocated before the header agrees with
     the size of the file.
     """
     with unzipped(path) as (file, most_bytes):
@@ -43,9 +43,9 @@ def content_checksum(array: np.ndarray) -> str:
 
 @contextmanager
 def unzipped(path: Path) -> Iterator[tuple[io.BufferedIOBase, int]]:
-    """The content of a file, and the most bytes it can come to; gzip is recognised by its content, not its name.
+    """The content of a file, and the most bytes it can expand to. gzip is recognised by its content, not its name.
 
-    Raises `DataError` when the file cannot be read, also while its content is being read.
+    Raises `DataError` if the file cannot be read, even in the middle.
     """
     try:
         with path.open("rb") as file:
@@ -77,7 +77,7 @@ def _read(file: io.BufferedIOBase, path: Path, dimensions: int, *, most_bytes: i
         if not count:
             raise _truncated(path, shape)
         filled += count
-    # Reading on to the end also makes gzip compare its checksum.
+    # Reading to the end also makes gzip compare its checksum.
     if file.read(1):
         raise DataError(f"{path}: goes on after the {value_bytes:,} values of its header; get a fresh copy.")
     return values.reshape(shape)

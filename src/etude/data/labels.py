@@ -1,4 +1,4 @@
-"""Labels as people have them, numbers, names or one-hot rows, as class numbers from 0 with names."""
+"""Labels as people have them, numbers, names or one-hot rows, turned into class numbers from 0 with names."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,21 +7,21 @@ import numpy as np
 from etude.errors import UsageError
 
 LABEL_NAMES = ("label", "labels", "class", "target", "y")
-"""What a column of labels is usually called, in small letters; the first that is there is it."""
+"""What a column of labels is usually called, in lower case. The first that exists is used."""
 MOST_CLASSES = 1_000
 _FEW_CLASSES = 20
-"""Of more, each must have two examples on average: otherwise they are numbers or names of the examples."""
+"""With more classes, each must have two examples on average. Otherwise they are numbers or names of the examples."""
 _MOST_NAMED = 5
 
 
 def read_labels(
     given: Mapping[str, np.ndarray], class_names: Sequence[str] | None, notes: list[str]
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
-    """Class numbers, int64 (N,), of each array of labels, and the names of the classes.
+    """Class numbers, int64 (N,), for each array of labels, and the names of the classes.
 
-    `given` has the arrays by the name that errors call them, those to train on first: whole numbers, texts, booleans,
-    in (N,), (N, 1), or one-hot rows (N, classes). Without `class_names` the classes are the values to train on, in
-    their order. What is guessed is added to `notes`. Raises `UsageError` for anything else.
+    `given` has the arrays by the name that errors use, those to train on first. They are whole numbers, texts or
+    booleans, (N,) or (N, 1), or one-hot rows (N, classes). Without `class_names`, the classes are the values to train
+    on, in their order. What is guessed is added to `notes`. Raises `UsageError` for anything else.
     """
     values = {name: _one_each(name, labels, notes) for name, labels in given.items()}
     first, *others = values
@@ -43,7 +43,7 @@ def read_labels(
 
 
 def _one_each(name: str, labels: np.ndarray, notes: list[str]) -> np.ndarray:
-    """One label an example: int64 (N,), or texts."""
+    """One label per example: int64 (N,), or texts."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
@@ -88,7 +88,7 @@ def _of_one_type(name: str, labels: np.ndarray) -> np.ndarray:
 
 
 def _whole(name: str, labels: np.ndarray, notes: list[str]) -> np.ndarray:
-    """Class numbers that are written as floating-point numbers."""
+    """Class numbers that are stored as floating-point numbers."""
     with np.errstate(invalid="ignore"):
         wrong = ~np.isfinite(labels) | (labels != np.round(labels)) | (np.abs(labels) >= 2**53)
     if wrong.any():
@@ -123,7 +123,7 @@ def _by_value(values: dict[str, np.ndarray], notes: list[str]) -> tuple[dict[str
 
 
 def _indices(name: str, labels: np.ndarray, classes: np.ndarray, *, trained: str = "") -> np.ndarray:
-    """The place of each label among the classes."""
+    """The position of each label among the classes."""
     order = np.argsort(classes)
     places = order[np.searchsorted(classes, labels, sorter=order).clip(max=len(classes) - 1)]
     if (missing := classes[places] != labels).any():

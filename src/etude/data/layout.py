@@ -1,8 +1,8 @@
 """How a person's pictures lie in folders: the class and the split of each.
 
 PATH/CLASS/1.png, or PATH/train/CLASS/1.png with val/ and test/ beside train/, or no class folders at all. These are
-understood too: other names and capitals of the splits (`ROLES`), a folder packed into another (pics/pics/CLASS), and
-pictures in a folder below their class (CLASS/images/1.png). What is guessed is said in `Layout.notes`.
+understood too: other names and capitals of the splits (`ROLES`), a folder inside another (pics/pics/CLASS), and
+pictures in a folder below their class (CLASS/images/1.png). `Layout.notes` says what is guessed.
 """
 
 import os
@@ -26,14 +26,14 @@ SUFFIXES = tuple(
     )
     if suffix != ".avif" or features.check("avif")
 )  # fmt: skip
-"""What a picture's name ends in, in small letters."""
+"""The endings of pictures, in lower case."""
 
 UNREAD_PICTURES = (
     ".arw", ".cr2", ".cr3", ".dcm", ".dng", ".eps", ".exr", ".fits", ".hdr", ".heic", ".heif", ".hif", ".j2k", ".jp2",
     ".jxl", ".nef", ".npy", ".npz", ".orf", ".pfm", ".psd", ".qoi", ".raw", ".rw2", ".svg", ".tga",
     *{".avif"}.difference(SUFFIXES),
 )  # fmt: skip
-"""Endings of pictures that étude does not read: a folder of them is a class that cannot be read, not something else."""
+"""Endings of pictures that étude does not read. A folder of them is a class that cannot be read, not something else."""
 
 ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tbz", ".tbz2", ".tgz", ".txz", ".xz", ".zip", ".zst")
 
@@ -43,19 +43,19 @@ ROLES = {
     "val": VALIDATION, "valid": VALIDATION, "validation": VALIDATION, "validate": VALIDATION, "dev": VALIDATION,
     "test": TEST, "testing": TEST, "tst": TEST,
 }  # fmt: skip
-"""The names of a split's folder, in any capitals; "set", "split", "data" or "images" may follow."""
+"""The names of a split's folder, in any capitals. "set", "split", "data" or "images" may follow."""
 
 _ROLE = re.compile(rf"({'|'.join(ROLES)})(?:[ ._-]?(?:set|split|data|images|imgs))?", re.IGNORECASE)
 _JUNK = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found", "__pycache__"}
 _NO_CLASS = {"image", "images", "img", "imgs", "jpg", "jpeg", "png", "photos", "pictures", "unknown", "unlabeled"}
-"""Names of a single folder that are no class, where the other splits have classes."""
+"""Names of a single folder that is not a class, if the other splits have classes."""
 _DEEPEST = 12
 _MOST_REASONS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A folder, and all below it; final. Hidden files and the litter of operating systems are not in it."""
+    """A folder, and everything below it; final. Hidden files and files of the operating system are left out."""
 
     path: Path
     pictures: list[Path]
@@ -66,7 +66,7 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """As a class is called: composed (NFC), for a Mac takes letters apart; bytes that are no UTF-8 as \\xNN."""
+        """Its name as a class: composed (NFC), because macOS decomposes letters; bytes that are not UTF-8 as \\xNN."""
         name = os.fsencode(self.path.name).decode("utf-8", "backslashreplace")
         return unicodedata.normalize("NFC", name)
 
@@ -82,7 +82,7 @@ class Folder:
 
     @property
     def may_be_a_class(self) -> bool:
-        """Whether it holds pictures, of a kind that is read or not, or nothing at all."""
+        """Whether it holds pictures, readable or not, or nothing at all."""
         unread = any(path.suffix.lower() in UNREAD_PICTURES for path in self.all_others)
         return bool(self.all_pictures) or unread or not self.all_others
 
@@ -93,7 +93,7 @@ Classes = dict[str, list[Path]]
 
 @dataclass(frozen=True, kw_only=True)
 class Layout:
-    """Where the pictures of each split and class are; `validation` and `test` are None where they have no folder."""
+    """Where the pictures of each split and class are. `validation` and `test` are None if they have no folder."""
 
     train: Classes
     validation: Classes | None
@@ -101,11 +101,11 @@ class Layout:
     seen: str
     """What was found, in words: "class folders in train/ and test/"."""
     notes: tuple[str, ...]
-    """What was guessed, and what is not read, a sentence each."""
+    """What was guessed, and what is not read, one sentence each."""
 
 
 def find_pictures(root: Path) -> Layout:
-    """The layout of the pictures below `root`; `DataError` names the folder where it is not understood."""
+    """The layout of the pictures below `root`. `DataError` names the folder that is not understood."""
     if not os.path.isdir(root):  # Path.is_dir raises for a name that is too long
         if os.path.exists(root):
             if root.suffix.lower() in ARCHIVES:
@@ -162,7 +162,7 @@ def _role(folder: Folder) -> str | None:
 
 
 def _unpacked(folder: Folder) -> Folder:
-    """The folder itself, or the one that alone lies in it and holds the classes or splits: pics/pics/CLASS."""
+    """The folder itself, or the only one inside it that holds the classes or splits: pics/pics/CLASS."""
     while len(_with_pictures(folder)) == 1 and not folder.pictures:
         (inner,) = _with_pictures(folder)
         holds_splits = any(_role(each) == TRAIN for each in inner.folders)
@@ -180,7 +180,7 @@ def _is_wrapper(folder: Folder) -> bool:
 
 
 def _splits(top: Folder) -> dict[str, Folder]:
-    """The folders of the splits by role, empty where the folders are classes."""
+    """The folders of the splits by role; empty if the folders are classes."""
     found: dict[str, Folder] = {}
     for folder in top.folders:
         if role := _role(folder):
@@ -190,7 +190,7 @@ def _splits(top: Folder) -> dict[str, Folder]:
                 )
             found[role] = folder
     classes = [folder for folder in top.folders if _role(folder) is None and folder.all_pictures]
-    # A class may well be called train: then there are pictures in it, and other classes beside it.
+    # A class may well be called train. Then there are pictures in it, and other classes beside it.
     if TRAIN in found:
         train = found[TRAIN]
         return {} if train.pictures and not _with_pictures(train) and classes else found
@@ -246,14 +246,14 @@ def _read_splits(
 
 
 def _seen(where: str, classes: Classes) -> str:
-    """What a person reads who has one class: what étude took for it."""
+    """What a person with a single class reads: what étude took for it."""
     if len(classes) == 1:
         return f"the only class folder in {where} is {next(iter(classes))}"
     return f"the class folders in {where} are {_some(list(classes))}"
 
 
 def _has_no_classes(folder: Folder, train: Folder) -> bool:
-    """Whether a split holds pictures without classes: directly, or in one folder that is named as no class is."""
+    """Whether a split holds pictures without classes: directly, or in one folder whose name no class has."""
     classes = _with_pictures(folder)
     names = {each.name for each in train.folders}
     if len(classes) == 1 and classes[0].name.lower() in _NO_CLASS and classes[0].name not in names:
@@ -277,7 +277,7 @@ def _classes_or_flat(top: Folder, notes: list[str]) -> tuple[Classes, str]:
 
 
 def _class_files(folder: Folder, notes: list[str]) -> Classes:
-    """The pictures of each class folder: those in it, or, where there are none, those in the folders in it."""
+    """The pictures of each class folder: those in it or, if there are none, those in its folders."""
     classes = [each for each in folder.folders if each.may_be_a_class]
     if not classes:
         raise DataError(
@@ -304,7 +304,7 @@ def _class_files(folder: Folder, notes: list[str]) -> Classes:
 
 
 def _require_same_classes(parts: dict[str, Classes], folders: dict[str, Folder]) -> None:
-    """Each split needs pictures of each class; said as of a class folder that is empty (`_empty`)."""
+    """Require pictures of each class in each split. Otherwise the error is that of an empty class folder (`_empty`)."""
     names = sorted({name for classes in parts.values() for name in classes})
     for name in names:
         for role, classes in parts.items():

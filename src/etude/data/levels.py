@@ -1,4 +1,4 @@
-"""Numbers as people have them as examples: images as uint8 (N, C, H, W), rows of a table as float32 (N, F)."""
+"""Numbers as people have them, as examples: images as uint8 (N, C, H, W), rows of a table as float32 (N, F)."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -11,13 +11,13 @@ KindName = Literal["images", "table"]
 
 CHANNELS = (1, 3)
 _AT_ONCE = 1_000
-"""Examples that are converted at once, so that no second copy of all is made."""
+"""How many examples are converted at once, to avoid a second copy of all."""
 _OVERSHOOT = 0.01
-"""Colours that were resized or mixed may lie this much outside their range."""
+"""Colours that were resized or mixed may lie this far outside their range."""
 
 
 def recognise(name: str, shape: tuple[int, ...], kind: KindName | None) -> KindName:
-    """What an array (N, …) holds; `kind` is what its owner says it does. `UsageError` for a shape that fits nothing."""
+    """What an array (N, …) holds. `kind` is what its owner says. Raises `UsageError` for a shape that fits nothing."""
     dimensions = len(shape)
     if kind not in (None, "images", "table"):
         raise UsageError(f"kind is {kind!r}; allowed: 'images', 'table', or nothing.")
@@ -36,7 +36,7 @@ def recognise(name: str, shape: tuple[int, ...], kind: KindName | None) -> KindN
 
 
 def read_table(given: Mapping[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
-    """Features, float32 (N, F), of arrays (N, …) by the name that errors call them."""
+    """Features, float32 (N, F), from arrays (N, …) by the name that errors use."""
     first = next(iter(given))
     if given[first].ndim > 2:
         features = int(np.prod(given[first].shape[1:]))
@@ -51,10 +51,10 @@ def read_table(given: Mapping[str, np.ndarray], notes: list[str]) -> dict[str, n
 
 
 def read_images(given: Mapping[str, np.ndarray], notes: list[str]) -> dict[str, np.ndarray]:
-    """Images, uint8 (N, C, H, W), of arrays (N, H, W), (N, H, W, C) or (N, C, H, W) by the name that errors call them.
+    """Images, uint8 (N, C, H, W), from arrays (N, H, W), (N, H, W, C) or (N, C, H, W) by the name that errors use.
 
-    Levels are 0 to 255; fractions from 0 to 1 or from -1 to 1 become that, all splits alike. What is guessed is added
-    to `notes`.
+    Levels are 0 to 255. Fractions from 0 to 1 or from -1 to 1 are scaled to that, all splits alike. What is guessed is
+    added to `notes`.
     """
     first = next(iter(given))
     shape = given[first].shape

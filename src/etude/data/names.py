@@ -1,4 +1,4 @@
-"""The names of data of a person's own: folder:PATH, npz:FILE, csv:FILE and csv:FILE:COLUMN."""
+"""The names of a person's own data: folder:PATH, npz:FILE, csv:FILE and csv:FILE:COLUMN."""
 
 import os
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from etude.files import expand_home
 
 Format = Literal["folder", "npz", "csv"]
 GIVEN_PREFIX = "python:"
-"""Before the name of a data set that was given as an object: it can only be given again."""
+"""The prefix of a data set that was given as an object. It can only be given again."""
 
 _EXAMPLES: dict[Format, str] = {
     "folder": "folder:pictures, with one folder per class below it",
@@ -22,21 +22,21 @@ FORMATS: tuple[Format, ...] = tuple(_EXAMPLES)
 
 @dataclass(frozen=True, kw_only=True)
 class OwnName:
-    """Where data of a person's own lie, and how; final."""
+    """Where a person's data lie, and in which format; final."""
 
     format: Format
     path: Path
     column: str = ""
-    """Of a table: the column with the labels, where it is named."""
+    """For a table: the column with the labels, if it is named."""
 
     def __str__(self) -> str:
         return f"{self.format}:{self.path}" + (f":{self.column}" if self.column else "")
 
 
 def parse_own(name: str) -> OwnName | None:
-    """The format and the path that a name gives, None where it is no data of a person's own.
+    """The format and the path in a name; None if it does not name a person's data.
 
-    What follows a colon after the name of a file is the column: `csv:irises.csv:species`. `UsageError` without a path.
+    A colon after the name of a file starts the column: `csv:irises.csv:species`. Raises `UsageError` without a path.
     """
     prefix, _, rest = name.partition(":")
     found: Format | None = next((each for each in FORMATS if each == prefix and name != prefix), None)
@@ -53,13 +53,13 @@ def parse_own(name: str) -> OwnName | None:
 
 
 def absolute(name: str) -> str:
-    """The name with the whole path of the folder or file in it, so that it means the same from another folder."""
+    """The name with the absolute path, so that it means the same from another folder."""
     own = parse_own(name)
     return str(replace(own, path=own.path.absolute())) if own else name
 
 
 def short_name(name: str) -> str:
-    """The name of a data set, of one's own the last part of its path: pathmnist for npz:there/pathmnist.npz."""
+    """The name of a data set. For a person's data: the last part of its path, pathmnist for npz:there/pathmnist.npz."""
     own, name = parse_own(name), name.removeprefix(GIVEN_PREFIX)
     path = Path(os.path.abspath(own.path if own else os.path.expanduser(name)))
     return (path.stem if own and own.format != "folder" else path.name) or "data"

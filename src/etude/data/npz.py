@@ -1,7 +1,7 @@
-"""Arrays in a file of NumPy's, .npz: the splits of MedMNIST and of Keras, or x and y alone.
+"""Arrays in NumPy's file format .npz: the splits of MedMNIST and of Keras, or x and y alone.
 
-Such a file is a zip archive of .npy files: a header that says type and shape, then the numbers. Nothing in it is
-unpickled, and nothing is allocated before the header agrees with the file and with the memory of this machine.
+Such a file is a zip archive of .npy files: a header with type and shape, then the numbers. Nothing is unpickled, and
+nothing is allocated before the header agrees with the file and with the memory of this machine.
 https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 """
 
@@ -28,24 +28,24 @@ _SPLITS = {
     VALIDATION: (("val_images", "val_labels"), ("x_val", "y_val"), ("x_valid", "y_valid")),
     TEST: (("test_images", "test_labels"), ("x_test", "y_test")),
 }
-"""Names of arrays, in small letters: those of MedMNIST and of Keras."""
+"""Names of arrays, in lower case: those of MedMNIST and of Keras."""
 _INPUTS, _LABELS = ("x", "images", "data", "features"), ("y", "labels", "label", "targets", "target")
-"""Where there are no splits."""
+"""The names if there are no splits."""
 _ALLOWED = "train_images and train_labels (val_…, test_…), x_train and y_train (x_val …, x_test …), or x and y"
 _KINDS = "biufUS"
 _MOST_HEADER_BYTES = 10_000
 _MOST_DIMENSIONS = 8
 _MEMORY_SHARE = 0.5
-"""Of this machine's memory, that the arrays of a file may fill."""
+"""The share of this machine's memory that the arrays of a file may fill."""
 _MAX_EXPANSION = 1_032
-"""Bytes that DEFLATE can make of one."""
+"""How many bytes DEFLATE can make from one."""
 _CHUNK_BYTES = 1 << 20
 _MOST_NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Header:
-    """What the header of an array says; `start` is the number of bytes before its values."""
+    """The header of an array. `start` is the number of bytes before its values."""
 
     shape: tuple[int, ...]
     by_columns: bool
@@ -58,7 +58,7 @@ class _Header:
 
 
 def load_npz(path: Path, *, name: str, seed: int) -> Dataset:
-    """The arrays of a file as a data set called `name`; without arrays to test on, a fifth is drawn with `seed`.
+    """The arrays of a file as a data set called `name`. Without arrays to test on, a fifth is drawn with `seed`.
 
     Raises `DataError` for a damaged or hostile file, and for arrays that are not images or a table, and labels.
     """
@@ -98,7 +98,7 @@ def load_npz(path: Path, *, name: str, seed: int) -> Dataset:
 
 
 def _choose(names: Collection[str], path: Path) -> tuple[dict[str, tuple[str, str | None]], list[str]]:
-    """The arrays (x, y) of each split by their names, y None where there are no labels."""
+    """The arrays (x, y) of each split by their names; y is None if there are no labels."""
     spelled = {name.lower(): name for name in reversed(list(names))}
     pairs: dict[str, tuple[str, str | None]] = {}
     for role, known in _SPLITS.items():
@@ -118,7 +118,8 @@ def _choose(names: Collection[str], path: Path) -> tuple[dict[str, tuple[str, st
 
 
 def _read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> _Header:
-    """The header of an array; `DataError` where it is none, not of numbers or texts, or other than what follows it."""
+    """The header of an array. Raises `DataError` if it has none, not numbers or texts, or a header that does not fit
+    the file."""
     if member.flag_bits & 1:
         raise DataError(f"{where} is encrypted: write the file without a password.")
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
@@ -131,7 +132,7 @@ def _read_header(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) 
             version = np.lib.format.read_magic(start)
             read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             shape, by_columns, dtype = read(start)
-    except Exception:  # NumPy evaluates the header as Python's literals, which can fail in every way
+    except Exception:  # NumPy evaluates the header as Python literals, which can fail in every way
         raise DataError(f"{where} is not an array; get a fresh copy.") from None
     if dtype.hasobject:
         raise DataError(f"{where} holds Python objects, which could run code: save it as numbers or texts.")
@@ -174,7 +175,7 @@ def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo, header: _Header, wh
             filled += count
         file.read(1)  # at its end zipfile compares the checksum
     if header.dtype.kind == "b":
-        array = array != 0  # a byte other than 0 and 1 is no bool of NumPy's
+        array = array != 0  # a byte other than 0 and 1 is not a bool of NumPy
     values = array.view(header.dtype)
     if header.dtype.kind == "U":
         letters = values.view(header.dtype.byteorder + "u4")

@@ -1,8 +1,8 @@
-"""One picture of a person's, of any format, mode and size, as a square of 8-bit colours.
+"""One of a person's pictures, of any format, mode and size, as a square of 8-bit colours.
 
 Levels beyond 8 bits (16-bit and 32-bit grey, 16-bit colours, fractions) need a range that becomes 0 to 255. It belongs
-to a data set, not to a picture, so that a darker picture stays darker. `read_picture` without a range says which levels
-a picture holds, `choose_range` chooses one for all pictures, and `read_picture` with it reads them.
+to a data set, not to a picture, so that a darker picture stays darker. Without a range, `read_picture` says which
+levels a picture holds. `choose_range` chooses one for all pictures, and `read_picture` with it reads them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -34,29 +34,29 @@ class Picture:
     """A picture as it was read; final."""
 
     pixels: np.ndarray | None
-    """uint8 (size, size, 3); None where a range is needed first."""
+    """uint8 (size, size, 3). None if a range is needed first."""
     kept: float
-    """Share of its pixels inside the crop, 1 for a square."""
+    """Share of its pixels inside the crop; 1 for a square."""
     moves: bool
-    """Whether there are more frames or pages than the first, which alone is read."""
+    """Whether there are more frames or pages than the first. Only the first is read."""
     kind: Kind | None = None
-    """Of its levels, where they go beyond 8 bits."""
+    """The kind of its levels, if they go beyond 8 bits."""
     lowest: float = np.nan
     highest: float = np.nan
-    """Of its finite levels beyond 8 bits, NaN where there are none."""
+    """The lowest and highest of its finite levels beyond 8 bits, NaN without any."""
     not_finite: int = 0
-    """How many levels are no numbers, or infinite."""
+    """How many levels are NaN or infinite."""
 
 
 class BrokenPicture(DataError):
-    """A picture that cannot be read; its text is the reason alone."""
+    """A picture that cannot be read. Its text is the reason alone."""
 
 
 def read_picture(path: Path, size: int, *, fit: Fit, ranges: Mapping[Kind, Range]) -> Picture:
-    """The picture, upright, fitted into a square of `size` pixels; `ranges` say which levels become 0 to 255.
+    """Read a picture, upright, fitted into a square of `size` pixels. `ranges` say which levels become 0 to 255.
 
-    `fit` keeps the central square (crop), keeps all and adds black bars (pad), or changes the proportions (stretch).
-    Transparent parts become white. Raises `BrokenPicture` for what is not a picture.
+    `fit` keeps the central square (crop), keeps everything and adds black bars (pad), or changes the proportions
+    (stretch). Transparent parts become white. Raises `BrokenPicture` for what is not a picture.
     """
     with _opened(path) as image:
         image.draft(None, (2 * size, 2 * size))  # lets a large JPEG be decoded at a fraction of its size
@@ -80,10 +80,10 @@ def read_picture(path: Path, size: int, *, fit: Fit, ranges: Mapping[Kind, Range
 
 
 def choose_range(kind: Kind, lowest: float, highest: float) -> Range:
-    """The range of levels that becomes 0 to 255: a usual one where the levels lie in it and fill more than half of it.
+    """The range of levels that becomes 0 to 255: a usual one if the levels lie in it and fill more than half of it.
 
     Usual are 0 to 1 (fractions), 0 to 255 and 0 to 65,535. Otherwise it is `lowest` to `highest` itself: 12 bits in a
-    16-bit file, degrees, signed numbers. Of a single level, the first usual range that holds it.
+    16-bit file, degrees, signed numbers. If there is only one level: the first usual range that holds it.
     """
     if np.isnan(lowest):
         return _USUAL[kind][0]
@@ -95,7 +95,7 @@ def choose_range(kind: Kind, lowest: float, highest: float) -> Range:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
-    """The picture while it is read; any error of Pillow's becomes a `BrokenPicture`."""
+    """Open the picture. Any error of Pillow's becomes a `BrokenPicture`."""
     try:
         with Image.open(path, formats=_FORMATS) as image:
             yield image
@@ -113,7 +113,7 @@ def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
 
 
 def _deep_levels(image: ImageFile.ImageFile, path: Path) -> tuple[Kind, np.ndarray] | None:
-    """The levels of a picture with more than 8 bits a channel, (H, W) or (H, W, 3 or 4); None for others."""
+    """The levels of a picture with more than 8 bits per channel, (H, W) or (H, W, 3 or 4); None for others."""
     if image.mode.startswith("I"):
         return "whole numbers", np.asarray(image)
     if image.mode == "F":
@@ -124,7 +124,7 @@ def _deep_levels(image: ImageFile.ImageFile, path: Path) -> tuple[Kind, np.ndarr
 
 
 def _deep_rawmode(image: ImageFile.ImageFile) -> str:
-    """How 16-bit colours are packed, "" where they are none."""
+    """How 16-bit colours are packed; "" if there are none."""
     for tile in image.tile:
         rawmode = tile.args if isinstance(tile.args, str) else str(tile.args[0] if tile.args else "")
         return rawmode if rawmode.partition(";")[2] in ("16B", "16L", "16N") else ""
@@ -132,9 +132,9 @@ def _deep_rawmode(image: ImageFile.ImageFile) -> str:
 
 
 def _deep_colours(image: ImageFile.ImageFile, rawmode: str, path: Path) -> np.ndarray:
-    """16-bit colours, of which Pillow reads the upper 8 bits: the lower come from a second reading in the other order.
+    """16-bit colours. Pillow reads only the upper 8 bits; the lower come from a second reading in the other byte order.
 
-    Grey with transparency, for which Pillow has no other order, is read as its bytes: (level, level, alpha, alpha).
+    Pillow has no other order for grey with transparency, so that is read as its bytes: (level, level, alpha, alpha).
     """
     layout, _, order = rawmode.partition(";")
     upper = np.asarray(image).astype(np.uint16)  # (H, W, 3 or 4)
@@ -153,7 +153,7 @@ def _deep_colours(image: ImageFile.ImageFile, rawmode: str, path: Path) -> np.nd
 
 
 def _scaled(image: ImageFile.ImageFile, levels: np.ndarray, chosen: Range) -> Image.Image:
-    """The levels within a range as 0 to 255, levels outside clipped; NaN is the lowest; upright, RGB."""
+    """The levels within a range as 0 to 255, upright, RGB. Levels outside are clipped; NaN is the lowest."""
     low, high = chosen
     if levels.ndim == 3 and chosen == _16_BITS:
         return to_rgb(ImageOps.exif_transpose(image))  # the upper 8 bits
@@ -176,7 +176,7 @@ def _scaled(image: ImageFile.ImageFile, levels: np.ndarray, chosen: Range) -> Im
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Any mode of 8 bits as RGB, transparent parts on white."""
+    """Any mode with 8 bits as RGB, transparent parts on white."""
     if image.has_transparency_data:
         colours = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), colours).convert("RGB")

@@ -15,7 +15,7 @@ RING_NAMES = ("inner", "outer")
 DIRECTIONS = ("east", "north-east", "north", "north-west", "west", "south-west", "south", "south-east")
 
 Place = Callable[[int, float], tuple[float, float]]
-"""The point of a class at a share in [0, 1) of its curve, before the noise."""
+"""From a class and a share in [0, 1) of its curve to the point, before the noise."""
 
 
 def moon(label: int, share: float) -> tuple[float, float]:
@@ -42,17 +42,17 @@ POINTS: dict[str, tuple[tuple[str, ...], Place, float]] = {
     "rings": (RING_NAMES, ring, 0.08),
     "mixture": (DIRECTIONS, centre, 0.2),
 }
-"""Class names, places, and the standard deviation of the noise, by the name of the data set."""
+"""Class names, curves, and the standard deviation of the noise, by the name of the data set."""
 
 
 def make_points(name: str) -> tuple[Split, Split]:
     """The (training, test) split: 2,000 and 1,000 points, features float32 (N, 2), as many of each class in all.
 
-    Always the same ones, on every machine: `Random.random` is promised to stay, and features are rounded to 4 digits,
-    since the last bits of sines differ.
+    They are the same on every machine: `Random.random` is guaranteed to stay, and features are rounded to 4 digits,
+    because the last bits of sines differ.
     """
     class_names, place, noise = POINTS[name]
-    random = Random(0)  # the same number draws other points for another place
+    random = Random(0)  # the same number draws other points for another curve
     features, labels = [], []
     for number in range(TRAIN_POINTS + TEST_POINTS):
         label = number % len(class_names)

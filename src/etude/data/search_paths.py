@@ -1,4 +1,4 @@
-"""Where data sets may lie on this machine, and the search for their files there."""
+"""Where data sets may lie on this machine, and the search for their files."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,15 @@ SYSTEM_FOLDER = Path("/usr/share/datasets")  # Debian's
 
 
 def cache_folder() -> Path:
-    """The user's cache, where downloads go: `~/.cache/etude` on Linux, its like elsewhere."""
+    """The user's cache, where downloads go: `~/.cache/etude` on Linux, its equivalent elsewhere."""
     return Path(platformdirs.user_cache_dir("etude"))
 
 
 def search_folders(data_dir: Path | None) -> list[Path]:
     """The folders to search, in order: `data_dir`, `ETUDE_DATA`, the user's cache, Debian's folder.
 
-    The first two may each name several folders, separated as in PATH. A `data_dir` that is no folder is a
-    `UsageError`; an `ETUDE_DATA` that does not exist is passed over.
+    The first two may each name several folders, separated as in PATH. Raises `UsageError` if a `data_dir` is not a
+    folder. An `ETUDE_DATA` that does not exist is skipped.
     """
     given = split(data_dir)
     if wrong := [folder for folder in given if not folder.is_dir()]:
@@ -32,7 +32,7 @@ def search_folders(data_dir: Path | None) -> list[Path]:
 def matches(roots: Sequence[Path], subfolders: Sequence[str], wanted: Sequence[Sequence[str]]) -> Iterator[list[Path]]:
     """Every folder that holds all the wanted files, as the paths of the files, in the order of the search.
 
-    Each wanted file is given as the names it may have, the first that exists is taken.
+    Each wanted file is given as its possible names. The first that exists is taken.
     """
     for root in roots:
         for subfolder in subfolders:
@@ -42,7 +42,7 @@ def matches(roots: Sequence[Path], subfolders: Sequence[str], wanted: Sequence[S
 
 
 def _first_file(folder: Path, names: Sequence[str]) -> Path | None:
-    # os.path.isfile says False, where Path.is_file raises, for a folder one may not look into.
+    # For a folder without permission, os.path.isfile says False and Path.is_file raises.
     return next((folder / name for name in names if os.path.isfile(folder / name)), None)
 
 

@@ -25,7 +25,7 @@ class Split:
             given = ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))
             raise UsageError(f"columns of {given or 'nothing'}: give each column of a split the same number of rows.")
         self.columns = {name: columns[name] for name in sorted(columns)}
-        """By name, in alphabetical order."""
+        """The columns by name, in alphabetical order."""
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
@@ -35,12 +35,12 @@ class Split:
 
     @property
     def images(self) -> Tensor:
-        """uint8 (N, C, H, W), values 0 to 255, of data of the kind `Images`."""
+        """uint8 (N, C, H, W), values 0 to 255, for data of the kind `Images`."""
         return self.columns["images"]
 
     @property
     def features(self) -> Tensor:
-        """float32 (N, F), of data of the kind `Table`."""
+        """float32 (N, F), for data of the kind `Table`."""
         return self.columns["features"]
 
     @property

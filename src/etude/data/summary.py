@@ -1,4 +1,4 @@
-"""How a data set shows itself: its examples by class and split, as text and in a notebook with a picture of some."""
+"""How a data set shows itself: its examples by class and split, as text and, in a notebook, with a picture."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -39,7 +39,7 @@ class Described(Protocol):
 
 
 LONGEST_NAME = 60
-"""Characters of a class's name in a table."""
+"""The most characters of a class's name in a table."""
 
 
 def count(dataset: Described) -> dict[str, dict[str, int]]:
@@ -54,9 +54,9 @@ def count(dataset: Described) -> dict[str, dict[str, int]]:
 
 
 def text(dataset: Described, *, drawn_as: Mapping[str, str] | None = None) -> str:
-    """Name, shape, licence and source, a table of the classes, and what to know of how they were read.
+    """Name, shape, licence and source, a table of the classes, and what to know about how they were read.
 
-    `drawn_as` has what to add to the names of classes that a picture shows by number.
+    `drawn_as` adds to the names of classes that a picture shows by number.
     """
     counts = count(dataset)
     table = Columns(box=None, header_style="", pad_edge=False, show_footer=True)
@@ -96,9 +96,8 @@ def pictured(dataset: Described) -> str:
 
 
 def picture(dataset: Described, class_names: Sequence[str], *, title: str = "") -> "Figure":
-    """The first images of each class, or the rows of a table as points of the plane; the classes as a figure can write
-    their names.
-    """
+    """The first images of each class, or the rows of a table as points in the plane. Second: the classes as a figure
+    can write their names."""
     from etude.drawing.class_points import class_points, plane
     from etude.drawing.class_samples import class_samples
 
@@ -123,7 +122,7 @@ def _heading(dataset: Described) -> str:
 
 
 def _notes(dataset: Described) -> list[str]:
-    """What to know of how the images were read, each a sentence."""
+    """What to know about how the images were read, one sentence each."""
     return [f"{_capitalised(printable(note))}." for note in dataset.notes]
 
 

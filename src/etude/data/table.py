@@ -1,6 +1,7 @@
-"""A table in a text file, .csv: a header, a row for each example, one column of labels, the others numbers or texts.
+"""A table in a text file, .csv: a header, one row per example, one column of labels, the others numbers or texts.
 
-Commas, semicolons or tabs between the values, quotes as in RFC 4180, UTF-8 with or without its mark.
+Values are separated by commas, semicolons or tabs, and quoted as in RFC 4180. The text is UTF-8, with or without a byte
+order mark.
 """
 
 import csv
@@ -22,20 +23,20 @@ from etude.data.labels import LABEL_NAMES
 from etude.errors import DataError, UsageError, unknown
 
 MOST_TEXTS = 20
-"""Different texts in a column that becomes a feature for each of them."""
+"""The most texts in a column that becomes one feature per text."""
 _DELIMITERS = ",;\t"
 _LONGEST_LABEL = 200
 _LARGEST = float(np.finfo(np.float32).max)
 _MISSING = {"", "?", "na", "n/a", "nan", "null", "none"}
-"""What stands for no value in a column of numbers, in small letters."""
+"""What means "no value" in a column of numbers, in lower case."""
 _ROW_NUMBERS = {"", "id", "index"}
-"""Names of a column that numbers the rows, in small letters; pandas writes one without a name."""
+"""Names of a column that numbers the rows, in lower case. pandas writes one without a name."""
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 
 
 @dataclass(kw_only=True)
 class _Texts:
-    """A column of texts: the number of each text, and of each row's."""
+    """A column of texts: a number per text, and the number in each row."""
 
     numbers: dict[str, int] = field(default_factory=dict)
     rows: array = field(default_factory=lambda: array("i"))
@@ -59,10 +60,10 @@ class _Rows:
 
 
 def load_csv(path: Path, *, name: str, column: str, seed: int) -> Dataset:
-    """The table in a file as a data set called `name`; a fifth of each class is drawn with `seed` to test on.
+    """The table in a file as a data set called `name`. A fifth of each class is drawn with `seed` to test on.
 
-    The labels are in `column`, or where it is "" in the one that is called as `LABEL_NAMES`, else in the last. Raises
-    `DataError` naming the line of what is wrong.
+    The labels are in `column`. If that is "", they are in the column with one of the `LABEL_NAMES`, else in the last.
+    Raises `DataError` that names the line of what is wrong.
     """
     if not os.path.isfile(path):
         raise DataError(
@@ -119,7 +120,7 @@ def _read(file: TextIO, path: Path, column: str, notes: list[str]) -> _Rows:
 
 @contextmanager
 def _naming_the_line(path: Path) -> Iterator[list[int]]:
-    """What goes wrong within is said with the line number in the list that this gives."""
+    """Report what goes wrong within with the line number in the list that this gives."""
     at = [1]
     try:
         yield at
@@ -131,7 +132,7 @@ def _naming_the_line(path: Path) -> Iterator[list[int]]:
 
 
 def _not_utf8(path: Path) -> tuple[int, int]:
-    """The first line, from 1, with a byte that is not UTF-8, and the byte: Python decodes many lines at once."""
+    """The first line, from 1, with a byte that is not UTF-8, and the byte. Python decodes many lines at once."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             try:
@@ -172,7 +173,7 @@ def _label_column(names: Sequence[str], path: Path, column: str, notes: list[str
 
 
 def _add(rows: _Rows, cells: list[str], where: str) -> None:
-    """One more row; the first one says which columns hold numbers."""
+    """Add a row. The first one says which columns hold numbers."""
     if len(cells) != len(rows.names):
         raise DataError(f"{where}: holds {len(cells)} values, and the header names {len(rows.names)} columns.")
     if not rows.lines:
@@ -277,7 +278,7 @@ def _numbers_the_rows(values: np.ndarray) -> bool:
 
 
 def _labels(rows: _Rows, path: Path) -> np.ndarray:
-    """The labels: int64 where all are whole numbers, else texts."""
+    """The labels: int64 if all are whole numbers, else texts."""
     if all(_WHOLE.fullmatch(label) for label in rows.labels):
         return np.array(list(map(int, rows.labels)), dtype=np.int64)
     values = [_number(label) for label in rows.labels]

@@ -1,8 +1,8 @@
-"""A reader of the one kind of pickle that CIFAR-10 is distributed as; it cannot run code.
+"""A reader of the one kind of pickle in which CIFAR-10 is distributed. It cannot run code.
 
-Python's own unpickler calls whatever a file names, and even with its names restricted a few bytes can make it allocate
+Python's own unpickler calls whatever a file names. Even with restricted names, a few bytes can make it allocate
 gigabytes (a far memo index) or run for ever (a hash of nested tuples). This one knows the opcodes that Python 2.7 wrote
-for dictionaries, lists, byte strings, whole numbers and arrays of unsigned bytes, and nothing else. All it builds is
+for dictionaries, lists, byte strings, whole numbers and arrays of unsigned bytes, and nothing else. All it builds are
 slices of the file.
 """
 
@@ -22,7 +22,7 @@ _NAMES = (*_ARRAY_NAMES, "numpy ndarray", "numpy dtype")
 
 
 class _Name(str):
-    """A name the file refers to: `module attribute`."""
+    """A name that the file refers to: `module attribute`."""
 
 
 class _Unbuilt:
@@ -33,13 +33,13 @@ class _Unbuilt:
 
 
 class _Malformed(Exception):
-    """The file is no pickle, or not of this kind."""
+    """The file is not a pickle, or not of this kind."""
 
 
 def unpickle(data: bytes, source: Path | str) -> Any:
     """The dictionary, list, bytes, int, None, bool or uint8 array in `data`; `source` names the file in errors.
 
-    Raises `DataError` on any other content. Memory and time are proportional to `len(data)`.
+    Raises `DataError` for any other content. Memory and time are proportional to `len(data)`.
     """
     try:
         return _Machine(data).run()
@@ -166,7 +166,7 @@ def _set_items(machine: _Machine) -> None:
 
 def _store(target: dict, keys_and_values: list) -> None:
     keys, values = keys_and_values[::2], keys_and_values[1::2]
-    # Long keys would make each comparison, hence the whole file, slow.
+    # Long keys would make each comparison slow, and so the whole file.
     if len(keys) != len(values) or any(type(key) is not bytes or len(key) > 100 for key in keys):
         raise _Malformed("it is damaged")
     target.update(zip(keys, values, strict=True))
@@ -184,7 +184,8 @@ def _call(machine: _Machine) -> _Unbuilt:
 
 
 def _build(machine: _Machine) -> None:
-    """Give an array its content; the state of an element type says only its byte order, which one byte has not."""
+    """Give an array its content. The state of an element type says only its byte order, which a single byte does not
+    have."""
     state, target = machine.pop(), machine.pop()
     if type(target) is not _Unbuilt or type(state) is not tuple:
         raise _Malformed("it is damaged")
