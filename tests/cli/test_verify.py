@@ -118,7 +118,7 @@ def test_the_list_names_contracts_and_calls(capsys: pytest.CaptureFixture[str]):
         (
             ["gradient", "x.py"],
             "unknown contract 'gradient': did you mean 'gradients'? Choose from classifier, cvae, gan, gradients, "
-            "layers, optimizers, vae; `etude verify --list` describes them.",
+            "layers, optimizers, sequences, vae; `etude verify --list` describes them.",
         ),
         (
             ["gradients", "x.py"],

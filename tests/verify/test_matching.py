@@ -226,7 +226,7 @@ def test_check_refuses_a_name_that_no_contract_looks_for():
         (
             "gna",
             "unknown contract 'gna': did you mean 'gan'? Choose from "
-            "classifier, cvae, gan, gradients, layers, optimizers, vae; `etude verify --list` describes them.",
+            "classifier, cvae, gan, gradients, layers, optimizers, sequences, vae; `etude verify --list` describes them.",
         ),
         (
             "gradients.grad",
@@ -266,4 +266,4 @@ def test_prove_finds_what_is_wrong_with_a_contract():
 
 
 def test_all_contracts_are_listed():
-    assert list(CONTRACTS) == ["gan", "vae", "cvae", "classifier", "gradients", "layers", "optimizers"]
+    assert list(CONTRACTS) == ["gan", "vae", "cvae", "classifier", "gradients", "layers", "optimizers", "sequences"]

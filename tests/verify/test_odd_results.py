@@ -66,7 +66,7 @@ class Odd(nn.Module):
         self.linear = nn.Linear(2, 2)
         self.value = value
 
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, *inputs: Tensor) -> Any:
         return self.value()
 
 
@@ -95,6 +95,9 @@ def candidates(check: Check, value: Callable[[], Any]) -> list[Callable[..., Any
         return [function, lambda model: OddOptimizer(model.parameters(), value)]
     if "module" in check.call:
         return [function, lambda *arguments: Odd(value)]
+    if "or a class" in check.call:
+        members = {"__init__": lambda self, *sizes: nn.Module.__init__(self), "forward": function}
+        return [function, type("Mine", (nn.Module,), members)]
     return [function]
 
 

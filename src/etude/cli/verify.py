@@ -25,8 +25,8 @@ def verify(
     code is 0 if all checks pass, else 1.
 
     Args:
-        contract: gan, vae, cvae, classifier, gradients, layers or optimizers; one check of them, such as
-            gan.bce_loss; or a Python file that defines CONTRACT.
+        contract: gan, vae, cvae, classifier, gradients, layers, optimizers or sequences; one check of them,
+            such as gan.bce_loss; or a Python file that defines CONTRACT.
         file: Module (.py), notebook (.ipynb), or adapter that maps other names (.toml).
         list: List the contracts and the names they look for.
         json: Print one JSON object on stdout.

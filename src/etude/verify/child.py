@@ -71,7 +71,7 @@ def main(reports: Path) -> None:
 
     looked_for = {check.looks_for for check in contract.checks}
     for check in contract.checks:
-        if check.looks_for not in loaded.names:
+        if loaded.named(check.looks_for) is None:
             message = loaded.missing(check.looks_for, looked_for)
             report({"result": asdict(CheckResult(name=check.name, status="missing", message=message))})
             continue
@@ -89,7 +89,7 @@ def _verdict(check: Check, loaded: Loaded, order: dict[str, Any], guard: Guard) 
     _limit_memory(order["memory_mib"])
     guard.is_on = True
     try:
-        result = judge(check, loaded.names[check.looks_for], seed=order["seed"])
+        result = judge(check, loaded.named(check.looks_for), seed=order["seed"])
     except Exception as error:  # ours, not the learner's: say so and go on
         reason = f"verify itself failed: {type(error).__name__}: {one_line(str(error))}"
         result = CheckResult(name=check.name, status="undecided", message=reason)

@@ -39,6 +39,17 @@ def mistake(name: str, yours: str, right: str, **changes: Any) -> Mistake:
     return Mistake(name, yours, right, changes)
 
 
+@dataclass(frozen=True)
+class Convention:
+    """Another right version, where textbooks differ: what a pass says about it, and how it differs."""
+
+    note: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Switches of the right answer."""
+    form: Callable[[Case], Case] | None = None
+    """The inputs as this version takes them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Check:
     """One named thing in the learner's file, what it must do, and how it goes wrong."""
@@ -59,6 +70,8 @@ class Check:
     """Inputs that are always tried, such as logits of ±1000."""
     other_form: Callable[[Case], Case] | None = None
     """The same input in a form that right code may insist on too, such as logits (batch,) for (batch, 1)."""
+    conventions: tuple[Convention, ...] = ()
+    """Other right versions. None may equal a mistake on every input: a single known mistake is named first."""
     overflow: Mistake | None = None
     """The mistake to name when only `extremes` go wrong."""
     observe: Callable[[Any, Case, Observation | None], Observation] = call_function
@@ -88,6 +101,11 @@ class Check:
             extremes=tuple(map(form, self.extremes)),
             other_form=None,
         )
+
+    def by(self, convention: Convention) -> "Check":
+        """The same check with this convention's version as the right answer."""
+        check = self if convention.form is None else replace(self, other_form=convention.form).in_other_form()
+        return replace(check, right=partial(check.right, **convention.changes), conventions=())
 
     def mutant(self, *mistakes: Mistake) -> Callable[..., Any]:
         """The right answer with these mistakes made."""
@@ -132,7 +150,7 @@ class CheckResult:
     mistake: str | None = None
     """The names of the mistakes, joined by ` + `; None if the check passed or no known mistake fits."""
     message: str = ""
-    """The reason on one line; empty if the check passed."""
+    """The reason on one line; for a pass the convention that it follows, or empty."""
     counterexample: str | None = None
     """The simplest input found on which it is wrong."""
     points: int = 0

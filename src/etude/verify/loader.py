@@ -27,6 +27,15 @@ class Loaded:
     notes: tuple[str, ...] = ()
     """What was skipped, one line each."""
 
+    def named(self, name: str) -> Any:
+        """What the file calls `name`, or its own class of that name in CamelCase (GRUCell for gru_cell), or None."""
+        if name in self.names:
+            return self.names[name]
+        letters = name.replace("_", "").casefold()
+        classes = {key.casefold(): value for key, value in self.names.items() if isinstance(value, type)}
+        found = classes.get(letters)
+        return None if found is None or found.__module__.startswith("torch.") else found
+
     def missing(self, name: str, looked_for: Collection[str]) -> str:
         """The message for a name that is not there; a near miss is none of the names that are `looked_for` too."""
         others = [each for each in self.names if not each.startswith("_") and each not in looked_for]

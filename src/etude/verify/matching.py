@@ -64,6 +64,19 @@ def judge(check: Check, candidate: Any, *, seed: int = 0) -> CheckResult:
             # Right if it is right in one form; else the form in which the mistake is known.
             other = _judge_once(check.in_other_form(), candidate, seed)
             result = other if other.status == "pass" or (other.mistake and not result.mistake) else result
+        return _by_convention(check, candidate, seed, result)
+
+
+def _by_convention(check: Check, candidate: Any, seed: int, result: CheckResult) -> CheckResult:
+    """The verdict by the convention that fits best: the candidate is right, or the fewest mistakes explain it."""
+    for convention in check.conventions:
+        if result.mistake and " + " not in result.mistake:
+            break
+        other = _judge_once(check.by(convention), candidate, seed)
+        if other.status == "pass":
+            return replace(other, message=f"note: {convention.note}.")
+        if other.mistake and (not result.mistake or " + " not in other.mistake):
+            result = replace(other, message=f"{other.message} Read by a convention: {convention.note}.")
     return result
 
 
@@ -81,7 +94,9 @@ def _judge_once(check: Check, candidate: Any, seed: int) -> CheckResult:
     except Undecided as error:
         return CheckResult(name=check.name, status="undecided", message=f"could not judge: {error}")
     if wrong is None:
-        return CheckResult(name=check.name, status="pass", points=check.points)
+        notes = [trial.seen.note for trial in trials if isinstance(trial.seen, Observation) and trial.seen.note]
+        message = f"note: {notes[0]}." if notes else ""
+        return CheckResult(name=check.name, status="pass", message=message, points=check.points)
     mistakes = explain(check, trials, seed)
     return CheckResult(
         name=check.name,
@@ -280,6 +295,8 @@ def _reasons(seen: Observation, expected: Observation) -> Iterator[str]:
             yield f"{what} has shape {tuple(given.shape)}; expected {tuple(right.shape)}"
         elif given.isnan().any() and not right.isnan().any():
             yield f"{what} is NaN" if given.ndim == 0 else f"{what} holds NaN"
+        elif right.dtype == torch.bool and right.ndim == 0 and right and not given:
+            yield f"this does not hold: {name}"
 
 
 def _constant_factor(check: Check, trials: list[Trial], seed: int) -> float | None:

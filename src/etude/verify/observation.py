@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 OUT_OF_MEMORY = "asked for more memory than verify allows"
 
@@ -18,6 +18,8 @@ class Observation:
     parts: Mapping[str, Tensor]
     state: Any = None
     """What a mutant needs to run alike: weights, noise. Not compared."""
+    note: str = ""
+    """The convention that was followed, if there are several; a pass shows it. Not compared."""
 
 
 class Refused(Exception):
@@ -40,7 +42,7 @@ class Undecided(Exception):
 def call(function: Callable[..., Any], *arguments: Any, name: str = "it", **keywords: Any) -> Any:
     """Call the learner's code; whatever goes wrong in there becomes `Refused` or `Undecided`, on one line."""
     try:
-        signature = inspect.signature(function)
+        signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
     except (TypeError, ValueError):  # built-in functions have none
         signature = None
     if signature is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from etude.errors import unknown
 from etude.verify.contract import Contract, Report
 from etude.verify.contracts import find
+from etude.verify.loader import Loaded
 from etude.verify.matching import judge
 
 
@@ -18,7 +19,7 @@ def check(contract: str, candidate: Callable[..., Any], *, seed: int = 0) -> Rep
     found = find(contract)
     if "." not in contract or contract.endswith(".py"):
         name = getattr(candidate, "__name__", repr(candidate))
-        names = {each.name for each in found.checks if each.looks_for == name}
+        names = {each.name for each in found.checks if Loaded({name: candidate}).named(each.looks_for) is not None}
         if not names:
             allowed = {each.looks_for for each in found.checks}
             raise unknown(f"function of {found.name}", name, allowed, hint=f"or say '{found.name}.NAME'")

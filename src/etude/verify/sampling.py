@@ -36,8 +36,8 @@ def distribution(numbers: Tensor) -> Tensor:
 
 
 def fact(holds: object) -> Tensor:
-    """A yes or no as a part of an observation."""
-    return torch.tensor(float(bool(holds)))
+    """A yes or no as a part of an observation, whose name is what has to hold."""
+    return torch.tensor(bool(holds))
 
 
 def all_differ(draws: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from etude.verify.contracts import (
     gradients,
     layers,
     optimizers,
+    sequences,
     spatial,
     vae,
 )
@@ -35,6 +36,11 @@ CONTRACTS: dict[str, Contract] = {
             (*layers.CHECKS, *spatial.CHECKS),
         ),
         Contract("optimizers", "SGD, momentum, Adam, AdamW; L2 against weight decay", optimizers.CHECKS),
+        Contract(
+            "sequences",
+            "embedding, recurrent cells, attention, encoders, decoding, truncated backpropagation, BLEU",
+            sequences.CHECKS,
+        ),
     )
 }
 
