@@ -13,6 +13,7 @@ import numpy as np
 from etude.cli.printing import print_json
 from etude.compute import Execution
 from etude.data.kinds import Images
+from etude.data.text.description import TextKind, in_short, vocabularies
 from etude.drawing.tiles import tile, write_png
 from etude.errors import UsageError
 from etude.files import write_atomically
@@ -36,14 +37,19 @@ def show(loaded: Run, *, json: bool) -> None:
         return
     configuration = loaded.configuration
     dataset, execution = configuration["dataset"], configuration["execution"]
-    shape, what = "×".join(map(str, loaded.kind.shape)), "images" if isinstance(loaded.kind, Images) else "rows"
+    kind = loaded.kind
+    what = "images" if isinstance(kind, Images) else "rows"
+    held = in_short(kind) if isinstance(kind, TextKind) else f"{what} of {'×'.join(map(str, kind.shape))}"
+    classes = f", {len(kind.class_names)} classes" if kind.class_names else ""
     print(f"{loaded.path}: {state.status}, epoch {state.epoch} of {loaded.recipe.epochs}, {state.seconds:.1f} s")
     if state.error:
         print(f"  {state.error}")
     print(
         f"\ndata         {dataset['name']}: {dataset['train_images']:,} train, {dataset['validation_images']:,} "
-        f"validation, {dataset['test_images']:,} test {what} of {shape}, {len(loaded.class_names)} classes"
+        f"validation, {dataset['test_images']:,} test {held}{classes}"
     )
+    for line in vocabularies(kind) if isinstance(kind, TextKind) else ():
+        print(f"             {line}")
     for note in dataset.get("notes", ()):
         print(f"             {note}")
     versions = ", ".join(f"{name} {version}" for name, version in configuration["versions"].items())

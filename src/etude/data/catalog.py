@@ -8,7 +8,9 @@ from etude.data import cifar
 from etude.data.download import Download
 from etude.data.names import FORMATS
 from etude.data.points import POINTS, TEST_POINTS, TRAIN_POINTS
-from etude.data.text.corpora import SENTIMENTS
+from etude.data.text import clauses, cue, opinions
+from etude.data.text.corpora import CORPORA, SENTIMENTS
+from etude.data.text.made import NUM_CHARACTERS
 from etude.errors import UsageError, unknown
 
 _TEN_DIGITS = tuple("0123456789")
@@ -68,6 +70,11 @@ class Entry:
     """Where downloads go, below the user's cache or a folder of the user's choice: one of `subfolders`."""
 
     @property
+    def has_files(self) -> bool:
+        """Whether its files lie in a folder: it does not come with étude."""
+        return bool(self.downloads) or self.name in CORPORA
+
+    @property
     def is_images(self) -> bool:
         return self.kind == "images"
 
@@ -100,6 +107,39 @@ CATALOG = {
         _points("moons", "Points of the plane on two half circles that grip each other, with noise"),
         _points("rings", "Points of the plane on two circles, one in the other, with noise"),
         _points("mixture", "Points of the plane from eight Gaussians on a circle"),
+        Entry(
+            name="opinions",
+            kind="tokens",
+            class_names=opinions.CLASSES,
+            num_train=opinions.NUM_TRAIN,
+            num_test=opinions.NUM_TEST,
+            licence="Apache 2.0",
+            source="Sentences with an opinion, in which `not` and `but` count, made by étude",
+        ),
+        Entry(
+            name="clauses",
+            kind="pairs",
+            num_train=clauses.NUM_TRAIN,
+            num_test=clauses.NUM_TEST,
+            licence="Apache 2.0",
+            source="German sentences of one to three clauses with their English translations, made by étude",
+        ),
+        Entry(
+            name="python-docs",
+            kind="text",
+            num_train=NUM_CHARACTERS * 8 // 10,
+            num_test=NUM_CHARACTERS // 10,
+            licence="PSF 2.0",
+            source="The first 400,000 characters of Python's documentation of its topics, as `help()` shows it",
+        ),
+        Entry(
+            name="cue",
+            kind="text",
+            num_train=cue.NUM_TRAIN,
+            num_test=cue.NUM_TEST,
+            licence="Apache 2.0",
+            source="Answers that depend on a letter 19 symbols before, made by étude",
+        ),
         Entry(
             name="mnist",
             class_names=_TEN_DIGITS,
@@ -213,11 +253,10 @@ def get(name: str) -> Entry:
     """The entry with that name; a `UsageError` suggests the nearest one."""
     if name not in CATALOG:
         ending = os.path.splitext(name)[1].lower().removeprefix(".")
-        if ending in FORMATS:
-            raise UsageError(f"unknown data set {name!r}: for a file of your own write {ending}:{name}.")
+        if prefix := {"tsv": "text", "jsonl": "text", "txt": "chars"}.get(ending, ending if ending in FORMATS else ""):
+            raise UsageError(f"unknown data set {name!r}: for a file of your own write {prefix}:{name}.")
         if os.path.isdir(os.path.expanduser(name)) or name.startswith(("/", "~", ".")) or name.endswith("/"):
             raise UsageError(f"unknown data set {name!r}: for pictures in a folder write folder:{name}.")
-        raise unknown(
-            "data set", name, [*CATALOG, "folder:PATH", "npz:FILE", "csv:FILE"], hint="`etude data` lists what is here"
-        )
+        yours = ["folder:PATH", "npz:FILE", "csv:FILE", "text:PATH", "pairs:FILE", "chars:FILE"]
+        raise unknown("data set", name, [*CATALOG, *yours], hint="`etude data` lists what is here")
     return CATALOG[name]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from etude.data import summary
 from etude.data.kinds import Images, Kind
+from etude.data.reading import Reading
 from etude.data.split import Split
 from etude.errors import UsageError
 
@@ -52,6 +53,7 @@ class Dataset:
         class_names: Sequence[str] | None = None,
         name: str = "yours",
         kind: "KindName | None" = None,
+        reading: Reading | None = None,
         seed: int = 0,
     ) -> Self:
         """Make a data set from what you have in Python. What it holds is recognised, and stated in `notes`.
@@ -61,14 +63,18 @@ class Dataset:
         y), or a Hugging Face dataset; a `DatasetDict` brings its splits. `test` and `validation` are (x, y), or such a
         data set.
 
-        Without `test`, a fifth of each class is drawn for it with `seed`. `class_names` has a name per label, from 0.
-        `kind` is "images" or "table", if an array could be either. Data are copied. Raises `UsageError` if something is
-        unclear.
+        Texts are a list of sentences `x` with labels `y`, sentences `x` with translations `y` if `kind` is "pairs", or
+        one long text `x`. `reading` says how they become tokens.
+
+        Without `test`, a fifth of each class is drawn for it with `seed`; texts without `validation` lose a tenth of
+        the rest to it. `class_names` has a name per label, from 0. `kind` is "images" or "table", if an array could be
+        either. Data are copied. Raises `UsageError` if something is unclear.
         """
         from etude.data.given import read_all  # only needed here, not by readers of files
 
         parts = read_all(
-            x, y, test=test, validation=validation, class_names=class_names, name=name, kind=kind, seed=seed
+            x, y, test=test, validation=validation, class_names=class_names, name=name, kind=kind,
+            reading=reading or Reading(), seed=seed,
         )  # fmt: skip
         return cls(name=name, licence="not stated", source="given in Python", **parts.as_fields())
 

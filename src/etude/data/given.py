@@ -15,8 +15,10 @@ from etude.data import hub
 from etude.data.arrays import Arrays, Parts, understand
 from etude.data.catalog import CATALOG
 from etude.data.layout import ROLES, TEST, TRAIN, VALIDATION
-from etude.data.levels import KindName
+from etude.data.levels import KIND_NAMES, KindName
 from etude.data.pictures import to_rgb
+from etude.data.reading import Reading
+from etude.data.text.given import are_texts, read_texts
 from etude.errors import UsageError, is_out_of_memory
 from etude.files import PLAIN_NAME, PLAIN_NAME_RULE
 from etude.user_code import contained, reason
@@ -184,6 +186,7 @@ def read_all(
     class_names: Sequence[str] | None,
     name: str,
     kind: KindName | None,
+    reading: Reading,
     seed: int,
 ) -> Parts:
     """What `Dataset.of` was given, as splits of one kind."""
@@ -191,6 +194,18 @@ def read_all(
         raise UsageError(f"name is {name!r} (allowed: {PLAIN_NAME_RULE}).")
     if name in CATALOG:
         raise UsageError(f"name is {name!r}, which is one of étude's own data sets: choose another.")
+    if kind not in (None, *KIND_NAMES):
+        raise UsageError(f"kind is {kind!r}; allowed: {', '.join(map(repr, KIND_NAMES))}, or nothing.")
+    if are_texts(x):
+        if kind in ("images", "table"):
+            raise UsageError(f"kind is {kind!r}, and x holds texts; allowed: 'tokens', 'pairs', 'text', or nothing.")
+        return read_texts(
+            x, y, test=test, validation=validation, class_names=class_names, kind=kind, reading=reading, array=_array,
+            seed=seed,
+        )  # fmt: skip
+    if kind in ("tokens", "pairs", "text"):
+        raise UsageError(f"kind is {kind!r}, and x is of type {type(x).__name__}; allowed: a text, or a list of them.")
+    reading.require_for_others("data given in Python")
     notes: list[str] = []
     given: dict[str, Any] = {TRAIN: x, VALIDATION: validation, TEST: test}
     if hub.is_dict(x):

@@ -66,9 +66,8 @@ class Folder:
 
     @property
     def name(self) -> str:
-        """Its name as a class: composed (NFC), because macOS decomposes letters; bytes that are not UTF-8 as \\xNN."""
-        name = os.fsencode(self.path.name).decode("utf-8", "backslashreplace")
-        return unicodedata.normalize("NFC", name)
+        """Its name as a class."""
+        return class_name(self.path)
 
     @cached_property
     def all_pictures(self) -> list[Path]:
@@ -102,6 +101,11 @@ class Layout:
     """What was found, in words: "class folders in train/ and test/"."""
     notes: tuple[str, ...]
     """What was guessed, and what is not read, one sentence each."""
+
+
+def class_name(path: Path) -> str:
+    """A folder's name as a class: composed (NFC), because macOS decomposes letters; bytes that are not UTF-8 as \\xNN."""
+    return unicodedata.normalize("NFC", os.fsencode(path.name).decode("utf-8", "backslashreplace"))
 
 
 def find_pictures(root: Path) -> Layout:
@@ -156,8 +160,9 @@ def _scan(folder: Path, root: Path, above: tuple[str, ...] = ()) -> Folder:
     return Folder(path=folder, pictures=sorted(pictures), others=sorted(others), folders=below)
 
 
-def _role(folder: Folder) -> str | None:
-    match = _ROLE.fullmatch(folder.name)
+def role_of(name: str) -> str | None:
+    """The split that a folder of this name is for, None where it is a class."""
+    match = _ROLE.fullmatch(name)
     return ROLES[match[1].lower()] if match else None
 
 
@@ -165,9 +170,9 @@ def _unpacked(folder: Folder) -> Folder:
     """The folder itself, or the only one inside it that holds the classes or splits: pics/pics/CLASS."""
     while len(_with_pictures(folder)) == 1 and not folder.pictures:
         (inner,) = _with_pictures(folder)
-        holds_splits = any(_role(each) == TRAIN for each in inner.folders)
+        holds_splits = any(role_of(each.name) == TRAIN for each in inner.folders)
         holds_classes = sum(bool(each.all_pictures) for each in inner.folders) > 1
-        packs_another = _role(inner) not in (None, _role(folder))
+        packs_another = role_of(inner.name) not in (None, role_of(folder.name))
         if packs_another or inner.pictures or not (holds_splits or holds_classes or _is_wrapper(inner)):
             break
         folder = inner
@@ -183,13 +188,13 @@ def _splits(top: Folder) -> dict[str, Folder]:
     """The folders of the splits by role; empty if the folders are classes."""
     found: dict[str, Folder] = {}
     for folder in top.folders:
-        if role := _role(folder):
+        if role := role_of(folder.name):
             if role in found:
                 raise DataError(
                     f"{top.path}: has both {found[role].path.name}/ and {folder.path.name}/; merge them, or remove one."
                 )
             found[role] = folder
-    classes = [folder for folder in top.folders if _role(folder) is None and folder.all_pictures]
+    classes = [folder for folder in top.folders if role_of(folder.name) is None and folder.all_pictures]
     # A class may well be called train. Then there are pictures in it, and other classes beside it.
     if TRAIN in found:
         train = found[TRAIN]
@@ -289,7 +294,7 @@ def _class_files(folder: Folder, notes: list[str]) -> Classes:
         if not each.all_pictures:
             raise _empty(each)
         if not each.pictures:
-            if roles := [inner.path.name for inner in each.folders if _role(inner)]:
+            if roles := [inner.path.name for inner in each.folders if role_of(inner.name)]:
                 raise DataError(
                     f"{each.path}: holds {roles[0]}/; a split lies above the classes, as in {roles[0]}/{each.name}: "
                     "move it."

@@ -1,13 +1,14 @@
 """Numbers as people have them, as examples: images as uint8 (N, C, H, W), rows of a table as float32 (N, F)."""
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from etude.errors import UsageError
 
-KindName = Literal["images", "table"]
+KindName = Literal["images", "table", "tokens", "pairs", "text"]
+KIND_NAMES: tuple[KindName, ...] = get_args(KindName)
 
 CHANNELS = (1, 3)
 _AT_ONCE = 1_000
@@ -19,8 +20,6 @@ _OVERSHOOT = 0.01
 def recognise(name: str, shape: tuple[int, ...], kind: KindName | None) -> KindName:
     """What an array (N, …) holds. `kind` is what its owner says. Raises `UsageError` for a shape that fits nothing."""
     dimensions = len(shape)
-    if kind not in (None, "images", "table"):
-        raise UsageError(f"kind is {kind!r}; allowed: 'images', 'table', or nothing.")
     if 0 in shape:
         raise UsageError(f"{name} has shape {shape}, without a single number.")
     if (dimensions == 2 and kind != "images") or (dimensions > 1 and kind == "table"):

@@ -18,13 +18,15 @@ from etude.data.download import fetch_files
 from etude.data.folder import DEFAULT_IMAGE_SIZE, load_folder
 from etude.data.idx import content_checksum, read_idx
 from etude.data.kinds import Images, Kind
-from etude.data.names import parse_own
+from etude.data.names import TEXT_FORMATS, parse_own
 from etude.data.npz import load_npz
 from etude.data.points import FEATURE_NAMES, POINTS, make_points
 from etude.data.reading import Reading
 from etude.data.split import Split
 from etude.data.table import load_csv
 from etude.data.text.corpora import CORPORA
+from etude.data.text.made import MADE
+from etude.data.text.own import load_texts
 from etude.errors import DataError, UsageError
 
 
@@ -40,19 +42,22 @@ def load(
 ) -> Dataset:
     """The data set of that name, in memory.
 
-    `name` is a key of `CATALOG`, `folder:PATH`, `npz:FILE`, or `csv:FILE` (`csv:FILE:COLUMN` names its labels). Files
-    of the catalogue are looked for as `search_paths.search_folders` says; with `download` what is not found is fetched
-    into the user's cache. `reading` says how it is read; `settings` are fields of a `Reading`, and go before those of
-    `reading`. `seed` draws the examples to test on from data that have none. `left_out` is for `folder:PATH` only, as
-    `folder.load_folder` says.
+    `name` is a key of `CATALOG`, or names data of one's own: `folder:PATH`, `npz:FILE`, `csv:FILE` or, where a column
+    has the labels, `csv:FILE:COLUMN`; of texts `text:PATH` or `text:FILE:TEXT,LABEL`, `pairs:FILE` or
+    `pairs:FILE,FILE`, and `chars:FILE`. Files of the catalogue are looked for as `search_paths.search_folders` says;
+    with `download` what is not found is fetched into the user's cache. `reading` says how it is read; `settings` are
+    fields of a `Reading`, and go before those of `reading`. `seed` draws the examples to test on from data that have
+    none. `left_out` is for `folder:PATH` only, as `folder.load_folder` says.
 
     Files with the published content are called by the data set's name, others by their path (`Dataset.name`).
 
     Raises `UsageError` for a wrong name or argument, `DataError` for data that is missing or damaged.
     """
     own, reading = parse_own(name), replace(reading or Reading(), **settings)
-    if own is None and name in CORPORA:
-        return _load_corpus(catalog.get(name), data_dir, reading, seed)
+    if own and own.format in TEXT_FORMATS:
+        return load_texts(own, name=name, reading=reading, seed=seed)
+    if own is None and name in (*CORPORA, *MADE):
+        return _load_texts(catalog.get(name), data_dir, reading, seed)
     reading.require_for_others(name)
     image_size, fit, skip_broken = reading.image_size, reading.fit, reading.skip_broken
     if own and own.format == "folder":
@@ -96,17 +101,14 @@ def load(
     return _read(entry, _obtain(entry, data_dir, allowed=download), [])
 
 
-def _load_corpus(entry: Entry, data_dir: Path | None, reading: Reading, seed: int) -> Dataset:
-    """Texts of the catalogue that lie in files."""
+def _load_texts(entry: Entry, data_dir: Path | None, reading: Reading, seed: int) -> Dataset:
+    """Texts of the catalogue."""
     reading.require_for_texts(entry.name, folds=entry.name == "rt-polarity")
+    about = {"name": entry.name, "licence": entry.licence, "source": entry.source}
+    if entry.name in MADE:
+        return Dataset(**about, **MADE[entry.name](reading).as_fields())
     found, place = CORPORA[entry.name].load(entry.name, data_dir, reading, seed=seed)
-    dataset = Dataset(
-        name=entry.name,
-        licence=entry.licence,
-        source=entry.source,
-        records=found.files,
-        **found.parts.as_fields(),
-    )
+    dataset = Dataset(**about, records=found.files, **found.parts.as_fields())
     return dataset if place is None else _by_path(dataset, entry, place)
 
 
@@ -119,7 +121,7 @@ def fetch(name: str, *, data_dir: Path | None = None) -> Path | None:
         what = "folder" if own.format == "folder" else "file"
         raise UsageError(f"{name} is a {what} of your own: there is nothing to fetch.")
     entry = catalog.get(name)
-    if name in CORPORA:
+    if name in CORPORA:  # never downloaded: a `DataError` says where they belong
         return CORPORA[name].find(name, data_dir)[0].parent
     if not entry.downloads:
         return None

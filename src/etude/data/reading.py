@@ -76,6 +76,6 @@ class Reading:
     def _flag(self, field: str) -> str:
         """A setting as on the command line."""
         flag, value = field.replace("_", "-"), getattr(self, field)
-        if isinstance(value, bool):
-            return f"--{flag}" if value else f"--no-{flag}"
-        return f"--{flag} {value}"
+        if value is False:
+            return f"--no-{flag}"
+        return f"--{flag}" if value is True else f"--{flag} {value}"

@@ -8,8 +8,10 @@ from rich.table import Table as Columns
 
 from etude.data.kinds import Images, Kind, Table
 from etude.data.split import Split
+from etude.data.text import description
+from etude.data.text.description import TextKind
 from etude.errors import printable
-from etude.notebook import heading_html, paragraph_html, picture_html, plain_text, table_html
+from etude.notebook import heading_html, paragraph_html, picture_html, plain_table, plain_text, table_html
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,51 +45,71 @@ LONGEST_NAME = 60
 
 
 def count(dataset: Described) -> dict[str, dict[str, int]]:
-    """Examples of each class, by split."""
+    """Examples of each class, by split; of data without classes all of them, by what they are called."""
     num_classes = len(dataset.class_names)
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    found = {name: split for name, split in splits.items() if split is not None}
+    if not num_classes:
+        return {name: {dataset.kind.plural: len(split)} for name, split in found.items()}
     return {
         name: dict(zip(dataset.class_names, split.labels.bincount(minlength=num_classes).tolist(), strict=True))
-        for name, split in splits.items()
-        if split is not None
+        for name, split in found.items()
     }
 
 
 def text(dataset: Described, *, drawn_as: Mapping[str, str] | None = None) -> str:
     """Name, shape, licence and source, a table of the classes, and what to know about how they were read.
 
+    For texts, their lengths, vocabularies and some examples follow.
+
     `drawn_as` adds to the names of classes that a picture shows by number.
     """
+    parts = [f"{_heading(dataset)}\n{printable(dataset.source)}"]
+    if dataset.class_names:
+        parts.append(_class_table(dataset, drawn_as or {}))
+    if isinstance(dataset.kind, TextKind):
+        headings, rows = description.rows(dataset)
+        parts.append(plain_text(plain_table(headings, rows, align="lr")))
+        parts.append("\n".join([*description.vocabularies(dataset.kind), *_notes(dataset)]))
+        parts.append("\n".join(f"    {each}" for each in description.examples(dataset)))
+    elif dataset.notes:
+        parts.append("\n".join(_notes(dataset)))
+    return "\n\n".join(parts)
+
+
+def _class_table(dataset: Described, drawn_as: Mapping[str, str]) -> str:
     counts = count(dataset)
     table = Columns(box=None, header_style="", pad_edge=False, show_footer=True)
     table.add_column("class", "all", overflow="fold")
     for split, each in counts.items():
         table.add_column(split, f"{sum(each.values()):,}", justify="right", no_wrap=True)
     for name in dataset.class_names:
-        shown = _class(name) + (drawn_as or {}).get(name, "")
+        shown = _class(name) + drawn_as.get(name, "")
         table.add_row(escape(shown), *(f"{each[name]:,}" for each in counts.values()))
-    notes = ["", *_notes(dataset)] if dataset.notes else []
-    return "\n".join([f"{_heading(dataset)}\n{printable(dataset.source)}\n", plain_text(table), *notes])
+    return plain_text(table)
 
 
 def html(dataset: Described) -> str:
-    """The same for a notebook, with `picture`."""
-    from etude.drawing.lettering import legible
-    from etude.drawing.style import render
-
+    """The same for a notebook, with `picture` of what can be drawn."""
+    start = [heading_html(_heading(dataset)), paragraph_html(printable(dataset.source))]
     counts = count(dataset)
     rows = [[_class(name), *(f"{each[name]:,}" for each in counts.values())] for name in dataset.class_names]
     rows.append(["all", *(f"{sum(each.values()):,}" for each in counts.values())])
+    if dataset.class_names:
+        start.append(table_html(["class", *counts], rows))
+    if isinstance(dataset.kind, TextKind):
+        start.append(table_html(*description.rows(dataset)))
+        said = [*description.vocabularies(dataset.kind), *_notes(dataset), *description.examples(dataset)]
+        return "".join([*start, *map(paragraph_html, said)])
+    return "".join([*start, *map(paragraph_html, _notes(dataset)), _picture_html(dataset)])
+
+
+def _picture_html(dataset: Described) -> str:
+    from etude.drawing.lettering import legible
+    from etude.drawing.style import render
+
     figure = picture(dataset, legible(dataset.class_names))
-    return "".join(
-        [
-            heading_html(_heading(dataset)),
-            paragraph_html(printable(dataset.source)),
-            table_html(["class", *counts], rows),
-            *map(paragraph_html, _notes(dataset)),
-            picture_html(render(figure, "png"), f"the {pictured(dataset)}"),
-        ]
-    )
+    return picture_html(render(figure, "png"), f"the {pictured(dataset)}")
 
 
 def pictured(dataset: Described) -> str:

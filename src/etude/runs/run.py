@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
-from etude.data.kinds import Images, Kind
+from etude.data.kinds import Images, Kind, Tokens
 from etude.data.names import GIVEN_PREFIX, parse_own
 from etude.errors import DataError, RunError, UsageError, unknown
 from etude.families.abilities import Classifies, Encodes, Samples, Trained
@@ -133,7 +133,7 @@ class Run:
         own = parse_own(self.recipe.data)
         if data is None and own and data_dir and own.format == "folder":
             data = f"folder:{expand_home(data_dir).absolute()}"
-        if data is None and own and not own.path.exists():
+        if data is None and own and not own.is_there:
             what = "folder" if own.format == "folder" else "file"
             raise DataError(
                 f"{own.path}: no such {what} any more, where run {self.path} found its {self.kind.plural}; "
@@ -305,7 +305,9 @@ class Run:
         return self.trained
 
     def _examples(self, examples: "ArrayLike | Tensor") -> Tensor:
-        """Examples of the run's kind as a tensor; pixels as float32 in [0, 1]."""
+        """Examples of the run's kind as a tensor; pixels as float32 in [0, 1]; sentences, also as texts, as ids."""
+        if isinstance(self.kind, Tokens):
+            return self._sentences(examples)
         tensor = torch.as_tensor(examples)
         what = "images" if isinstance(self.kind, Images) else "features"
         if tensor.ndim != 1 + len(self.kind.shape) or tuple(tensor.shape[1:]) != tuple(self.kind.shape):
@@ -324,6 +326,21 @@ class Run:
                 f"images of {values}; run {self.name} takes floating-point in [0, 1] or uint8 in [0, 255]."
             )
         return tensor.float().clamp(0, 1)
+
+    def _sentences(self, given: Any) -> Tensor:
+        """Sentences, a text or several, or ids (N, L) of their tokens, as ids."""
+        assert isinstance(self.kind, Tokens)
+        texts = [given] if isinstance(given, str) else given
+        if isinstance(texts, list | tuple) and texts and all(isinstance(each, str) for each in texts):
+            if empty := [row for row, text in enumerate(texts) if not text.strip()]:
+                raise UsageError(f"sentence {empty[0]} is empty; run {self.name} takes sentences with words.")
+            return self.kind.encoded(texts)
+        ids = torch.as_tensor(given) if isinstance(given, Tensor | np.ndarray) else torch.empty(0)
+        if ids.ndim != 2 or ids.is_floating_point() or not ((ids >= 0) & (ids < len(self.kind.vocabulary))).all():
+            raise UsageError(
+                f"run {self.name} takes sentences: a list of texts, or ids (N, L) below {len(self.kind.vocabulary):,}."
+            )
+        return ids.long()
 
     def _parts(self, inputs: Tensor, labels: "ArrayLike | Tensor | int | None") -> list[tuple[Tensor, Tensor | None]]:
         """The inputs with their labels, a bounded number at a time."""

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from etude.data import Dataset, Split, hold_out
+from etude.data import Dataset, RunningText, Split, hold_out
 from etude.errors import UsageError
 from etude.recipes import Recipe
 
@@ -36,8 +36,8 @@ def make_rows(recipe: Recipe, dataset: Dataset) -> Rows:
     """Which images a run trains on and validates on; `UsageError` when none would be left to train on.
 
     Data with a validation split validates on it, and trains on the whole training split: on all of it, or on as many as
-    the recipe's `validation_images` if that is above 0, drawn with its seed. Otherwise images are held out of the
-    training split, as the recipe says.
+    the recipe's `validation_images` if that is above 0, drawn with its seed, or of running text the first ones.
+    Otherwise images are held out of the training split, as the recipe says.
     """
     total, wanted = len(dataset.train), recipe.validation_images
     own = dataset.validation
@@ -54,6 +54,8 @@ def make_rows(recipe: Recipe, dataset: Dataset) -> Rows:
                 f"split of {dataset.name})."
             )
         order = torch.randperm(len(own), generator=torch.Generator().manual_seed(recipe.seed))
+        if isinstance(dataset.kind, RunningText):  # its rows mean something only one after the other
+            order = torch.arange(len(own))
         validation = total + (order[:wanted].sort().values if wanted else torch.arange(len(own)))
     return Rows(train, validation)
 

@@ -86,7 +86,10 @@ def _read_polarity(paths: dict[str, Path], reading: Reading, seed: int) -> Found
             role = TEST if drawn[each][row] == fold else VALIDATION if row in validating else TRAIN
             texts[role].append(text)
             labels[role].append(called)
-    given = {role: Labelled(texts=texts[role], labels=labels[role], name=role) for role in texts}
+    given = {
+        role: Labelled(texts=texts[role], labels=labels[role], name=role, labels_name=f"the labels of {role}")
+        for role in texts
+    }
     note = f"fold {fold} of {NUM_FOLDS} is the test split, and a tenth of the others validates"
     parts = make_tokens(given, reading, class_names=SENTIMENTS, notes=[note])
     return Found(parts=parts, files={"folds.txt": folds.in_words(drawn, fold)})

@@ -11,22 +11,16 @@ from etude.data.text.vocabulary import SPECIAL_RUNNING, learn
 from etude.errors import UsageError
 
 HELD_OUT = 0.1
-"""The share of a text, at its end, that is to test on, and the share before it that is to validate on."""
+"""The share of a text, at its end, that is to test on, and as much before it that is to validate on."""
 FEWEST_CHARACTERS = 100
 
 
-def divide(text: str, name: str) -> dict[str, str]:
-    """A text by what it is for: the first 80 % to train, the next tenth to validate, the last to test on."""
-    if len(text) < FEWEST_CHARACTERS:
-        raise UsageError(f"{name} holds {len(text)} characters; give at least {FEWEST_CHARACTERS}.")
-    first, second = round((1 - 2 * HELD_OUT) * len(text)), round((1 - HELD_OUT) * len(text))
-    return {TRAIN: text[:first], VALIDATION: text[first:second], TEST: text[second:]}
-
-
 def make_running(given: Mapping[str, str], reading: Reading, *, notes: Sequence[str] = ()) -> Parts:
-    """The parts of a text as splits. Its symbols are characters, or subwords, of the part that trains.
+    """A text as splits; `given` has what is to train on, and may have what is to validate and to test on.
 
-    Raises `UsageError` for words, which do not keep line breaks, and for `max_tokens`, since it has no sentences.
+    Without a text to test on, the last tenth is that; without one to validate on, as much before it. The symbols are
+    characters, or subwords, of the part that trains. Raises `UsageError` for a short text, for words, which do not keep
+    line breaks, and for `max_tokens`, since there are no sentences.
     """
     if reading.tokenizer == "words":
         raise UsageError(
@@ -34,8 +28,18 @@ def make_running(given: Mapping[str, str], reading: Reading, *, notes: Sequence[
         )
     if reading.max_tokens is not None:
         raise UsageError(f"--max-tokens {reading.max_tokens}: running text has no sentences; leave it out.")
+    parts, told = dict(given), list(notes)
+    if (length := len(parts[TRAIN])) < FEWEST_CHARACTERS:
+        raise UsageError(f"the text holds {length} characters; give at least {FEWEST_CHARACTERS}.")
+    for role, doing in ((TEST, "test"), (VALIDATION, "validate")):
+        if role not in parts:
+            place = len(parts[TRAIN]) - round(HELD_OUT * length)
+            parts |= {TRAIN: parts[TRAIN][:place], role: parts[TRAIN][place:]}
+            told.append(
+                f"no text to {doing} on: the last {len(parts[role]):,} characters of the training text are that"
+            )
     vocabulary = learn(
-        [given[TRAIN]],
+        [parts[TRAIN]],
         tokenizer=reading.tokenizer or "characters",
         lower=bool(reading.lower),
         special=SPECIAL_RUNNING,
@@ -43,5 +47,5 @@ def make_running(given: Mapping[str, str], reading: Reading, *, notes: Sequence[
         min_count=reading.min_count,
     )
     kind = RunningText(vocabulary=vocabulary)
-    splits = {role: Split(symbols=kind.encoded(text)) for role, text in given.items()}
-    return Parts(kind=kind, train=splits[TRAIN], validation=splits[VALIDATION], test=splits[TEST], notes=tuple(notes))
+    splits = {role: Split(symbols=kind.encoded(text)) for role, text in parts.items()}
+    return Parts(kind=kind, train=splits[TRAIN], validation=splits[VALIDATION], test=splits[TEST], notes=tuple(told))

@@ -23,11 +23,12 @@ VALIDATION_SHARE = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Sentences and the label of each, by the name that errors call them; final."""
+    """Sentences and the label of each, by the names that errors call them; final."""
 
     texts: Sequence[str]
     labels: Sequence[str] | np.ndarray
     name: str
+    labels_name: str
 
 
 def make_tokens(
@@ -47,14 +48,14 @@ def make_tokens(
     told = list(notes)
     for each in given.values():
         _require_texts(each)
-    arrays = {f"labels of {each.name}": np.asarray(each.labels) for each in given.values()}
+    arrays = {each.labels_name: np.asarray(each.labels) for each in given.values()}
     numbers, names = read_labels(arrays, class_names, told)
     if len(names) < 2:
         raise UsageError(
-            f"{given[TRAIN].name} holds the class {next(iter(names))!r} alone; give sentences of two or more classes."
+            f"{given[TRAIN].labels_name} holds one class, {next(iter(names))!r}; give sentences of two or more."
         )
     texts = {role: list(each.texts) for role, each in given.items()}
-    labels = {role: torch.from_numpy(numbers[f"labels of {each.name}"]) for role, each in given.items()}
+    labels = {role: torch.from_numpy(numbers[each.labels_name]) for role, each in given.items()}
     for role, share, words in ((TEST, TEST_SHARE, "a fifth"), (VALIDATION, VALIDATION_SHARE, "a tenth of the rest")):
         if role in given:
             continue

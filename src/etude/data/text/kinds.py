@@ -1,0 +1,221 @@
+"""What the examples of a data set of texts are: sentences with a class, pairs of sentences, or one running text."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from etude.data.plain_values import length_in, names_in, text_in
+from etude.data.text.vocabulary import BOS, EOS, PAD, SPECIAL_RUNNING, Vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokens:
+    """Sentences with a class each: column `tokens`, int64 (N, L), and `labels`, int64 (N,).
+
+    A row holds the ids of a sentence's tokens, without start and end, then `PAD` (0), which is no token's id.
+    """
+
+    column: ClassVar[str] = "tokens"
+    plural: ClassVar[str] = "sentences"
+    called: ClassVar[str] = "sentences"
+    length: int
+    """L, the most tokens of a sentence; longer ones are cut."""
+    class_names: tuple[str, ...]
+    vocabulary: Vocabulary
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(L,) of one example."""
+        return (self.length,)
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def encoded(self, texts: Sequence[str]) -> Tensor:
+        """Sentences as rows, int64 (N, L)."""
+        return self.padded([self.vocabulary.encode(text) for text in texts])
+
+    def padded(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Rows of ids as they are in the column `tokens`: cut, and filled up."""
+        return _padded([row[: self.length] for row in rows], self.length)
+
+    def scaled(self, tokens: Tensor) -> Tensor:
+        """Ids as they are: a network takes them so."""
+        return tokens
+
+    def unscaled(self, tokens: Tensor) -> Tensor:
+        """Ids as they are."""
+        return tokens
+
+    def as_dict(self) -> dict[str, Any]:
+        """In plain values of JSON, for `from_dict`; the vocabulary's tokens are in `files`."""
+        return {
+            "name": "tokens",
+            "length": self.length,
+            "class_names": list(self.class_names),
+            "vocabulary": self.vocabulary.as_dict(),
+        }
+
+    def files(self) -> dict[str, str]:
+        """Texts of files by name that belong to `as_dict`."""
+        return self.vocabulary.files()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], read: Callable[[str], str]) -> Self:
+        """What `as_dict` and `files` gave; `ValueError` says what is wrong with other values."""
+        vocabulary = Vocabulary.from_files(values.get("vocabulary"), read)
+        return cls(length=length_in(values, "length"), class_names=names_in(values), vocabulary=vocabulary)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenPairs:
+    """Sentences and their translations: columns `source`, int64 (N, S), and `target`, int64 (N, T).
+
+    A row of `source` holds tokens, `EOS`, then `PAD` (0); one of `target` holds `BOS`, tokens, `EOS`, then `PAD`.
+    """
+
+    column: ClassVar[str] = "source"
+    plural: ClassVar[str] = "pairs of sentences"
+    called: ClassVar[str] = "pairs of sentences"
+    class_names: ClassVar[tuple[str, ...]] = ()
+    num_classes: ClassVar[int] = 0
+    source_name: str = "source"
+    """The language of the sources, "de" for example."""
+    target_name: str = "target"
+    source_length: int
+    """S; longer sources are cut, and end with `EOS`."""
+    target_length: int
+    """T; longer targets are cut, and end with `EOS`."""
+    source_vocabulary: Vocabulary
+    target_vocabulary: Vocabulary
+    """The same as that of the sources where both are divided into the same subwords."""
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(S,) of one source."""
+        return (self.source_length,)
+
+    @property
+    def joint(self) -> bool:
+        """Whether sources and targets have one vocabulary."""
+        return self.source_vocabulary == self.target_vocabulary
+
+    def encoded_sources(self, texts: Sequence[str]) -> Tensor:
+        """Sentences as rows of the column `source`, int64 (N, S)."""
+        return self.padded_sources([self.source_vocabulary.encode(text) for text in texts])
+
+    def padded_sources(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Rows of ids as they are in the column `source`: cut, ended by `EOS` and filled up."""
+        return _padded([[*row[: self.source_length - 1], EOS] for row in rows], self.source_length)
+
+    def encoded_targets(self, texts: Sequence[str]) -> Tensor:
+        """Sentences as rows of the column `target`, int64 (N, T)."""
+        return self.padded_targets([self.target_vocabulary.encode(text) for text in texts])
+
+    def padded_targets(self, rows: Sequence[Sequence[int]]) -> Tensor:
+        """Rows of ids as they are in the column `target`: begun by `BOS`, cut, ended by `EOS` and filled up."""
+        return _padded([[BOS, *row[: self.target_length - 2], EOS] for row in rows], self.target_length)
+
+    def scaled(self, tokens: Tensor) -> Tensor:
+        """Ids as they are: a network takes them so."""
+        return tokens
+
+    def unscaled(self, tokens: Tensor) -> Tensor:
+        """Ids as they are."""
+        return tokens
+
+    def as_dict(self) -> dict[str, Any]:
+        """In plain values of JSON, for `from_dict`; the tokens of the vocabularies are in `files`."""
+        found = {
+            "name": "pairs",
+            "source_name": self.source_name,
+            "target_name": self.target_name,
+            "source_length": self.source_length,
+            "target_length": self.target_length,
+        }
+        if self.joint:
+            return {**found, "vocabulary": self.source_vocabulary.as_dict()}
+        vocabularies = {"source": self.source_vocabulary, "target": self.target_vocabulary}
+        return {**found, **{f"{side}_vocabulary": each.as_dict() for side, each in vocabularies.items()}}
+
+    def files(self) -> dict[str, str]:
+        """Texts of files by name that belong to `as_dict`."""
+        if self.joint:
+            return self.source_vocabulary.files()
+        return self.source_vocabulary.files(".source") | self.target_vocabulary.files(".target")
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], read: Callable[[str], str]) -> Self:
+        """What `as_dict` and `files` gave; `ValueError` says what is wrong with other values."""
+        if "vocabulary" in values:
+            source = target = Vocabulary.from_files(values["vocabulary"], read)
+        else:
+            source, target = (
+                Vocabulary.from_files(values.get(f"{side}_vocabulary"), read, suffix=f".{side}")
+                for side in ("source", "target")
+            )
+        return cls(
+            source_name=text_in(values, "source_name"),
+            target_name=text_in(values, "target_name"),
+            source_length=length_in(values, "source_length"),
+            target_length=length_in(values, "target_length"),
+            source_vocabulary=source,
+            target_vocabulary=target,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningText:
+    """One long text: column `symbols`, int64 (N,); row i is its i-th symbol.
+
+    By default a network learns to tell the next symbol. Where a split has a column `targets`, int64 (N,), row i is what
+    it shall tell after it has read the symbols up to i.
+    """
+
+    column: ClassVar[str] = "symbols"
+    plural: ClassVar[str] = "symbols"
+    called: ClassVar[str] = "running text"
+    class_names: ClassVar[tuple[str, ...]] = ()
+    num_classes: ClassVar[int] = 0
+    shape: ClassVar[tuple[()]] = ()
+    """() of one example."""
+    vocabulary: Vocabulary
+    """Its only special token is <unk>, 0."""
+
+    def encoded(self, text: str) -> Tensor:
+        """A text as symbols, int64 (N,)."""
+        return torch.tensor(self.vocabulary.encode(text), dtype=torch.int64)
+
+    def scaled(self, symbols: Tensor) -> Tensor:
+        """Ids as they are: a network takes them so."""
+        return symbols
+
+    def unscaled(self, symbols: Tensor) -> Tensor:
+        """Ids as they are."""
+        return symbols
+
+    def as_dict(self) -> dict[str, Any]:
+        """In plain values of JSON, for `from_dict`; the vocabulary's tokens are in `files`."""
+        return {"name": "text", "vocabulary": self.vocabulary.as_dict()}
+
+    def files(self) -> dict[str, str]:
+        """Texts of files by name that belong to `as_dict`."""
+        return self.vocabulary.files()
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], read: Callable[[str], str]) -> Self:
+        """What `as_dict` and `files` gave; `ValueError` says what is wrong with other values."""
+        return cls(vocabulary=Vocabulary.from_files(values.get("vocabulary"), read, special=SPECIAL_RUNNING))
+
+
+def _padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:
+    """Rows of at most `length` ids, each filled up with `PAD` at its end: int64 (N, length)."""
+    whole = np.full((len(rows), length), PAD, dtype=np.int64)
+    for number, row in enumerate(rows):
+        whole[number, : len(row)] = row
+    return torch.from_numpy(whole)
