@@ -183,7 +183,7 @@ def test_what_cannot_be_copied_or_has_no_shape_yet_is_told() -> None:
         inspect(module, ROW)
     assert str(caught.value) == (
         "Linear is looked at as a copy, but cannot be copied: cannot pickle '_thread.lock' object; keep what it holds "
-        "besides tensors and modules (a lock, a file) out of it, or give it a __deepcopy__."
+        "in addition to tensors and modules (a lock, a file) out of it, or give it a __deepcopy__."
     )
     with pytest.raises(UsageError) as caught:
         inspect(nn.Sequential(nn.LazyLinear(3)), ROW)

@@ -106,8 +106,8 @@ def test_repeated_modules_are_warned_of() -> None:
     assert found.parameters == 20
     assert len(found.layers) == 48
     assert found.findings == [
-        "repeated module: 0, 2, 4, 6 … (24 in all) are one Linear object, used 24 times with the same weights; build each "
-        "anew (a list comprehension, not `[…] * n`) if that is not meant."
+        "repeated module: 0, 2, 4, 6 … (24 in all) are one Linear object, used 24 times with the same weights; build "
+        "a new one each time (a list comprehension, not `[…] * n`) if that is not meant."
     ]
 
 

@@ -123,7 +123,7 @@ def test_the_name_changes_with_the_file(file: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Flat", "gives shape (20, 1, 28, 28) for 20 images; allowed: (20, features), one row an image: flatten or "
+        ("Flat", "gives shape (20, 1, 28, 28) for 20 images; allowed: (20, features), one row per image: flatten or "
                  "pool the rest."),
         ("Pair", "gives a tuple; allowed: a tensor (images, features)."),
         ("Broken", "fails on images of shape (20, 1, 28, 28): RuntimeError: mat1 and mat2 shapes cannot be multiplied "

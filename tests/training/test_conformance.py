@@ -478,7 +478,7 @@ BROKEN: list[tuple[str, dict[str, Any], str, str]] = [
         "another number each time",
         {"learner": Restless},
         "evaluation",
-        "metric test/loss is another at each evaluation: draw from a stream made anew, `stream(seed, 'evaluation')`.",
+        "metric test/loss is another at each evaluation: draw from a new stream, `stream(seed, 'evaluation')`.",
     ),
     (
         "the best of nothing",

@@ -1,5 +1,8 @@
-"""What is worth knowing about a network besides its table: repeated, unused or unregistered parts, branches that do not
-line up, positions that nothing sees, and what the report could not find out."""
+"""What is worth knowing about a network in addition to its table.
+
+Repeated, unused or unregistered parts, branches that do not line up, positions that nothing sees, and what the report
+could not find out.
+"""
 
 from collections.abc import Callable
 from math import prod
@@ -157,7 +160,7 @@ def reading(record: Trace, *, of_any: bool = False) -> list[str]:
 
 
 def _repeated_modules(record: Trace) -> list[str]:
-    """A module that holds parameters and stands in several places, as `[Linear(8, 8), Sigmoid()] * 24` makes them."""
+    """A module that holds parameters and is used in several places, as `[Linear(8, 8), Sigmoid()] * 24` makes them."""
     places: dict[int, list[Call]] = {}
     for call in record.calls:
         places.setdefault(id(call.module), []).append(call)
@@ -167,8 +170,8 @@ def _repeated_modules(record: Trace) -> list[str]:
         if len(paths) > 1 and any(True for _ in calls[0].module.parameters()):
             found.append(
                 f"repeated module: {_listed(paths)} are one {type(calls[0].module).__name__} object, used "
-                f"{len(calls)} times with the same weights; build each anew (a list comprehension, not `[…] * n`) "
-                "if that is not meant."
+                f"{len(calls)} times with the same weights; build a new one each time (a list comprehension, not "
+                "`[…] * n`) if that is not meant."
             )
     return found
 

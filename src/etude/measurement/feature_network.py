@@ -72,7 +72,7 @@ class FeatureNetwork:
         if features.ndim != 2 or len(features) != len(images):
             raise UsageError(
                 f"--features {self.choice} gives shape {tuple(features.shape)} for {len(images)} images; "
-                f"allowed: ({len(images)}, features), one row an image: flatten or pool the rest."
+                f"allowed: ({len(images)}, features), one row per image: flatten or pool the rest."
             )
         return features, logits
 

@@ -56,8 +56,8 @@ def reference_run(recipe: Classifier, name: str, *, data_dir: Path | None, say: 
     """The trained classifier's run, from the user's cache, or trained into it (about half a minute).
 
     On one processor thread in float32, so that its weights depend on neither cores nor processor. Training that was
-    interrupted goes on where it stopped; a damaged classifier is trained again. Of processes that need the same one
-    the first trains it, and the others wait.
+    interrupted continues where it stopped; a damaged classifier is trained again. If several processes need the same
+    one, the first trains it, and the others wait.
     """
     folder = cache_folder() / "classifiers"
     path = folder / name

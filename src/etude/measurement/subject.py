@@ -223,7 +223,7 @@ class Subject:
 
     @cached_property
     def likelihood_note(self) -> str | None:
-        """What must stand beside nats that are no likelihood of discrete pixels."""
+        """What a reader must know of nats that are not a likelihood of discrete pixels."""
         if isinstance(self.run.kind, Table):
             return TABLE_NOTE
         if self.bound.scored_as == "gaussian":

@@ -1,4 +1,4 @@
-"""The networks of the course as plain modules: they map tensors to tensors and know nothing of training or runs.
+"""Networks as plain modules, as textbooks have them: they map tensors to tensors and know nothing of training or runs.
 
 Initial weights come from PyTorch's global generator, so the caller seeds (and forks) it; a forward never uses it.
 """

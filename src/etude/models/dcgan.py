@@ -1,9 +1,9 @@
 """The convolutional generative adversarial network.
 
 Source: Radford et al., "Unsupervised representation learning with deep convolutional generative adversarial networks",
-2016; the layers are those of the course. Linear and transposed convolution layers start from Xavier uniform weights
-(Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010, equation 16);
-all biases, plain convolutions and batch-norms keep PyTorch's own start.
+2016; two convolutions per network, for small images. Linear and transposed convolution layers start from Xavier
+uniform weights (Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010,
+equation 16). All biases, plain convolutions and batch-norms keep PyTorch's own start.
 """
 
 from collections import OrderedDict

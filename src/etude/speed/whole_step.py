@@ -51,7 +51,7 @@ class StepTensors:
         return self.networks, self.state, self.train
 
     def changing(self) -> Any:
-        """The part that comes anew with every step."""
+        """The part that is new at every step."""
         return self.rows, self.rates, self.draws
 
 

@@ -17,7 +17,7 @@ WEIGHT_SCALE = 1.5
 """Standard deviation of the weights tried, times √fan-in: large enough for a missing activation to show."""
 
 PERIOD = 99_991
-"""Weights repeat after so many numbers, a prime: drawing millions would take most of the time."""
+"""Weights repeat after this many numbers, a prime: drawing millions would take most of the time."""
 
 
 def build(factory: Callable[..., Any], *arguments: Any, name: str = "it") -> nn.Module:

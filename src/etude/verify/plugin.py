@@ -1,4 +1,4 @@
-"""The pytest plug-in for teachers: every `verify.toml` in a course's folder is a test, one item a check.
+"""The pytest plug-in for teachers: every `verify.toml` is a test, with one item per check.
 
 contract = "gan"                  # étude's, or a file that defines CONTRACT; seen from this folder
 file = "my_gan.py"                # what the learner hands in

@@ -134,7 +134,7 @@ def _run_child(
 def _wait(
     child: subprocess.Popen[bytes], order: bytes, reports: Path, seconds: float, say: Callable[[str], None]
 ) -> None:
-    """Give the child its order and wait for its end, `TimeoutExpired` after so many seconds."""
+    """Give the child its order and wait until it ends; `TimeoutExpired` after `seconds`."""
     assert child.stdin
     with contextlib.suppress(BrokenPipeError), child.stdin:
         child.stdin.write(order)

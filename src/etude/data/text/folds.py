@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 NUM_VALIDATION = 10
-"""Of the sentences that are not to test on, one in so many validates."""
+"""One in this many of the sentences that are not to test on validates."""
 
 
 def draw_folds(counts: Mapping[str, int], *, num_folds: int, seed: int) -> dict[str, list[int]]:

@@ -115,7 +115,7 @@ def _less_simple(
         sorted(e.autograd for e in smooth), sorted(e.numerical for e in smooth), rtol=1e-5, atol=1e-8 * scale
     ):
         return "misplaced", (
-            "misplaced: the right numbers stand in the wrong places; a permutation or reshape is not undone."
+            "misplaced: the right numbers are in the wrong places; a permutation or reshape is not undone."
         )
     if all(abs(abs(e.autograd) - abs(e.numerical)) <= RELATIVE * abs(e.numerical) + ABSOLUTE * scale for e in smooth):
         return "sign", f"sign: some entries have the wrong sign ({_at(worst)} should be {worst.numerical:.4g})."

@@ -199,7 +199,7 @@ _FREE = frozenset(
     """)
 )
 
-# --- so many per element of the (first) output --------------------------------------------------------------------
+# --- this many per element of the (first) output --------------------------------------------------------------------
 
 PER_OUTPUT: dict[str, int] = {
     **dict.fromkeys(
@@ -238,7 +238,7 @@ PER_OUTPUT: dict[str, int] = {
     **dict.fromkeys(["native_layer_norm", "native_group_norm"], 8),
 }
 
-# --- so many per element of the first input -----------------------------------------------------------------------
+# --- this many per element of the first input -----------------------------------------------------------------------
 
 _PER_INPUT: dict[str, int] = {
     **dict.fromkeys(

@@ -71,7 +71,7 @@ def twin_of(module: nn.Module, make: Callable[[Tensor], Tensor] | None = None) -
     except Exception as error:
         raise UsageError(
             f"{type(module).__name__} is looked at as a copy, but cannot be copied: {one_line(error)}; keep what it "
-            "holds besides tensors and modules (a lock, a file) out of it, or give it a __deepcopy__."
+            "holds in addition to tensors and modules (a lock, a file) out of it, or give it a __deepcopy__."
         ) from error
     for part in twin.modules():
         for name, value in vars(part).items():

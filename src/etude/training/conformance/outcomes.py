@@ -71,9 +71,7 @@ def evaluation(specimen: Specimen) -> str | None:
         if not isinstance(value, int | float) or not math.isfinite(value):
             return f"metric {name} is {value!r}: give a finite number."
     if name := first_difference(*found):
-        return (
-            f"metric {name} is another at each evaluation: draw from a stream made anew, `stream(seed, 'evaluation')`."
-        )
+        return f"metric {name} is another at each evaluation: draw from a new stream, `stream(seed, 'evaluation')`."
     with seeded(0):
         none = specimen.dataset.test.take(torch.arange(0))
         learner.evaluate_epoch(none, specimen.dataset.test)  # a recipe may hold nothing out
@@ -104,7 +102,7 @@ def preview(specimen: Specimen) -> str | None:
         if message := _range(first.images, "preview gives images"):
             return message
     if first.content() != pictures[1].content():
-        return "preview draws another picture each time: draw from a stream made anew, `stream(seed, 'preview')`."
+        return "preview draws another picture each time: draw from a new stream, `stream(seed, 'preview')`."
     return None
 
 
