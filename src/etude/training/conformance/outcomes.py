@@ -94,7 +94,7 @@ def preview(specimen: Specimen) -> str | None:
     first = pictures[0]
     if first is None:
         return None
-    if not hasattr(first, "png"):
+    if not hasattr(first, "content"):
         return f"preview gives {type(first).__name__}: give ImageGrid(images), or None."
     if isinstance(first, ImageGrid):
         if first.images.ndim != 4 or first.images.shape[1] not in (1, 3):
