@@ -68,8 +68,9 @@ def test_arrays_and_a_class_together(tmp_path: Path) -> None:
         "and train on npz:FILE."
     )
     with pytest.raises(DataError) as caught:
-        etude.measure(run, metrics=["accuracy"])
+        etude.measure(etude.load(run.path), metrics=["accuracy"])
     assert str(caught.value) == text
+    assert etude.measure(run, metrics=["accuracy"])["accuracy"].value == run.metrics().last()["test/accuracy"]
     measured = etude.measure(etude.load(run.path, data=dataset), metrics=["accuracy"])
     assert measured["accuracy"]["value"] == pytest.approx(run.metrics().last()["test/accuracy"])
 

@@ -67,6 +67,7 @@ def train(
         compute=Compute(device=device, threads=threads, precision=precision, compile=compile),
         display=display,
     )
+    run.moved_data = dataset  # what was given as an object can be measured and drawn without being given again
     return run
 
 
