@@ -104,7 +104,7 @@ class Layout:
 
 
 def class_name(path: Path) -> str:
-    """A folder's name as a class: composed (NFC), because macOS decomposes letters; bytes that are not UTF-8 as \\xNN."""
+    """A folder's name as a class: composed (NFC), because macOS decomposes letters. Bytes not of UTF-8 as \\xNN."""
     return unicodedata.normalize("NFC", os.fsencode(path.name).decode("utf-8", "backslashreplace"))
 
 

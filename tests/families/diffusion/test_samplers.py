@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from etude.families.diffusion.denoising import shifted
 from etude.families.diffusion.noising import SCHEDULES
 from etude.families.diffusion.samplers import SAMPLERS, Denoiser
 
@@ -110,3 +111,12 @@ def test_evaluations() -> None:
         "heun": [1, 0.75, 0.75, 0.5, 0.5, 0.25, 0.25],
         "ddim": [1, 0.75, 0.5, 0.25],
     }
+
+
+@pytest.mark.parametrize("shift", [0.5, 1.0, 1.5, 3.0])
+def test_a_shift_divides_signal_by_noise(shift: float) -> None:
+    times = torch.linspace(0.95, 0.05, 10, dtype=torch.float64)
+    before, after = (SCHEDULES["straight"](each) for each in (times, shifted(times, shift)))
+    torch.testing.assert_close(after.signal / after.noise, before.signal / before.noise / shift)
+    ends = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    assert torch.equal(shifted(ends, shift), ends)

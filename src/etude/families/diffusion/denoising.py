@@ -45,5 +45,10 @@ def way_from_noise(
 ) -> Iterator[Tensor]:
     """x_t (N, ...) after each of the recipe's steps, from noise (N, ...). The last are the new examples."""
     denoise = denoiser(recipe, network, kind, guidance=recipe.guidance, classes=classes)
-    times = torch.linspace(1, 0, recipe.sampling_steps + 1)
+    times = shifted(torch.linspace(1, 0, recipe.sampling_steps + 1), recipe.time_shift)
     return SAMPLERS[recipe.sampler](denoise, SCHEDULES[recipe.schedule], noise, times)
+
+
+def shifted(times: Tensor, shift: float) -> Tensor:
+    """Times in [0, 1] moved towards 1, where there is more noise, for a shift above 1 (Esser et al. 2024, eq. 23)."""
+    return shift * times / (1 + (shift - 1) * times)

@@ -32,6 +32,8 @@ class Diffusion(Recipe):
     """How to draw new examples: euler, heun (two evaluations per step), or ddim (Song et al. 2021)."""
     sampling_steps: Annotated[int, Range(1, 1000)]
     """Steps from noise to an example."""
+    time_shift: Annotated[float, Range(0.01, 100)] = 1.0
+    """Where the steps are: 1 evenly; more for smaller steps where there is more noise (Esser et al. 2024, eq. 23)."""
     guidance: Annotated[float, Range(0, 100)] = 1.0
     """Weight of the label when drawing (Ho and Salimans 2022): 1 as learned; more for clearer examples of their class.
     """
@@ -44,8 +46,7 @@ class Diffusion(Recipe):
     def rules(self) -> Iterator[Rule]:
         """Which schedules fit a prediction, which widths fit the network, and when guidance is possible."""
         # At the noisy end of straight, the noise says nothing about the example. At the other end of linear, the
-        # velocity is
-        # infinite.
+        # velocity is infinite.
         fitting = {"velocity": ("straight", "cosine"), "noise": ("cosine", "linear")}[self.predicts]
         allowed = f"{' or '.join(fitting)} for --predicts {self.predicts}"
         yield self.schedule in fitting, "schedule", allowed
@@ -77,7 +78,9 @@ FLOW = replace(
     schedule="straight",
     times="logit-normal",
     sampler="heun",
-    sampling_steps=6,
+    sampling_steps=5,
+    time_shift=1.5,
+    epochs=4,
     guidance=1.15,
 )
 RECIPES = (DDPM, FLOW)
