@@ -183,6 +183,28 @@ def test_several_recipes_in_one_file(file: Path) -> None:
     )
     assert [each.name for each in load_family(file).recipes] == ["gentle", "rough"]
     assert recipes.get(str(file)).name == "gentle"
+    rough = recipes.get(f"{file}:rough")
+    assert (rough.name, rough.about) == ("rough", "a rough one")
+    for wrong in ("rouhg", ""):
+        with pytest.raises(UsageError) as caught:
+            recipes.get(f"{file}:{wrong}")
+        near = "did you mean 'rough'? Choose" if wrong else "choose"
+        assert str(caught.value) == f"unknown recipe of {file}: {wrong!r}: {near} from gentle, rough."
+    toml = file.with_suffix(".toml")
+    toml.write_text(f'family_file = "{file}"\nname = "rough"\nepochs = 3\n')
+    read: Any = recipes.read_toml(toml)
+    assert (read.name, read.about, read.noise, read.epochs) == ("rough", "a rough one", 1.0, 3)
+
+
+def test_a_recipe_of_several_is_trained_by_its_name(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_text(
+        f"{SOURCE}\nRECIPES = [Denoising(name=name, about=name, network='mlp', epochs=1) for name in ('one', 'two')]\n"
+    )
+    words = ["--data", "digits", "--quiet", "--no-figures", "--json", "--threads", "1"]
+    assert main(["train", f"{file.name}:two", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["recipe"] == "two"
+    assert main(["train", f"{file.name}:three", *words]) == 2
+    assert capsys.readouterr().err == "etude: unknown recipe of denoising.py: 'three': choose from one, two.\n"
 
 
 # What is wrong with a file -------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from etude.errors import UsageError
+from etude.errors import UsageError, unknown
 from etude.families import book, own_networks
 from etude.families.family import Family, Network
 from etude.families.learner import Learner
@@ -37,6 +37,16 @@ def load_family(path: Path) -> Outside:
     found = family_in(own_networks.admit(path).names, str(path))
     file = f"{expand_home(path).absolute()}:FAMILY"
     return replace(found, recipes=tuple(replace(recipe, family_file=file) for recipe in found.recipes))
+
+
+def load_recipe(text: str) -> Recipe:
+    """The recipe that `FILE.py:NAME` names, or the first one of `FILE.py`. `UsageError` if there is none."""
+    stem, colon, name = text.partition(".py:")
+    path = Path(f"{stem}.py" if colon else text)
+    found = {recipe.name: recipe for recipe in load_family(path).recipes}
+    if colon and name not in found:
+        raise unknown(f"recipe of {path}:", name, found)
+    return found[name] if colon else next(iter(found.values()))
 
 
 def class_of(recipe: UnopenedRecipe) -> type[Recipe]:

@@ -27,11 +27,14 @@ def described() -> str:
 
 
 def get(name: str) -> Recipe:
-    """The recipe of that name, or the first of a FILE.py that defines FAMILY; a `UsageError` suggests the nearest."""
-    if name.endswith(".py"):
-        from etude.families.outside import load_family  # here, for it needs PyTorch
+    """The recipe with that name. A `UsageError` suggests the nearest.
 
-        return load_family(Path(name)).recipes[0]
+    For a file that defines FAMILY: FILE.py is its first recipe, FILE.py:NAME any of its RECIPES.
+    """
+    if name.endswith(".py") or ".py:" in name:
+        from etude.families.outside import load_recipe  # here, because it needs PyTorch
+
+        return load_recipe(name)
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES, hint="`etude recipes` describes them")
     return RECIPES[name]
@@ -139,11 +142,11 @@ def read_toml(path: Path) -> Recipe:
         raise UsageError(f"cannot read recipe {path}: {(error.strerror or str(error)).lower()}.") from error
     except ValueError as error:
         raise UsageError(f"{path} is not TOML: {error}; `etude recipes vae` prints an example.") from error
-    if "family_file" in values:  # that of a person's family, who names it here as they would on the command line
+    if "family_file" in values:  # a person's family: the text says which file, as on the command line
         from etude.families.outside import load_family
 
-        file = str(values.pop("family_file")).removesuffix(":FAMILY")
-        own = load_family(Path(file)).recipes[0]
+        own = load_family(Path(str(values.pop("family_file")).removesuffix(":FAMILY"))).recipes
+        own = next((each for each in own if each.name == values.get("name")), own[0])
         values.pop("family", None)
         optimizer = {**dataclasses.asdict(own.optimizer), **table(values, "optimizer", str(path))}
         return change(own, **{**values, "optimizer": build(Optimizer, optimizer, str(path))})
