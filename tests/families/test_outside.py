@@ -86,6 +86,22 @@ def test_stopped_and_resumed_equals_uninterrupted_whatever_became_of_the_file(fi
         assert contents(resumed) == contents(whole)
 
 
+def test_a_network_with_dropout_draws_from_a_stream_of_the_run(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dropping = SOURCE.replace("nn.Flatten(), ", "nn.Flatten(), nn.Dropout(0.2), ")
+    dropping = dropping.replace("Denoiser(kind.shape)})", "Denoiser(kind.shape)}, draws=True)")
+    file.write_text(dropping, encoding="utf-8")
+    whole = train(file, "whole")
+    torch.manual_seed(5)
+    with pytest.raises(Interrupted):
+        train(file, "stopped", StopAfter(21))
+    torch.manual_seed(6)
+    assert contents(etude.resume("runs/stopped", display=Display(quiet=True))) == contents(whole)
+    assert main(["train", file.name, "--data", "digits", "--compile", "on"]) == 2
+    assert capsys.readouterr().err == (
+        "etude: --compile on: mlp draws random numbers of its own, as dropout does; train with --compile off.\n"
+    )
+
+
 def test_a_run_of_it_does_what_any_run_does(file: Path) -> None:
     run = etude.load(train(file, "a", noise=0.25).path)
     assert isinstance(run.recipe, UnopenedRecipe)

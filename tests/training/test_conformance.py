@@ -139,6 +139,12 @@ def test_a_small_family_of_ones_own_passes() -> None:
     assert report.to_dict()["checks"][0] == {"name": "builds", "status": "pass", "message": ""}
 
 
+def test_a_network_with_dropout_passes_if_it_says_that_it_draws() -> None:
+    networks = with_network(Dropping)["networks"]
+    declared = {"linear": replace(networks["linear"], draws=True)}
+    assert checked(networks=declared).failed == ()
+
+
 # Broken families: each is the one above with one mistake in it --------------------------------------------------------
 
 
@@ -207,6 +213,14 @@ class Rounded(Denoiser):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.decoder(self.encoder(images.flatten(1)).round()).sigmoid().view_as(images)
+
+
+class Dropping(Denoiser):
+    """Draws from PyTorch's global generator, as dropout does."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Images in [0, 1] of noisy ones."""
+        return super().forward(torch.dropout(images, 0.5, self.training))
 
 
 class OtherShapes(DenoisingLearner):
@@ -378,6 +392,7 @@ def line_of(cls: type) -> int:
 
 
 MORE = "draw in `draws` from one of `self.streams`, which are saved."
+MORE_OF_TORCH = f"{MORE[:-1]}; if it is a layer such as dropout, say Network(…, draws=True)."
 CUT = (
     "the loss has no gradient for denoiser.encoder.{}: look for detach(), no_grad() or item() on the way, or a layer "
     "that forward does not use; what is not to be trained gets requires_grad_(False)."
@@ -393,7 +408,13 @@ BROKEN: list[tuple[str, dict[str, Any], str, str]] = [
         "hidden random draws",
         {"learner": HiddenDraws},
         "torch_draws",
-        f"a step draws from PyTorch's global random state: {MORE}",
+        f"a step draws from PyTorch's global random state: {MORE_OF_TORCH}",
+    ),
+    (
+        "dropout",
+        with_network(Dropping),
+        "torch_draws",
+        f"a step draws from PyTorch's global random state: {MORE_OF_TORCH}",
     ),
     (
         "state kept in Python",

@@ -1,7 +1,7 @@
 """The step that the loop takes, computed as the execution says."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -33,8 +33,8 @@ def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Executi
         for network in (network for learner in learners for network in learner.networks.values()):
             use_kernels(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32, compiled=native)
     whole = execution.compiled or execution.device == "cuda" or len(learners) > 1
-    if whole and not execution.compiled and recipe.code:  # a person's network may do what one function cannot
-        whole = not (learners[0].traits.eager or untraceable(learners[0], train))
+    if whole and not execution.compiled:  # a person's network may do what one function cannot
+        whole = not (learners[0].traits.eager or (recipe.code and untraceable(learners[0], train)))
     if not whole:
         steps = [eager_step(learner, train) for learner in learners]
         return steps[0] if len(steps) == 1 else _one_after_another(steps)
@@ -47,6 +47,11 @@ def faster(whole: Whole, execution: Execution, *, native: bool) -> Whole:
     if execution.compiled:
         whole = compiled(_pooled_by_kernels(whole) if native else whole, execution)
     return captured(whole) if execution.device == "cuda" else whole
+
+
+def own_draws(learner: Learner[Any]) -> AbstractContextManager[None]:
+    """For a network that draws: PyTorch's global generator is seeded within the block, and restored afterwards."""
+    return seeded_by(learner.own_draws) if learner.own_draws else nullcontext()
 
 
 def _pooled_by_kernels(whole: Whole) -> Whole:
@@ -75,7 +80,7 @@ def eager_step(learner: Learner[Any], train: Split) -> Step:
             for group in optimizer.param_groups:
                 group["lr"] = learner.settings.learning_rate * now.schedule
         batch = learner.batch(train.columns, rows[0], learner.draws()) | learner.state
-        with seeded_by(learner.own_draws) if learner.own_draws else nullcontext():
+        with own_draws(learner):
             losses = learner.step(batch, descend)
         return learner.stacked(losses)[None]
 

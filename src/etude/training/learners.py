@@ -13,6 +13,7 @@ from etude.families import own_networks
 from etude.families.book import family_of
 from etude.families.family import Examined, Networks, count_parameters
 from etude.families.learner import Learner
+from etude.families.stands import DRAWS
 from etude.recipes import Recipe
 from etude.runs.splits import make_rows
 from etude.speed.traits import traits_of
@@ -60,19 +61,27 @@ def examined(recipe: Recipe, kind: Any) -> Examined:
 
     Raises `UsageError` if something is wrong with them.
     """
-    files = [own_networks.admitted(parse_spec(text).path) for text in recipe.code.values()]
-    return _examined(recipe, kind, tuple(source.sha256 for program in files for source in program.sources))
+    network = family_of(recipe).network_of(recipe)
+    if network.examine is not None:
+        files = [own_networks.admitted(parse_spec(text).path) for text in recipe.code.values()]
+        return _tried(recipe, kind, tuple(source.sha256 for program in files for source in program.sources))
+    parameters: dict[str, int] = {}
+    if recipe.family_file:
+        with torch.device("meta"):
+            parameters = count_parameters(network.build(recipe, kind))
+    reasons = [network.traits.eager, DRAWS.format(name=recipe.network) if network.draws else ""]
+    return Examined(
+        traits=replace(network.traits, eager=" and ".join(filter(None, reasons))),
+        draws=network.draws,
+        conditional=network.conditional,
+        parameters=parameters,
+    )
 
 
 @lru_cache(maxsize=256)
-def _examined(recipe: Recipe, kind: Any, digests: tuple[str, ...]) -> Examined:
+def _tried(recipe: Recipe, kind: Any, digests: tuple[str, ...]) -> Examined:
     network = family_of(recipe).network_of(recipe)
-    if network.examine is None:
-        parameters: dict[str, int] = {}
-        if recipe.family_file:
-            with torch.device("meta"):
-                parameters = count_parameters(network.build(recipe, kind))
-        return Examined(traits=network.traits, conditional=network.conditional, parameters=parameters)
+    assert network.examine is not None
     with global_stream(recipe.seed, "init"):
         found, networks = network.examine(recipe, kind), network.build(recipe, kind)
     # What its layers promise, if trying it has shown that it allows it.

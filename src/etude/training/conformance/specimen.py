@@ -22,7 +22,7 @@ from etude.families.learner import Batch, Learner
 from etude.families.recipe import Optimizer, Recipe
 from etude.speed.steps import eager_step
 from etude.speed.whole_step import Step
-from etude.training.learners import create_learner
+from etude.training.learners import create_learner, examined
 from etude.user_code import reason
 
 TRAIN, VALIDATION, TEST, BATCH = 64, 16, 32, 8
@@ -54,6 +54,11 @@ class Specimen:
     def train(self) -> Split:
         """The examples to train on."""
         return self.dataset.train
+
+    @cached_property
+    def eager(self) -> bool:
+        """Whether steps are always computed operation by operation, so that no other way needs checking."""
+        return bool(examined(self.recipe, self.kind).traits.eager)
 
     @cached_property
     def validation(self) -> Split:
@@ -96,7 +101,7 @@ class Specimen:
         return torch.stack(taken)
 
     def batch(self, learner: Learner[Any], number: int = 0) -> Batch:
-        """The rates of step `number`."""
+        """The batch of step `number`."""
         with seeded(number):
             return learner.batch(self.train.columns, self.rows(learner, number)[0], learner.draws()) | learner.state
 

@@ -16,6 +16,7 @@ from etude.families.recipe import Rates
 from etude.runs.checkpoint import network_tensors, restore_networks
 from etude.speed.compiler import traced
 from etude.speed.replicas import replicas_step
+from etude.speed.steps import own_draws
 from etude.speed.whole_step import given_to, rate_tensors, state_of, whole_of, whole_step
 from etude.training.active_run import restore_trainer, trainer_tensors
 from etude.training.conformance.specimen import (
@@ -58,7 +59,7 @@ def loss_names(specimen: Specimen) -> str | None:
 
 
 def _draws_of(
-    what: str, reseed: Callable[[int], object], state: Callable[[], object]
+    what: str, reseed: Callable[[int], object], state: Callable[[], object], *, hint: str = ""
 ) -> Callable[[Specimen], str | None]:
     """Make the check that initial weights and a step neither depend on nor change one of the global random states."""
 
@@ -78,11 +79,12 @@ def _draws_of(
                 reseed(seed)
                 before = state()
                 batch = learner.batch(specimen.train.columns, specimen.rows(learner, 0)[0], learner.draws())
-                losses = learner.step(batch, specimen.descent(learner))
+                with own_draws(learner):
+                    losses = learner.step(batch, specimen.descent(learner))
                 moved = state() != before
             results.append({**tensors_of(learner), **{f"loss {name}": value for name, value in losses.items()}})
             if moved:
-                return f"a step draws from {what}: draw in `draws` from one of `self.streams`, which are saved."
+                return f"a step draws from {what}: draw in `draws` from one of `self.streams`, which are saved{hint}."
         if name := first_difference(*results):
             return f"a step depends on the seed of {what} ({name}): draw in `draws` from one of `self.streams`."
         return None
@@ -91,7 +93,10 @@ def _draws_of(
 
 
 torch_draws = _draws_of(
-    "PyTorch's global random state", torch.manual_seed, lambda: torch.get_rng_state().numpy().tobytes()
+    "PyTorch's global random state",
+    torch.manual_seed,
+    lambda: torch.get_rng_state().numpy().tobytes(),
+    hint="; if it is a layer such as dropout, say Network(…, draws=True)",
 )
 numpy_draws = _draws_of(
     "NumPy's random state",
@@ -241,6 +246,8 @@ def _compare(one: dict[str, Tensor], other: dict[str, Tensor], message: str) -> 
 
 def whole(specimen: Specimen) -> str | None:
     """The step as one function of tensors does what it does operation by operation."""
+    if specimen.eager:
+        return None
     one, other = (specimen.learner(optimizer=specimen.sgd()) for _ in range(2))
     as_function = whole_step(other, specimen.train, lambda whole: whole)
     losses = specimen.take(one), specimen.take(other, step=as_function)
@@ -249,6 +256,8 @@ def whole(specimen: Specimen) -> str | None:
 
 def tracing(specimen: Specimen) -> str | None:
     """The step can be traced, as before compiling, and the graph does what the step does."""
+    if specimen.eager:
+        return None
     one, other = (specimen.learner(optimizer=specimen.sgd()) for _ in range(2))
     states, rates = state_of(other), rate_tensors(other)
     now = other.settings.rates_at(0, 100)
@@ -274,6 +283,8 @@ def tracing(specimen: Specimen) -> str | None:
 
 def replicas(specimen: Specimen) -> str | None:
     """Two learners as one program do what each does alone."""
+    if specimen.eager:
+        return None
     seeds = (0, 1)
     alone, together = ([specimen.learner(seed=seed, optimizer=specimen.sgd()) for seed in seeds] for _ in range(2))
     step = replicas_step(together, specimen.train, lambda whole: whole)
