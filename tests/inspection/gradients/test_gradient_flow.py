@@ -359,3 +359,19 @@ def test_it_shows_itself_as_its_verdict() -> None:
     flow = gradient_flow(nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 2)), torch.rand(8, 3))
     assert repr(flow) == flow.message
     assert repr(replace(flow, unknown=["no hook"])) == f"{flow.message}\n! no hook"
+
+
+class Told(nn.Module):
+    """Takes a second input and one by its name, as the network of a diffusion model does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 8), nn.Sigmoid(), nn.Linear(8, 1))
+
+    def forward(self, x: Tensor, other: Tensor, *, time: Tensor) -> Tensor:
+        return self.layers(x + other + time)
+
+
+def test_remedies_are_tried_on_networks_of_several_inputs() -> None:
+    remedies = try_remedies(Told(), torch.randn(16, 8), torch.randn(16, 8), time=torch.zeros(1))
+    assert [remedy.name for remedy in remedies if remedy.flow is None] == []

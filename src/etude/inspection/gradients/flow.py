@@ -158,6 +158,13 @@ class Remedy:
         return self.flow is not None and self.flow.verdict == "healthy"
 
 
+class _Root(nn.Sequential):
+    """A network as a part of another, so that it can be replaced itself. It takes any inputs."""
+
+    def forward(self, *inputs: Any, **keywords: Any) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return self[0](*inputs, **keywords)
+
+
 def gradient_flow(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any) -> Flow:
     """Measure a copy of `module` on one batch, the random states as `seed` sets them."""
     with undisturbed():
@@ -172,7 +179,7 @@ def try_remedies(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any
     for name, changes in (REMEDIES | (OVER_TIME if recurrent else {})).items():
         with undisturbed():
             torch.manual_seed(seed)
-            twin: nn.Module = nn.Sequential(twin_of(module).train())  # so that the root itself can be replaced
+            twin: nn.Module = _Root(twin_of(module).train())
             try:
                 changed = [change(twin) for change in changes]  # every one, not only up to the first that cannot
                 if not all(changed):
