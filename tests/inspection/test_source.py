@@ -13,7 +13,7 @@ from etude.inspection.source import example, load
 COUNTS = {
     "lenet": 62_006, "gan-discriminator": 267_009, "gan-generator": 1_952_528, "dcgan-discriminator": 1_102_721,
     "dcgan-generator": 6_675_009, "vae": 97_237, "cvae": 200_725,
-    "cifar-fast": 497_816,
+    "cifar-fast": 497_816, "denoiser": 620_548, "cdenoiser": 621_828,
 }  # fmt: skip
 
 FILE = """
@@ -91,8 +91,8 @@ def test_shapes_of_inputs() -> None:
 @pytest.mark.parametrize(
     ("target", "shapes", "message"),
     [
-        ("lenett", [], "unknown network 'lenett': did you mean 'lenet'? Choose from cifar-fast, cvae, dcgan-discriminator, "
-         "dcgan-generator, gan-discriminator, gan-generator, lenet, vae; or a file's, as net.py:Net."),
+        ("lenett", [], "unknown network 'lenett': did you mean 'lenet'? Choose from cdenoiser, cifar-fast, cvae, dcgan-discriminator, "
+         "dcgan-generator, denoiser, gan-discriminator, gan-generator, lenet, vae; or a file's, as net.py:Net."),
         ("other.py:Net", [], "there is no file other.py; give the path of a Python file, as net.py:Net."),
         ("net.py", [], "net.py is a file; name the network in it too, net.py:Net."),
         ("net.py:Nett", ["4"], "unknown network in net.py: 'Nett': did you mean 'Net'? Choose from Broken, Net, Small, ready."),

@@ -12,7 +12,7 @@ from etude.families.diffusion.points import PointNetwork
 from etude.families.diffusion.recipe import Diffusion
 from etude.families.diffusion.trained import TrainedDiffusion
 from etude.families.diffusion.unet import UNet
-from etude.families.family import Family, Network, Networks, Traits
+from etude.families.family import Family, Network, Networks, Specimen, Traits, as_image
 from etude.families.series import Curve, Panel, Quantity, Series
 
 
@@ -31,6 +31,7 @@ def panels(recipe: Diffusion) -> Sequence[Panel]:
     return (Panel(title="", axis=f"squared error of the {recipe.predicts}, a number", metrics=("loss",)),)
 
 
+MNIST, NUM_CLASSES, WIDTH = (1, 28, 28), 10, 32
 KINDS, TRAITS = (Images, Table), Traits(channels_last=True, bf16=True, bf16_to_sample=True)
 
 FAMILY = Family(
@@ -52,4 +53,14 @@ FAMILY = Family(
         ),
         panels=panels,
     ),
+    specimens={
+        "denoiser": Specimen(
+            build=lambda shape: UNet(as_image(shape), WIDTH, None), image_shape=MNIST, keywords={"times": (1,)}
+        ),
+        "cdenoiser": Specimen(
+            build=lambda shape: UNet(as_image(shape), WIDTH, NUM_CLASSES),
+            image_shape=MNIST,
+            keywords={"times": (1,), "classes": (1, NUM_CLASSES)},
+        ),
+    },
 )
