@@ -133,6 +133,47 @@ def test_comparison_by_a_metric(folder: Path) -> None:
     )
 
 
+OWN = """
+def brightness(generated, real):
+    \"\"\"How far the mean grey is from that of the real images.\"\"\"
+    return abs(generated.mean() - real.mean())
+
+
+brightness.better = "lower"
+"""
+
+
+def test_a_sweep_and_a_comparison_by_a_metric_of_ones_own(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(OWN)
+    spec, sides = f"{file}:brightness", [f"{folder / 'grid'}:noise_dim={size}" for size in (4, 96)]
+    sweep = load(folder / "grid")
+    found = measure_sweep(sweep, Settings(metrics=(spec,), num_samples=100), say=silent)
+    own = found.results["brightness"]
+
+    def values(**settings: Any) -> list[list[float | None]]:
+        return [
+            [
+                measure(Run(member.path), metrics=(spec,), **settings)["brightness"].value
+                for member in sweep.members(cell)
+            ]
+            for cell in sweep.cells
+        ]
+
+    assert [list(cell.values.values()) for cell in own.cells] == values(num_samples=100)
+    held_out = np.mean(np.array(values(num_samples=100, split="validation")), axis=1)
+    assert own.best is own.cells[held_out.argmin()]
+
+    assert main(["compare", *sides, "--metric", spec, "--json"]) == 0
+    compared = json.loads(capsys.readouterr().out)
+    first, second = np.array(values())
+    assert (compared["metric"], compared["difference"]) == ("test/brightness", pytest.approx((second - first).mean()))
+    assert main(["compare", *sides, "--metric", f"{file}:dullness"]) == 2
+    assert capsys.readouterr().err == (f"etude: unknown metric in {file}: 'dullness': choose from brightness.\n")
+
+
 def test_nats_say_how_many_images_and_latents_and_which_pixels(folder: Path) -> None:
     sweep = load(folder / "plain")
     settings = Settings(metrics=("nll_nats", "negative_elbo_nats"), num_importance=5, num_likelihood_images=20)
