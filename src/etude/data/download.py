@@ -46,7 +46,7 @@ class Download:
     checksums: dict[str, str]
     """The names under which its content is kept, each with the content's checksum as `sha256:…` or `md5:…`."""
     most_bytes: int
-    """Limits above the file's size and its content's size. A mirror that sends more is not believed."""
+    """A limit above the file's size and above its content's size. A mirror that sends more is not believed."""
 
 
 def part_path(folder: Path, file: str, url: str) -> Path:

@@ -17,9 +17,10 @@ from etude.speed.kernels.functions import Pair
 LANES = 16
 """The maps of a grey image must be a multiple of it: the numbers in the widest vector of `native`."""
 FEW = 128
-"""Below this product of input and output channels, oneDNN wastes much, because it takes 16 at a time."""
+"""Up to this product of input and output channels, oneDNN wastes much, because it takes 16 at a time."""
 LEAST_PRODUCTS = 50
-"""Numbers summed per output of a convolution with `LANES` output channels or more. With fewer, oneDNN wastes little."""
+"""The fewest numbers summed per output, for convolutions with `LANES` output channels or more. Below, oneDNN wastes
+little."""
 
 
 class Kernel(nn.Module):
