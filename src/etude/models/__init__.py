@@ -5,6 +5,7 @@ Initial weights come from PyTorch's global generator, so the caller seeds (and f
 
 from etude.models.cifar_fast import CifarFast
 from etude.models.dcgan import ConvDiscriminator, ConvGenerator
+from etude.models.embedding import Embedding
 from etude.models.gan import Discriminator, Generator, uniform_noise
 from etude.models.lenet import LeNet
 from etude.models.mlp import MLP, PointGenerator, TableVAE
@@ -17,6 +18,7 @@ __all__ = [
     "ConvDiscriminator",
     "ConvGenerator",
     "Discriminator",
+    "Embedding",
     "Generator",
     "LeNet",
     "PointGenerator",
