@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from etude.errors import UsageError
 from etude.models.sizes import check_count
 
+KeysAndValues = tuple[Tensor, Tensor]
+
 
 def weights_of(scores: Tensor, mask: Tensor | None = None) -> Tensor:
     """Softmax over the keys of scores (..., T, S), exactly 0 where the mask, of a shape that fits, is false.
@@ -118,14 +120,14 @@ class MultiHeadAttention(nn.Module):
         """
         return self.attend(queries, self.keys_and_values(queries if memory is None else memory), mask, causal=causal)
 
-    def keys_and_values(self, memory: Tensor) -> tuple[Tensor, Tensor]:
+    def keys_and_values(self, memory: Tensor) -> KeysAndValues:
         """Keys and values (N, heads, S, dim / heads) of a memory (N, S, dim)."""
         return self._split(self.key(memory)), self._split(self.value(memory))
 
     def attend(
         self,
         queries: Tensor,
-        keys_and_values: tuple[Tensor, Tensor],
+        keys_and_values: KeysAndValues,
         mask: Tensor | None = None,
         *,
         causal: bool = False,

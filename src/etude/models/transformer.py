@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from etude.errors import UsageError
-from etude.models.attention import MultiHeadAttention
+from etude.models.attention import KeysAndValues, MultiHeadAttention
 from etude.models.sizes import check_count
 
 
@@ -57,7 +57,30 @@ class DecoderLayer(nn.Module):
         Position t sees the target up to t. So pads, which follow a target, need no mask.
         """
         vectors = vectors + self.dropout(self.attention(self.attention_norm(vectors), causal=True))
-        vectors = vectors + self.dropout(self.memory_attention(self.memory_norm(vectors), memory, memory_mask))
+        return self._after_attention(vectors, self.memory_attention.keys_and_values(memory), memory_mask)
+
+    def look(self, vectors: Tensor, memory: Tensor, memory_mask: Tensor | None = None) -> Tensor:
+        """The weights (N, heads, T, S) with which `forward` looks at the memory."""
+        vectors = vectors + self.attention(self.attention_norm(vectors), causal=True)
+        return self.memory_attention.weights(self.memory_norm(vectors), memory, memory_mask)
+
+    def step(
+        self, vectors: Tensor, earlier: KeysAndValues, memory: KeysAndValues, memory_mask: Tensor | None = None
+    ) -> tuple[Tensor, KeysAndValues]:
+        """The next position alone: vectors (N, 1, dim) to (N, 1, dim), as `forward` gives them there.
+
+        `earlier` are the keys and values (N, heads, t, dim / heads) of `attention` at the positions before it, and come
+        back with its own; `memory` are those of `memory_attention` (see `MultiHeadAttention.keys_and_values`).
+        """
+        normed = self.attention_norm(vectors)
+        new = self.attention.keys_and_values(normed)
+        keys, values = (torch.cat(pair, dim=2) for pair in zip(earlier, new, strict=True))
+        vectors = vectors + self.dropout(self.attention.attend(normed, (keys, values)))
+        return self._after_attention(vectors, memory, memory_mask), (keys, values)
+
+    def _after_attention(self, vectors: Tensor, memory: KeysAndValues, memory_mask: Tensor | None) -> Tensor:
+        seen = self.memory_attention.attend(self.memory_norm(vectors), memory, memory_mask)
+        vectors = vectors + self.dropout(seen)
         return vectors + self.dropout(self.feed_forward(self.feed_forward_norm(vectors)))
 
 
