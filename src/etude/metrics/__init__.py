@@ -52,6 +52,7 @@ from etude.metrics.likelihood import (
 from etude.metrics.prdc import density_coverage, prdc, precision_recall
 from etude.metrics.probes import linear_probe, nearest_neighbours_probe
 from etude.metrics.quadrature import exact_log_likelihood
+from etude.metrics.translation import bleu, chrf, compare_translations
 
 __all__ = [
     "ElboTerms",
@@ -61,16 +62,19 @@ __all__ = [
     "authenticity",
     "binarize",
     "bits_per_dimension",
+    "bleu",
     "bootstrap_interval",
     "bootstrap_t_interval",
     "brier_score",
     "brier_scores",
     "calibration_floor",
+    "chrf",
     "class_accuracy",
     "class_log_likelihoods",
     "class_log_posterior",
     "classifier_score",
     "compare_paired",
+    "compare_translations",
     "complete_kernel_distance",
     "confusion_matrix",
     "copy_rate",
