@@ -152,6 +152,19 @@ def cross_entropy(logits: Tensor, labels: Tensor, *, label_smoothing: float = 0.
     return F.cross_entropy(_wide(logits), labels, label_smoothing=label_smoothing)
 
 
+def sequence_cross_entropy(
+    logits: Tensor, targets: Tensor, *, padding: int | None = None, label_smoothing: float = 0.0
+) -> Tensor:
+    """Cross-entropy of tokens (N, T), int64, given logits (N, T, V): nats per token, the mean over all real tokens.
+
+    Tokens equal to `padding` are not counted: neither in the sum nor in the number that it is divided by.
+    """
+    ignored = -100 if padding is None else padding  # no token has this number
+    return F.cross_entropy(
+        _wide(logits).flatten(0, 1), targets.flatten(), ignore_index=ignored, label_smoothing=label_smoothing
+    )
+
+
 def _wide(tensor: Tensor) -> Tensor:
     """The tensor in float32 at least: sums of half-precision numbers lose more than the numbers themselves."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -7,7 +7,21 @@ that file imports PyTorch, so `--help` is quick.
 import sys
 from collections.abc import Callable, Sequence
 
-from etude.cli import check, data, figure, inspect, latents, measure, outcome, runs, solve, sweep, train, verify
+from etude.cli import (
+    check,
+    data,
+    figure,
+    inspect,
+    latents,
+    measure,
+    outcome,
+    runs,
+    solve,
+    sweep,
+    train,
+    translate,
+    verify,
+)
 from etude.cli.parse import parse_call
 from etude.errors import UsageError, unknown
 
@@ -15,7 +29,13 @@ Command = Callable[..., object]
 
 COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
     "Train": {"recipes": runs.recipes, "train": train.train, "sweep": sweep.sweep, "resume": train.resume},
-    "Look": {"runs": runs.runs, "show": runs.show, "sample": runs.sample, "figure": figure.figure},
+    "Look": {
+        "runs": runs.runs,
+        "show": runs.show,
+        "sample": runs.sample,
+        "translate": translate.translate,
+        "figure": figure.figure,
+    },
     "Measure": {"measure": measure.measure, "latents": latents.latents, "compare": sweep.compare},
     "Inspect": {"inspect": inspect.inspect, "solve": {"conv": solve.solve_conv}, "derive": solve.derive},
     "Data": {"data": {"": data.list_data, "fetch": data.fetch, "show": data.show}},

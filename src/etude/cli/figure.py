@@ -27,7 +27,8 @@ def figure(
     Args:
         run: The run's name or folder.
         name: The figure: losses, boundaries, points, samples, evolution, denoising, copies, confusion,
-            per-class-accuracy, reliability, latent-plane, latent-scatter, reconstructions, interpolation or styles.
+            per-class-accuracy, reliability, alignment, lengths, latent-plane, latent-scatter, reconstructions,
+            interpolation or styles.
         all: Draw every figure that fits the run, except copies.
         label: Draw only this class, by name or index (samples, denoising and latent figures of a cvae or flow).
         runs_dir: Where runs are kept.

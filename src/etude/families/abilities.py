@@ -3,10 +3,15 @@
 All tensors are on the CPU. "Inputs" are examples as the networks take them: see `Kind.scaled` and `Trained.inputs`.
 """
 
-from typing import Literal, Protocol
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+
+from etude.data.kinds import TokenPairs
 
 
 class Trained(Protocol):
@@ -92,4 +97,69 @@ class Denoises(Samples, Protocol):
     def way(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """From noise to new examples, (steps + 1, num_samples, ...), images in [0, 1]. The last are those that
         `sample` gives."""
+        ...
+
+
+class TokenScores(NamedTuple):
+    """What a translator says of each token of given translations, all (N, T − 1): BOS is not told."""
+
+    nats: Tensor
+    """−log p of the token after those before it; 0 at pads."""
+    right: Tensor
+    """Whether it is the most likely one."""
+    real: Tensor
+    """False at pads."""
+
+    @property
+    def mean_nats(self) -> float:
+        """Over all tokens of all sentences."""
+        return (self.nats.sum() / self.real.sum()).item()
+
+    @property
+    def perplexity(self) -> float:
+        """e to the mean."""
+        return math.exp(self.mean_nats)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the tokens that are the most likely ones."""
+        return ((self.right & self.real).sum().double() / self.real.sum()).item()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """A sentence and what a translator made of it."""
+
+    source: str
+    translation: str
+    source_tokens: tuple[str, ...]
+    """Those that the translator read, the sentence's end among them."""
+    tokens: tuple[str, ...]
+    """Those that it wrote, the sentence's end among them if it came to one."""
+    alignment: Tensor | None
+    """How much it looked at each source token as it wrote each token: (tokens, source tokens), rows of sum 1; None
+    without attention."""
+
+
+class Translates(Trained, Protocol):
+    """Reads sentences and writes others."""
+
+    @property
+    def kind(self) -> TokenPairs:
+        """Both vocabularies."""
+        ...
+
+    def translate(self, texts: Sequence[str], *, beam: int | None = None) -> list[Translation]:
+        """The translation of each text; `beam` sentences are kept while one is written, as the recipe says by default.
+
+        With 1 it takes the most likely token each time.
+        """
+        ...
+
+    def token_scores(self, source: Tensor, target: Tensor) -> TokenScores:
+        """What it says of targets (N, T), given sources (N, S), with the right tokens before each one."""
+        ...
+
+    def last_states(self, source: Tensor) -> Tensor | None:
+        """The last state (N, D) of its encoder on sources (N, S); None where it has no such state."""
         ...

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from etude import source_text, user_code
-from etude.data.kinds import Images, Kind
+from etude.data.kinds import Images, Kind, TokenPairs
 from etude.errors import RunError, UsageError
 from etude.streams import global_stream
 from etude.user_code import Program
@@ -88,6 +88,11 @@ def _again(error: BaseException) -> str:
 
 def sizes(kind: Kind) -> dict[str, Any]:
     """The arguments about the data that a network may take."""
+    if isinstance(kind, TokenPairs):
+        return {
+            "source_vocabulary_size": len(kind.source_vocabulary),
+            "target_vocabulary_size": len(kind.target_vocabulary),
+        }
     found: dict[str, Any] = {
         "input_shape": kind.shape,
         "num_features": math.prod(kind.shape),

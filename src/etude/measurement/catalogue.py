@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from etude.data.kinds import Images
+from etude.data.kinds import Images, TokenPairs
 from etude.errors import UsageError, unknown
-from etude.families.abilities import Bounds, Classifies, Encodes, Samples
-from etude.measurement import classification, image_sets, latent_space, likelihood
+from etude.families.abilities import Bounds, Classifies, Encodes, Samples, Translates
+from etude.measurement import classification, image_sets, last_state, latent_space, likelihood, translation
 from etude.measurement.metric import Metric
 from etude.measurement.own_metrics import own_metric
 from etude.measurement.settings import Settings
@@ -14,6 +14,7 @@ from etude.runs import Run
 from etude.user_code import is_spec
 
 _SETS: dict[str, Any] = {"needs": Samples, "depends_on": ("num_samples", "seed", "features")}
+_PAIRS: dict[str, Any] = {"needs": Translates, "kinds": (TokenPairs,)}
 _PIXELS = ("num_samples", "seed", "binarize")
 _BOUND = (*_PIXELS, "num_importance", "num_likelihood_images")
 
@@ -85,6 +86,30 @@ METRICS = (
     Metric(
         name="temperature", about="best on validation images", compute=classification.temperature,
         remark=classification.about_temperature, better=None, needs=Classifies,
+    ),
+    Metric(
+        name="bleu", about="n-grams in common", compute=translation.bleu_score, remark=translation.about_score, **_PAIRS
+    ),
+    Metric(
+        name="chrf", about="characters in common", compute=translation.chrf_score, remark=translation.about_score,
+        **_PAIRS
+    ),
+    Metric(
+        name="long_bleu", about="BLEU of long sentences", compute=translation.bleu_of_long_sentences,
+        remark=translation.about_long, **_PAIRS
+    ),
+    Metric(
+        name="perplexity", about="choices per right token", compute=translation.perplexity,
+        remark=translation.about_perplexity, better="lower", **_PAIRS
+    ),
+    Metric(name="token_accuracy", about="right tokens found likeliest", compute=translation.token_accuracy, **_PAIRS),
+    Metric(
+        name="length_probe", about="length in the last state", compute=last_state.length,
+        remark=last_state.about_length, better=None, **_PAIRS
+    ),
+    Metric(
+        name="word_probe", about="words in the last state", compute=last_state.words, remark=last_state.about_words,
+        better=None, **_PAIRS
     ),
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from etude.data import Dataset, Split, Table
 from etude.errors import UsageError
-from etude.families.abilities import Bounds
+from etude.families.abilities import Bounds, TokenScores, Translates
 from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.measurement.feature_network import FeatureNetwork, Features, FeatureSource
 from etude.measurement.settings import Binarize, Settings
@@ -265,6 +265,23 @@ class Subject:
     def logits(self) -> Tensor:
         """The classifier's scores of the measured images, (num_samples, num_classes)."""
         return self.run.logits(self.examples(self.measured))
+
+    # Translators ----------------------------------------------------------------------------------------------------
+
+    @property
+    def translator(self) -> Translates:
+        return self.run.trained  # pyright: ignore[reportReturnType]  (the metrics that ask for it need the ability)
+
+    @cached_property
+    def translations(self) -> list[str]:
+        """What the translator makes of the measured sentences."""
+        written = self.translator.translate(self.measured.texts["source"])
+        return [each.translation for each in written]
+
+    @cached_property
+    def token_scores(self) -> TokenScores:
+        """What the translator says of the measured sentences' references."""
+        return self.translator.token_scores(self.measured["source"], self.measured["target"])
 
 
 def _neighbour_scores(real: np.ndarray, generated: np.ndarray) -> np.ndarray:

@@ -50,7 +50,7 @@ from etude.metrics.likelihood import (
     importance_weighted_bound,
 )
 from etude.metrics.prdc import density_coverage, prdc, precision_recall
-from etude.metrics.probes import linear_probe, nearest_neighbours_probe
+from etude.metrics.probes import linear_probe, nearest_neighbours_probe, ridge_probe
 from etude.metrics.quadrature import exact_log_likelihood
 from etude.metrics.translation import bleu, chrf, compare_translations
 
@@ -99,6 +99,7 @@ __all__ = [
     "precision_recall",
     "real_floor",
     "reliability",
+    "ridge_probe",
     "share_interval",
     "summarize",
     "t_interval",

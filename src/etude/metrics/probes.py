@@ -36,6 +36,29 @@ def linear_probe(train: Array, labels: Array, test: Array, *, num_classes: int) 
     return scores
 
 
+def ridge_probe(train: Array, test: Array, *, targets: Array) -> np.ndarray:
+    """Numbers (num_test, num_targets) read from latents by ridge regression, fitted to `targets` of the training rows.
+
+    `train` and `test` are latents (num_samples, latent_dim), standardised by the training rows; the penalty, one for
+    all targets, is chosen by leaving each training row out in turn.
+    """
+    from sklearn.linear_model import RidgeCV  # imported here: it costs every command over a second
+
+    train, test, wanted = (
+        feature_matrix("train", train),
+        feature_matrix("test", test),
+        feature_matrix("targets", targets),
+    )
+    if len(wanted) != len(train) or train.shape[1] != test.shape[1]:
+        raise UsageError(
+            f"train of {train.shape}, targets of {wanted.shape}, test of {test.shape}; allowed: (n, d), (n, t), (m, d)."
+        )
+    mean, deviation = train.mean(axis=0), train.std(axis=0)
+    deviation[deviation == 0] = 1
+    probe = RidgeCV(alphas=np.logspace(-1, 5, 7)).fit((train - mean) / deviation, wanted)
+    return probe.predict((test - mean) / deviation).reshape(len(test), wanted.shape[1])
+
+
 def nearest_neighbours_probe(
     train: Array, labels: Array, test: Array, *, num_classes: int, nearest_k: int = 10
 ) -> np.ndarray:

@@ -3,9 +3,11 @@
 Scores are from 0 to 100, of cased and detokenised text. Only scores with one signature are comparable.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -18,6 +20,8 @@ from etude.metrics.intervals import Interval
 TranslationMetric = Literal["bleu", "chrf"]
 METRICS: tuple[TranslationMetric, ...] = ("bleu", "chrf")
 NUM_RESAMPLES = 1000
+SHARES_OF_MEAN = (0.5, 0.75, 1, 1.25, 1.5, 2)
+"""Where sentences are divided by length, in shares of the mean length."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,15 @@ class TranslationDifference:
     signature: str
 
 
+class LengthBin(NamedTuple):
+    """Sentences of like lengths, and the BLEU of their translations."""
+
+    shortest: int
+    longest: int
+    num_sentences: int
+    score: TranslationScore
+
+
 def bleu(translations: Sequence[str], references: Sequence[str], *, seed: Seed = 0) -> TranslationScore:
     """BLEU of a corpus (Papineni et al. 2002) as sacrebleu computes it (Post 2018): 13a, cased, one reference each."""
     return _score("bleu", translations, references, seed)
@@ -51,6 +64,31 @@ def bleu(translations: Sequence[str], references: Sequence[str], *, seed: Seed =
 def chrf(translations: Sequence[str], references: Sequence[str], *, seed: Seed = 0) -> TranslationScore:
     """chrF2, the F-score of character n-grams up to 6, as sacrebleu computes it (Popović 2015)."""
     return _score("chrf", translations, references, seed)
+
+
+def bleu_by_length(
+    translations: Sequence[str], references: Sequence[str], lengths: Sequence[int], *, seed: Seed = 0
+) -> list[LengthBin]:
+    """BLEU of short and of long sentences, from below half the mean of `lengths` (N,) to twice the mean and above."""
+    if len(lengths) != len(references):
+        raise UsageError(f"{len(lengths):,} lengths and {len(references):,} references: give as many.")
+    given, mean = np.asarray(lengths), float(np.mean(lengths))
+    edges = [0, *sorted({math.ceil(share * mean) for share in SHARES_OF_MEAN}), int(given.max()) + 1]
+    bins = []
+    for low, high in pairwise(edges):
+        rows = ((given >= low) & (given < high)).nonzero()[0].tolist()
+        if rows:
+            score = bleu([translations[row] for row in rows], [references[row] for row in rows], seed=seed)
+            bins.append(LengthBin(int(given[rows].min()), int(given[rows].max()), len(rows), score))
+    return bins
+
+
+def ratio_of_sums(values: np.ndarray, counts: np.ndarray, *, seed: Seed = 0) -> tuple[float, Interval]:
+    """Σ values / Σ counts over sentences, (N,) each, and its interval by the bootstrap over the sentences."""
+    blocks = list(resamples(len(values), NUM_RESAMPLES, seed))
+    ratios = np.concatenate([values[picks].sum(1) / counts[picks].sum(1) for picks, _ in blocks])
+    weights = np.concatenate([weights for _, weights in blocks])
+    return float(values.sum() / counts.sum()), _middle(_Resampled(ratios, weights), 0.95)
 
 
 def compare_translations(

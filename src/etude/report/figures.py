@@ -6,14 +6,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from etude.data.kinds import Images, Table
+from etude.data.kinds import Images, Table, TokenPairs
 from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
-from etude.families.abilities import Classifies, Denoises, Encodes, Samples
+from etude.families.abilities import Classifies, Denoises, Encodes, Samples, Translates
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
-from etude.report import latents, learning, points
+from etude.report import latents, learning, points, translation
 from etude.report.material import Material
 from etude.runs import Run
 
@@ -45,7 +45,7 @@ class Kind:
     """Only for tables with this number of features."""
     min_latents: int = 0
     """Only for autoencoders with at least this many latents."""
-    min_classes: int = 1
+    min_classes: int = 0
     on_request: bool = False
     """Whether it is drawn only by its name, because it takes several seconds."""
     of_previews: bool = False
@@ -58,7 +58,7 @@ FIGURES: dict[str, Kind] = {
     "losses": Kind(
         about="losses and accuracy against the training step",
         draw=learning.losses,
-        kinds=(Images, Table),
+        kinds=(Images, Table, TokenPairs),
     ),
     "boundaries": Kind(
         about="the plane by predicted class, and the test points",
@@ -115,6 +115,18 @@ FIGURES: dict[str, Kind] = {
         needs=Classifies,
         min_classes=2,
         kinds=(Images, Table),
+    ),
+    "alignment": Kind(
+        about="what a translator looks at as it writes each token",
+        draw=translation.alignment,
+        needs=Translates,
+        kinds=(TokenPairs,),
+    ),
+    "lengths": Kind(
+        about="BLEU of short and of long sentences",
+        draw=translation.lengths,
+        needs=Translates,
+        kinds=(TokenPairs,),
     ),
     "latent-plane": Kind(
         about="the decoder's image for each point of the latent plane",

@@ -11,6 +11,7 @@ figures/         pictures drawn after training
 measures/        results of `etude measure` (see `etude.measurement`)
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from etude.data import load as load_dataset
 from etude.data.kinds import Images, Kind, Tokens
 from etude.data.names import GIVEN_PREFIX, parse_own
 from etude.errors import DataError, RunError, UsageError, unknown
-from etude.families.abilities import Classifies, Encodes, Samples, Trained
+from etude.families.abilities import Classifies, Encodes, Samples, Trained, Translates, Translation
 from etude.families.book import family_of
 from etude.families.family import count_parameters
 from etude.families.inputs import EXAMPLES_AT_ONCE
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 MOST_SAMPLES = 100_000
+MOST_BEAMS = 100
 
 
 class Run:
@@ -287,6 +289,16 @@ class Run:
         """A classifier's scores before the softmax, (N, number of classes)."""
         trained: Classifies = self._able(Classifies, "classify", "a classifier")
         return torch.cat([trained.logits(part) for part in self.inputs(examples).split(EXAMPLES_AT_ONCE)])
+
+    def translate(self, texts: "str | Sequence[str]", *, beam: int | None = None) -> list[Translation]:
+        """The translations of a text or of several, with what the translator looked at as it wrote them.
+
+        `beam` sentences are kept while one is written: by default as many as the recipe says; 1 to 100.
+        """
+        if beam is not None and not 1 <= beam <= MOST_BEAMS:
+            raise UsageError(f"--beam {beam} (allowed: 1 to {MOST_BEAMS}).")
+        trained: Translates = self._able(Translates, "translate", "a translator")
+        return trained.translate([texts] if isinstance(texts, str) else texts, beam=beam)
 
     def label_index(self, label: int | str) -> int:
         """The index of a class given by its name or its index; `UsageError` names the classes."""

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from etude.data.text.vocabulary import BOS, EOS
 from etude.families.translation.recurrent import GRUTranslator, LuongTranslator
 from etude.families.translation.transformer import Transformer
-from etude.families.translation.translator import END, START, Translator, write_on
+from etude.families.translation.translator import Translator
 
 SOURCE_SIZE, TARGET_SIZE = 20, 30
 RECURRENT = [
@@ -38,17 +39,17 @@ def make(name: str, *, dropout: float = 0.0) -> Translator:
 
 
 def sources() -> Tensor:
-    """Five of 7 tokens, but the third has 4, END included."""
+    """Five of 7 tokens, but the third has 4, EOS included."""
     source = torch.randint(4, SOURCE_SIZE, (5, 7))
-    source[:, 6] = END
-    source[2, 3] = END
+    source[:, 6] = EOS
+    source[2, 3] = EOS
     source[2, 4:] = 0
     return source
 
 
 def targets() -> Tensor:
     target = torch.randint(4, TARGET_SIZE, (5, 6))
-    target[:, 0] = START
+    target[:, 0] = BOS
     return target
 
 
@@ -58,19 +59,19 @@ def test_token_by_token_is_all_at_once(name: str) -> None:
     logits = network(source, target)
     assert logits.shape == (5, 6, TARGET_SIZE)
     forced = torch.ones_like(target, dtype=torch.bool)
-    torch.testing.assert_close(write_on(network, source, target, forced), logits)
+    torch.testing.assert_close(network(source, target, forced), logits)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_unforced_tokens_are_the_decoders_own(name: str) -> None:
     network, source, target = make(name), sources(), targets()
     forced = torch.zeros_like(target, dtype=torch.bool)
-    free = write_on(network, source, target, forced)
+    free = network(source, target, forced)
     own = torch.cat([target[:, :1], free.argmax(2)[:, :-1]], dim=1)
     torch.testing.assert_close(network(source, own), free)
     forced[:, 3] = True
     own[:, 3] = target[:, 3]
-    mixed = write_on(network, source, target, forced)
+    mixed = network(source, target, forced)
     torch.testing.assert_close(mixed[:, :3], free[:, :3])
     torch.testing.assert_close(mixed[:, 3], network(source, own)[:, 3])
 

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
-from etude.families.translation.translator import END, PAD, START, UNKNOWN, Translator, lengths_of
+from etude.data.text.vocabulary import BOS, EOS, PAD, UNK
+from etude.families.translation.translator import Translator, lengths_of
 
-NEVER = (PAD, UNKNOWN, START)
+NEVER = (PAD, UNK, BOS)
 """What is never written."""
 SENTENCES_AT_ONCE = 250
 MOST_EXTRA = 10
@@ -15,7 +16,7 @@ MOST_EXTRA = 10
 
 @torch.no_grad()
 def translated(network: Translator, source: Tensor, *, beam: int = 1) -> list[list[int]]:
-    """The tokens of each translation, without START and END, of sources (N, S).
+    """The tokens of each translation, without BOS and EOS, of sources (N, S).
 
     Sources of like lengths are translated together. With a beam of 1 each token is the most likely one.
     """
@@ -26,12 +27,12 @@ def translated(network: Translator, source: Tensor, *, beam: int = 1) -> list[li
         longest = int(lengths[rows].max())
         written = search(network, source[rows, :longest], beam=beam, room=2 * lengths[rows] + MOST_EXTRA)
         for row, tokens in zip(rows.tolist(), written.tolist(), strict=True):
-            found[row] = tokens[: tokens.index(END)] if END in tokens else [each for each in tokens if each != PAD]
+            found[row] = tokens[: tokens.index(EOS)] if EOS in tokens else [each for each in tokens if each != PAD]
     return found
 
 
 def search(network: Translator, source: Tensor, *, beam: int, room: Tensor) -> Tensor:
-    """Beam search: the best translation of each source (N, S), int64 (N, T), END and PAD after it.
+    """Beam search: the best translation of each source (N, S), int64 (N, T), EOS and PAD after it.
 
     Of all that could be written next, the `beam` most likely sentences are kept. One that ends is a candidate, by the
     mean log-probability of its tokens. A source is done once it has `beam` candidates, or as many tokens are written as
@@ -40,7 +41,7 @@ def search(network: Translator, source: Tensor, *, beam: int, room: Tensor) -> T
     num, device = len(source), source.device
     memory = tree_map(lambda tensor: tensor.repeat_interleave(beam, dim=0), network.read(source))
     state = network.start(memory)
-    last = torch.full((num * beam,), START, device=device)
+    last = torch.full((num * beam,), BOS, device=device)
     scores = torch.full((num, beam), -torch.inf, device=device)
     scores[:, 0] = 0  # the others are its equals: at the first step they would give the same sentences again
     sentences = torch.zeros(num, beam, 0, dtype=torch.int64, device=device)
@@ -58,7 +59,7 @@ def search(network: Translator, source: Tensor, *, beam: int, room: Tensor) -> T
         grown = torch.cat([sentences.gather(1, parent[..., None].expand(-1, -1, length - 1)), token[..., None]], dim=2)
 
         # Those among the best that end, by the mean log-probability of their tokens.
-        ends = (token[:, :beam] == END) & (scores[:, :beam] > -torch.inf)
+        ends = (token[:, :beam] == EOS) & (scores[:, :beam] > -torch.inf)
         means = torch.where(ends, scores[:, :beam] / length, -torch.inf)
         mean, which = means.max(1)
         better = (mean > best_score) & (num_ended < beam)
@@ -67,7 +68,7 @@ def search(network: Translator, source: Tensor, *, beam: int, room: Tensor) -> T
         num_ended += ends.sum(1)
 
         # The best of those that go on.
-        scores, kept = torch.where(token == END, -torch.inf, scores).topk(beam)
+        scores, kept = torch.where(token == EOS, -torch.inf, scores).topk(beam)
         sentences = grown.gather(1, kept[..., None].expand(-1, -1, length))
         cut = (length == room) & (best_score == -torch.inf)
         best[cut, :length] = sentences[cut, 0]

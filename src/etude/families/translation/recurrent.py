@@ -3,12 +3,13 @@
 Both have an encoder that reads in both directions, or one of self-attention, and attention of any kind or none.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from etude.families.translation.translator import PAD, State, Translator, lengths_of
+from etude.data.text.vocabulary import PAD
+from etude.families.translation.translator import State, Translator, lengths_of
 from etude.models.attention import AdditiveAttention, BilinearAttention, DotAttention
 from etude.models.embedding import Embedding
 from etude.models.recurrent import Bidirectional, GRUCell, last_within
@@ -114,11 +115,11 @@ class GRUTranslator(RecurrentTranslator):
     Without attention the context is the encoder's last state, at every step (Cho et al. 2014).
     """
 
-    def __init__(self, source_size: int, target_size: int, *, width: int, **more: object) -> None:
-        super().__init__(source_size, target_size, width=width, layer=nn.GRU, **more)  # pyright: ignore[reportArgumentType]
+    def __init__(self, source_size: int, target_size: int, *, width: int, **more: Any) -> None:
+        super().__init__(source_size, target_size, width=width, layer=nn.GRU, **more)
         self.cell = GRUCell(3 * width, 2 * width)
 
-    def forward(self, source: Tensor, target_in: Tensor) -> Tensor:
+    def all_at_once(self, source: Tensor, target_in: Tensor) -> Tensor:
         """See `Translator`."""
         return self._all(source, target_in)[0]
 
@@ -163,13 +164,13 @@ class LuongTranslator(RecurrentTranslator):
     encoder's last state at every step.
     """
 
-    def __init__(self, source_size: int, target_size: int, *, width: int, **more: object) -> None:
-        super().__init__(source_size, target_size, width=width, layer=nn.LSTM, **more)  # pyright: ignore[reportArgumentType]
+    def __init__(self, source_size: int, target_size: int, *, width: int, **more: Any) -> None:
+        super().__init__(source_size, target_size, width=width, layer=nn.LSTM, **more)
         given = 0 if self.attention else 2 * width
         self.decoder = nn.LSTM(width + given, 2 * width, batch_first=True)
         self.first_memory = nn.Linear(2 * width, 2 * width)
 
-    def forward(self, source: Tensor, target_in: Tensor) -> Tensor:
+    def all_at_once(self, source: Tensor, target_in: Tensor) -> Tensor:
         """See `Translator`."""
         memory = self.read(source)
         return self._write(memory, self.start(memory), target_in)[0]

@@ -5,7 +5,8 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from etude.families.translation.translator import PAD, Translator
+from etude.data.text.vocabulary import PAD
+from etude.families.translation.translator import Translator
 from etude.models.attention import KeysAndValues
 from etude.models.embedding import Embedding
 from etude.models.transformer import DecoderLayer, EncoderLayer, SinusoidalPositions
@@ -48,7 +49,7 @@ class Transformer(Translator):
         self.decoder = nn.ModuleList([DecoderLayer(*shape) for _ in range(num_layers)])
         self.encoder_norm, self.decoder_norm = nn.LayerNorm(width), nn.LayerNorm(width)
 
-    def forward(self, source: Tensor, target_in: Tensor) -> Tensor:
+    def all_at_once(self, source: Tensor, target_in: Tensor) -> Tensor:
         """See `Translator`."""
         memory, mask = self._encoded(source), source != PAD
         vectors = self._embedded(self.target_embedding, target_in)

@@ -1,14 +1,17 @@
 """What every network of this family does: read a sentence, then write its translation token by token."""
 
+import copy
 from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-PAD, UNKNOWN, START, END = range(4)
-"""The special tokens, as the kind `TokenPairs` numbers them."""
+from etude.data.text.vocabulary import PAD
+from etude.families.translation.recipe import Translation
 
+EAGER = "its batches differ in length"
+"""Why a step is computed operation by operation."""
 Memory = Any
 """What a network keeps of the sources: tensors (N, ...), in tuples."""
 State = Any
@@ -16,14 +19,30 @@ State = Any
 
 
 class Translator(nn.Module, ABC):
-    """An encoder and a decoder; abstract. Sources (N, S) end with END; targets begin with START; PAD fills both up."""
+    """An encoder and a decoder; abstract. Sources (N, S) end with EOS; targets begin with BOS; PAD fills both up."""
+
+    def forward(self, source: Tensor, target_in: Tensor, forced: Tensor | None = None) -> Tensor:
+        """Logits (N, T, V) of each target token from those before it: `target_in` (N, T) is BOS and the first T − 1.
+
+        Where `forced` (N, T) is false the decoder goes on from its own most likely token in place of the target's
+        (scheduled sampling, Bengio et al. 2015, by the greedy choice). BOS is always the target's.
+        """
+        return self.all_at_once(source, target_in) if forced is None else self._one_by_one(source, target_in, forced)
 
     @abstractmethod
-    def forward(self, source: Tensor, target_in: Tensor) -> Tensor:
-        """Logits (N, T, V) of each target token from those before it: `target_in` (N, T) is START and the first T − 1.
+    def all_at_once(self, source: Tensor, target_in: Tensor) -> Tensor:
+        """Logits (N, T, V) as `write` gives them token by token, but faster."""
 
-        Equal to `write` token by token, but faster.
-        """
+    def _one_by_one(self, source: Tensor, target_in: Tensor, forced: Tensor) -> Tensor:
+        memory = self.read(source)
+        state, written = self.start(memory), []
+        for t in range(target_in.shape[1]):
+            tokens = target_in[:, t]
+            if written:
+                tokens = torch.where(forced[:, t], tokens, written[-1].argmax(1))
+            logits, state = self.write(memory, state, tokens)
+            written.append(logits)
+        return torch.stack(written, dim=1)
 
     @abstractmethod
     def read(self, source: Tensor) -> Memory:
@@ -31,7 +50,7 @@ class Translator(nn.Module, ABC):
 
     @abstractmethod
     def start(self, memory: Memory) -> State:
-        """The decoder's state before START."""
+        """The decoder's state before BOS."""
 
     @abstractmethod
     def write(self, memory: Memory, state: State, tokens: Tensor) -> tuple[Tensor, State]:
@@ -54,18 +73,7 @@ def lengths_of(tokens: Tensor) -> Tensor:
     return (tokens != PAD).sum(1)
 
 
-def write_on(network: Translator, source: Tensor, target_in: Tensor, forced: Tensor) -> Tensor:
-    """Logits (N, T, V) as by `forward`, where a token is the target's only if `forced` (N, T) is true.
-
-    Elsewhere it is the decoder's own most likely one (scheduled sampling, Bengio et al. 2015, by the greedy choice).
-    The first, START, is always forced.
-    """
-    memory = network.read(source)
-    state, written = network.start(memory), []
-    for t in range(target_in.shape[1]):
-        tokens = target_in[:, t]
-        if written:
-            tokens = torch.where(forced[:, t], tokens, written[-1].argmax(1))
-        logits, state = network.write(memory, state, tokens)
-        written.append(logits)
-    return torch.stack(written, dim=1)
+def with_average(recipe: Translation, name: str, network: nn.Module) -> dict[str, nn.Module]:
+    """The network by its name, and the running average of its weights where the recipe asks for one."""
+    average = {"average": copy.deepcopy(network)} if recipe.optimizer.average else {}
+    return {**average, name: network}
