@@ -171,7 +171,7 @@ def family_mistakes(package: Path, classes: set[str], networks: set[str]) -> lis
                     named = [value]
             for kind in asked:
                 name = ast.unparse(kind) if kind else ""
-                if name.split(".")[-1] in classes and not name.startswith("torch."):
+                if name.split(".")[-1] in classes and not name.startswith(("torch.", "nn.")):
                     mistakes.append(f"{relative}:{getattr(node, 'lineno', 0)}: asks whether it is a {name}")
             for each in named:
                 if isinstance(each, ast.Constant) and each.value in networks:

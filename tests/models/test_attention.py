@@ -128,6 +128,16 @@ def test_many_heads_on_oneself_are_pytorchs(causal: bool, masked: bool) -> None:
     torch.testing.assert_close(ours.weights(vectors, mask=mask, causal=causal), weights)
 
 
+def test_bf16_rounds_alone() -> None:
+    ours, _ = pair(8, 2)
+    vectors, memory = normal(2, 5, 8), normal(2, 4, 8)
+    exact = ours(vectors, memory, MASK)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = ours.float()(vectors.float(), memory.float(), MASK)
+    assert rounded.dtype == torch.bfloat16
+    assert 0 < float((rounded.double() - exact).detach().norm() / exact.detach().norm()) < 0.02
+
+
 def test_later_steps_may_come_one_by_one() -> None:
     attention, vectors = MultiHeadAttention(6, 2).double(), normal(2, 5, 6)
     whole = attention(vectors, causal=True)

@@ -28,7 +28,7 @@ from etude.inspection.trace.failures import one_line, told
 from etude.inspection.trace.outputs import tensors_in
 from etude.inspection.trace.twin import own_copy, twin_of, undisturbed
 
-_RECURRENT = {"lstm", "gru", "rnn_tanh", "rnn_relu"}
+_RECURRENT = {each.__name__ for each in (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)}
 _CELLS = {"lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
 _PRODUCTS = {"matmul", "rmatmul", "mm", "bmm", "mv", "addmm", "addmv", "baddbmm", "einsum", "tensordot"}
 """Layers where one factor is a parameter."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from etude.compute import Execution
-from etude.data import Dataset, Images, Split, Table, load
+from etude.data import Dataset, Images, Split, Table, TokenPairs, load
 from etude.errors import UsageError
 from etude.families.descent import Descent, EagerDescent
 from etude.families.family import Family, Networks
@@ -123,8 +123,8 @@ def smaller(recipe: Recipe, data: str) -> Recipe:
 
 def small_dataset(kinds: tuple[type, ...]) -> Dataset:
     """A few examples of one of these kinds: digits, or points around as many centres as there are classes."""
-    if Images in kinds:
-        digits = load("digits")
+    if Images in kinds or TokenPairs in kinds:
+        digits = load("digits" if Images in kinds else "clauses")
         everything, rest = digits.train, digits.test
     elif Table in kinds:
         labels = torch.arange(TRAIN + VALIDATION + TEST) % 3

@@ -43,6 +43,8 @@ class Check:
     name: str
     run: Callable[[Specimen], str | None]
     """Returns what is wrong, or None."""
+    whole: bool = False
+    """Whether it is about a step as one function of tensors. It is left out if the network's traits rule that out."""
     after: tuple[str, ...] = ()
     """Checks that it builds on. If one of them fails, this one would only repeat it."""
 
@@ -61,7 +63,7 @@ CHECKS = (
     Check(name="torch_draws", run=steps.torch_draws, after=BASIC),
     Check(name="numpy_draws", run=steps.numpy_draws, after=BASIC),
     Check(name="python_draws", run=steps.python_draws, after=BASIC),
-    Check(name="draw_shapes", run=steps.draw_shapes, after=BASIC),
+    Check(name="draw_shapes", run=steps.draw_shapes, whole=True, after=BASIC),
     Check(name="batch_unchanged", run=steps.batch_unchanged, after=BASIC),
     Check(name="gradients", run=steps.gradients, after=BASIC),
     Check(name="python_state", run=steps.python_state, after=BASIC),
@@ -71,9 +73,9 @@ CHECKS = (
     Check(name="abilities", run=outcomes.abilities, after=BASIC),
     Check(name="state_dict", run=outcomes.state_dict, after=(*BASIC, *PURE, "resume", "evaluation", "abilities")),
     Check(name="series", run=outcomes.series, after=(*BASIC, "evaluation")),
-    Check(name="whole_step", run=steps.whole, after=(*BASIC, *PURE)),
-    Check(name="tracing", run=steps.tracing, after=(*BASIC, *PURE, "state_dict", "whole_step")),
-    Check(name="replicas", run=steps.replicas, after=(*BASIC, *PURE, "whole_step", "tracing")),
+    Check(name="whole_step", run=steps.whole, whole=True, after=(*BASIC, *PURE)),
+    Check(name="tracing", run=steps.tracing, whole=True, after=(*BASIC, *PURE, "state_dict", "whole_step")),
+    Check(name="replicas", run=steps.replicas, whole=True, after=(*BASIC, *PURE, "whole_step", "tracing")),
 )
 
 
@@ -169,6 +171,8 @@ def _checked(family: Family[Any], recipe: Recipe) -> dict[str, str]:
 
 def made(check: Check, specimen: Specimen) -> str | None:
     """The result of one check. An exception of the family's code is what is wrong."""
+    if check.whole and specimen.network.traits.eager:
+        return None
     try:
         return check.run(specimen)
     except Exception as error:
