@@ -225,9 +225,8 @@ def test_check_refuses_a_name_that_no_contract_looks_for():
     [
         (
             "gna",
-            "unknown contract 'gna': did you mean 'gan'? Choose from "
-            "classifier, cvae, gan, gradients, layers, optimizers, sequences, vae; `etude verify --list` describes "
-            "them.",
+            "unknown contract 'gna': did you mean 'gan'? Choose from classifier, cvae, gan, gradients, layers, "
+            "optimizers, sequences, vae; `etude verify --list` describes them.",
         ),
         (
             "gradients.grad",

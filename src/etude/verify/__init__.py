@@ -12,13 +12,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etude.verify.contract import Check, CheckResult, Contract, Mistake, Report, mistake
+    from etude.verify.contract import Check, CheckResult, Contract, Convention, Mistake, Report, mistake
     from etude.verify.contracts import CONTRACTS, find
     from etude.verify.proof import check, prove
     from etude.verify.sandbox import Limits, verify_file
 
 _HOMES = {
-    **dict.fromkeys(("Check", "CheckResult", "Contract", "Mistake", "Report", "mistake"), "contract"),
+    **dict.fromkeys(("Check", "CheckResult", "Contract", "Convention", "Mistake", "Report", "mistake"), "contract"),
     **dict.fromkeys(("CONTRACTS", "find"), "contracts"),
     **dict.fromkeys(("check", "prove"), "proof"),
     **dict.fromkeys(("Limits", "verify_file"), "sandbox"),
@@ -29,6 +29,7 @@ __all__ = [
     "Check",
     "CheckResult",
     "Contract",
+    "Convention",
     "Limits",
     "Mistake",
     "Report",

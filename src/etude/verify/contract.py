@@ -71,7 +71,8 @@ class Check:
     other_form: Callable[[Case], Case] | None = None
     """The same input in a form that right code may insist on too, such as logits (batch,) for (batch, 1)."""
     conventions: tuple[Convention, ...] = ()
-    """Other right versions. None may equal a mistake on every input: a single known mistake is named first."""
+    """Other right versions; no mistake may equal one of them. The first input of `extremes` or `seeded` tells most
+    apart, so one of these is needed."""
     overflow: Mistake | None = None
     """The mistake to name when only `extremes` go wrong."""
     observe: Callable[[Any, Case, Observation | None], Observation] = call_function
@@ -100,6 +101,7 @@ class Check:
             seeded=lambda first: tuple(map(form, seeded(first))),
             extremes=tuple(map(form, self.extremes)),
             other_form=None,
+            conventions=tuple(each for each in self.conventions if each.form is None),
         )
 
     def by(self, convention: Convention) -> "Check":

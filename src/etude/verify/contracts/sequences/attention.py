@@ -116,20 +116,22 @@ def _own_weights(module: nn.Module) -> list[Tensor]:
     for owner in module.modules():
         for name, parameter in owner.named_parameters(recurse=False):
             each = parameter.detach().clone()
-            rows, *columns = sorted(each.shape, key=lambda size: size != _ATTENTION_SIZE)  # the attention size first
-            each = each if not columns or each.shape[0] == rows else each.T
-            if rows != _ATTENTION_SIZE:  # a bias of the scores changes nothing
-                continue
-            if columns == [_QUERY_SIZE + _DIM]:
-                found["w_query"], found["w_key"] = each.split([_QUERY_SIZE, _DIM], 1)
-            elif columns in ([_QUERY_SIZE], [_DIM]):
-                found["w_query" if columns == [_QUERY_SIZE] else "w_key"] = each
-            elif columns == [1]:
-                found["v"] = each.flatten()
-            elif isinstance(owner, nn.Linear):
-                biases.append(each)
-            else:
-                vectors[name] = each
+            each = each.T if each.ndim == 2 and each.shape[0] != _ATTENTION_SIZE else each
+            match tuple(each.shape):
+                case (rows, *_) if rows != _ATTENTION_SIZE:
+                    continue  # a bias of the scores changes nothing
+                case (_, columns) if columns == _QUERY_SIZE + _DIM:
+                    found["w_query"], found["w_key"] = each.split([_QUERY_SIZE, _DIM], 1)
+                case (_, columns) if columns in (_QUERY_SIZE, _DIM):
+                    found["w_query" if columns == _QUERY_SIZE else "w_key"] = each
+                case (_, 1):
+                    found["v"] = each.flatten()
+                case (_,) if isinstance(owner, nn.Linear):
+                    biases.append(each)
+                case (_,):
+                    vectors[name] = each
+                case _:
+                    continue
     if "v" not in found and vectors:
         found["v"] = vectors.pop(next((name for name in vectors if name.startswith("v")), list(vectors)[-1]))
     if found.keys() != {"w_query", "w_key", "v"}:

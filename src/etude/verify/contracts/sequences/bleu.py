@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -78,7 +79,7 @@ def _observe(candidate: Any, case: Mapping[str, Any], seen: Observation | None) 
     value = as_function(candidate)(*copy.deepcopy(list(case.values())))
     if isinstance(value, Tensor):
         value = tensor_result(value, shape=()).item()
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or abs(value) > 1e9:
         raise Refused(type(value).__name__, f"it returned {type(value).__name__}; expected BLEU, a number")
     percent = float(value) > 1.5  # 38.5 means 38.5 %
     return Observation({"result": torch.tensor(float(value) / (100 if percent else 1), dtype=torch.float64)})
@@ -146,9 +147,11 @@ CHECKS = (
             mistake("up to pairs of words", "(p₁ p₂)^½", "(p₁ p₂ p₃ p₄)^¼", longest=2),
             mistake("hypotheses and references exchanged", "recall, and a penalty for length", _BLEU, exchanged=True),
         ),
-        conventions=(Convention("sentences are strings, split at spaces", form=_strings),),
+        conventions=(
+            Convention("a list of references for each sentence", form=_listed),
+            Convention("sentences are strings, split at spaces", form=_strings),
+        ),
         seeded=_cases,
-        other_form=_listed,
         observe=_observe,
         points=2,
     ),

@@ -38,19 +38,26 @@ def as_function(candidate: Any, *settings: Any) -> Callable[..., Any]:
     return lambda *inputs: call(made, *inputs, *left)
 
 
-def made_module(cls: Any, *sizes: int) -> nn.Module:
+def made_module(cls: Any, *sizes: int, pad: int | None = None) -> nn.Module:
     """An object of the learner's class, batch first if it can be asked for, in eval mode.
 
-    Settings without a default that come after the sizes get 0 if their name says dropout, else 50 (a longest length).
+    `pad` goes to the argument with `pad` in its name, else after the sizes, if there is one more. Other arguments
+    without a default get 0 if their name says dropout, else 50 (another size, a longest length).
     """
     try:
         parameters = list(inspect.signature(cls).parameters.values())
     except (TypeError, ValueError):
         parameters = []
     plain = [each for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD]
-    more = [0.0 if "drop" in each.name else 50 for each in plain[len(sizes) :] if each.default is each.empty]
-    keywords = {"batch_first": True} if any(each.name == "batch_first" for each in parameters) else {}
-    return build(partial(cls, **keywords), *sizes, *more, name="the class").eval()
+    keywords: dict[str, Any] = {"batch_first": True} if any(each.name == "batch_first" for each in parameters) else {}
+    if pad is not None:
+        named = [each.name for each in plain if "pad" in each.name]
+        keywords |= {named[0]: pad} if named else {}
+        sizes = sizes if named or len(plain) <= len(sizes) else (*sizes, pad)
+    for each in plain[len(sizes) :]:
+        if each.default is each.empty:
+            keywords.setdefault(each.name, 0.0 if "drop" in each.name else 50)
+    return build(partial(cls, **keywords), *sizes, name="the class").eval()
 
 
 def refill(module: nn.Module, seed: int) -> None:
@@ -68,7 +75,8 @@ def _called(candidate: Any) -> Any:
     return cls.forward if issubclass(cls, nn.Module) else cls.__call__
 
 
-def _names(function: Any) -> list[str]:
+def names_of(function: Any) -> list[str]:
+    """The names of its arguments, in lower case; none if it does not tell."""
     try:
         return [name.lower() for name in inspect.signature(function).parameters]
     except (TypeError, ValueError):
@@ -77,7 +85,7 @@ def _names(function: Any) -> list[str]:
 
 def is_time_first(candidate: Any) -> bool:
     """Whether an argument's name, of the class or of its call, says that time comes before the batch."""
-    return any(word in name for name in [*_names(candidate), *_names(_called(candidate))] for word in TIME_FIRST)
+    return any(word in name for name in [*names_of(candidate), *names_of(_called(candidate))] for word in TIME_FIRST)
 
 
 def mask_as_named(candidate: Any, keep: Tensor) -> tuple[Tensor, str]:
@@ -85,7 +93,7 @@ def mask_as_named(candidate: Any, keep: Tensor) -> tuple[Tensor, str]:
 
     A name with `pad`, `drop`, … means True at hidden keys, one with `len` the number of real keys, (batch,).
     """
-    for name in _names(_called(candidate)):
+    for name in names_of(_called(candidate)):
         if "len" in name:
             return keep.flatten(1).sum(1), f"{name} is the number of real keys"
         if "dropout" not in name and any(word in name for word in HIDES):
@@ -93,18 +101,20 @@ def mask_as_named(candidate: Any, keep: Tensor) -> tuple[Tensor, str]:
     return keep, ""
 
 
-def masked(function: Callable[..., Any], *inputs: Tensor, mask: Tensor) -> Any:
-    """Call it with a mask of truth values, or of 0 and 1 if it refuses those: it may compute 1 − mask."""
+def takes(function: Callable[..., Any], *inputs: Any) -> bool:
+    """Whether it gives a result for these inputs."""
     try:
-        return function(*inputs, mask)
+        function(*inputs)
     except Refused:
-        if mask.dtype != torch.bool:
-            raise
-        try:
-            return function(*inputs, mask.long())
-        except Refused:
-            pass
-        raise
+        return False
+    return True
+
+
+def masked(function: Callable[..., Any], *inputs: Tensor, mask: Tensor) -> Any:
+    """Call it with a mask of truth values, or of 0 and 1 if it takes only those: it may compute 1 − mask."""
+    if mask.dtype == torch.bool and not takes(function, *inputs, mask) and takes(function, *inputs, mask.long()):
+        return function(*inputs, mask.long())
+    return function(*inputs, mask)
 
 
 def one_of_shape(result: Any, *shapes: tuple[int, ...]) -> Tensor:

@@ -110,7 +110,8 @@ def _run(cell: Callable[..., Any], x: Tensor, states: tuple[Tensor, ...], weight
         found = found[1:]
     if len(found) != len(states):
         expected = "a tensor" if len(states) == 1 else "h and c"
-        raise Refused(f"{len(found)} results", f"it returned {len(found)} results; expected {expected}")
+        number = f"{len(found)} result{'' if len(found) == 1 else 's'}"
+        raise Refused(number, f"it returned {number}; expected {expected}")
     return tuple(tensor_result(each, shape=(len(x), _HIDDEN)).detach() for each in found)
 
 

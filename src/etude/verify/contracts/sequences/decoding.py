@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from etude.verify.contract import Case, Check, Convention, mistake
-from etude.verify.contracts.sequences.calling import as_function
+from etude.verify.contracts.sequences.calling import as_function, takes
 from etude.verify.contracts.sequences.properties import ALONE, FUTURE, same
 from etude.verify.inputs import generator, normal
 from etude.verify.observation import Observation, Refused, tensor_result
@@ -139,16 +139,9 @@ def _observe_greedy(candidate: Any, case: Mapping[str, Any], seen: Observation |
     def run(state: Tensor) -> Tensor:
         return _sentences(function(step, state.clone(), _BOS, _EOS, _LONGEST), len(state))
 
-    try:
-        result = run(state)
-    except Refused:
-        if seen is not None:
-            raise
-        try:
-            result = run(state[:1])  # it may decode one sentence only
-        except Refused:
-            result = run(state)
-        state = state[:1]
+    if seen is None and not takes(run, state) and takes(run, state[:1]):
+        state = state[:1]  # it decodes one sentence only
+    result = run(state)
     each = torch.cat([run(state[row : row + 1]) for row in range(len(state))])
     return Observation({ALONE: fact(torch.equal(each, result)), "result": result}, state=len(state))
 

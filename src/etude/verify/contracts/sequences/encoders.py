@@ -53,7 +53,7 @@ class Encoder(nn.Module):
 
 def _observe_encoder(candidate: Any, case: Mapping[str, Any], seen: Observation | None) -> Observation:
     """Nothing is asked of the architecture: only which words each sentence's row depends on."""
-    module = made_module(candidate, _VOCABULARY, _PAD)
+    module = made_module(candidate, _VOCABULARY, pad=_PAD)
     random = generator(case["seed"])
     lengths = torch.tensor([3, 5, 2, 4])[torch.randperm(4, generator=random)]
     rows = range(len(lengths))

@@ -98,6 +98,7 @@ CHECKS = (
             )
         )[1:],
         inputs=st.fixed_dictionaries({"length": st.integers(2, 6), "dim": st.integers(2, 4).map(lambda n: 2 * n)}),
+        extremes=({"length": 4, "dim": 6},),
         observe=_observe_positions,
     ),
 )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from etude.verify.contract import Case, Check, Convention, mistake
-from etude.verify.contracts.sequences.calling import as_function, is_class, made_module, one_of_shape
+from etude.verify.contracts.sequences.calling import as_function, is_class, made_module, names_of, one_of_shape
 from etude.verify.contracts.sequences.properties import ALONE, FUTURE, KEY_ORDER, alone, same
 from etude.verify.inputs import normal
 from etude.verify.observation import Observation, Refused, in_default_dtype, tensor_result
@@ -103,14 +103,22 @@ def _observe_heads(candidate: Any, case: Mapping[str, Any], seen: Observation | 
     """A class's own projections are set to the identity, so that what is left is the heads' work."""
     query, key, value, num_heads = in_default_dtype(case).values()
     if is_class(candidate):
-        module = made_module(candidate, query.shape[-1], num_heads)
+        d, first = query.shape[-1], next(iter(names_of(candidate)), "")
+        sizes = (num_heads, d) if "head" in first or first == "h" else (d, num_heads)
+        module = made_module(candidate, *sizes)
         _set_to_identity(module)
         function = as_function(module)
     else:
         function = as_function(candidate, num_heads)
 
     def run(*inputs: Tensor) -> Tensor:
-        return one_of_shape(function(*inputs), inputs[0].shape).detach()
+        try:
+            result = function(*inputs)
+        except Refused as error:
+            if error.kind != "signature":
+                raise
+            result = function(*inputs, None)  # it wants a mask
+        return one_of_shape(result, inputs[0].shape).detach()
 
     result = run(query, key, value)
     turned = run(query, key.flip(1), value.flip(1))
@@ -181,6 +189,7 @@ CHECKS = (
             Convention("added to the scores", {"form": "added"}),
         ),
         inputs=st.fixed_dictionaries({"length": st.integers(2, 8)}),
+        extremes=({"length": 3},),
         observe=_observe_mask,
     ),
     Check(

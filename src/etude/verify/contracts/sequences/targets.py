@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from etude.verify.contract import Case, Check, Convention, mistake
-from etude.verify.contracts.sequences.calling import as_function
+from etude.verify.contracts.sequences.calling import as_function, takes
 from etude.verify.contracts.sequences.properties import PADS, same
 from etude.verify.inputs import generator, normal
 from etude.verify.observation import Observation, Refused, gradients, in_default_dtype, tensor_result, tracked
@@ -85,15 +85,7 @@ def _observe_loss(candidate: Any, case: Mapping[str, Any], seen: Observation | N
 def _wants_flat(function: Callable[..., Any]) -> bool:
     """Whether it refuses logits (batch, length, vocabulary) but takes them flattened."""
     logits, targets = torch.zeros(2, 3, _VOCABULARY), torch.full((2, 3), _VOCABULARY - 1)
-    try:
-        function(logits, targets)
-    except Refused:
-        try:
-            function(logits.flatten(0, 1), targets.flatten())
-        except Refused:
-            return False
-        return True
-    return False
+    return not takes(function, logits, targets) and takes(function, logits.flatten(0, 1), targets.flatten())
 
 
 # --- inputs ---

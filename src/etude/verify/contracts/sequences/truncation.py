@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -126,9 +127,10 @@ class _Network(nn.Module):
         super().__init__()
         shapes = (_VOCABULARY, _HIDDEN), (_HIDDEN, _HIDDEN), (_HIDDEN, _VOCABULARY)
         self.words, self.recurrent, self.readout = (nn.Parameter(torch.zeros(shape)) for shape in shapes)
+        scales = 0.3, 1.0, 0.0 if uniform else 0.3  # gradients have a norm below 1: who clips them is right, too
         with torch.no_grad():
-            for n, parameter in enumerate((self.words, self.recurrent, self.readout)):
-                parameter.copy_(normal(parameter.shape, seed + n) * (0.0 if uniform and n == 2 else 1.0))
+            for n, (parameter, scale) in enumerate(zip(self.parameters(), scales, strict=True)):
+                parameter.copy_(normal(parameter.shape, seed + n, scale))
         self.pair = pair
         self.read: list[Tensor] = []
         self.given: list[tuple[Tensor, ...]] = []
@@ -211,7 +213,7 @@ def _observe_evaluation(candidate: Any, case: Mapping[str, Any], seen: Observati
         value = function(net, tokens.clone(), chunk)
         if isinstance(value, Tensor):
             return tensor_result(value.detach(), shape=()).double()
-        if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e9:
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number) or abs(value) > 1e9:
             raise Refused(
                 type(value).__name__, f"it returned {type(value).__name__}; expected nats per token, a number"
             )
@@ -253,6 +255,8 @@ _ALL = "inputs tokens[:, a : a + S], targets tokens[:, a + 1 : a + S + 1]"
 _LOST = ("target across the border lost", "inputs and targets cut from the same S tokens: S − 1 targets", _ALL)
 _UNSHIFTED = ("targets not shifted", "targets are the inputs", _ALL)
 _RESET = ("state reset at every chunk", "net(inputs, None): nothing reaches further back than S", "net(inputs, state)")
+
+_PAIR = Convention("the state is a pair, as of nn.LSTM", form=_pair)
 
 
 def _unshifted(inputs: Tensor, targets: Tensor) -> Tensor:
@@ -305,7 +309,7 @@ CHECKS = (
             mistake(*_LOST, overlap=0),
         ),
         seeded=_texts(3 * _CHUNK + 1, 2 * _CHUNK + 1),
-        other_form=_pair,
+        conventions=(_PAIR,),
         observe=_observe_training,
         points=3,
     ),
@@ -328,7 +332,7 @@ CHECKS = (
             mistake(*_LOST, overlap=0),
         ),
         seeded=_texts(2 * _CHUNK + 2, 3 * _CHUNK),
-        other_form=_pair,
+        conventions=(_PAIR,),
         observe=_observe_evaluation,
         points=2,
     ),
