@@ -64,8 +64,8 @@ def test_a_file_may_name_a_recipe_of_its_own(tmp_path: Path) -> None:
 
 MISTAKES = {
     "name = 3": "FILE: needs `name`, one of lenet, cifar-fast, classifier, gan, lsgan, dcgan, wgan-gp, vae, "
-    "beta-vae, cvae, ddpm, flow, or `family`, one of classifier, adversarial, variational, diffusion, with all keys; "
-    "got name 3, family None.",
+    "beta-vae, cvae, ddpm, flow, sentiment-lstm, text-classifier, or `family`, one of classifier, adversarial, "
+    "variational, diffusion, text, with all keys; got name 3, family None.",
     'name = "gan"\nepoch = 3': "unknown key in FILE: 'epoch': did you mean 'epochs'? Choose from about, batch_size, "
     "data, discriminator, discriminator_steps, epochs, family_file, fit, generator, gradient_penalty, image_size, "
     "loss, name, network, noise_dim, optimizer, report_every, seed, skip_broken, train_images, validation_images.",
@@ -166,7 +166,7 @@ def test_unknown_recipe_suggests_the_nearest() -> None:
         recipes.get("lsgam")
     assert str(caught.value) == (
         "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cifar-fast, classifier, cvae, dcgan, "
-        "ddpm, flow, gan, lenet, lsgan, vae, wgan-gp; `etude recipes` describes them."
+        "ddpm, flow, gan, lenet, lsgan, sentiment-lstm, text-classifier, vae, wgan-gp; `etude recipes` describes them."
     )
 
 

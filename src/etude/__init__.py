@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from etude.measurement import measure
     from etude.report.figures import draw as figure
     from etude.runs import Run, load
+    from etude.runs.explaining import explain
     from etude.sweeps import compare, sweep
     from etude.training import resume, train
     from etude.training.conformance import check
@@ -38,6 +39,7 @@ _HOMES = {
     "load": "runs.load",
     "Run": "runs.Run",
     "measure": "measurement.measure",
+    "explain": "runs.explaining.explain",
     "figure": "report.figures.draw",
     "inspect": "inspection.inspect",
     "derive": "inspection.calculus.derive.derive",
@@ -56,6 +58,7 @@ __all__ = [
     "compare",
     "data",
     "derive",
+    "explain",
     "figure",
     "inspect",
     "load",

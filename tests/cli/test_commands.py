@@ -196,7 +196,8 @@ ALLOWED = "lists what is allowed."
 MISTAKES = {
     "trian": "unknown command 'trian': did you mean 'train'? Choose from",
     "train lenett": "unknown recipe 'lenett': did you mean 'lenet'? Choose from beta-vae, cifar-fast, classifier, "
-    "cvae, dcgan, ddpm, flow, gan, lenet, lsgan, vae, wgan-gp; `etude recipes` describes them.",
+    "cvae, dcgan, ddpm, flow, gan, lenet, lsgan, sentiment-lstm, text-classifier, vae, wgan-gp; `etude recipes` "
+    "describes them.",
     "train --epochs 3": "the recipe comes first: `etude train RECIPE --epochs …`; `etude recipes` lists them.",
     "train vae --epoch 3": "unknown flag or word: --epoch, 3; did you mean --epochs? `etude train vae --help` "
     f"{ALLOWED}",

@@ -46,6 +46,18 @@ class Classifies(Trained, Protocol):
         ...
 
 
+By = Literal["gradient", "occlusion"]
+"""How a token's share in a decision is found: gradient times input, or the change when <unk> takes its place."""
+
+
+class Explains(Classifies, Protocol):
+    """Tells which tokens of a sentence moved a decision."""
+
+    def contributions(self, inputs: Tensor, labels: Tensor, *, by: By) -> Tensor:
+        """What each token of inputs (N, L) adds to the log-odds of a class (N,): nats (N, L), 0 at pads."""
+        ...
+
+
 class Encodes(Trained, Protocol):
     """Maps examples to latents and back."""
 

@@ -98,6 +98,9 @@ class Recipe:
     changed_together: ClassVar[tuple[str, ...]] = ()
     """Fields, in addition to seed and learning rate, that may differ between runs trained as one program. They reach a
     step as tensors."""
+    repeated_over: ClassVar[tuple[str, ...]] = ()
+    """Fields that repeat an experiment as the seed does, such as the fold that tests: a sweep reports the mean over
+    their values."""
     networks: ClassVar[tuple[str, ...]] = ()
     """The names that `network` may have, in addition to `FILE.py:NAME` if the family takes a user's network."""
     code_fields: ClassVar[tuple[str, ...]] = ("network",)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from etude.data.kinds import Images, TokenPairs
+from etude.data.kinds import Images, Table, TokenPairs, Tokens
 from etude.errors import UsageError, unknown
 from etude.families.abilities import Bounds, Classifies, Encodes, Samples, Translates
 from etude.measurement import classification, image_sets, last_state, latent_space, likelihood, translation
@@ -15,6 +15,7 @@ from etude.user_code import is_spec
 
 _SETS: dict[str, Any] = {"needs": Samples, "depends_on": ("num_samples", "seed", "features")}
 _PAIRS: dict[str, Any] = {"needs": Translates, "kinds": (TokenPairs,)}
+_CLASSES: dict[str, Any] = {"needs": Classifies, "kinds": (Images, Table, Tokens)}
 _PIXELS = ("num_samples", "seed", "binarize")
 _BOUND = (*_PIXELS, "num_importance", "num_likelihood_images")
 
@@ -68,24 +69,24 @@ METRICS = (
         name="bayes_accuracy", about="as classifier by Bayes' rule", compute=likelihood.bayes_accuracy,
         remark=likelihood.about_bayes, kinds=(Images,), needs=Bounds, conditional=True, depends_on=_BOUND,
     ),
-    Metric(name="accuracy", about="share right", compute=classification.accuracy, needs=Classifies),
+    Metric(name="accuracy", about="share right", compute=classification.accuracy, **_CLASSES),
     Metric(
         name="top_k_accuracy", about="class among the best 3", compute=classification.accuracy_of_top_k,
-        remark=classification.about_top_k, needs=Classifies,
+        remark=classification.about_top_k, **_CLASSES,
     ),
     Metric(
         name="class_accuracy", about="share right, worst class", compute=classification.accuracy_of_classes,
-        remark=classification.about_classes, needs=Classifies,
+        remark=classification.about_classes, **_CLASSES,
     ),
-    Metric(name="nll_nats", about="−log p(label)", compute=classification.nll_nats, better="lower", needs=Classifies),
-    Metric(name="brier", about="squared error of p", compute=classification.brier, better="lower", needs=Classifies),
+    Metric(name="nll_nats", about="−log p(label)", compute=classification.nll_nats, better="lower", **_CLASSES),
+    Metric(name="brier", about="squared error of p", compute=classification.brier, better="lower", **_CLASSES),
     Metric(
         name="ece", about="calibration error", compute=classification.calibration_error,
-        remark=classification.about_calibration, better="lower", needs=Classifies,
+        remark=classification.about_calibration, better="lower", **_CLASSES,
     ),
     Metric(
         name="temperature", about="best on validation images", compute=classification.temperature,
-        remark=classification.about_temperature, better=None, needs=Classifies,
+        remark=classification.about_temperature, better=None, **_CLASSES,
     ),
     Metric(
         name="bleu", about="n-grams in common", compute=translation.bleu_score, remark=translation.about_score, **_PAIRS

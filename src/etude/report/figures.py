@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from etude.data.kinds import Images, Table, TokenPairs
+from etude.data.kinds import Images, Table, TokenPairs, Tokens
 from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
@@ -58,7 +58,7 @@ FIGURES: dict[str, Kind] = {
     "losses": Kind(
         about="losses and accuracy against the training step",
         draw=learning.losses,
-        kinds=(Images, Table, TokenPairs),
+        kinds=(Images, Table, Tokens, TokenPairs),
     ),
     "boundaries": Kind(
         about="the plane by predicted class, and the test points",
@@ -101,20 +101,20 @@ FIGURES: dict[str, Kind] = {
         about="test images by true and predicted class",
         draw=learning.confusion,
         needs=Classifies,
-        kinds=(Images, Table),
+        kinds=(Images, Table, Tokens),
     ),
     "per-class-accuracy": Kind(
         about="test accuracy of each class with its uncertainty",
         draw=learning.accuracy_of_classes,
         needs=Classifies,
-        kinds=(Images, Table),
+        kinds=(Images, Table, Tokens),
     ),
     "reliability": Kind(
         about="whether a classifier is right as often as its confidence says",
         draw=learning.reliability,
         needs=Classifies,
         min_classes=2,
-        kinds=(Images, Table),
+        kinds=(Images, Table, Tokens),
     ),
     "alignment": Kind(
         about="what a translator looks at as it writes each token",

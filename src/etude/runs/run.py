@@ -252,7 +252,9 @@ class Run:
         bf16 = many_passes and self.configuration["execution"]["precision"] == "bf16"
         return torch.autocast("cpu", torch.bfloat16, enabled=bf16)
 
-    def inputs(self, examples: "ArrayLike | Tensor", *, generator: torch.Generator | None = None) -> Tensor:
+    def inputs(
+        self, examples: "ArrayLike | Tensor | Sequence[str]", *, generator: torch.Generator | None = None
+    ) -> Tensor:
         """Examples as the run's networks take them, (N, ...): images in the range that they were trained on.
 
         Where a VAE was trained on binarised pixels they are drawn from `generator`; without one, the same draw at
@@ -280,12 +282,12 @@ class Run:
             raise UsageError(f"latents of shape {tuple(z.shape)}; run {self.name} decodes (N, {trained.latent_dim}).")
         return torch.cat([trained.decode(part, part_labels) for part, part_labels in self._parts(z, labels)])
 
-    def classify(self, examples: "ArrayLike | Tensor") -> Tensor:
-        """Class probabilities, (N, number of classes)."""
+    def classify(self, examples: "ArrayLike | Tensor | Sequence[str]") -> Tensor:
+        """Class probabilities, (N, number of classes); a classifier of sentences also takes texts."""
         return self.logits(examples).softmax(dim=1)
 
     @torch.no_grad()
-    def logits(self, examples: "ArrayLike | Tensor") -> Tensor:
+    def logits(self, examples: "ArrayLike | Tensor | Sequence[str]") -> Tensor:
         """A classifier's scores before the softmax, (N, number of classes)."""
         trained: Classifies = self._able(Classifies, "classify", "a classifier")
         return torch.cat([trained.logits(part) for part in self.inputs(examples).split(EXAMPLES_AT_ONCE)])
@@ -316,7 +318,7 @@ class Run:
             raise UsageError(f"run {self.name} is of a {self.recipe.name} and cannot {verb}: choose a run of {wanted}.")
         return self.trained
 
-    def _examples(self, examples: "ArrayLike | Tensor") -> Tensor:
+    def _examples(self, examples: "ArrayLike | Tensor | Sequence[str]") -> Tensor:
         """Examples of the run's kind as a tensor; pixels as float32 in [0, 1]; sentences, also as texts, as ids."""
         if isinstance(self.kind, Tokens):
             return self._sentences(examples)

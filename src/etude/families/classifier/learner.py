@@ -4,29 +4,25 @@ import torch
 from torch import Tensor, nn
 
 from etude.compute import Execution
-from etude.data import Dataset, Split
+from etude.data import Dataset
+from etude.families.classifier.cross_entropy import CrossEntropyLearner
 from etude.families.classifier.recipe import Classifier
 from etude.families.classifier.trained import predict
-from etude.families.descent import Descent, Losses, Networks
-from etude.families.inputs import EXAMPLES_AT_ONCE, signed
-from etude.families.learner import Batch, Columns, Learner
-from etude.losses import cross_entropy
+from etude.families.inputs import signed
+from etude.families.learner import Batch, Columns
 from etude.streams import stream
 
 
-class ClassifierLearner(Learner[Classifier]):
-    """Cross-entropy training of one network; final."""
-
-    loss_names = ("loss",)
-    best_by = "validation/accuracy"
+class ClassifierLearner(CrossEntropyLearner[Classifier]):
+    """Cross-entropy training on images or tables; final."""
 
     def __init__(
         self, recipe: Classifier, networks: dict[str, nn.Module], dataset: Dataset, execution: Execution
     ) -> None:
         super().__init__(recipe, networks, dataset, execution)
+        self.label_smoothing = recipe.label_smoothing
         if recipe.shift_pixels:
             self.streams = {"shift": stream(recipe.seed, "shift", device=self.device)}
-        ((self.name, self.network),) = networks.items()
 
     def draws(self) -> Batch:
         """How far to move each image: whole pixels down and right, (batch, 2), uniform from -most to most."""
@@ -61,47 +57,9 @@ class ClassifierLearner(Learner[Classifier]):
         moved = images[rows[:, None, None], :, rows_from[:, :, None], columns_from[:, None, :]]  # (batch, H, W, C)
         return {"images": self.scaled(moved.permute(0, 3, 1, 2)), "labels": labels[rows]}
 
-    def step(self, batch: Batch, descend: Descent) -> Losses:
-        """One gradient step on the cross-entropy of a batch."""
-
-        def losses(networks: Networks) -> Losses:
-            with self.autocast():
-                logits = networks[self.name](batch[self.kind.column])  # (batch, classes)
-            smoothing = self.recipe.label_smoothing
-            return {"loss": cross_entropy(logits.float(), batch["labels"], label_smoothing=smoothing)}
-
-        return descend(self.name, losses)
-
-    def evaluate_epoch(self, validation: Split, test: Split) -> dict[str, float]:
-        """Loss and accuracy on the validation images; the test split waits for the end."""
-        if not len(validation):
-            return {}
-        loss, correct = self._predict(validation)
-        return {"validation/loss": loss, "validation/accuracy": share(correct)}
-
-    def evaluate_end(self, test: Split) -> dict[str, float]:
-        """Loss and accuracy on the test split, and the accuracy of each class."""
-        loss, correct = self._predict(test)
-        each = {
-            f"test/accuracy/{name}": share(correct[test.labels == label])
-            for label, name in enumerate(self.kind.class_names)
-            if (test.labels == label).any()
-        }
-        return {"test/loss": loss, "test/accuracy": share(correct), **each}
-
-    @torch.no_grad()
-    def _predict(self, split: Split) -> tuple[float, Tensor]:
-        """Mean cross-entropy (without label smoothing), and whether each image is classified correctly, (N,)."""
-        self.network.eval()
-        parts = split[self.kind.column].split(EXAMPLES_AT_ONCE)
-        logits = torch.cat([predict(self.recipe, self.network, self.scaled(part)) for part in parts])
-        self.network.train()
-        return cross_entropy(logits, split.labels).item(), logits.argmax(dim=1) == split.labels
-
-
-def share(correct: Tensor) -> float:
-    """The share of a boolean tensor that is true; in float64, so that 0.875 stays so in files."""
-    return correct.sum().item() / len(correct)
+    def predicted(self, inputs: Tensor) -> Tensor:
+        """See `CrossEntropyLearner`."""
+        return predict(self.recipe, self.evaluated, inputs)
 
 
 def source_pixels(side: int, shift: Tensor) -> Tensor:

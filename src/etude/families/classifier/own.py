@@ -1,8 +1,10 @@
 """A classifier's network from a person's file: examples (N, ...) to logits (N, classes)."""
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from etude.data.kinds import Images, Kind, Table
 from etude.errors import UsageError
@@ -23,7 +25,7 @@ def build(recipe: Classifier, kind: Kind) -> Networks:
 def examine(recipe: Classifier, kind: Kind) -> Examined:
     """Try it on a few made-up examples."""
     networks = build(recipe, kind)
-    ((name, module),) = networks.items()
+    (module,) = networks.values()
     trial = Trial(recipe.network, module)
     trial.check_tensors()
     what, generator = kind.plural if isinstance(kind, Images) else "rows", torch.Generator().manual_seed(0)
@@ -31,29 +33,44 @@ def examine(recipe: Classifier, kind: Kind) -> Examined:
     # In evaluation, a batch may have any size.
     for number in (3, 1):
         some = example_of(kind, number, generator)
-        output = trial.apply(what, some, train=False)
-        counted = f"{number} {what}" if number > 1 else f"one of the {what}"
-        wanted = f"({number}, {kind.num_classes}), a score for each class, as with num_classes={kind.num_classes}"
-        small = trial.require_tensor(output, wanted, [(number, kind.num_classes)], counted)
-        large = trial.apply(what, some * LARGE, train=False)
-        match looks_like(small.detach(), large.detach()):
-            case "log-softmax":
-                trial.notes += [] if number == 1 else [f"{name} gives log-probabilities, which are logits too."]
-            case "":
-                pass
-            case squashed:
-                raise UsageError(
-                    f"{name}: its outputs look like a {squashed}; return the logits, the numbers before it."
-                )
-    output = trial.check_step(what, [examples])
-    wanted = f"({len(examples)}, {kind.num_classes}), a score for each class"
-    trial.require_tensor(output, wanted, [(len(examples), kind.num_classes)], f"{len(examples)} {what} in training")
+        require_logits(
+            trial, what, some, kind.num_classes, larger=partial(trial.apply, what, some * LARGE, train=False)
+        )
+    require_logits_in_training(trial, what, examples, kind.num_classes)
     return Examined(
         traits=stands(trial, what, examples),
         notes=tuple(trial.notes),
         draws=trial.draws,
         parameters=count_parameters(networks),
     )
+
+
+def require_logits(trial: Trial, what: str, some: Tensor, num_classes: int, *, larger: Callable[[], Tensor]) -> None:
+    """Raise `UsageError` if examples (N, ...) do not become logits (N, classes) in evaluation.
+
+    `larger` gives the output of an untrained network on far larger numbers, which logits follow and probabilities not.
+    """
+    number = len(some)
+    wanted = f"({number}, {num_classes}), a score for each class, as with num_classes={num_classes}"
+    output = trial.apply(what, some, train=False)
+    counted = f"{number} {what}" if number > 1 else f"one of the {what}"
+    small = trial.require_tensor(output, wanted, [(number, num_classes)], counted)
+    match looks_like(small.detach(), larger().detach()):
+        case "log-softmax":
+            trial.notes += [] if number == 1 else [f"{trial.name} gives log-probabilities, which are logits too."]
+        case "":
+            pass
+        case squashed:
+            raise UsageError(
+                f"{trial.name}: its outputs look like a {squashed}; return the logits, the numbers before it."
+            )
+
+
+def require_logits_in_training(trial: Trial, what: str, examples: Tensor, num_classes: int) -> None:
+    """Raise `UsageError` if examples (N, ...) do not become logits (N, classes) in a step of training."""
+    output = trial.check_step(what, [examples])
+    wanted = f"({len(examples)}, {num_classes}), a score for each class"
+    trial.require_tensor(output, wanted, [(len(examples), num_classes)], f"{len(examples)} {what} in training")
 
 
 def network(recipe: Classifier) -> Network[Classifier]:

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from torch import Tensor
 from etude import recipes
 from etude.data import Images, Split
 from etude.errors import EtudeError
-from etude.families.abilities import Bounds, Classifies, Encodes, Samples
+from etude.families.abilities import Bounds, By, Classifies, Encodes, Explains, Samples
 from etude.families.learner import Learner
 from etude.families.preview import ImageGrid
 from etude.runs.checkpoint import network_tensors, restore_networks
@@ -28,6 +28,7 @@ from etude.training.conformance.specimen import (
 METHODS: dict[type, tuple[str, ...]] = {
     Samples: ("sample",),
     Classifies: ("logits",),
+    Explains: ("contributions",),
     Encodes: ("latent_dim", "encode", "decode"),
     Bounds: ("latent_dim", "encode", "decode", "network", "scored_as", "binarize", "reconstruction", "pairs"),
 }
@@ -143,7 +144,10 @@ def abilities(specimen: Specimen) -> str | None:
         own = [name for name in methods if hasattr(trained, name)]
         if own == list(methods) and ability not in specimen.family.abilities:
             return f"trained has {', '.join(methods)}, and abilities has no {ability.__name__}: add it."
-    for ability, check in ((Samples, _samples), (Classifies, _classifies), (Encodes, _encodes), (Bounds, _bounds)):
+    checks = {
+        Samples: _samples, Classifies: _classifies, Explains: _explains, Encodes: _encodes, Bounds: _bounds
+    }  # fmt: skip
+    for ability, check in checks.items():
         if ability in specimen.family.abilities and (message := _judged(check, specimen, trained)):
             return message
     return None
@@ -253,6 +257,15 @@ def _classifies(specimen: Specimen, trained: Any, inputs: Tensor, labels: Tensor
     alone = torch.cat([trained.logits(each[None]) for each in inputs])
     if not torch.allclose(alone, logits, rtol=1e-3, atol=1e-4):
         return "the logits of an example depend on the others beside it: nothing may be normalised over the batch."
+    return None
+
+
+def _explains(specimen: Specimen, trained: Any, inputs: Tensor, labels: Tensor | None) -> str | None:
+    classes = trained.logits(inputs).argmax(dim=1)
+    for by in get_args(By):
+        scores = trained.contributions(inputs, classes, by=by)
+        if message := _shaped(scores, tuple(inputs.shape), f"contributions(inputs, labels, by={by!r})"):
+            return message
     return None
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from etude.compute import Execution
-from etude.data import Dataset, Images, Split, Table, TokenPairs, load
+from etude.data import Dataset, Images, Split, Table, TokenPairs, Tokens, load
 from etude.errors import UsageError
 from etude.families.descent import Descent, EagerDescent
 from etude.families.family import Family, Networks
@@ -122,9 +122,10 @@ def smaller(recipe: Recipe, data: str) -> Recipe:
 
 
 def small_dataset(kinds: tuple[type, ...]) -> Dataset:
-    """A few examples of one of these kinds: digits, or points around as many centres as there are classes."""
-    if Images in kinds or TokenPairs in kinds:
-        digits = load("digits" if Images in kinds else "clauses")
+    """A few examples of one of these kinds: digits, sentences, pairs, or points around a centre for each class."""
+    embedded = {Images: "digits", Tokens: "opinions", TokenPairs: "clauses"}
+    if name := next((name for kind, name in embedded.items() if kind in kinds), None):
+        digits = load(name)
         everything, rest = digits.train, digits.test
     elif Table in kinds:
         labels = torch.arange(TRAIN + VALIDATION + TEST) % 3

@@ -1,0 +1,1 @@
+"""Classifiers of sentences: networks that read tokens and tell classes apart, trained with cross-entropy."""
