@@ -22,7 +22,7 @@ class TextClassification(Recipe):
     network: str = "lstm"
     """How a sentence is read. bag: the mean of its vectors, then a hidden layer (Iyyer et al. 2015); rnn, gru, lstm:
     the last state of a recurrent layer; bilstm: of two, one from each end; cnn: convolutions over 3, 4 and 5 tokens
-    (Kim 2014); self-attention: a layer of self-attention; or FILE.py:NAME, a network of your own (docs/sequences.md)."""
+    (Kim 2014); self-attention: a layer of self-attention; or FILE.py:NAME, your own (docs/sequences.md)."""
     input: Literal["embedding", "one-hot"] = "embedding"
     """How a token becomes a vector: looked up in a table, or as a one-hot row times the same table. Both are the same
     function; one-hot is slow, so take a --vocabulary-size of 2,000 at most."""
