@@ -34,6 +34,7 @@ from PIL import Image
 
 from etude import recipes
 from etude.errors import EtudeError
+from etude.files import checksum
 
 SECONDS = 5.0
 
@@ -138,7 +139,9 @@ def _data(folder: Path) -> Iterator[Parser]:
     for column in ("", "label"):
         read = partial(load_csv, name="t", column=column, seed=0)
         yield Parser(f"csv{column and ':'}{column}", _written(folder / "t.csv", read), tables, 10)
-    yield Parser("own name", _text(parse_own), [b"csv:a.csv:y", b"npz:~/a.npz", b"folder:x", b"csv:~root/a:b:c"], 2)
+    yield from _sentences(folder)
+    yield Parser("own name", _text(parse_own), [b"csv:a.csv:y", b"npz:~/a.npz", b"folder:x", b"csv:~root/a:b:c",
+                 b"text:a.csv:x,y", b"pairs:a.de,b.en"], 2)  # fmt: skip
     yield Parser("unpickle", lambda data: unpickle(data, "batch"), pickles, 10)
     yield Parser("cifar", lambda data: parse_batch(data, Path("batch"), num_images=2), pickles, 3)
     pictures = []
@@ -159,6 +162,61 @@ def _data(folder: Path) -> Iterator[Parser]:
     Image.new("RGB", (6, 6)).save(other)
     shutil.copy(other, folder / "pictures/b/z.png")
     shutil.copy(other, folder / "pictures/a/z.png")
+
+
+def _sentences(folder: Path) -> Iterator[Parser]:
+    """Readers of texts."""
+    from etude.data import load
+    from etude.data.kinds import kind_from_dict
+    from etude.data.text.vocabulary import Vocabulary, learn
+
+    samples = {
+        "a.csv": [
+            "text,label\n" + 'good,pos\n"a ""bad"", film",neg\n' * 6,
+            "stars;review;x\r\n1;schön;a\r\n2;übel;b\r\n" * 5,
+        ],
+        "a.tsv": ["sentence\tclass\n" + "gut\t1\nmüde\t0\n" * 5],
+        "a.jsonl": ['{"text": "good", "label": 1}\n{"label": 0, "text": "b\\u00e4d"}\n' * 5],
+    }
+    for file, texts in samples.items():
+        read = _written(folder / file, lambda path: load(f"text:{path}"))
+        yield Parser(f"text:{file}", read, [text.encode() for text in texts], 6)
+    pairs = ["source\ttarget\n" + "ein Hund\ta dog\nzwei\ttwo\n" * 5, "\ufeffja\tyes\tmore\n" * 9]
+    tables = [text.encode() for text in pairs]
+    yield Parser("pairs:", _written(folder / "a.pairs", lambda path: load(f"pairs:{path}")), tables, 6)
+    (folder / "b.en").write_text("a dog\nno\n" * 5)
+    read = _written(folder / "b.de", lambda path: load(f"pairs:{path},{folder / 'b.en'}"))
+    yield Parser("pairs:,", read, [("ein Hund\nnein\n" * 5).encode()], 4)
+    novel = ("Es war einmal ein Bär.\r\n" * 9).encode()
+    yield Parser(
+        "chars:", _written(folder / "a.txt", lambda path: load(f"chars:{path}", tokenizer="subwords")), [novel], 4
+    )
+    packed = _written(folder / "a.txt.gz", lambda path: load(f"chars:{path}"))
+    yield Parser("chars:.gz", packed, [gzip.compress(novel)], 4)
+
+    vocabulary = learn(["ein Bär\n"] * 3, tokenizer="subwords", lower=False)
+    files = vocabulary.files()
+    for name in files:
+        # As if it had been written so: what a file holds is checked beyond its checksum.
+        def from_files(data: bytes, name: str = name) -> Vocabulary:
+            texts = {**files, name: data.decode(errors="replace")}
+            sealed = "\0".join(texts[each] for each in ("vocabulary.txt", "merges.txt"))
+            values = {**vocabulary.as_dict(), "checksum": checksum(sealed.encode())}
+            return Vocabulary.from_files(values, texts.__getitem__)
+
+        yield Parser(name, from_files, [files[name].encode()], 6, (ValueError,))
+    made = [load(name).kind for name in ("opinions", "clauses")]
+    kinds = [json.dumps(each.as_dict()).encode() for each in made]
+    texts = {name: text for each in made for name, text in each.files().items()}
+
+    def kind(data: bytes) -> object:
+        try:
+            values = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+        return kind_from_dict(values, lambda name: texts.get(name, ""))
+
+    yield Parser("kind of texts", kind, kinds, 6, (ValueError,))
 
 
 def _npz(save: Callable[..., None]) -> bytes:

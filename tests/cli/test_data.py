@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (tables are compared as they are printed)
 import json
 import subprocess
 import sys
@@ -34,16 +35,25 @@ def test_the_list_says_what_is_here_and_how_to_get_the_rest(capsys: pytest.Captu
         (tmp_path / "cifar10" / batch).touch()
     list_data(Path("."))
     assert lines(capsys) == [
-        "data            train    test  shape    classes  licence       where",
-        "digits          1,500     297  1×28×28       10  CC BY 4.0     comes with étude",
-        "moons           2,000   1,000  2              2  Apache 2.0    comes with étude",
-        "rings           2,000   1,000  2              2  Apache 2.0    comes with étude",
-        "mixture         2,000   1,000  2              8  Apache 2.0    comes with étude",
-        "mnist          60,000  10,000  1×28×28       10  CC BY-SA 3.0  not here: `etude data fetch mnist`",
-        "fashion-mnist  60,000  10,000  1×28×28       10  MIT           not here: `etude data fetch fashion-mnist`",
-        "cifar10        50,000  10,000  3×32×32       10  none stated   cifar10",
+        "data                  train     test  shape               classes  licence         where",
+        "digits                1,500      297  1×28×28                  10  CC BY 4.0       comes with étude",
+        "moons                 2,000    1,000  2                         2  Apache 2.0      comes with étude",
+        "rings                 2,000    1,000  2                         2  Apache 2.0      comes with étude",
+        "mixture               2,000    1,000  2                         8  Apache 2.0      comes with étude",
+        "opinions              4,000    1,000  sentences                 2  Apache 2.0      comes with étude",
+        "clauses               6,000    1,000  pairs of sentences           Apache 2.0      comes with étude",
+        "python-docs         320,000   40,000  symbols                      PSF 2.0         comes with étude",
+        "cue                  40,000    8,000  symbols                      Apache 2.0      comes with étude",
+        "mnist                60,000   10,000  1×28×28                  10  CC BY-SA 3.0    not here: `etude data fetch mnist`",
+        "fashion-mnist        60,000   10,000  1×28×28                  10  MIT             not here: `etude data fetch fashion-mnist`",
+        "cifar10              50,000   10,000  3×32×32                  10  none stated     cifar10",
+        "rt-polarity           8,634    1,068  sentences                 2  none stated     not here (no download)",
+        "multi30k             29,000    1,000  pairs of sentences           non-commercial  not here (no download)",
+        "multi30k-en-de       29,000    1,000  pairs of sentences           non-commercial  not here (no download)",
+        "tiny-shakespeare  1,003,854  111,540  symbols                      public domain   not here (no download)",
         "",
-        "Your own: folder:PATH, one folder of images per class below PATH; npz:FILE, arrays; csv:FILE, a table.",
+        "Your own: folder:PATH, one folder of images per class below PATH; npz:FILE, arrays; csv:FILE, a table;",
+        "text:PATH, sentences with a label each; pairs:FILE, translations; chars:FILE, one long text.",
         "Looked in ., /nowhere/cache/etude, /nowhere/datasets.",
     ]
 
@@ -68,7 +78,8 @@ def test_the_list_as_json_is_one_object(capsys: pytest.CaptureFixture[str]) -> N
     listed = json.loads(line)
     assert listed["searched"] == ["/nowhere/cache/etude", "/nowhere/datasets"]
     assert [row["name"] for row in listed["data"]] == [
-        "digits", "moons", "rings", "mixture", "mnist", "fashion-mnist", "cifar10",
+        "digits", "moons", "rings", "mixture", "opinions", "clauses", "python-docs", "cue",
+        "mnist", "fashion-mnist", "cifar10", "rt-polarity", "multi30k", "multi30k-en-de", "tiny-shakespeare",
     ]  # fmt: skip
     rows = {row["name"]: row for row in listed["data"]}
     assert rows["moons"] == {
@@ -276,3 +287,34 @@ def test_mistakes_are_one_line(tmp_path: Path) -> None:
         show("digits", out=Path("none/x.png"))
     with pytest.raises(UsageError, match=r"^--data-dir none: no such folder"):
         list_data(Path("none"))
+
+
+def test_texts_are_counted_and_printed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    show("opinions", vocabulary_size=20)
+    printed = lines(capsys)
+    assert printed[0] == "opinions: sentences, licence: Apache 2.0"
+    assert "unknown              38.53 %     38.32 %  38.06 %" in printed
+    assert "Vocabulary: 20 words of the training split, lower-cased." in printed
+    assert list(tmp_path.iterdir()) == []
+    show("clauses", tokenizer="subwords", vocabulary_size=300, json=True)
+    (line,) = lines(capsys)
+    shown = json.loads(line)
+    assert (shown["kind"], shown["vocabularies"]) == ("pairs", {"de": 300, "en": 300})
+    assert shown["counts"]["validation"] == {"pairs of sentences": 500}
+    assert shown["sizes"]["en"]["test"]["unknown"] == 0
+    assert shown["sizes"]["de"]["train"]["longest"] > 60
+    assert len(shown["examples"]) == 3
+
+
+def test_texts_have_no_picture() -> None:
+    with pytest.raises(UsageError) as error:
+        show("cue", out=Path("a.png"))
+    assert str(error.value) == "--out a.png: texts are printed, not drawn; leave it out."
+
+
+def test_a_person_s_texts_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.csv").write_text("text,label\n" + "good film,1\nbad film,0\n" * 10)
+    show("text:a.csv", min_count=1)
+    printed = lines(capsys)
+    assert printed[:2] == ["text:a.csv: sentences, licence: not stated", str(Path("a.csv").resolve())]
+    assert printed[-3:] == ["    0: bad film", "    1: good film", "    0: bad film"]

@@ -48,8 +48,32 @@ def test_the_columns_of_a_split_stand_in_alphabetical_order() -> None:
 )
 def test_columns_of_unequal_length_are_refused(columns: dict[str, torch.Tensor], given: str) -> None:
     with pytest.raises(UsageError) as error:
-        Split(**columns)
+        Split(None, **columns)
     assert str(error.value) == f"columns of {given}: give each column of a split the same number of rows."
+
+
+def test_texts_lie_beside_their_rows() -> None:
+    split = Split(texts={"text": ["a", "b", "c"]}, tokens=torch.arange(3))
+    assert list(split.columns) == ["tokens"]
+    taken = split.take(torch.tensor([2, 0])).to("cpu")
+    assert (taken.texts, taken["tokens"].tolist()) == ({"text": ("c", "a")}, [2, 0])
+    joined = Split.joined([split, taken])
+    assert (joined.texts, joined["tokens"].tolist()) == ({"text": ("a", "b", "c", "c", "a")}, [0, 1, 2, 2, 0])
+    assert repr(split) == "<Split of 3: tokens>"
+    with pytest.raises(UsageError) as error:
+        Split(texts={"text": ["a"]}, tokens=torch.arange(3))
+    assert str(error.value) == (
+        "columns of texts of text 1, tokens 3: give each column of a split the same number of rows."
+    )
+
+
+def test_the_digest_sees_texts() -> None:
+    kind = Table(class_names=("a",), mean=(0.0,), scale=(1.0,))
+    digests = set()
+    for texts in (None, {"text": ["a", "b"]}, {"text": ["ab", ""]}, {"text": ["b", "a"]}):
+        split = Split(texts, features=torch.zeros(2, 1))
+        digests.add(Dataset(name="x", kind=kind, train=split, test=split, licence="", source="").digest())
+    assert len(digests) == 4
 
 
 def test_a_table_has_no_image_shape() -> None:

@@ -390,7 +390,7 @@ TWO_LABELS = Hub({"x": INT, "fine": CLASSES, "coarse": CLASSES}, {"x": [1, 2], "
         ((np.zeros(10), halves()), "x has shape (10,); allowed: images (N, H, W), (N, H, W, C) or (N, C, H, W), or a table (N, features); for one feature reshape it to (10, 1)."),
         ((np.zeros((10, 1, 2, 3, 4)), halves()), "x has shape (10, 1, 2, 3, 4); allowed: images (N, H, W), (N, H, W, C) or (N, C, H, W), or a table (N, features)."),
         ((np.zeros((10, 784)), halves(), "images"), "x has shape (10, 784); allowed: images (N, H, W), (N, H, W, C) or (N, C, H, W); reshape it to (10, 28, 28)."),
-        ((grey(), halves(), "pictures"), "kind is 'pictures'; allowed: 'images', 'table', or nothing."),
+        ((grey(), halves(), "pictures"), "kind is 'pictures'; allowed: 'images', 'table', 'tokens', 'pairs', 'text', or nothing."),
         ((np.zeros((0, 4)), []), "x has shape (0, 4), without a single number."),
         ((np.zeros((10, 4, 8, 8)), halves()), "x has shape (10, 4, 8, 8); allowed: 1 channel (grey) or 3 (red, green, blue), first or last: (N, C, H, W) or (N, H, W, C)."),
         ((np.zeros((10, 3, 8, 3)), halves()), "x has shape (10, 3, 8, 3): its channels may be the first or the last; pad the pictures to sides other than 1 and 3."),
@@ -409,7 +409,7 @@ TWO_LABELS = Hub({"x": INT, "fine": CLASSES, "coarse": CLASSES}, {"x": [1, 2], "
         (([Image.new("L", (4, 4)), Image.new("I;16", (4, 4))], [0, 1]), "x, example 1 is a picture of more than 8 bits (I;16): convert it to L or RGB."),
         (([Image.new("L", (4, 4)), None], [0, 1]), "x, example 1 is of type NoneType; allowed: numbers, a tensor, an array or a picture."),
         ((iter([1, 2]), [0, 1]), f"x is of type list_iterator; {ALLOWED}."),
-        (("mnist", None), f"x is of type str; {ALLOWED}."),
+        (("mnist", None), "the text holds 5 characters; give at least 100."),
         # y
         ((grey(), halves(9)), "x has shape (10, 5, 6) and y (9,): give a label for each example."),
         ((grey(), 3), f"y is of type int; {ALLOWED}."),

@@ -142,8 +142,9 @@ def test_wrong_names_and_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path)
     allowed = (
-        "cifar10, csv:FILE, digits, fashion-mnist, folder:PATH, mixture, mnist, moons, npz:FILE, rings; `etude data` "
-        "lists what is here."
+        "chars:FILE, cifar10, clauses, csv:FILE, cue, digits, fashion-mnist, folder:PATH, mixture, mnist, moons, "
+        "multi30k, multi30k-en-de, npz:FILE, opinions, pairs:FILE, python-docs, rings, rt-polarity, text:PATH, "
+        "tiny-shakespeare; `etude data` lists what is here."
     )
     for call, message in (
         (lambda: load("mnits"), f"unknown data set 'mnits': did you mean 'mnist'? Choose from {allowed}"),
@@ -159,6 +160,9 @@ def test_wrong_names_and_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         (lambda: load("pics/"), "unknown data set 'pics/': for pictures in a folder write folder:pics/."),
         (lambda: load("x/a.NPZ"), "unknown data set 'x/a.NPZ': for a file of your own write npz:x/a.NPZ."),
         (lambda: load("a.csv"), "unknown data set 'a.csv': for a file of your own write csv:a.csv."),
+        (lambda: load("a.tsv"), "unknown data set 'a.tsv': for a file of your own write text:a.tsv."),
+        (lambda: load("a.jsonl"), "unknown data set 'a.jsonl': for a file of your own write text:a.jsonl."),
+        (lambda: load("a.txt"), "unknown data set 'a.txt': for a file of your own write chars:a.txt."),
         (lambda: fetch("csv:a.csv"), "csv:a.csv is a file of your own: there is nothing to fetch."),
         (lambda: load("npz:"), "npz: needs a path, as in npz:pathmnist.npz."),
         (
@@ -303,7 +307,8 @@ def test_fetch_says_where_it_is(served: Any, no_data_here: Path, tmp_path: Path)
 def test_the_catalog_is_whole(entry: Any) -> None:
     assert entry.licence
     assert entry.source
-    assert len(set(entry.class_names)) == {"moons": 2, "rings": 2, "mixture": 8}.get(entry.name, 10)
+    num_classes = {"moons": 2, "rings": 2, "mixture": 8, "opinions": 2, "rt-polarity": 2}.get(entry.name, 10)
+    assert len(set(entry.class_names)) == (0 if entry.kind in ("pairs", "text") else num_classes)
     if entry.downloads:
         assert entry.download_folder in entry.subfolders
         needed = cifar.BATCHES if entry.name == "cifar10" else IDX_FILES

@@ -32,10 +32,10 @@ def table(data_dir: Path | None, *, json: bool) -> None:
         return
     rows = []
     for each in found:
-        shape = "×".join(map(str, each["shape"]))
-        shape = shape or each["holds"]
+        entry = catalog.get(each["name"])
+        shape = "×".join(map(str, entry.shape)) or KINDS[entry.kind].plural
         counts = (f"{each['train_images']:,}", f"{each['test_images']:,}", shape, str(each["num_classes"] or ""))
-        missing = f"not here: `etude data fetch {each['name']}`" if each["downloads"] else "not here"
+        missing = f"not here: `etude data fetch {each['name']}`" if entry.downloads else "not here (no download)"
         where = each["error"] or each["where"] or missing
         rows.append([each["name"], *counts, each["licence"], where])
     console = stdout_console()
@@ -110,14 +110,12 @@ def _describe(name: str, data_dir: Path | None) -> dict[str, Any]:
     return {
         "name": name,
         "kind": entry.kind,
-        "holds": KINDS[entry.kind].plural,
         "train_images": entry.num_train,
         "test_images": entry.num_test,
         "shape": list(entry.shape),
         "image_shape": list(entry.shape) if entry.is_images else None,
         "num_classes": len(entry.class_names),
         "where": place if entry.has_files else "comes with étude",
-        "downloads": bool(entry.downloads),
         "error": error,
         "licence": entry.licence,
         "source": entry.source,

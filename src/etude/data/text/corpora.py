@@ -12,7 +12,7 @@ from etude.data.layout import TEST, TRAIN, VALIDATION
 from etude.data.reading import NUM_FOLDS, Reading
 from etude.data.text import folds
 from etude.data.text.lines import read_bytes, read_sentences, read_text
-from etude.data.text.pairs import Pairs, make_pairs
+from etude.data.text.pairs import make_pairs, read_parallel
 from etude.data.text.running import HELD_OUT, make_running
 from etude.data.text.sentences import Labelled, make_tokens
 from etude.errors import DataError
@@ -98,11 +98,7 @@ def _read_polarity(paths: dict[str, Path], reading: Reading, seed: int) -> Found
 def _pairs_from(source: str, target: str) -> Callable[[dict[str, Path], Reading, int], Found]:
     def read(paths: dict[str, Path], reading: Reading, seed: int) -> Found:
         given = {
-            role: Pairs(
-                sources=read_sentences(paths[f"{stem}.{source}"]),
-                targets=read_sentences(paths[f"{stem}.{target}"]),
-                name=stem,
-            )
+            role: read_parallel(paths[f"{stem}.{source}"], paths[f"{stem}.{target}"])
             for role, stem in _MULTI30K.items()
         }
         return Found(parts=make_pairs(given, reading, source_name=source, target_name=target), files={})

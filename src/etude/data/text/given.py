@@ -41,6 +41,9 @@ def read_texts(
     "pairs". `array` makes an array of labels. Raises `UsageError` for what is not clear.
     """
     reading.require_for_texts("data given in Python")
+    if (kind == "text") != isinstance(x, str) and kind is not None:
+        what, allowed = ("one text", "a list of them") if isinstance(x, str) else (f"a {type(x).__name__}", "one text")
+        raise UsageError(f"kind is {kind!r}, and x is {what}; allowed: {allowed}.")
     given = {TRAIN: (x, y), VALIDATION: validation, TEST: test}
     given = {role: each for role, each in given.items() if each is not None}
     if isinstance(x, str):
@@ -75,5 +78,5 @@ def _sentences(given: Any, name: str) -> list[str]:
         raise UsageError(f"{name} is of type {type(given).__name__}; allowed: a list of sentences.")
     for row, each in enumerate(given):
         if not isinstance(each, str):
-            raise UsageError(f"{name} holds a {type(each).__name__} (example {row}); allowed: texts.")
+            raise UsageError(f"{name} holds {each!r} (example {row}); allowed: texts.")
     return [str(each).strip() for each in given]

@@ -13,7 +13,7 @@ MOST_LINE_BYTES = 1_000_000
 
 
 def read_text(path: Path) -> str:
-    r"""The text of a file, its lines ended by "\n"; `DataError` names the line of bytes that are no UTF-8."""
+    r"""The text of a file; every line break becomes "\n". `DataError` names the line of bytes that are no UTF-8."""
     content = read_bytes(path)
     try:
         text = content.decode("utf-8-sig")
@@ -25,7 +25,7 @@ def read_text(path: Path) -> str:
         ) from None
     if not text.strip():
         raise DataError(f"{path}: holds no text.")
-    return text.replace("\r\n", "\n")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_lines(path: Path) -> list[str]:

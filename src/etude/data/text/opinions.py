@@ -1,7 +1,7 @@
-"""Made sentences with an opinion, to see what the order of words tells: `not good`, `dull, but clever`.
+"""Generated sentences with an opinion, to see what the order of words tells: `not good`, `dull, but clever`.
 
-They come with étude and are always the same. Every sentence is in one split only. Words alone tell little, since each
-adjective occurs in sentences of both classes: a network must read `not` and `but`.
+They come with étude and are always the same. Every sentence is in one split only. Words alone tell nothing, because
+each word is as frequent in both classes. A network must read which adjective `not` and `but` belong to.
 """
 
 from collections.abc import Sequence

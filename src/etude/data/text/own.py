@@ -10,8 +10,8 @@ from etude.data.layout import TRAIN
 from etude.data.names import OwnName
 from etude.data.reading import Reading
 from etude.data.text.labelled import read_file, read_folder
-from etude.data.text.lines import read_lines, read_sentences, read_text
-from etude.data.text.pairs import Pairs, make_pairs
+from etude.data.text.lines import read_lines, read_text
+from etude.data.text.pairs import Pairs, make_pairs, read_parallel
 from etude.data.text.running import make_running
 from etude.data.text.sentences import make_tokens
 from etude.errors import DataError, UsageError
@@ -52,7 +52,10 @@ def _load_pairs(own: OwnName, reading: Reading, seed: int) -> Parts:
     if own.second is None:
         pairs, names = _read_table(own.path, notes), ("source", "target")
     else:
-        pairs, names = _read_two(own.path, own.second), (_language(own.path, "source"), _language(own.second, "target"))
+        pairs, names = (
+            read_parallel(own.path, own.second),
+            (_language(own.path, "source"), _language(own.second, "target")),
+        )
     return make_pairs({TRAIN: pairs}, reading, source_name=names[0], target_name=names[1], seed=seed, notes=notes)
 
 
@@ -72,17 +75,6 @@ def _read_table(path: Path, notes: list[str]) -> Pairs:
     if beyond:
         notes.append(f"{beyond:,} lines have more than two columns: the first two are read")
     return Pairs(sources=sources, targets=targets, name="the file")
-
-
-def _read_two(first: Path, second: Path) -> Pairs:
-    sources, targets = read_sentences(first), read_sentences(second)
-    if len(sources) != len(targets):
-        shorter, longer = sorted(((len(sources), first), (len(targets), second)))
-        raise DataError(
-            f"{longer[1]}, line {shorter[0] + 1}: has no partner, for {shorter[1]} ends after {shorter[0]:,} lines; a "
-            "line of each makes a pair."
-        )
-    return Pairs(sources=sources, targets=targets, name="the files")
 
 
 def _language(path: Path, otherwise: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import torch
 
@@ -10,9 +11,10 @@ from etude.data.kinds import TokenPairs
 from etude.data.layout import TEST, TRAIN, VALIDATION
 from etude.data.reading import Reading
 from etude.data.split import Split
+from etude.data.text.lines import read_sentences
 from etude.data.text.sentences import MOST_TOKENS, VALIDATION_SHARE
 from etude.data.text.vocabulary import Vocabulary, learn
-from etude.errors import UsageError
+from etude.errors import DataError, UsageError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +34,18 @@ class Pairs:
         return replace(
             self, sources=[self.sources[row] for row in numbers], targets=[self.targets[row] for row in numbers]
         )
+
+
+def read_parallel(first: Path, second: Path) -> Pairs:
+    """The sentences of one file and their translations, line by line, in another; `DataError` if one is longer."""
+    sources, targets = read_sentences(first), read_sentences(second)
+    if len(sources) != len(targets):
+        (shorter, ends), (_, longer) = sorted(((len(sources), first), (len(targets), second)))
+        raise DataError(
+            f"{longer}, line {shorter + 1}: has no partner, because {ends} ends at line {shorter:,}; a line of each "
+            "makes a pair."
+        )
+    return Pairs(sources=sources, targets=targets, name="the files")
 
 
 def make_pairs(
@@ -121,8 +135,8 @@ def _vocabularies(train: Pairs, reading: Reading) -> tuple[Vocabulary, Vocabular
 def _require_pairs(given: Pairs) -> None:
     if len(given.sources) != len(given.targets):
         raise UsageError(
-            f"{given.name} holds {len(given.sources):,} sentences and {len(given.targets):,} translations; give one "
-            "for each."
+            f"{given.name} has {len(given.sources):,} sentences and {len(given.targets):,} translations: give one for "
+            "each sentence."
         )
     if not len(given):
         raise UsageError(f"{given.name} holds no pairs of sentences.")

@@ -96,7 +96,10 @@ def _require_texts(given: Labelled) -> None:
     if not len(given.texts):
         raise UsageError(f"{given.name} holds no sentences.")
     if len(given.texts) != len(given.labels):
-        raise UsageError(f"{given.name} holds {len(given.texts):,} sentences and {len(given.labels):,} labels.")
+        raise UsageError(
+            f"{given.name} has {len(given.texts):,} sentences and {len(given.labels):,} labels: give one for each "
+            "sentence."
+        )
     for row, text in enumerate(given.texts):
         if not text.strip():
             raise UsageError(f"{given.name} holds an empty sentence (example {row}): write one, or leave it out.")

@@ -200,4 +200,6 @@ def _escaped(token: str) -> str:
 
 
 def _unescaped(text: str) -> str:
+    if "\\" not in text:
+        return text
     return _ESCAPE.sub(lambda found: found[0].encode().decode("unicode_escape", "surrogatepass"), text)
