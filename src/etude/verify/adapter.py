@@ -22,13 +22,13 @@ _MISSING = object()
 
 @dataclass(frozen=True)
 class Adapter:
-    """A learner's file and its names; no names if it is called as the contract wants."""
+    """A learner's file and its names. Empty if it uses the contract's names."""
 
     file: Path
     names: Mapping[str, str] = field(default_factory=dict)
 
     def mapped(self, defined: Mapping[str, Any]) -> dict[str, Any]:
-        """What the file defined, under the contract's names too; `LookupError` says which is not there."""
+        """What the file defined, also under the contract's names. Raises `LookupError` for a name that is missing."""
         names = dict(defined)
         for name, own in sorted(self.names.items()):  # a class comes before its methods
             value = _find(defined, own)
@@ -45,7 +45,7 @@ class Adapter:
 
 
 def read_adapter(path: Path) -> Adapter:
-    """The adapter at `path`; `UsageError` if it is none."""
+    """The adapter at `path`. Raises `UsageError` if it is not one."""
     try:
         content = parse_toml(path.read_text(encoding="utf-8"))
     except ValueError as error:

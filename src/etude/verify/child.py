@@ -1,6 +1,6 @@
 """The process in which the learner's code runs: `python -m etude.verify.child REPORTS`, its order as JSON on stdin.
 
-It appends one JSON line per check to the file REPORTS; `sandbox` reads them.
+It appends one JSON line per check to the file REPORTS, which `sandbox` reads.
 """
 
 import json
@@ -46,7 +46,7 @@ class Guard:
 
 def main(reports: Path) -> None:
     order = json.load(sys.stdin)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() meets the end of the file instead of waiting
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() gets the end of the file instead of waiting
     torch.set_num_threads(1)  # also: a fork after parallel work would hang
     torch.optim.SGD([torch.zeros(1)]).zero_grad()  # loads what optimizers need, once for all forks
     guard = Guard(order["network"])
@@ -78,7 +78,7 @@ def main(reports: Path) -> None:
         size = reports.stat().st_size
         code = _in_fork(lambda check=check: report({"result": asdict(_verdict(check, loaded, order, guard))}))
         if reports.stat().st_size == size:
-            # Too slow or too large may still be right; a crash or an exit is wrong.
+            # Too slow or too large may still be right. A crash or an exit is wrong.
             status = "undecided" if code in (-signal.SIGALRM, -signal.SIGKILL) else "wrong"
             message = ending(code, order["check_seconds"], "it")
             report({"result": asdict(CheckResult(name=check.name, status=status, message=message))})
@@ -98,7 +98,7 @@ def _verdict(check: Check, loaded: Loaded, order: dict[str, Any], guard: Guard) 
 
 
 def _in_fork(work: Callable[[], None]) -> int:
-    """Run `work` in a forked process; its exit code, negative for a signal."""
+    """Run `work` in a forked process. Returns its exit code, negative for a signal."""
     process = os.fork()
     if process == 0:
         try:
@@ -109,7 +109,7 @@ def _in_fork(work: Callable[[], None]) -> int:
 
 
 def _limit_memory(mebibytes: int) -> None:
-    """Allow this many more than the process has now; only Linux tells and enforces it."""
+    """Allow this many more mebibytes than the process has now. Only Linux reports and enforces it."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         used = int(statm.read_text().split()[0]) * resource.getpagesize()

@@ -22,7 +22,7 @@ Case = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Mistake:
-    """A known wrong version: its name, the line of mathematics as written and as it should be, and the switches."""
+    """A known wrong version: its name, the formula as written and as it should be, and the switches."""
 
     name: str
     yours: str
@@ -55,35 +55,37 @@ class Check:
     """One named thing in the learner's file, what it must do, and how it goes wrong."""
 
     name: str
-    """As the report shows it, such as `VAE.encode`; up to the first dot it is the name looked for in the file."""
+    """Its name in the report, such as `VAE.encode`. The part before the first dot is the name looked for in the
+    file."""
     call: str
     """How it is called, such as `kl_loss(mean_z, logvar_z)`."""
     right: Callable[..., Any]
-    """The right answer, of the learner's own kind (function, factory or class); keyword switches make the mutants."""
+    """The right answer, of the same kind as the learner's (function, factory or class). Keyword switches make the
+    mutants."""
     mistakes: tuple[Mistake, ...]
-    """The known mistakes; no two may have the same effect on every input."""
+    """The known mistakes. No two may have the same effect on every input."""
     inputs: SearchStrategy[Case] | None = None
-    """Generated inputs, shrunk to the simplest that fails."""
+    """Generated inputs. A failing one is shrunk to the simplest that fails."""
     seeded: Callable[[int], tuple[Case, ...]] = lambda first: ()
-    """Inputs whose random numbers come from the seeds `first`, `first` + 1, …: too large to be worth shrinking."""
+    """Inputs whose random numbers come from the seeds `first`, `first` + 1, …: too large to be shrunk."""
     extremes: tuple[Case, ...] = ()
     """Inputs that are always tried, such as logits of ±1000."""
     other_form: Callable[[Case], Case] | None = None
-    """The same input in a form that right code may insist on too, such as logits (batch,) for (batch, 1)."""
+    """The same input in a form that right code may require instead, such as logits (batch,) for (batch, 1)."""
     conventions: tuple[Convention, ...] = ()
     """Other right versions; no mistake may equal one of them. The first input of `extremes` or `seeded` tells most
     apart, so one of these is needed."""
     overflow: Mistake | None = None
-    """The mistake to name when only `extremes` go wrong."""
+    """The mistake to name if only `extremes` go wrong."""
     observe: Callable[[Any, Case, Observation | None], Observation] = call_function
-    """What one case shows: runs the learner's code; with an earlier observation it runs a mutant alike (same weights,
-    same noise)."""
+    """Runs the learner's code on one case and returns what it shows. With an earlier observation it runs a mutant
+    alike (same weights, same noise)."""
     tolerance: float = 0.0
-    """Absolute difference allowed on top of rounding; statistics of random draws need one."""
+    """Absolute difference allowed in addition to rounding. Statistics of random draws need one."""
     is_random: bool = False
     """Judged by statistics: tested again with other draws before it is called wrong."""
     method: str | None = None
-    """The method of the class looked for that it calls; an adapter may map it."""
+    """The method that it calls, if it looks for a class. An adapter may map it."""
     points: int = 1
     """Its weight in the score."""
 
@@ -92,7 +94,7 @@ class Check:
         return self.name.partition(".")[0]
 
     def in_other_form(self) -> "Check":
-        """The same check of the inputs in their other form."""
+        """The same check with the inputs in their other form."""
         form, inputs, seeded = self.other_form, self.inputs, self.seeded
         assert form is not None
         return replace(
@@ -110,7 +112,7 @@ class Check:
         return replace(check, right=partial(check.right, **convention.changes), conventions=())
 
     def mutant(self, *mistakes: Mistake) -> Callable[..., Any]:
-        """The right answer with these mistakes made."""
+        """The right answer with these mistakes."""
         return partial(self.right, **{key: value for each in mistakes for key, value in each.changes.items()})
 
 
@@ -131,7 +133,7 @@ class Contract:
 
     @property
     def names(self) -> set[str]:
-        """The names that it looks for, methods as `VAE.encode`: those an adapter may map."""
+        """The names that it looks for, methods as `VAE.encode`. An adapter may map them."""
         methods = {f"{check.looks_for}.{check.method}" for check in self.checks if check.method}
         return methods | {check.looks_for for check in self.checks}
 
@@ -139,7 +141,7 @@ class Contract:
         return "\n".join([f"{self.name}: {self.about}", *(f"  {each.name:32}{each.call}" for each in self.checks)])
 
     def only(self, names: set[str]) -> "Contract":
-        """The same contract with the checks of these names, in its own order."""
+        """The same contract with the checks of these names only, in its own order."""
         return Contract(self.name, self.about, tuple(check for check in self.checks if check.name in names))
 
 
@@ -150,7 +152,7 @@ class CheckResult:
     name: str
     status: Status
     mistake: str | None = None
-    """The names of the mistakes, joined by ` + `; None if the check passed or no known mistake fits."""
+    """The names of the mistakes, joined by ` + `. None if the check passed or no known mistake fits."""
     message: str = ""
     """The reason on one line; for a pass the convention that it follows, or empty."""
     counterexample: str | None = None
@@ -167,7 +169,7 @@ class Report:
     checks: tuple[CheckResult, ...]
     points_possible: int
     notes: tuple[str, ...] = field(default=(), compare=False)
-    """What was skipped while the file was loaded."""
+    """What was skipped when the file was loaded."""
 
     @property
     def passed(self) -> bool:
@@ -183,7 +185,7 @@ class Report:
 
     @property
     def total(self) -> str:
-        """How many checks pass, and the score, in a line."""
+        """How many checks pass, and the score, on one line."""
         passed = sum(check.status == "pass" for check in self.checks)
         return f"{self.contract}: {passed} of {len(self.checks)} checks pass, score {self.score:.2f}"
 

@@ -29,10 +29,10 @@ def column(*values: float) -> Tensor:
 
 
 def generator(seed: int) -> torch.Generator:
-    """A source of random numbers of its own."""
+    """A separate source of random numbers."""
     return torch.Generator().manual_seed(seed)
 
 
 def normal(shape: Sequence[int], seed: int, scale: float = 1.0) -> Tensor:
-    """Normal numbers in float64 that `seed` determines: inputs too large to be worth shrinking."""
+    """Normal numbers in float64, determined by `seed`: inputs too large to be shrunk."""
     return scale * torch.randn(*shape, generator=generator(seed), dtype=torch.float64)

@@ -37,7 +37,7 @@ class Loaded:
         return None if found is None or found.__module__.startswith("torch.") else found
 
     def missing(self, name: str, looked_for: Collection[str]) -> str:
-        """The message for a name that is not there; a near miss is none of the names that are `looked_for` too."""
+        """The message for a name that is missing. Names that are `looked_for` too are never suggested."""
         others = [each for each in self.names if not each.startswith("_") and each not in looked_for]
         near = get_close_matches(name, others, n=1)
         hint = f"did you mean to rename {near[0]}?" if near else "define it."
@@ -45,7 +45,7 @@ class Loaded:
 
 
 class CannotLoad(Exception):
-    """The file does not run to its end; the text says why, on one line."""
+    """The file does not run to its end. The text says why, on one line."""
 
 
 def checked_path(path: Path) -> Path:
@@ -81,7 +81,7 @@ def _load_module(path: Path) -> Loaded:
 
 
 def _load_notebook(path: Path) -> Loaded:
-    """Imports, definitions and assignments of all code cells; loops and calls (training, plots) are not run."""
+    """Imports, definitions and assignments of all code cells. Loops and calls (training, plots) are not run."""
     names: dict[str, Any] = {"__name__": "learner"}
     notes: list[str] = []
     for number, source in _code_cells(path):
@@ -108,7 +108,7 @@ _DEFINITIONS = (
 
 
 def _definitions(statements: list[ast.stmt]) -> list[ast.stmt]:
-    """The statements that define names; of `if`, `try` and `with` those inside."""
+    """The statements that define names, including those inside `if`, `try` and `with`."""
     kept: list[ast.stmt] = []
     for statement in statements:
         if isinstance(statement, ast.If | ast.Try | ast.With):
@@ -137,7 +137,7 @@ def _code_cells(path: Path) -> list[tuple[int, str]]:
 
 _CELL_MAGIC = re.compile(r"\s*%%(\w+).*\n?")
 _PYTHON_CELLS = {"time", "timeit", "capture", "prun"}
-"""The magics whose cell is Python; another magic owns its whole cell."""
+"""The magics whose cell is Python. With any other magic, the whole cell is not Python."""
 _COMMAND = re.compile(r"^([ \t]*)(?:[%!?](?:.*\\\n)*.*|[\w.]+\?\??)$", re.MULTILINE)
 _COMMAND_RESULT = re.compile(r"^([ \t]*[\w., \t]+=[ \t]*)[%!](?:.*\\\n)*.*$", re.MULTILINE)
 

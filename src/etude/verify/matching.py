@@ -1,7 +1,7 @@
-"""The judge: tries generated inputs on the learner's code and names the mistakes that explain what it saw.
+"""The judge: tries generated inputs on the learner's code and names the mistakes that explain the results.
 
-A check passes if every observation equals the right answer's. If not, the mutants are asked, one at a time and then in
-pairs: those that give the learner's observation on every input tried are the diagnosis.
+A check passes if every observation equals the right answer's. Otherwise the mutants are tried, one at a time and then
+in pairs. Those that give the learner's observation on every input are the diagnosis.
 """
 
 import random
@@ -35,7 +35,7 @@ class _Found(Exception):
 
 
 class _TimeIsUp(BaseException):
-    """The search for a simpler counter-example has taken long enough."""
+    """The search for a simpler counter-example took long enough."""
 
 
 def judge(check: Check, candidate: Any, *, seed: int = 0) -> CheckResult:
@@ -48,7 +48,7 @@ def judge(check: Check, candidate: Any, *, seed: int = 0) -> CheckResult:
             again = _judge_once(check, candidate, seed + 2**31)
             result = again if again.status == "pass" else result
         if check.other_form and not (result.mistake and _is_wrong_on_extremes(check.in_other_form(), candidate, seed)):
-            # Right if it is right in one form; else the form in which the mistake is known.
+            # Right if it is right in one form. Otherwise judged in the form in which the mistake is known.
             other = _judge_once(check.in_other_form(), candidate, seed)
             result = other if other.status == "pass" or (other.mistake and not result.mistake) else result
         return _named_by_convention(check, candidate, seed, result)
@@ -165,7 +165,7 @@ def _try_inputs(check: Check, candidate: Any, seed: int) -> tuple[list[Trial], T
 
 
 def explain(check: Check, trials: list[Trial], seed: int = 0) -> tuple[Mistake, ...]:
-    """The fewest known mistakes that give what was seen on every input; none if no known ones do."""
+    """The fewest known mistakes that explain all observations. Empty if none do."""
     singles = [(each,) for each in check.mistakes]
     pairs = [pair for pair in combinations(check.mistakes, 2) if _combine(*pair)]
     # Inputs of the last trials are the simplest, and the right answer is wrong there: most mutants fail at once.
@@ -189,7 +189,8 @@ def _combine(*mistakes: Mistake) -> bool:
 
 
 def _one_for_each_part(check: Check, trials: list[Trial], seed: int) -> tuple[Mistake, ...]:
-    """A mistake for each part that is wrong, if together they give what was seen: modes and results go wrong apart."""
+    """A mistake for each part that is wrong, if together they explain all observations. Modes and results may go
+    wrong separately."""
     wrong = set[str]().union(*(trial.seen.parts for trial in trials if isinstance(trial.seen, Observation)))
     wrong -= agreeing_parts(check, (), trials, seed)
     if len(wrong) < 3:  # pairs have been tried
@@ -223,5 +224,5 @@ def _own_random_state() -> Iterator[None]:
 
 
 def hide(result: CheckResult) -> CheckResult:
-    """The same verdict without its counter-example, for cases that a grader keeps to himself."""
+    """The same verdict without its counter-example, for inputs that a grader keeps secret."""
     return replace(result, counterexample=None)

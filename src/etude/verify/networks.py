@@ -1,4 +1,4 @@
-"""Networks compared by what they compute: the learner's weights are put into the right network, then outputs compared.
+"""Networks compared by what they compute: the right network gets the learner's weights, then outputs are compared.
 
 So it does not matter how a network is written (`Sequential`, subclass, functional calls), only what it computes.
 """
@@ -14,7 +14,7 @@ from etude.verify.inputs import normal
 from etude.verify.observation import Observation, Refused, call, one_line, tensor_result
 
 WEIGHT_SCALE = 1.5
-"""Standard deviation of the weights tried, times √fan-in: large enough for a missing activation to show."""
+"""Standard deviation of the weights, times √fan-in: large enough for a missing activation to show."""
 
 PERIOD = 99_991
 """Weights repeat after this many numbers, a prime: drawing millions would take most of the time."""

@@ -32,15 +32,15 @@ class Refused(Exception):
 
 
 class NotAllowed(PermissionError):
-    """The learner's code asked for the network or for another process."""
+    """The learner's code tried to use the network or another process."""
 
 
 class Undecided(Exception):
-    """The learner's code cannot be judged here; the text says why."""
+    """The learner's code cannot be judged here. The text says why."""
 
 
 def call(function: Callable[..., Any], *arguments: Any, name: str = "it", **keywords: Any) -> Any:
-    """Call the learner's code; whatever goes wrong in there becomes `Refused` or `Undecided`, on one line."""
+    """Call the learner's code. Whatever goes wrong becomes `Refused` or `Undecided`, on one line."""
     try:
         signature = inspect.signature(function.forward if isinstance(function, nn.Module) else function)
     except (TypeError, ValueError):  # built-in functions have none
@@ -82,7 +82,7 @@ def call_loss(function: Callable[..., Any], case: Mapping[str, Any], seen: Obser
 
 
 def tracked(value: Tensor) -> Tensor:
-    """`value` with gradients, as a network would give it: no leaf, so that code may work on it in place."""
+    """`value` with gradients, as a network would give it: not a leaf, so that code may change it in place."""
     return value.requires_grad_().clone()
 
 

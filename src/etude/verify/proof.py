@@ -1,4 +1,4 @@
-"""Checks without a child process: of a function at hand, and of a contract by its own mutants."""
+"""Checks without a child process: of a given function, and of a contract with its own mutants."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,9 @@ from etude.verify.matching import judge
 
 
 def check(contract: str, candidate: Callable[..., Any], *, seed: int = 0) -> Report:
-    """The verdict on a function or class, in this process: for a notebook. Code that hangs, hangs here.
+    """The verdict on a function or class, in this process, for a notebook. Code that hangs, hangs here.
 
-    `contract` is a contract's name, and the candidate's own name tells which checks; or it names the check, such as
+    `contract` is a contract's name, and the candidate's own name selects the checks. Or it names the check, such as
     `gan.generator_loss`, whatever the candidate is called. The result is true if all checks pass.
     """
     found = find(contract)

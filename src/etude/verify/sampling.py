@@ -16,7 +16,7 @@ FALSE_ALARM = 1e-6
 DRAWS = 20_000
 """Numbers drawn for each comparison."""
 GRID = torch.linspace(-6.0, 6.0, 121, dtype=torch.float64)
-"""Where distribution functions are compared."""
+"""The points at which distribution functions are compared."""
 
 
 def tolerance(draws: int = DRAWS, false_alarm: float = FALSE_ALARM) -> float:
@@ -36,7 +36,7 @@ def distribution(numbers: Tensor) -> Tensor:
 
 
 def fact(holds: object) -> Tensor:
-    """A yes or no as a part of an observation, whose name is what has to hold."""
+    """A yes or no as a part of an observation. Its name is what must hold."""
     return torch.tensor(bool(holds))
 
 

@@ -42,7 +42,7 @@ class Limits:
     check_seconds: float = 20.0
     """Wall time for one check."""
     memory_mib: int = 4096
-    """Memory that it may ask for on top of what PyTorch has."""
+    """Memory that it may use in addition to PyTorch's."""
     network: bool = False
     """Whether connections are allowed."""
 
@@ -59,10 +59,10 @@ def verify_file(
     limits: Limits = DEFAULT,
     say: Callable[[str], None] = lambda text: None,
 ) -> Report:
-    """The verdict on a file; nothing that its code does ends this process.
+    """The verdict on a file. Nothing that its code does ends this process.
 
-    `seed` determines the generated inputs. With `hidden` no counter-example is shown. `say` is told how far it is when
-    it takes longer than `SAY_SECONDS`.
+    `seed` determines the generated inputs. With `hidden`, no counter-example is shown. `say` is told the progress if it
+    takes longer than `SAY_SECONDS`.
     """
     contract = find(contract_name)
     if not hasattr(os, "fork"):
@@ -103,7 +103,7 @@ def _adapter(path: Path, contract: Contract) -> Adapter:
 def _run_child(
     order: dict[str, Any], limits: Limits, seconds: float, say: Callable[[str], None]
 ) -> tuple[list[dict[str, Any]], str]:
-    """What the child reported, and how it ended; afterwards its whole process group is gone."""
+    """What the child reported, and how it ended. Afterwards its whole process group is gone."""
     with tempfile.TemporaryDirectory(prefix="etude-verify-") as folder:
         reports = Path(folder) / "reports.jsonl"
         reports.touch()
