@@ -19,7 +19,8 @@ PAGE = (Path(__file__).parents[2] / "docs/data.md").read_text()
 
 @pytest.mark.parametrize("entry", CATALOG.values(), ids=CATALOG)
 def test_the_page_lists_every_data_set(entry: Entry) -> None:
-    (row,) = (line for line in PAGE.splitlines() if line.startswith("|") and f"`{entry.name}`" in line.split("|")[1])
+    rows = (line for line in PAGE.splitlines() if line.startswith("|") and f"`{entry.name}`" in line.split("|")[1])
+    row = next(rows)
     counts, shape, licence = (cell.strip() for cell in row.split("|")[2:5])
     assert counts == f"{entry.num_train:,} + {entry.num_test:,}"
     assert shape == ("×".join(map(str, entry.shape)) or KINDS[entry.kind].plural)
