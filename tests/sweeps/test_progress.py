@@ -55,7 +55,7 @@ def test_without_a_terminal_each_run_is_a_line(sweep: Sweep, capsys: pytest.Capt
     assert capsys.readouterr().err.splitlines() == [
         f"{sweep.name}: computed on cpu, 1 thread, fp32",
         "epochs=2 seed 0  finished, 2 epochs in 1.5 s  (2 of 8 runs finished, 1 failed, about 7 s left)",
-        "epochs=2 seed 2  interrupted, 1 epochs in 1.5 s  (2 of 8 runs finished, 1 failed, about 7 s left)",
+        "epochs=2 seed 2  interrupted, 1 epoch in 1.5 s  (2 of 8 runs finished, 1 failed, about 7 s left)",
         "epochs=4 seed 2  failed: the disk is full.  (2 of 8 runs finished, 2 failed, about 5 s left)",
     ]
     with SweepDisplay(sweep, num_jobs=2, quiet=True) as display:

@@ -93,7 +93,8 @@ def finished(run: Run, display: Display, *, draw_figures: bool, data_dir: Path |
         print_json(result)
         return
     counts = ", ".join(f"{name} {count:,}" for name, count in result["parameters"].items())
-    print(f"{run.name}: {result['recipe']} on {result['data']}, {result['epochs']} epochs in {result['seconds']:.1f} s")
+    epochs = "1 epoch" if result["epochs"] == 1 else f"{result['epochs']} epochs"
+    print(f"{run.name}: {result['recipe']} on {result['data']}, {epochs} in {result['seconds']:.1f} s")
     print(f"  parameters   {counts}")
     for name, value in result["metrics"].items():
         if name.count("/") == 1 and not name.startswith("running/"):

@@ -57,7 +57,8 @@ class SweepDisplay:
             return
         if state.status == "waiting":  # stopped before it began
             return
-        text = f"failed: {error}" if error else f"{state.status}, {state.epoch} epochs in {state.seconds:.1f} s"
+        epochs = "1 epoch" if state.epoch == 1 else f"{state.epoch} epochs"
+        text = f"failed: {error}" if error else f"{state.status}, {epochs} in {state.seconds:.1f} s"
         self._console.print(f"{member.label}  {text}  ({self.summary()})", markup=False, soft_wrap=True)
 
     def _show_text(self) -> None:
