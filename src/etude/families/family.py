@@ -1,6 +1,6 @@
 """A family: a way to train networks, and what trained ones can do."""
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -64,9 +64,11 @@ class Specimen:
     """A network alone, with random weights: what `etude inspect NAME` looks at."""
 
     build: Callable[[Shape], nn.Module]
-    """The network for images of a shape (C, H, W)."""
-    image_shape: Shape
+    """The network for images of a shape (C, H, W), which is () for one that reads sequences."""
+    image_shape: Shape = ()
     """The image shape it is usually used for."""
+    inputs: Sequence[str] = ()
+    """What it reads in place of an image, as `--input` writes it: 20 for 20 symbols of each sequence."""
     input_shape: Shape | None = None
     """The shape of its input, if that is not an image."""
     num_classes: int | None = None

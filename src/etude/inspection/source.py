@@ -21,6 +21,7 @@ from etude.errors import UsageError, unknown
 from etude.families import family as families
 from etude.families.book import specimens
 from etude.inspection.inputs import examples
+from etude.inspection.sequences.ids import LENGTH, inputs_of, looks_up, with_ids
 from etude.inspection.trace.record import shape_text
 
 MOST_NUMBERS = 2**27
@@ -58,12 +59,35 @@ def load(target: str, shapes: Sequence[str] = (), *, batch_size: int = 1, seed: 
             raise unknown("network", target, own, hint="or a file's, as net.py:Net")
         module = user_code.load(target)
         user_code.require_no_loop(module, target)
-        if not shapes:
-            raise UsageError(f"{target} needs the shape of its input, without the batch: --input 3,32,32, for example.")
-        inputs, keywords = examples(shapes, batch_size, example)
+        inputs, keywords = _examples(target, module, shapes, batch_size)
         if any(isinstance(part, LazyModuleMixin) for part in module.modules()):
             _give_shapes(module, inputs, keywords)
         return Specimen(target, module, inputs, keywords)
+
+
+def _examples(
+    target: str, module: nn.Module, shapes: Sequence[str], batch_size: int
+) -> tuple[tuple[Tensor, ...], dict[str, Any]]:
+    """Inputs of these shapes; a network that looks its inputs up is given whole numbers, a sequence without a shape."""
+    if not looks_up(module):
+        if not shapes:
+            raise UsageError(f"{target} needs the shape of its input, without the batch: --input 3,32,32, for example.")
+        return examples(shapes, batch_size, example)
+    needed = inputs_of(module)
+    texts = shapes or [str(LENGTH)] * len(needed)
+    inputs, keywords = examples(texts, batch_size, example)
+    by_place = iter(inputs)
+    names = [text.rpartition("=")[0] for text in texts]
+    given = [(name, keywords[name] if name else next(by_place)) for name in names]
+    plain = {number for number, text in enumerate(texts) if ":" not in text and given[number][1].is_floating_point()}
+    tensors = with_ids(target, module, given, plain)
+    if not shapes and (not tensors or any(tensor.is_floating_point() for tensor in tensors)):
+        raise UsageError(
+            f"{target} needs an --input for each of {', '.join(needed) or 'its inputs'}, without the batch: 20 for 20 "
+            "symbols, len20 for their number, 20,8 for 20 vectors."
+        )
+    made = list(zip(names, tensors, strict=True))
+    return tuple(x for name, x in made if not name), {name: x for name, x in made if name}
 
 
 def _give_shapes(module: nn.Module, inputs: tuple[Tensor, ...], keywords: dict[str, Any]) -> None:
@@ -75,6 +99,9 @@ def _give_shapes(module: nn.Module, inputs: tuple[Tensor, ...], keywords: dict[s
 
 
 def _own(name: str, own: families.Specimen, shapes: Sequence[str], batch_size: int) -> Specimen:
+    if own.inputs:
+        module = own.build(())
+        return Specimen(name, module, *_examples(name, module, shapes or own.inputs, batch_size))
     if len(shapes) > 1 or (shapes and own.input_shape):
         wanted = "no --input: it takes noise" if own.input_shape else "one --input, the image's shape"
         raise UsageError(f"{name} takes {wanted}; got {' '.join(shapes)}.")
@@ -95,13 +122,26 @@ def _own(name: str, own: families.Specimen, shapes: Sequence[str], batch_size: i
 
 
 def example(shape: str, batch_size: int) -> Tensor:
-    """Uniform numbers in [0, 1) of a shape with the batch before it; `int9:20` makes whole numbers below 9."""
+    """Uniform numbers in [0, 1) of a shape, with the batch before it or where it has an N.
+
+    `int9:20` makes whole numbers below 9, `len20` the length 20 for each example.
+    """
+    if match := re.fullmatch(r"len([1-9][0-9]{,8})", shape):
+        return torch.full(_affordable((batch_size,)), int(match[1]))
     match = re.fullmatch(r"int([0-9]+):(.+)", shape)
     if match:
         if len(match[1]) > 18:
             raise UsageError(f"--input is {shape!r}; allowed: whole numbers below 10^18.")
-        return torch.randint(max(1, int(match[1])), _affordable((batch_size, *_sizes(match[2]))))
-    return torch.rand(_affordable((batch_size, *_sizes(shape))))
+        return torch.randint(max(1, int(match[1])), _with_batch(match[2], batch_size))
+    return torch.rand(_with_batch(shape, batch_size))
+
+
+def _with_batch(text: str, batch_size: int) -> tuple[int, ...]:
+    """`20,8` -> (N, 20, 8); `20,N,8` -> (20, N, 8), as a network takes it that has time first."""
+    parts = re.split(r"[,x×]", text)
+    if parts.count("N") != 1 or len(parts) == 1:
+        return _affordable((batch_size, *_sizes(text)))
+    return _affordable(tuple(batch_size if part == "N" else _sizes(part)[0] for part in parts))
 
 
 def _affordable(shape: tuple[int, ...]) -> tuple[int, ...]:

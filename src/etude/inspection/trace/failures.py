@@ -8,6 +8,7 @@ from math import prod
 from torch import nn
 
 from etude.errors import EtudeError, UsageError
+from etude.models.embedding import Embedding
 
 _SPEAK_FOR_THEMSELVES = (RuntimeError, ValueError, TypeError)
 """Their texts say what is wrong; others (a KeyError's text is the key) need their name."""
@@ -46,6 +47,9 @@ def remedy(module: nn.Module, shape: Sequence[int] | None) -> str:
             f" It takes {dims + 2} dimensions (batch, channels, {_AXES[dims]}) and gets {len(shape)}: give the input "
             "that many, or reshape before it."
         )
+    if isinstance(module, nn.Embedding | nn.EmbeddingBag | Embedding):
+        rows = len(module.weight)
+        return f" It has {rows:,} rows, for whole numbers from 0 to {rows - 1:,}."
     if len(shape) < 2:
         return ""
     if isinstance(module, nn.Linear) and shape[-1] != module.in_features:

@@ -1,0 +1,1 @@
+"""Networks that read sequences: their symbols, the axis of time, cost against length, what depends on what."""
