@@ -13,7 +13,9 @@ from torch import nn
 from etude.inspection.field.receptive_field import Fields, receptive_fields
 from etude.inspection.findings import findings
 from etude.inspection.layers import Grouping, Layer, ModuleTotal
-from etude.inspection.table import COLUMNS, NUM_TEXTS, layer_table, module_table, row, size_text
+from etude.inspection.sequences.facts import SequenceFacts
+from etude.inspection.sequences.looking import look
+from etude.inspection.table import cells, columns, layer_table, module_table, size_text
 from etude.inspection.trace.flops import CONVENTION, NOTHING, Cost
 from etude.inspection.trace.record import Call, Trace, Value, shape_text
 from etude.inspection.trace.tracing import trace
@@ -32,6 +34,8 @@ class Inspection:
     findings: list[str]
     train: bool = False
     """Whether the pass was one in training mode."""
+    sequence: SequenceFacts | None = None
+    """What is known of the axis of time; None for a network that reads no sequences."""
 
     @property
     def parameters(self) -> int:
@@ -82,7 +86,11 @@ class Inspection:
 
     def heading(self) -> str:
         """What was inspected, and how costs are counted."""
-        shapes = ", ".join(shape_text(value.shape) for value in self.trace.inputs)
+        named = self.sequence.input_axes if self.sequence else {}
+        shapes = ", ".join(
+            shape_text(value.shape) + (f" ({' '.join(named[i])})" if i in named else "")
+            for i, value in enumerate(self.trace.inputs)
+        )
         return f"{self.name} on {shapes}, {'training' if self.train else 'eval'} mode; {CONVENTION}."
 
     def totals(self) -> str:
@@ -99,8 +107,13 @@ class Inspection:
 
     def report(self) -> list[RenderableType]:
         """Heading, table, totals and findings, to print one after the other."""
-        lines = [Text(f"{self.heading()}\n"), layer_table(self.layers), Text("\n" + self.totals())]
-        return [*lines, *(Text(f"! {text}") for text in self.findings)]
+        table = layer_table(self.layers, self.sequence)
+        return [Text(f"{self.heading()}\n"), table, Text("\n" + self.totals()), *map(Text, self.remarks())]
+
+    def remarks(self) -> list[str]:
+        """What is to be said below the totals: of sequences, then the findings."""
+        time = self.sequence.lines(self.cost, self.backward) if self.sequence else []
+        return [*time, *(f"! {text}" for text in self.findings)]
 
     def module_report(self) -> list[RenderableType]:
         """The totals of every module that holds others, to print one after the other."""
@@ -114,9 +127,9 @@ class Inspection:
         return self.text()
 
     def _repr_html_(self) -> str:
-        table = table_html(COLUMNS, map(row, self.layers), left=NUM_TEXTS)
-        findings = [f"! {text}" for text in self.findings]
-        return paragraph_html(self.heading()) + table + "".join(map(paragraph_html, [self.totals(), *findings]))
+        names, left = columns(self.sequence)
+        table = table_html(names, cells(self.layers, self.sequence), left=left)
+        return paragraph_html(self.heading()) + table + "".join(map(paragraph_html, [self.totals(), *self.remarks()]))
 
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
@@ -139,6 +152,7 @@ class Inspection:
                 "uncounted": self.uncounted,
             },
             "findings": self.findings,
+            **({"sequence": self.sequence.to_dict(self.cost, backward)} if self.sequence else {}),
         }
 
 
@@ -152,8 +166,13 @@ def inspect(module: nn.Module, *inputs: Any, name: str = "", train: bool = False
     fields = receptive_fields(record)
     grouped = Grouping(record, fields)
     training = _none_in_training if train else partial(gradient_in_training, module, inputs, keywords)
+    sequence, wrong = look(module, inputs, keywords, record, grouped.layers, train=train)
+    if sequence and sequence.sequences.axis == 0 and fields.axes == (1,):
+        fields = receptive_fields(record, time_first=True)
+        grouped.find_fields(fields)
     found = findings(record, grouped.layers, grouped.used, fields, training)
-    return Inspection(name or type(module).__name__, grouped.layers, record, fields, found, train)
+    name = name or type(module).__name__
+    return Inspection(name, grouped.layers, record, fields, [*found, *wrong], train, sequence)
 
 
 def _none_in_training(unused: list[str]) -> tuple[set[str], str]:

@@ -71,6 +71,7 @@ class Grouping:
 
     def __init__(self, record: Trace, fields: Fields) -> None:
         self.record, self.fields = record, fields
+        self.layers: list[Layer] = []
         self.used: set[str] = set()
         groups: dict[Any, list[Operation]] = {
             call: [] for call in record.calls if is_library(call.module) and call.children == 0
@@ -85,6 +86,13 @@ class Grouping:
             groups.setdefault(key, []).append(operation)
         ordered = sorted(groups.items(), key=lambda item: item[0].order)
         self.layers = [layer for key, operations in ordered if (layer := self._layer(key, operations))]
+
+    def find_fields(self, fields: Fields) -> None:
+        """Give the layers other receptive fields."""
+        self.fields = fields
+        for layer in self.layers:
+            layer.receptive_field, layer.no_field_because = None, ""
+            self._find_field(layer)
 
     def _only_prepares_a_parameter(self, operation: Operation) -> bool:
         """A view or copy of parameters alone (`weight.T`): whoever uses the result uses the parameter."""

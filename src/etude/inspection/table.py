@@ -1,23 +1,65 @@
 """The layers of a network, and its modules, as tables."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.table import Table
+from torch import nn
 
 from etude.inspection.layers import Layer, ModuleTotal
+from etude.inspection.sequences.facts import SequenceFacts
+from etude.inspection.sequences.variations import Row as SequenceRow
 from etude.inspection.trace.flops import Cost
 from etude.inspection.trace.record import shape_text
+from etude.models.recurrent import Recurrent
 from etude.notebook import plain_table
 
-COLUMNS = ("layer", "operation", "output", "parameters", "MACs", "FLOPs", "backward", "saved", "field", "stride",
-           "offset")  # fmt: skip
-NUM_TEXTS = 3
-"""Of these columns, how many are texts; the others are numbers."""
+TEXTS = ("layer", "operation", "output")
+NUMBERS = ("parameters", "MACs", "FLOPs", "backward", "saved", "field", "stride", "offset")
 
 
-def layer_table(layers: Iterable[Layer]) -> Table:
+def columns(sequence: SequenceFacts | None) -> tuple[tuple[str, ...], int]:
+    """The headings, and how many of the first columns are texts. A sequence network has two more columns."""
+    if sequence is None:
+        return TEXTS + NUMBERS, len(TEXTS)
+    costs = NUMBERS.index("backward")
+    return (*TEXTS, "axes", *NUMBERS[:costs], "grows", *NUMBERS[costs:]), len(TEXTS) + 1
+
+
+def cells(layers: Iterable[Layer], sequence: SequenceFacts | None) -> Iterable[tuple[str, ...]]:
+    """A row per layer; of a sequence network the steps of a loop over time are one."""
+    if sequence is None:
+        return map(row, layers)
+    return [_sequence_row(each, sequence.sequences.letters) for each in sequence.rows]
+
+
+def layer_table(layers: Iterable[Layer], sequence: SequenceFacts | None) -> Table:
     """A row per layer."""
-    return plain_table(COLUMNS, map(row, layers), align="l" * NUM_TEXTS + "r")
+    names, texts = columns(sequence)
+    return plain_table(names, cells(layers, sequence), align="l" * texts + "r")
+
+
+def _sequence_row(steps: SequenceRow, letters: Sequence[str]) -> tuple[str, ...]:
+    layer, op, output, *numbers = row(steps.layer)
+    op += _kind(steps.layer) + (f" ×{steps.calls}" if steps.calls > 1 else "")
+    axes = ", ".join(" ".join(names or "–") for names in steps.axes[:3]) + (" …" if len(steps.axes) > 3 else "")
+    costs = NUMBERS.index("backward")
+    grows = "?" if steps.flops is None else steps.flops.growth(letters)
+    return (layer, op, output, axes if any(steps.axes) else "", *numbers[:costs], grows, *numbers[costs:])
+
+
+def _kind(layer: Layer) -> str:
+    """What a layer of sequences is made of: layers, directions, heads, the cell."""
+    module = layer.call.module if layer.call and layer.op == type(layer.call.module).__name__ else None
+    match module:
+        case nn.RNNBase():
+            parts = [f"{module.num_layers} layers"] if module.num_layers > 1 else []
+            return "".join(f" {part}" for part in [*parts, *(["both ways"] if module.bidirectional else [])])
+        case nn.MultiheadAttention():
+            return f" {module.num_heads} head{'s' if module.num_heads > 1 else ''}"
+        case Recurrent():
+            return f" {type(module.cell).__name__}"
+        case _:
+            return ""
 
 
 def row(layer: Layer) -> tuple[str, ...]:

@@ -20,10 +20,13 @@ from etude.inspection.trace.writes import WRITE, Landing
 __all__ = ["Fields", "Misaligned", "TensorReach", "Unknown", "receptive_fields"]
 
 
-def receptive_fields(trace: Trace) -> Fields:
-    """Follow the first input with positions: images (N, C, H, W), volumes, signals (N, C, L), sequences (N, T, …)."""
+def receptive_fields(trace: Trace, *, time_first: bool = False) -> Fields:
+    """Follow the first input with positions: images (N, C, H, W), volumes, signals (N, C, L), sequences (N, T, …).
+
+    With `time_first`, sequences are (T, N, …).
+    """
     for value in trace.inputs:
-        if followed := position_axes(value, trace):
+        if followed := position_axes(value, trace, time_first=time_first):
             break
     else:
         return Fields(None, (), {}, [])

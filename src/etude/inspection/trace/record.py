@@ -100,9 +100,9 @@ class Trace:
 
 
 def is_library(module: nn.Module) -> bool:
-    """Whether the module's forward pass is PyTorch's own, or that of a layer of PyTorch with a `flatten` inside."""
+    """Whether the module's forward pass is PyTorch's own, or that of a layer of PyTorch written by étude."""
     forward = getattr(type(module), "forward", None)  # a scripted module has none, and that of a graph no module
-    libraries = ("torch.nn.modules", "etude.models.maps")
+    libraries = ("torch.nn.modules", "etude.models.maps", "etude.models.embedding", "etude.models.recurrent")
     return (getattr(forward, "__module__", None) or "").startswith(libraries)
 
 

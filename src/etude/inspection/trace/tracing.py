@@ -50,7 +50,7 @@ def trace(
         # Shapes decide nearly every forward pass, so for a large network tensors without elements do, in a fraction of
         # the time. Where elements matter (`if x.sum() > 0`), or anything fails, the pass takes real ones.
         tensors = [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]
-        if _work(module, tensors) > WITHOUT_ELEMENTS:
+        if is_large(module, tensors):
             with suppress(Exception), torch.device("meta"):
                 twin = at_rest(twin_of(module, without_elements), mode)
                 given = tree_map(lambda leaf: own_copy(leaf, without_elements), (inputs, keywords))
@@ -64,10 +64,11 @@ WITHOUT_ELEMENTS = 10**9
 """Work beyond which a pass without elements is quicker, though PyTorch imports two seconds of its own code for it."""
 
 
-def _work(module: nn.Module, tensors: list[Tensor]) -> int:
-    """As if every parameter met every number of the input: above what most networks compute."""
+def is_large(module: nn.Module, tensors: list[Tensor]) -> bool:
+    """Whether a pass is long, if every parameter met every number of the input: above what most networks compute."""
     check_shapes(module)
-    return sum(p.numel() for p in module.parameters()) * max((leaf.numel() for leaf in tensors), default=1)
+    work = sum(p.numel() for p in module.parameters()) * max((leaf.numel() for leaf in tensors), default=1)
+    return work > WITHOUT_ELEMENTS
 
 
 class _Recorder:
