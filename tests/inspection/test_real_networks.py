@@ -1,5 +1,6 @@
 """Real networks, small: no traceback in any mode, costs equal to a second count, fields right where NaN can tell."""
 
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -16,6 +17,7 @@ from etude.inspection.field.receptive_field import TensorReach
 from etude.inspection.folding.simplify import simplify
 from etude.inspection.gradients.flow import gradient_flow
 from etude.inspection.gradients.gradcheck import gradcheck
+from etude.inspection.gradients.lag_flow import lag_flow
 from etude.inspection.graph import svg
 from etude.inspection.inspecting import inspect
 from etude.inspection.modes import compare_modes
@@ -58,8 +60,12 @@ def test_products_equal_an_independent_count(name: str) -> None:
         macs = counter.get_total_flops() // 2
     assert found.cost.macs == macs
     assert found.backward is not None
-    assert found.text().count("\n") > len(found.layers)
+    assert found.text().count("\n") > len(found.sequence.rows if found.sequence else found.layers)
     assert {layer["path"] for layer in found.to_dict()["layers"]}
+    assert not [text for text in found.findings if re.match("mixed|two axes|one step|not causal|pads|last step", text)]
+    if found.sequence:
+        assert found.sequence.forward
+        assert found.sequence.forward.at(found.sequence.sequences.lengths) == found.cost.flops
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -106,6 +112,8 @@ def test_no_question_ends_in_a_traceback_or_moves_a_random_state(name: str) -> N
     for question in (gradcheck, simplify, gradient_flow, compare_modes):
         with suppress(UsageError):  # told on one line
             question(module, *inputs, **keywords)
+    if found.sequence:
+        lag_flow(module, inputs, keywords, found.sequence, seed=0)
     with suppress(UsageError):
         probe(found, module, *inputs, **keywords)
     assert torch.equal(before, torch.get_rng_state())

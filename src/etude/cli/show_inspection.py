@@ -8,17 +8,21 @@ import torch
 
 from etude.cli.printing import progress_line
 from etude.data.loading import load as load_dataset
+from etude.drawing.lags import gradients_by_lag
+from etude.drawing.style import render
 from etude.errors import UsageError
 from etude.files import write_atomically
 from etude.inspection.field import picture
 from etude.inspection.field.probe import pixels, probe
 from etude.inspection.folding.simplify import simplify
-from etude.inspection.gradients.flow import gradient_flow, try_remedies
+from etude.inspection.gradients.flow import gradient_flow, steps_as_one, try_remedies
 from etude.inspection.gradients.gradcheck import gradcheck, shape_of, summary
+from etude.inspection.gradients.lag_flow import LagFlow, lag_flow
 from etude.inspection.graph import svg
 from etude.inspection.inspecting import Inspection, inspect
 from etude.inspection.layers import Layer
 from etude.inspection.modes import compare_modes, number_text
+from etude.inspection.sequences.facts import SequenceFacts
 from etude.inspection.source import Specimen, load
 from etude.notebook import plain_table
 
@@ -90,8 +94,13 @@ def gradients_checked(specimen: Specimen, result: dict[str, Any], seed: int) -> 
     ]
 
 
-def flow(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
-    """The scale of activations and gradients per layer, and what helps."""
+def flow(
+    specimen: Specimen, result: dict[str, Any], seed: int, sequence: SequenceFacts | None, picture: Path | None
+) -> list[Any]:
+    """The scale of activations and gradients per layer, and what helps; of a sequence network also its reach in time.
+
+    `picture` is where to draw this reach.
+    """
     found = gradient_flow(specimen.module, *specimen.inputs, seed=seed, **specimen.keywords)
     remedies = [] if found.verdict in ("healthy", "unknown") else try_remedies(
         specimen.module, *specimen.inputs, seed=seed, **specimen.keywords
@@ -117,7 +126,7 @@ def flow(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
         [layer.path or "·", layer.op, f"{layer.activation_rms:.2e}",
          _gradient(layer.gradient_rms), _percent(layer.dead),
          _percent(layer.saturated)]
-        for layer in found.layers
+        for layer in (steps_as_one(found.layers, min(sequence.sequences.lengths)) if sequence else found.layers)
     ]  # fmt: skip
     lines: list[Any] = [
         plain_table(["layer", "operation", "activation", "gradient", "dead", "saturated"], rows, align="llr")
@@ -131,7 +140,21 @@ def flow(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
         ]  # fmt: skip
         headings = ["layer", "operation", "steps", "first", "middle", "last", "per step", "verdict"]
         lines.append(plain_table(headings, over_time, align="llrrrrrl"))
-    lines += ["", *found.lines]
+    lags = lag_flow(specimen.module, specimen.inputs, specimen.keywords, sequence, seed=seed) if sequence else []
+    if lags:
+        result["flow"]["lags"] = [{"time": lag.letter, "gradients": lag.gradients, "reach": lag.reach} for lag in lags]
+        lines += _by_lag(lags)
+    lines += ["", *found.lines, *(lag.message for lag in lags)]
+    if picture:
+        if not lags:
+            raise UsageError(
+                f"--picture with --flow draws the gradient against the steps back; {specimen.name} has less than three "
+                "steps, or no gradient."
+            )
+        drawn = gradients_by_lag({lag.letter: lag.gradients for lag in lags}, title=f"{specimen.name} by steps back")
+        write_atomically(picture, render(drawn, "png"))
+        result["picture"] = str(picture)
+        lines.append(str(picture))
     if remedies:
         tried = [
             [r.name, f"{r.flow.worst_ratio:.2e}", r.flow.verdict] if r.flow else [r.name, "", f"not tried: {r.why_not}"]
@@ -140,6 +163,17 @@ def flow(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
         lines.append("\nRemedies, each tried on a copy:")
         lines.append(plain_table(["remedy", "first / last", "verdict"], tried, align="lrl"))
     return lines
+
+
+def _by_lag(lags: list[LagFlow]) -> list[Any]:
+    """The gradient at lags 0, 1, 2, 4 …: a row for each sequence."""
+    last = [len(lag.gradients) - 1 for lag in lags]
+    shown = sorted({0, *last, *(2**k for k in range(max(last).bit_length()))})
+    rows = [[lag.letter, *(f"{lag.gradients[k]:.2e}" if k < len(lag.gradients) else "" for k in shown)] for lag in lags]
+    return [
+        "\nBy lag: the gradient of the last output with respect to the input so many steps before the end.",
+        plain_table(["steps back", *map(str, shown)], rows, align="lr"),
+    ]
 
 
 def modes(specimen: Specimen, result: dict[str, Any], seed: int) -> list[Any]:
@@ -176,6 +210,8 @@ def drawn_field(
     found: Inspection, specimen: Specimen, path: Path, layer: str | None, result: dict[str, Any]
 ) -> list[str]:
     """The receptive field of a layer, drawn into a file."""
+    if found.sequence:
+        raise UsageError(f"--picture draws fields on images; add --flow to draw how far back {specimen.name} looks.")
     if found.fields.axes != (2, 3):
         raise UsageError(f"--picture draws fields on images (N, C, H, W); {specimen.name} takes none.")
     chosen = _choose_layer(found, specimen, layer)

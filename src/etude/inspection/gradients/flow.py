@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 from etude.inspection.gradients.remedies import OVER_TIME, REMEDIES
 from etude.inspection.gradients.time_flow import (
     EXPLODING,
+    LEAST_STEPS,
     VANISHING,
     Recurrence,
     TimeFlow,
@@ -27,6 +28,7 @@ from etude.inspection.gradients.time_flow import (
 from etude.inspection.trace.failures import one_line, told
 from etude.inspection.trace.outputs import tensors_in
 from etude.inspection.trace.twin import own_copy, twin_of, undisturbed
+from etude.models.recurrent import Cell
 
 _RECURRENT = {each.__name__ for each in (torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu)}
 _CELLS = {"lstm_cell", "gru_cell", "rnn_tanh_cell", "rnn_relu_cell"}
@@ -175,7 +177,7 @@ def gradient_flow(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: An
 def try_remedies(module: nn.Module, *inputs: Any, seed: int = 0, **keywords: Any) -> list[Remedy]:
     """Apply each remedy, and the pairs that belong together, to a copy and measure again."""
     found = []
-    recurrent = any(isinstance(part, nn.RNNBase | nn.RNNCellBase) for part in module.modules())
+    recurrent = any(isinstance(part, nn.RNNBase | nn.RNNCellBase | Cell) for part in module.modules())
     for name, changes in (REMEDIES | (OVER_TIME if recurrent else {})).items():
         with undisturbed():
             torch.manual_seed(seed)
@@ -234,6 +236,35 @@ def judge(layers: list[LayerFlow]) -> Flow:
     ratio = first / last
     verdict = "vanishing" if ratio < VANISHING else "exploding" if ratio > EXPLODING else "healthy"
     return Flow(layers, verdict, ratio, ratio ** (1 / max(len(weighted) - 1, 1)))
+
+
+def steps_as_one(layers: list[LayerFlow], length: int) -> list[LayerFlow]:
+    """The layers, those that are called `length` times or more in one place once: root mean squares over the calls."""
+    found: dict[tuple[str, str], list[LayerFlow]] = {}
+    for layer in layers:
+        found.setdefault((layer.path, layer.op), []).append(layer)
+    steps = {key: calls for key, calls in found.items() if len(calls) >= max(length, LEAST_STEPS)}
+    shown = [layer for layer in layers if layer is steps.get((layer.path, layer.op), [layer])[0]]
+    return [_over(calls) if (calls := steps.get((layer.path, layer.op))) else layer for layer in shown]
+
+
+def _over(calls: list[LayerFlow]) -> LayerFlow:
+    first = calls[0]
+    gradients = [layer.gradient_rms for layer in calls if layer.gradient_rms is not None]
+    return LayerFlow(
+        first.path,
+        f"{first.op} ×{len(calls)}",
+        _root_mean_square([layer.activation_rms for layer in calls]),
+        _root_mean_square(gradients) if gradients else None,
+        *(
+            None if getattr(first, name) is None else sum(getattr(layer, name) for layer in calls) / len(calls)
+            for name in ("dead", "saturated")
+        ),
+    )
+
+
+def _root_mean_square(values: list[float]) -> float:
+    return math.sqrt(sum(value**2 for value in values) / len(values))
 
 
 class _Watch(TorchFunctionMode):

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
+from etude.models.recurrent import Cell
+
 REMEMBER = 5.0
 """The bias of a gate that keeps its state: σ(5) = 0.993."""
 
@@ -91,7 +93,7 @@ def _recur(root: nn.Module) -> bool:
     """Orthogonal recurrent weights (Saxe et al. 2014), and gates that remember (Jozefowicz et al. 2015)."""
     changed = False
     for part in root.modules():
-        if not isinstance(part, nn.RNNBase | nn.RNNCellBase):
+        if not isinstance(part, nn.RNNBase | nn.RNNCellBase | Cell):
             continue
         changed = True
         size = part.hidden_size
@@ -99,7 +101,7 @@ def _recur(root: nn.Module) -> bool:
             if name.startswith("weight_hh"):
                 for block in parameter.detach().split(size):
                     nn.init.orthogonal_(block)  # where h is projected, of another size: rows or columns orthogonal
-            if name.startswith("bias_ih") and isinstance(part, nn.LSTM | nn.LSTMCell | nn.GRU | nn.GRUCell):
+            if name.startswith("bias_ih") and len(parameter) > size:
                 # Both keep the old state by the second gate: forget gate of an LSTM, update gate of a GRU.
                 parameter.detach()[size : 2 * size].fill_(REMEMBER)
     return changed
