@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from etude.inspection.inspecting import inspect
 from etude.inspection.trace.flops import Cost, cost
 from etude.inspection.trace.tracing import trace
+from etude.models import recurrent
+from etude.models.recurrent import Recurrent
 from inspection.architectures import ARCHITECTURES
 
 
@@ -297,3 +299,46 @@ def test_factorisations_are_made_of_multiply_accumulates(function: Callable[[Ten
     assert found.cost.macs == macs
     product = prod(found.layers[-1].outputs[0].shape)  # with w: one for each entry of the result
     assert found.cost.flops == 2 * macs + product
+
+
+CELLS = {"rnn": (1, 2), "gru": (3, 10), "lstm": (4, 13)}
+"""Gates, and elementwise operations per unit and step: rnn sum, tanh; gru two gates with their sums, r·u, sum, tanh,
+h - n, product, sum; lstm sums and functions of four gates, f·c, i·g, sum, tanh, product."""
+
+
+@pytest.mark.parametrize("kind", CELLS)
+def test_recurrent_layers_and_cells_cost_what_their_formulas_say(kind: str) -> None:
+    steps, batch, width, hidden = 5, 2, 3, 4
+    gates, elementwise = CELLS[kind]
+    per_step = batch * (2 * gates * hidden * (width + hidden) + elementwise * hidden)
+    layer, cell = getattr(nn, kind.upper()), getattr(nn, f"{kind.upper()}Cell")
+    assert inspect(layer(width, hidden), torch.rand(steps, batch, width)).cost.flops == steps * per_step
+    assert inspect(cell(width, hidden), torch.rand(batch, width)).cost.flops == per_step
+    # étude's GRU computes (1 - z)·n + z·h with one operation more
+    ours = inspect(Recurrent(recurrent.CELLS[kind](width, hidden)), torch.rand(batch, steps, width))
+    assert [row.op for row in ours.layers] == ["Recurrent"]
+    assert ours.layers[0].parameters == gates * hidden * (width + hidden + 2)
+    assert ours.cost.flops == steps * (per_step + (batch * hidden if kind == "gru" else 0))
+
+
+def test_a_projected_and_a_deep_lstm_have_the_products_of_their_matrices() -> None:
+    steps, width, hidden, small = 5, 3, 6, 2
+    found = inspect(nn.LSTM(width, hidden, 2, proj_size=small, bidirectional=True), torch.rand(steps, 1, width))
+    one_way = [4 * hidden * (given + small) + hidden * small for given in (width, 2 * small)]
+    assert found.cost.macs == steps * 2 * sum(one_way)
+    assert found.parameters == sum(
+        p.numel() for p in nn.LSTM(width, hidden, 2, proj_size=small, bidirectional=True).parameters()
+    )
+
+
+def test_the_layers_of_a_transformer_cost_what_their_formulas_say() -> None:
+    width, heads, inner, target, memory = 8, 2, 16, 5, 7
+    layer = nn.TransformerDecoderLayer(width, heads, inner, batch_first=True)
+    found = inspect(layer, torch.rand(1, target, width), torch.rand(1, memory, width))
+    own = 4 * target * width**2 + 2 * target**2 * width
+    cross = (2 * target + 2 * memory) * width**2 + 2 * target * memory * width
+    assert found.cost.macs == own + cross + 2 * target * width * inner
+    assert found.parameters == 8 * width**2 + 8 * width + 2 * width * inner + inner + width + 6 * width
+    with FlopCounterMode(display=False) as counter:
+        layer.train()(torch.rand(1, target, width), torch.rand(1, memory, width))
+    assert counter.get_total_flops() == 2 * found.cost.macs
