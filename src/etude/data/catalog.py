@@ -58,7 +58,7 @@ class Entry:
     """
     num_train: int
     num_test: int
-    """Images, rows, sentences, pairs, or symbols of running text."""
+    """Images, rows, sentences, pairs, or symbols of running text that have a next one."""
     licence: str
     source: str
     subfolders: tuple[str, ...] = ()
@@ -127,8 +127,8 @@ CATALOG = {
         Entry(
             name="python-docs",
             kind="text",
-            num_train=NUM_CHARACTERS * 8 // 10,
-            num_test=NUM_CHARACTERS // 10,
+            num_train=NUM_CHARACTERS * 8 // 10 - 1,
+            num_test=NUM_CHARACTERS // 10 - 1,
             licence="PSF 2.0",
             source="The first 400,000 characters of Python's documentation of its topics, as `help()` shows it",
         ),
@@ -240,8 +240,8 @@ CATALOG = {
         Entry(
             name="tiny-shakespeare",
             kind="text",
-            num_train=1_003_854,
-            num_test=111_540,
+            num_train=1_003_853,
+            num_test=111_539,
             licence="public domain",
             source="Plays of Shakespeare (Karpathy 2015), https://github.com/karpathy/char-rnn",
         ),

@@ -1,12 +1,16 @@
 """A made text in which an answer depends on a cue that came `LAG` symbols before: how far back does a network see?
 
 Blocks of `PERIOD` symbols, `A…?` or `B…?`, as many of each, in a drawn order. Row i of
-a split is in block i // PERIOD: the cue is at i % PERIOD == 0, the answer at i % PERIOD == LAG. The target of every
-symbol of a block is the block's cue, so that a loss may be taken at every step, or at the answers only. With truncated
-backpropagation over fewer than LAG steps no gradient of the answer reaches the cue.
+a split is in block i // PERIOD: the cue is at i % PERIOD == 0, the answer at i % PERIOD == LAG, where the column
+`answers` is true. The target of every symbol of a block is the block's cue, so that a loss may be taken at every step,
+or at the answers only. With truncated backpropagation over LAG steps or fewer, no gradient of an answer reaches its
+cue.
 """
 
+from dataclasses import replace
 from random import Random
+
+import torch
 
 from etude.data.arrays import Parts
 from etude.data.kinds import RunningText
@@ -29,14 +33,14 @@ def make_cue(reading: Reading) -> Parts:
     texts = {role: "".join(f"{cue}{'.' * (LAG - 1)}?" for cue in each) for role, each in cues.items()}
     parts = make_running(texts, reading)
     assert isinstance(parts.kind, RunningText)
-    splits = {TRAIN: parts.train, VALIDATION: parts.validation, TEST: parts.test}
     told = {}
-    for role, split in splits.items():
-        assert split
-        targets = parts.kind.encoded("".join(cues[role])).repeat_interleave(PERIOD)  # (N,)
-        told[role] = Split(symbols=split["symbols"], targets=targets)
+    for role, text in texts.items():
+        symbols, cue = parts.kind.encoded(text), parts.kind.encoded("".join(cues[role]))  # (N,), (blocks,)
+        answers = torch.arange(len(symbols)) % PERIOD == LAG
+        told[role] = Split(symbols=symbols, targets=cue.repeat_interleave(PERIOD), answers=answers)
     note = f"the answer to each ? is the letter {LAG} symbols before it, and the target of every symbol of its block"
-    return Parts(kind=parts.kind, train=told[TRAIN], validation=told[VALIDATION], test=told[TEST], notes=(note,))
+    kind = replace(parts.kind, asks=True)
+    return Parts(kind=kind, train=told[TRAIN], validation=told[VALIDATION], test=told[TEST], notes=(note,))
 
 
 def _shuffled(items: tuple[str, ...], random: Random) -> list[str]:

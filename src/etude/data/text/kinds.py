@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -171,10 +172,10 @@ class TokenPairs:
 
 @dataclass(frozen=True, kw_only=True)
 class RunningText:
-    """One long text: column `symbols`, int64 (N,); row i is its i-th symbol.
+    """One long text: columns `symbols` and `targets`, int64 (N,) each.
 
-    By default a network learns to tell the next symbol. Where a split has a column `targets`, int64 (N,), row i is what
-    it shall tell after it has read the symbols up to i.
+    Row i holds the i-th symbol and what a network is to tell after it: the next symbol, or in an exercise such as `cue`
+    something else. There a column `answers`, bool (N,), is true where the text asks for it.
     """
 
     column: ClassVar[str] = "symbols"
@@ -186,10 +187,30 @@ class RunningText:
     """() of one example."""
     vocabulary: Vocabulary
     """Its only special token is <unk>, 0."""
+    asks: bool = False
+    """Whether it asks for something else than the next symbol, so that there is a column `answers`."""
 
     def encoded(self, text: str) -> Tensor:
         """A text as symbols, int64 (N,)."""
         return torch.tensor(self.vocabulary.encode(text), dtype=torch.int64)
+
+    def unknown_in(self, text: str) -> list[str]:
+        """The characters of a text that are not in the vocabulary, each once."""
+        vocabulary = self.vocabulary
+        tokens = dict.fromkeys(vocabulary.tokenizer.split(text))
+        return [token for token in tokens if vocabulary.encode(token) == [vocabulary.unknown]]
+
+    def lengths(self, symbols: Tensor) -> Tensor:
+        """Characters and UTF-8 bytes of symbols (N,): int64 (N, 2). <unk> counts as one of each."""
+        return self._lengths.to(symbols.device)[symbols]
+
+    @cached_property
+    def _lengths(self) -> Tensor:
+        special = [(1, 1)] * len(self.vocabulary.special)
+        # A subword may hold part of a character: the first byte of each is counted.
+        encoded = [token.encode("utf-8", "surrogateescape") for token in self.vocabulary.ordinary]
+        lengths = [(sum(byte & 0xC0 != 0x80 for byte in each), len(each)) for each in encoded]
+        return torch.tensor([*special, *lengths], dtype=torch.int64)
 
     def scaled(self, symbols: Tensor) -> Tensor:
         """Ids as they are: a network takes them so."""
@@ -201,7 +222,7 @@ class RunningText:
 
     def as_dict(self) -> dict[str, Any]:
         """In plain values of JSON, for `from_dict`; the vocabulary's tokens are in `files`."""
-        return {"name": "text", "vocabulary": self.vocabulary.as_dict()}
+        return {"name": "text", "asks": self.asks, "vocabulary": self.vocabulary.as_dict()}
 
     def files(self) -> dict[str, str]:
         """Texts of files by name that belong to `as_dict`."""
@@ -210,7 +231,10 @@ class RunningText:
     @classmethod
     def from_dict(cls, values: dict[str, Any], read: Callable[[str], str]) -> Self:
         """What `as_dict` and `files` gave; `ValueError` says what is wrong with other values."""
-        return cls(vocabulary=Vocabulary.from_files(values.get("vocabulary"), read, special=SPECIAL_RUNNING))
+        asks = values.get("asks", False)
+        if not isinstance(asks, bool):
+            raise ValueError(f"{asks!r} for asks")
+        return cls(vocabulary=Vocabulary.from_files(values.get("vocabulary"), read, special=SPECIAL_RUNNING), asks=asks)
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:

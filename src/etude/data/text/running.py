@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from torch import Tensor
+
 from etude.data.arrays import Parts
 from etude.data.kinds import RunningText
 from etude.data.layout import TEST, TRAIN, VALIDATION
@@ -47,5 +49,10 @@ def make_running(given: Mapping[str, str], reading: Reading, *, notes: Sequence[
         min_count=reading.min_count,
     )
     kind = RunningText(vocabulary=vocabulary)
-    splits = {role: Split(symbols=kind.encoded(text)) for role, text in parts.items()}
+    splits = {role: _split(kind.encoded(text)) for role, text in parts.items()}
     return Parts(kind=kind, train=splits[TRAIN], validation=splits[VALIDATION], test=splits[TEST], notes=tuple(told))
+
+
+def _split(symbols: Tensor) -> Split:
+    """Each symbol (N,) but the last, and the one that follows it."""
+    return Split(symbols=symbols[:-1], targets=symbols[1:])
