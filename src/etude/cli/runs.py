@@ -76,29 +76,57 @@ def show(
 def sample(
     run: tyro.conf.Positional[str],
     *,
-    num: int = 64,
+    num: int | None = None,
+    prompt: str | None = None,
+    length: int | None = None,
+    temperature: float | None = None,
     out: Path | None = None,
     label: str | None = None,
     seed: int = 0,
     runs_dir: Path | None = None,
     trust: bool = False,
 ) -> None:
-    """Draw new images from a GAN, a VAE or a diffusion model into a PNG or NPY file.
+    """Draw new images, or let a language model write a text.
+
+    Images of a GAN, a VAE or a diffusion model go into a PNG or NPY file. A text is printed.
 
     Args:
         run: The run's name or folder.
-        num: How many images.
+        num: How many images. Default: 64.
+        prompt: The beginning of a text. Default: a new line.
+        length: How many symbols a text has after the prompt. Default: 500.
+        temperature: For a text: 1 draws each symbol as likely as the network finds it, less draws likelier ones, 0
+            takes the likeliest. Default: 1.
         out: FILE.png for a grid, FILE.npy for float32 (N, C, H, W) in [0, 1]. Default: samples.png in the run's folder.
+            A text goes into FILE.txt, if given.
         label: The class to draw, by name or index (cvae, flow).
-        seed: Determines the images.
+        seed: Determines the images, or the text.
         runs_dir: Where runs are kept.
         trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.
     """
     from etude.cli import show_run
 
     loaded = show_run.load(run, runs_dir=runs_dir, trust=trust)
+    of_images, of_texts = {"num": num, "label": label}, {"prompt": prompt, "length": length, "temperature": temperature}
+    writes = show_run.writes_texts(loaded)
+    for flag, given in (of_images if writes else of_texts).items():
+        if given is not None:
+            what = "images, and run {} writes a text" if writes else "texts, and run {} is no language model"
+            raise UsageError(f"--{flag} {given} is for {what.format(loaded.name)}: leave it out.")
+    if writes:
+        if out is not None and out.suffix.lower() != ".txt":
+            raise UsageError(f"--out {out} (allowed: a name that ends in .txt).")
+        show_run.write_text(
+            loaded,
+            out,
+            prompt=prompt or "",
+            num_symbols=500 if length is None else length,
+            temperature=1.0 if temperature is None else temperature,
+            seed=seed,
+        )
+        return
     path = out or loaded.path / "samples.png"
     if path.suffix.lower() not in (".png", ".npy"):
         raise UsageError(f"--out {path} (allowed: a name that ends in .png or .npy).")
-    show_run.write_samples(loaded, path, num=num, seed=seed, label=label)
+    show_run.write_samples(loaded, path, num=64 if num is None else num, seed=seed, label=label)
     print(path)

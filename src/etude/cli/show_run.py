@@ -16,6 +16,7 @@ from etude.data.kinds import Images
 from etude.data.text.description import TextKind, in_short, vocabularies
 from etude.drawing.tiles import tile, write_png
 from etude.errors import UsageError
+from etude.families.abilities import Predicts
 from etude.files import write_atomically
 from etude.recipes import to_toml
 from etude.report.figures import draw_all
@@ -24,7 +25,18 @@ from etude.training import Display
 from etude.training import resume as resume_run
 from etude.training import train as train_run
 
-__all__ = ["Display", "finished", "load", "resume_run", "show", "summary", "train_run", "write_samples"]
+__all__ = [
+    "Display",
+    "finished",
+    "load",
+    "resume_run",
+    "show",
+    "summary",
+    "train_run",
+    "write_samples",
+    "write_text",
+    "writes_texts",
+]
 
 
 def show(loaded: Run, *, json: bool) -> None:
@@ -80,6 +92,22 @@ def write_samples(loaded: Run, path: Path, *, num: int, seed: int, label: str | 
         content = io.BytesIO()
         np.save(content, images.numpy())
         write_atomically(path, content.getvalue())
+
+
+def writes_texts(loaded: Run) -> bool:
+    """Whether it is of a language model."""
+    return loaded.can(Predicts)
+
+
+def write_text(loaded: Run, path: Path | None, *, prompt: str, num_symbols: int, temperature: float, seed: int) -> None:
+    """Let a language model go on with the prompt; print the text, or write it into a file and print its name."""
+    with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is not a result
+        text = loaded.continue_text(prompt, num_symbols=num_symbols, temperature=temperature, seed=seed)
+    if path is None:
+        print(text)
+        return
+    write_atomically(path, text + "\n")
+    print(path)
 
 
 def finished(run: Run, display: Display, *, draw_figures: bool, data_dir: Path | None, json: bool) -> None:

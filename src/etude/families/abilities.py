@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from etude.data import Split
 from etude.data.kinds import TokenPairs
 
 
@@ -174,4 +175,32 @@ class Translates(Trained, Protocol):
 
     def last_states(self, source: Tensor) -> Tensor | None:
         """The last state (N, D) of its encoder on sources (N, S); None where it has no such state."""
+        ...
+
+
+class Told(NamedTuple):
+    """What a network tells of a running text, one entry for each symbol that is asked for (M,)."""
+
+    rows: Tensor
+    """Which rows of the text they are, ascending: all, where nothing else is asked."""
+    nats: Tensor
+    """−log p of what was to be told, float64."""
+    right: Tensor
+    """Whether that is the most likely one."""
+
+
+class Predicts(Trained, Protocol):
+    """Tells the next symbol of a running text."""
+
+    def tell(self, text: Split) -> Told:
+        """What it tells after each symbol of a text, columns as of the kind `RunningText`, of which it has read all up
+        to there.
+        """
+        ...
+
+    def write(self, prompt: str, num_symbols: int, *, temperature: float, generator: torch.Generator) -> str:
+        """A text that begins with the prompt and goes on for some symbols.
+
+        Scores are divided by the temperature before they become probabilities; at 0 the most likely symbol is taken.
+        """
         ...

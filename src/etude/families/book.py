@@ -10,7 +10,7 @@ from etude.families.unopened import UnopenedRecipe
 if TYPE_CHECKING:
     from etude.families.family import Family, Specimen
 
-NAMES = ("classifier", "text", "adversarial", "variational", "diffusion", "translation")
+NAMES = ("classifier", "text", "adversarial", "variational", "diffusion", "translation", "language")
 """The folders beside this file. A new family adds its name here; nothing else outside its folder names it."""
 
 

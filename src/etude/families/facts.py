@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from etude.families.abilities import Bounds, Classifies, Encodes, Explains, Samples
+from etude.families.abilities import Bounds, Classifies, Encodes, Explains, Predicts, Samples
 from etude.families.family import Family, Network
 from etude.families.learner import Learner
 from etude.families.recipe import Recipe
@@ -46,7 +46,9 @@ def stand_in(recipe: UnopenedRecipe) -> Family[Any]:
     )
 
 
-_ABILITIES: dict[str, type] = {each.__name__: each for each in (Samples, Classifies, Explains, Encodes, Bounds)}
+_ABILITIES: dict[str, type] = {
+    each.__name__: each for each in (Samples, Classifies, Explains, Encodes, Bounds, Predicts)
+}
 
 
 def _panel(values: dict[str, Any]) -> Panel:

@@ -44,9 +44,9 @@ class Network(Generic[R]):
     """The kinds of data that they take."""
     conditional: bool = False
     """Whether they are given the label."""
-    draws: bool = False
-    """Whether they draw random numbers in training, as dropout does. étude then computes their steps operation by
-    operation, with PyTorch's global generator seeded from the run's own stream."""
+    draws: bool | Callable[[R], bool] = False
+    """Whether they draw random numbers in training, as dropout does, or what says so for a recipe. étude then computes
+    their steps operation by operation, with PyTorch's global generator seeded from the run's own stream."""
     examine: Callable[[R, Any], Examined] | None = None
     """For a person's networks: try them with a recipe and a kind of data, and return what was found. `UsageError` says
     what is wrong with them."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from etude.data.kinds import Images, Table, TokenPairs, Tokens
+from etude.data.kinds import Images, RunningText, Table, TokenPairs, Tokens
 from etude.errors import UsageError, unknown
-from etude.families.abilities import Bounds, Classifies, Encodes, Samples, Translates
-from etude.measurement import classification, image_sets, last_state, latent_space, likelihood, translation
+from etude.families.abilities import Bounds, Classifies, Encodes, Predicts, Samples, Translates
+from etude.measurement import classification, image_sets, language, last_state, latent_space, likelihood, translation
 from etude.measurement.metric import Metric
 from etude.measurement.own_metrics import own_metric
 from etude.measurement.settings import Settings
@@ -16,6 +16,7 @@ from etude.user_code import is_spec
 _SETS: dict[str, Any] = {"needs": Samples, "depends_on": ("num_samples", "seed", "features")}
 _PAIRS: dict[str, Any] = {"needs": Translates, "kinds": (TokenPairs,)}
 _CLASSES: dict[str, Any] = {"needs": Classifies, "kinds": (Images, Table, Tokens)}
+_TEXT: dict[str, Any] = {"needs": Predicts, "kinds": (RunningText,), "depends_on": ("seed",)}
 _PIXELS = ("num_samples", "seed", "binarize")
 _BOUND = (*_PIXELS, "num_importance", "num_likelihood_images")
 
@@ -112,6 +113,17 @@ METRICS = (
         name="word_probe", about="words in the last state", compute=last_state.words, remark=last_state.about_words,
         better=None, **_PAIRS
     ),
+    Metric(
+        name="nats_per_character", about="−log p(next character)", compute=language.nats_per_character,
+        remark=language.about_nats, better="lower", **_TEXT
+    ),
+    Metric(
+        name="bits_per_byte", about="−log₂ p per byte", compute=language.bits_per_byte, better="lower", **_TEXT
+    ),
+    Metric(
+        name="perplexity", about="choices per symbol", compute=language.perplexity, better="lower", **_TEXT
+    ),
+    Metric(name="accuracy", about="share of symbols right", compute=language.accuracy, **_TEXT),
 )  # fmt: skip
 
 

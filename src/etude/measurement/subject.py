@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from etude.data import Dataset, Split, Table
+from etude.data import Dataset, RunningText, Split, Table
 from etude.errors import UsageError
-from etude.families.abilities import Bounds, TokenScores, Translates
+from etude.families.abilities import Bounds, Predicts, TokenScores, Told, Translates
 from etude.families.inputs import EXAMPLES_AT_ONCE
 from etude.measurement.feature_network import FeatureNetwork, Features, FeatureSource
 from etude.measurement.settings import Binarize, Settings
@@ -61,6 +61,8 @@ class Subject:
     def num_samples(self) -> int:
         """Images on each side: as asked for, at most the split's, and twice as many must be real for the floor."""
         dataset = self.dataset
+        if isinstance(dataset.kind, RunningText):  # it is read from its beginning to its end
+            return len(self.split)
         available = min(len(self.split), (len(dataset.train) + len(dataset.test)) // 2)
         return min(self.settings.num_samples, available)
 
@@ -282,6 +284,14 @@ class Subject:
     def token_scores(self) -> TokenScores:
         """What the translator says of the measured sentences' references."""
         return self.translator.token_scores(self.measured["source"], self.measured["target"])
+
+    # Language models ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def told(self) -> Told:
+        """What the language model tells of the text that is measured."""
+        trained: Predicts = self.run.trained  # pyright: ignore[reportAssignmentType]  (as above)
+        return trained.tell(self.split)
 
 
 def _neighbour_scores(real: np.ndarray, generated: np.ndarray) -> np.ndarray:

@@ -49,9 +49,11 @@ from etude.metrics.likelihood import (
     grey_note,
     importance_weighted_bound,
 )
+from etude.metrics.ngrams import ngram_nats
 from etude.metrics.prdc import density_coverage, prdc, precision_recall
 from etude.metrics.probes import linear_probe, nearest_neighbours_probe, ridge_probe
 from etude.metrics.quadrature import exact_log_likelihood
+from etude.metrics.text import mean_over_text
 from etude.metrics.translation import bleu, chrf, compare_translations
 
 __all__ = [
@@ -92,9 +94,11 @@ __all__ = [
     "importance_weighted_bound",
     "kernel_distance",
     "linear_probe",
+    "mean_over_text",
     "nearest_neighbours_probe",
     "nearest_training_images",
     "negative_log_likelihood",
+    "ngram_nats",
     "prdc",
     "precision_recall",
     "real_floor",

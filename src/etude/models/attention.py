@@ -131,12 +131,16 @@ class MultiHeadAttention(nn.Module):
         mask: Tensor | None = None,
         *,
         causal: bool = False,
+        bias: Tensor | None = None,
     ) -> Tensor:
-        """As `forward`, with keys and values at hand: those of earlier steps of a decoder, say."""
+        """As `forward`, with keys and values at hand: those of earlier steps of a decoder, say.
+
+        A `bias` (heads, T, S) is added to the scores in place of a mask; −∞ where a query does not see a key.
+        """
         keys, values = keys_and_values
-        allowed = self._allowed(queries, keys, mask, causal=causal)
+        allowed = self._allowed(queries, keys, mask, causal=causal) if bias is None else bias
         split = self._split(self.query(queries))
-        if split.device.type == "cpu" and split.dtype == torch.bfloat16:
+        if bias is None and split.device.type == "cpu" and split.dtype == torch.bfloat16:
             # PyTorch's kernel takes five times as long, forwards and backwards, for sentences of 14 tokens.
             heads, _ = scaled_dot_product(split, keys, values, allowed)
         else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from etude.data.kinds import Images, Table, TokenPairs, Tokens
+from etude.data.kinds import Images, RunningText, Table, TokenPairs, Tokens
 from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
@@ -58,7 +58,7 @@ FIGURES: dict[str, Kind] = {
     "losses": Kind(
         about="losses and accuracy against the training step",
         draw=learning.losses,
-        kinds=(Images, Table, Tokens, TokenPairs),
+        kinds=(Images, Table, Tokens, TokenPairs, RunningText),
     ),
     "boundaries": Kind(
         about="the plane by predicted class, and the test points",

@@ -5,6 +5,7 @@ what a run alone with that seed computes, except for rounding. Its learner's ten
 evaluation, pictures and checkpoints need not know of the others.
 """
 
+import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -56,9 +57,10 @@ def replicas_step(learners: Sequence[Learner[Any]], train: Split, transform: Tra
         if "average" in rates:
             rates["average"].fill_(now.average)
         draws = _stack([learner.draws() for learner in learners])
-        return fast(
-            StepTensors(networks=states, state=carried, train=train.columns, rows=rows, rates=rates, draws=draws)
-        )
+        given = StepTensors(networks=states, state=carried, train=train.columns, rows=rows, rates=rates, draws=draws)
+        with warnings.catch_warnings():  # what has no rule for vmap, an LSTM on a processor, is computed run by run
+            warnings.filterwarnings("ignore", message="There is a performance drop because we have not yet implemented")
+            return fast(given)
 
     return step
 

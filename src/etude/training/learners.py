@@ -69,10 +69,11 @@ def examined(recipe: Recipe, kind: Any) -> Examined:
     if recipe.family_file:
         with torch.device("meta"):
             parameters = count_parameters(network.build(recipe, kind))
-    reasons = [network.traits.eager, DRAWS.format(name=recipe.network) if network.draws else ""]
+    draws = network.draws(recipe) if callable(network.draws) else network.draws
+    reasons = [network.traits.eager, DRAWS.format(name=recipe.network) if draws else ""]
     return Examined(
         traits=replace(network.traits, eager=" and ".join(filter(None, reasons))),
-        draws=network.draws,
+        draws=draws,
         conditional=network.conditional,
         parameters=parameters,
     )

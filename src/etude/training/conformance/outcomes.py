@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from etude import recipes
-from etude.data import Images, Split
+from etude.data import Images, RunningText, Split
 from etude.errors import EtudeError
-from etude.families.abilities import Bounds, By, Classifies, Encodes, Explains, Samples
+from etude.families.abilities import Bounds, By, Classifies, Encodes, Explains, Predicts, Samples
 from etude.families.learner import Learner
 from etude.families.preview import ImageGrid
 from etude.runs.checkpoint import network_tensors, restore_networks
@@ -31,6 +31,7 @@ METHODS: dict[type, tuple[str, ...]] = {
     Explains: ("contributions",),
     Encodes: ("latent_dim", "encode", "decode"),
     Bounds: ("latent_dim", "encode", "decode", "network", "scored_as", "binarize", "reconstruction", "pairs"),
+    Predicts: ("tell", "write"),
 }
 """What a trained object must have for an ability, in addition to `conditional` and `inputs`."""
 
@@ -96,7 +97,7 @@ def preview(specimen: Specimen) -> str | None:
     if first is None:
         return None
     if not hasattr(first, "content"):
-        return f"preview gives {type(first).__name__}: give ImageGrid(images), or None."
+        return f"preview gives {type(first).__name__}: give ImageGrid(images), Text(lines), or None."
     if isinstance(first, ImageGrid):
         if first.images.ndim != 4 or first.images.shape[1] not in (1, 3):
             return f"preview gives images {tuple(first.images.shape)}: give (N, 1 or 3, height, width)."
@@ -144,10 +145,7 @@ def abilities(specimen: Specimen) -> str | None:
         own = [name for name in methods if hasattr(trained, name)]
         if own == list(methods) and ability not in specimen.family.abilities:
             return f"trained has {', '.join(methods)}, and abilities has no {ability.__name__}: add it."
-    checks = {
-        Samples: _samples, Classifies: _classifies, Explains: _explains, Encodes: _encodes, Bounds: _bounds
-    }  # fmt: skip
-    for ability, check in checks.items():
+    for ability, check in CHECKS.items():
         if ability in specimen.family.abilities and (message := _judged(check, specimen, trained)):
             return message
     return None
@@ -215,6 +213,8 @@ def _outputs(specimen: Specimen, networks: dict[str, Any]) -> dict[str, Tensor]:
         if Encodes in specimen.family.abilities:
             found["means"] = trained.encode(inputs, labels)[0]
             found["decoded"] = trained.decode(found["means"], labels)
+        if Predicts in specimen.family.abilities:
+            found["nats"] = trained.tell(specimen.dataset.test).nats
     for network in evaluating.values():
         network.train()
     return found
@@ -304,3 +304,33 @@ def _shaped(given: Any, shape: tuple[int, ...], what: str) -> str | None:
     if tuple(given.shape) != shape:
         return f"{what} gives shape {tuple(given.shape)}: give {shape}."
     return None if given.isfinite().all() else f"{what} gives numbers that are not finite."
+
+
+def _predicts(specimen: Specimen, trained: Any, inputs: Tensor, labels: Tensor | None) -> str | None:
+    text = specimen.dataset.test
+    told = trained.tell(text)
+    if message := _shaped(told.nats, (len(text),), "tell(text) of nats"):
+        return message
+    changed = text.take(torch.arange(len(text)))
+    changed["symbols"][-1] = 0
+    if not torch.allclose(trained.tell(changed).nats[:-1], told.nats[:-1], rtol=1e-3, atol=1e-4):
+        return "what it tells after a symbol depends on a symbol that comes later: nothing may look ahead."
+    assert isinstance(specimen.kind, RunningText)
+    first = specimen.kind.vocabulary.ordinary[0]
+    one, two = (
+        trained.write(first, BATCH, temperature=1.0, generator=torch.Generator().manual_seed(0)) for _ in range(2)
+    )
+    if one != two:
+        return "write gives other texts for the same generator: draw from `generator` only."
+    return None if one.startswith(first) else f"write({first!r}, …) gives {one!r}, which begins otherwise."
+
+
+CHECKS: dict[type, Any] = {
+    Samples: _samples,
+    Classifies: _classifies,
+    Explains: _explains,
+    Encodes: _encodes,
+    Bounds: _bounds,
+    Predicts: _predicts,
+}
+"""How what an ability gives is judged."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from etude.compute import Execution
-from etude.data import Dataset, Images, Split, Table, TokenPairs, Tokens, load
+from etude.data import Dataset, Images, RunningText, Split, Table, TokenPairs, Tokens, load
 from etude.errors import UsageError
 from etude.families.descent import Descent, EagerDescent
 from etude.families.family import Family, Networks
@@ -27,6 +27,8 @@ from etude.user_code import reason
 
 TRAIN, VALIDATION, TEST, BATCH = 64, 16, 32, 8
 """Examples per split, and per step."""
+SYMBOLS = 1_000
+"""Symbols of a running text to validate on, and to test on; ten times as many train, so that a long chunk fits in."""
 SGD = Optimizer(name="sgd", learning_rate=1e-3, momentum=0.9)
 """Adam's first steps have the size of the learning rate, whatever the gradient. So ways to compute a step that
 differ by rounding are compared with this optimizer: its momentum after one step is the gradient."""
@@ -87,8 +89,10 @@ class Specimen:
             return self.network.build(self.recipe, self.kind)
 
     def rows(self, learner: Learner[Any], number: int) -> Tensor:
-        """The rows (1, examples per step) of step `number`, from 0, in an order of its own."""
-        return learner.epoch(torch.arange(len(self.train)), self.train.columns, number + 1)[:1]
+        """The rows (1, examples per step) of step `number`, from 0, one step after the other through each epoch."""
+        rows = torch.arange(len(self.train))
+        epoch, step = divmod(number, len(rows) // self.recipe.examples_per_step)
+        return learner.epoch(rows, self.train.columns, epoch + 1)[step][None]
 
     def take(self, learner: Learner[Any], *, first: int = 0, steps: int = 1, step: Step | None = None) -> Tensor:
         """The losses (steps, losses) of `steps` steps from number `first` on, one operation after another."""
@@ -135,6 +139,10 @@ def small_dataset(kinds: tuple[type, ...]) -> Dataset:
         mean, scale = everything.features.mean(dim=0), everything.features.std(dim=0)
         kind = Table(class_names=("0", "1", "2"), mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
         digits = Dataset(name="points", kind=kind, train=everything, test=rest, licence="", source="")
+    elif RunningText in kinds:
+        text = load("python-docs")
+        parts = {"train": 10 * SYMBOLS, "validation": SYMBOLS, "test": SYMBOLS}
+        return replace(text, **{name: getattr(text, name).take(torch.arange(size)) for name, size in parts.items()})
     else:
         names = ", ".join(kind.__name__ for kind in kinds)
         raise UsageError(f"its network takes {names or 'no kind of data'}: `etude check` has Images and Table.")

@@ -78,7 +78,8 @@ def _draws_of(
             with seeded(0):
                 reseed(seed)
                 before = state()
-                batch = learner.batch(specimen.train.columns, specimen.rows(learner, 0)[0], learner.draws())
+                rows = specimen.rows(learner, 0)[0]
+                batch = learner.batch(specimen.train.columns, rows, learner.draws()) | learner.state
                 with own_draws(learner):
                     losses = learner.step(batch, specimen.descent(learner))
                 moved = state() != before
@@ -334,6 +335,8 @@ def _vectors(one: Learner[Any], other: Learner[Any]) -> dict[str, tuple[Tensor, 
         buffers = list(zip(network.buffers(), theirs.buffers(), strict=True))
         if buffers:
             found[f"buffers of {name}"] = _joined(buffers)
+    if one.state:
+        found["carried state"] = _joined([(value, other.state[name]) for name, value in one.state.items()])
     return found
 
 
