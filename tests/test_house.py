@@ -134,14 +134,16 @@ def import_mistakes(package: Path) -> list[str]:
 
 
 def family_classes(package: Path) -> set[str]:
-    """Names of the classes that belong to one family: those in its folder, and the networks that it takes of models."""
+    """Names of the classes that belong to one family: those in its folder, and what no other takes of models."""
     found: set[str] = set()
+    takers: dict[str, set[str]] = {}
     for path in (package / "families").glob("*/*.py"):
         tree = ast.parse(path.read_text("utf-8"))
         found |= {node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)}
         taken = [names for _, name, names in imports(tree, "") if name.startswith("etude.models")]
-        found |= {name for names in taken for name in names if name[0].isupper()}
-    return found
+        for name in (name for names in taken for name in names if name[0].isupper()):
+            takers.setdefault(name, set()).add(path.parent.name)
+    return found | {name for name, families in takers.items() if len(families) == 1}
 
 
 def family_mistakes(package: Path, classes: set[str], networks: set[str]) -> list[str]:
