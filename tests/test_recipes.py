@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import etude
 from etude import recipes
+from etude.data import Reading
 from etude.errors import UsageError
 from etude.families.adversarial.recipe import Adversarial
 from etude.families.variational.recipe import Variational
@@ -174,6 +175,12 @@ def test_unknown_recipe_suggests_the_nearest() -> None:
 def test_cosine_schedule(progress: float, share: float) -> None:
     optimizer = Optimizer(name="sgd", learning_rate=0.2, schedule="cosine")
     assert optimizer.schedule_at(progress) == pytest.approx(share)
+
+
+def test_a_recipe_says_how_its_data_are_read() -> None:
+    assert RECIPES["lenet"].reading == Reading()
+    changed = recipes.change(RECIPES["lenet"], image_size=64, fit="pad", skip_broken=True)
+    assert changed.reading == Reading(image_size=64, fit="pad", skip_broken=True)
 
 
 def test_recipes_do_not_import_torch() -> None:

@@ -126,7 +126,9 @@ VALUES_OF = {
     "--dims": ["2", "2,3", "", ",", "2,2", "0", "-1", "99999", "²", "9" * 5000, "1.5"],
     "--layer": ["conv1", "0", ""],
     "--label": ["3", "10", "²", "9" * 5000],
-    "--data": ["digits", "mnist", "cifar10", "folder:pictures"],
+    "--data": ["digits", "mnist", "cifar10", "folder:pictures", "opinions", "chars:files/net.py"],
+    "--fold": ["0", "9", "10", "-1", "²", "9" * 5000],
+    "--vocabulary-size": ["1", "300", "0", "-1", "²", "9" * 5000],
     "--out": ["x.png", "x.npy", "x.md", "x.csv", "x.toml"],
     "--name": ["a", "a/b", "..", "lenet"],
 }  # fmt: skip
@@ -372,7 +374,19 @@ BASES: dict[str, list[list[str]] | Fill] = {
     ),
     "data": [[]],
     "data fetch": [["digits"], ["mnist"], ["cifar10"]],
-    "data show": [["digits"], ["mnist"], ["folder:pictures"], ["folder:broken"]],
+    "data show": [
+        ["digits"],
+        ["mnist"],
+        ["folder:pictures"],
+        ["folder:broken"],
+        ["opinions", "--tokenizer", "characters"],
+        ["clauses", "--vocabulary-size", "300"],
+        ["cue"],
+        ["text:files/net.py"],
+        ["chars:files/net.py"],
+        ["pairs:files/net.py,files/net.py"],
+        ["rt-polarity", "--fold", "1"],
+    ],
     "verify": _verify,
 }
 """Command lines that work, to be spoilt; a command without a line here is given bad words alone."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from etude.data import load
+from etude.data import Reading, load
 from etude.measurement import reference_classifier
 from etude.measurement.reference_classifier import network_of, reference_name, reference_recipe, reference_run
 
@@ -15,7 +15,7 @@ def test_a_damaged_classifier_is_trained_anew(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(reference_classifier, "IMAGES_SEEN", 2_000)
     monkeypatch.setattr(reference_classifier, "cache_folder", lambda: tmp_path)
     dataset = load("digits")
-    recipe = reference_recipe("digits", image_size=None, num_images=len(dataset.train))
+    recipe = reference_recipe("digits", reading=Reading(), num_images=len(dataset.train))
     name, said = reference_name(recipe, dataset), list[str]()
     first = reference_run(recipe, name, data_dir=None, say=said.append)
     weights = network_of(first).state_dict()
@@ -35,7 +35,7 @@ def test_a_classifier_with_damaged_weights_is_trained_anew(tmp_path: Path, monke
     monkeypatch.setattr(reference_classifier, "IMAGES_SEEN", 2_000)
     monkeypatch.setattr(reference_classifier, "cache_folder", lambda: tmp_path)
     dataset = load("digits")
-    recipe = reference_recipe("digits", image_size=None, num_images=len(dataset.train))
+    recipe = reference_recipe("digits", reading=Reading(), num_images=len(dataset.train))
     name, said = reference_name(recipe, dataset), list[str]()
     file = reference_run(recipe, name, data_dir=None, say=said.append).checkpoint_path() / "model.safetensors"
     whole = file.read_bytes()
@@ -51,7 +51,7 @@ def test_of_processes_with_an_empty_cache_one_trains(tmp_path: Path, monkeypatch
     monkeypatch.setattr(reference_classifier, "IMAGES_SEEN", 2_000)
     monkeypatch.setattr(reference_classifier, "cache_folder", lambda: tmp_path / "cache")
     dataset = load("digits")
-    recipe = reference_recipe("digits", image_size=None, num_images=len(dataset.train))
+    recipe = reference_recipe("digits", reading=Reading(), num_images=len(dataset.train))
     name, log, children = reference_name(recipe, dataset), tmp_path / "log", []
     for _ in range(3):
         if (child := os.fork()) == 0:

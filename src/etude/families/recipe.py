@@ -112,7 +112,8 @@ class Recipe:
     about: Annotated[str, Suppress]
     """One line for `etude recipes`."""
     data: str = "mnist"
-    """Data set: its name (`etude data` lists them), or your own as folder:PATH, npz:FILE or csv:FILE."""
+    """Data set: its name (`etude data` lists them), or your own as folder:PATH, npz:FILE, csv:FILE, text:PATH,
+    pairs:FILE or chars:FILE."""
     image_size: Annotated[int | None, Range(16)] = None
     """Resize images of a folder: to squares with this side in pixels. Default: 32."""
     fit: Fit | None = None

@@ -106,13 +106,7 @@ def _auto(recipe: Recipe, dataset: Dataset, data_dir: Path | None, say: Callable
     reference_classifier.require_enough(dataset)
     # Where the images are now, should the run's folder of them have moved.
     data = dataset.name if parse_own(recipe.data) else recipe.data
-    own = reference_classifier.reference_recipe(
-        data,
-        image_size=recipe.image_size,
-        num_images=len(dataset.train),
-        fit=recipe.fit,
-        skip_broken=recipe.skip_broken,
-    )
+    own = reference_classifier.reference_recipe(data, reading=recipe.reading, num_images=len(dataset.train))
     name = reference_classifier.reference_name(own, dataset)
 
     def load() -> FeatureNetwork:

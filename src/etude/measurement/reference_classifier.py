@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from etude import recipes
-from etude.data import Dataset
+from etude.data import Dataset, Reading
 from etude.data.names import parse_own
 from etude.data.search_paths import cache_folder
 from etude.errors import RunError, UsageError
 from etude.families.classifier.recipe import Classifier
-from etude.families.recipe import Fit, Optimizer
+from etude.families.recipe import Optimizer
 from etude.files import locked, remove, temporary_path
 from etude.models import LeNet
 from etude.runs import Run
@@ -27,17 +27,15 @@ _IN_THE_IMAGES = ("about", "data", "fit", "skip_broken")
 """Fields of the recipe that say which images it trains on, as their checksum does, or nothing of its training."""
 
 
-def reference_recipe(
-    data: str, *, image_size: int | None, num_images: int, fit: Fit | None = None, skip_broken: bool = False
-) -> Classifier:
+def reference_recipe(data: str, *, reading: Reading, num_images: int) -> Classifier:
     """The fixed recipe, with a fixed seed, for a data set of `num_images` training images."""
     return Classifier(
         name="lenet",
         about="the classifier whose features étude measures with",
         data=data,
-        image_size=image_size,
-        fit=fit,
-        skip_broken=skip_broken,
+        image_size=reading.image_size,
+        fit=reading.fit,
+        skip_broken=reading.skip_broken,
         epochs=math.ceil(IMAGES_SEEN / num_images),
         batch_size=BATCH_SIZE,
         optimizer=Optimizer(name="adam", learning_rate=2e-3, schedule="cosine"),
