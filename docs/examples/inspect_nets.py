@@ -97,6 +97,55 @@ def gru() -> nn.Module:
     return nn.GRU(8, 32, batch_first=True)
 
 
+class Sentences(nn.Module):
+    """Two classes of sentences by an LSTM in both directions; its author takes the last output, as many do."""
+
+    def __init__(self, vocabulary_size: int = 2000) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, 32, padding_idx=0)
+        self.lstm = nn.LSTM(32, 32, batch_first=True, bidirectional=True)
+        self.out = nn.Linear(64, 2)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.out(self.lstm(self.embedding(ids))[0][:, -1])
+
+
+class Characters(nn.Module):
+    """A model of characters: which comes next, at every step."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.embedding, self.layer, self.out = nn.Embedding(65, 64), layer, nn.Linear(64, 65)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.out(self.layer(self.embedding(ids))[0])
+
+
+def char_rnn() -> nn.Module:
+    """With a plain recurrent layer."""
+    return Characters(nn.RNN(64, 64, batch_first=True))
+
+
+def char_lstm() -> nn.Module:
+    """With gates."""
+    return Characters(nn.LSTM(64, 64, batch_first=True))
+
+
+class CharAttention(nn.Module):
+    """With attention to the characters before, and learned positions."""
+
+    def __init__(self, num_positions: int = 1024) -> None:
+        super().__init__()
+        self.embedding, self.positions = nn.Embedding(65, 64), nn.Embedding(num_positions, 64)
+        self.block = nn.TransformerEncoderLayer(64, 4, 128, dropout=0.0, batch_first=True)
+        self.out = nn.Linear(64, 65)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.embedding(ids) + self.positions(torch.arange(ids.shape[1]))
+        mask = nn.Transformer.generate_square_subsequent_mask(ids.shape[1])
+        return self.out(self.block(x, src_mask=mask, is_causal=True))
+
+
 def norm_first() -> nn.Module:
     """A batch-norm before a convolution that pads with zeros, and one before a convolution that does not."""
     return nn.Sequential(

@@ -171,7 +171,7 @@ def _by_lag(lags: list[LagFlow]) -> list[Any]:
     shown = sorted({0, *last, *(2**k for k in range(max(last).bit_length()))})
     rows = [[lag.letter, *(f"{lag.gradients[k]:.2e}" if k < len(lag.gradients) else "" for k in shown)] for lag in lags]
     return [
-        "\nBy lag: the gradient of the last output with respect to the input that many steps before the end.",
+        "\nBy lag: the gradient of the last output with respect to the input k steps before the end.",
         plain_table(["steps back", *map(str, shown)], rows, align="lr"),
     ]
 

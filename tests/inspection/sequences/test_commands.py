@@ -70,7 +70,7 @@ def test_flow_by_steps_back_and_its_picture(run: Run) -> None:
     assert code == 0
     lines = out.splitlines()
     start = lines.index(
-        "By lag: the gradient of the last output with respect to the input that many steps before the end."
+        "By lag: the gradient of the last output with respect to the input k steps before the end."
     )
     assert lines[start + 1].split() == ["steps", "back", "0", "1", "2", "4"]
     assert (lines[start + 2].split()[0], len(lines[start + 2].split())) == ("T", 5)
