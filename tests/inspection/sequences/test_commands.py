@@ -69,9 +69,7 @@ def test_flow_by_steps_back_and_its_picture(run: Run) -> None:
     code, out, _ = run(*flags, "--picture", "lag.png")
     assert code == 0
     lines = out.splitlines()
-    start = lines.index(
-        "By lag: the gradient of the last output with respect to the input k steps before the end."
-    )
+    start = lines.index("By lag: the gradient of the last output with respect to the input k steps before the end.")
     assert lines[start + 1].split() == ["steps", "back", "0", "1", "2", "4"]
     assert (lines[start + 2].split()[0], len(lines[start + 2].split())) == ("T", 5)
     assert any(line.startswith("reach over T: from 1 to 4 steps back the gradient changes ") for line in lines)

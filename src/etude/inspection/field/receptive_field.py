@@ -21,7 +21,7 @@ __all__ = ["Fields", "Misaligned", "TensorReach", "Unknown", "receptive_fields"]
 
 
 def receptive_fields(trace: Trace, *, time_first: bool = False) -> Fields:
-    """Follow the first input with positions: images (N, C, H, W), signals (N, C, L), sequences (N, T) or `time_first`."""
+    """Follow the first input with positions: images (N, C, H, W), signals (N, C, L), sequences (N, T), or (T, N)."""
     for value in trace.inputs:
         if followed := position_axes(value, trace, time_first=time_first):
             break
