@@ -79,8 +79,6 @@ class RecurrentTranslator(Translator):
         self.readout = nn.Linear(2 * states + width, width)
         self.vocabulary = nn.Linear(width, target_size)
         self.dropout = nn.Dropout(dropout)
-        for table in (self.source_embedding, self.target_embedding):
-            start_small(table)
 
     def read(self, source: Tensor) -> Read:
         """See `Translator`."""
@@ -212,10 +210,3 @@ def attention_of(name: str, dim: int) -> DotAttention | None:
         case _:
             return None
 
-
-def start_small(table: Embedding) -> None:
-    """Let an embedding begin uniform in [−0.1, 0.1], the pads' vector 0: standard normal ones saturate the gates."""
-    with torch.no_grad():
-        nn.init.uniform_(table.weight, -0.1, 0.1)
-        if table.padding_idx is not None:
-            table.weight[table.padding_idx] = 0
