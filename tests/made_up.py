@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import etude
 from etude.data import Images
 from etude.recipes import RECIPES
 from etude.runs import Run, RunStatus, create_run
 from etude.runs.events import EventWriter
+from etude.training import Display
 
 
 def configuration(
@@ -42,3 +44,11 @@ def make_run(folder: Path, name: str, recipe: str = "lenet") -> Run:
         RunStatus(status="finished", step=10, epoch=1, seconds=1.0, metrics_bytes=size, metrics_checksum=checksum)
     )
     return run
+
+
+def translator(folder: Path, name: str = "translate-luong", **changes: Any) -> Run:
+    """A translator after two steps."""
+    small = {"data": "clauses", "width": 8, "train_images": 32, "validation_images": 8, "batch_size": 16, "epochs": 1}
+    return etude.train(
+        name, runs_dir=folder, display=Display(quiet=True), threads=1, precision="fp32", beam=1, **small | changes
+    )

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import tyro
 
+from etude.errors import UsageError
+
 
 def translate(
     run: tyro.conf.Positional[str],
@@ -32,6 +34,8 @@ def translate(
     """
     from etude.cli import show_translation as show
 
+    if text is not None and not text.strip():
+        raise UsageError(f"{text!r} has no word to translate: give a sentence.")
     which = int(checkpoint) if checkpoint.isdecimal() and len(checkpoint) < 20 else checkpoint
     opened = show.load(run, runs_dir=runs_dir, checkpoint=which, trust=trust)
     lines = sys.stdin if text is None else [text]

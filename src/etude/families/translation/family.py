@@ -5,6 +5,7 @@ from typing import Any
 
 from etude.data.kinds import TokenPairs
 from etude.families.abilities import Translates
+from etude.families.average import with_average
 from etude.families.family import Family, Network, Networks, Traits
 from etude.families.series import Curve, Panel, Quantity, Series
 from etude.families.translation import own
@@ -13,7 +14,7 @@ from etude.families.translation.recipe import Translation
 from etude.families.translation.recurrent import GRUTranslator, LuongTranslator
 from etude.families.translation.trained import TrainedTranslator
 from etude.families.translation.transformer import Transformer
-from etude.families.translation.translator import EAGER, with_average
+from etude.families.translation.translator import EAGER
 
 
 def gru(recipe: Translation, kind: TokenPairs) -> Networks:

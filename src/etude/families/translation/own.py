@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from etude.data.kinds import TokenPairs
 from etude.data.text.vocabulary import BOS, EOS, PAD
 from etude.errors import UsageError
+from etude.families.average import with_average
 from etude.families.family import Examined, Network, Networks, count_parameters
 from etude.families.own_networks import make, name_of
 from etude.families.stands import stands
 from etude.families.translation.recipe import Translation
-from etude.families.translation.translator import EAGER, Translator, with_average
+from etude.families.translation.translator import EAGER, Translator
 from etude.families.trial import Trial, looks_like, materialise
 
 

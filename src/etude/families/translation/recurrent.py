@@ -209,4 +209,3 @@ def attention_of(name: str, dim: int) -> DotAttention | None:
             return DotAttention()
         case _:
             return None
-

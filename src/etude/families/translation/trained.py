@@ -88,7 +88,7 @@ class TrainedTranslator:
             raise UsageError(f"{text!r} has no word to translate: give a sentence.")
         if len(tokens) > MOST_TOKENS:
             raise UsageError(
-                f"a text of {len(tokens):,} tokens (allowed: {MOST_TOKENS:,}): give one sentence at a time."
+                f"a text of {len(tokens):,} tokens (allowed: at most {MOST_TOKENS:,}): give one sentence at a time."
             )
         return torch.tensor([*tokens, EOS])
 

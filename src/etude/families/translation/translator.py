@@ -1,6 +1,5 @@
 """What every network of this family does: read a sentence, then write its translation token by token."""
 
-import copy
 from abc import ABC, abstractmethod
 from typing import Any
 
@@ -8,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from etude.data.text.vocabulary import PAD
-from etude.families.translation.recipe import Translation
 
 EAGER = "its batches differ in length"
 """Why a step is computed operation by operation."""
@@ -71,9 +69,3 @@ class Translator(nn.Module, ABC):
 def lengths_of(tokens: Tensor) -> Tensor:
     """The number (N,) of tokens of each row (N, S), without pads."""
     return (tokens != PAD).sum(1)
-
-
-def with_average(recipe: Translation, name: str, network: nn.Module) -> dict[str, nn.Module]:
-    """The network by its name, and the running average of its weights where the recipe asks for one."""
-    average = {"average": copy.deepcopy(network)} if recipe.optimizer.average else {}
-    return {**average, name: network}
