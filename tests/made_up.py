@@ -46,9 +46,18 @@ def make_run(folder: Path, name: str, recipe: str = "lenet") -> Run:
     return run
 
 
-def translator(folder: Path, name: str = "translate-luong", **changes: Any) -> Run:
+def translator(folder: Path, recipe: str = "translate-luong", **changes: Any) -> Run:
     """A translator after two steps."""
-    small = {"data": "clauses", "width": 8, "train_images": 32, "validation_images": 8, "batch_size": 16, "epochs": 1}
+    small = {
+        "data": "clauses",
+        "width": 8,
+        "train_images": 32,
+        "validation_images": 8,
+        "batch_size": 16,
+        "epochs": 1,
+        "beam": 1,
+    }
     return etude.train(
-        name, runs_dir=folder, display=Display(quiet=True), threads=1, precision="fp32", beam=1, **small | changes
+        recipe,
+        **{"runs_dir": folder, "display": Display(quiet=True), "threads": 1, "precision": "fp32", **small, **changes},
     )
