@@ -58,7 +58,7 @@ class Entry:
     """
     num_train: int
     num_test: int
-    """Images, rows, sentences, pairs, or symbols of running text that have a next one."""
+    """Images, rows, sentences, pairs, or symbols of running text that another one follows."""
     licence: str
     source: str
     subfolders: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from etude import recipes
 from etude.data import Dataset
 from etude.data import load as load_dataset
-from etude.data.kinds import Images, Kind, RunningText, Tokens
+from etude.data.kinds import Images, Kind, Tokens
 from etude.data.names import GIVEN_PREFIX, parse_own
 from etude.errors import DataError, RunError, UsageError, unknown
 from etude.families.abilities import Classifies, Encodes, Predicts, Samples, Trained, Translates, Translation
@@ -38,6 +38,7 @@ from etude.runs.events import Table, read_events
 from etude.runs.lock import is_training
 from etude.runs.notebook import run_html
 from etude.runs.state import RunStatus, read_state, write_state
+from etude.runs.texts import continued
 from etude.streams import stream
 
 if TYPE_CHECKING:
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
 
 MOST_SAMPLES = 100_000
 MOST_BEAMS = 100
-HOTTEST = 100.0
-"""The highest temperature of a text: all symbols are nearly as likely as each other there."""
 
 
 class Run:
@@ -307,26 +306,12 @@ class Run:
     def continue_text(
         self, prompt: str = "", *, num_symbols: int = 500, temperature: float = 1.0, seed: int = 0
     ) -> str:
-        """The prompt, and some symbols of the vocabulary with which a language model goes on.
+        """The prompt (by default a new line) and `num_symbols` with which a language model goes on.
 
-        Scores are divided by the temperature before they become probabilities: below 1 what is likely gets likelier,
-        and at 0 the most likely symbol is taken. Without a prompt it begins with a new line.
+        Scores are divided by the temperature before they become probabilities; 0 takes the most likely symbol.
         """
-        if not 1 <= num_symbols <= MOST_SAMPLES:
-            raise UsageError(f"--length {num_symbols} (allowed: 1 to {MOST_SAMPLES:,}).")
-        if not 0 <= temperature <= HOTTEST:
-            raise UsageError(f"--temperature {temperature:g} (allowed: 0 to {HOTTEST:g}).")
-        if not 0 <= seed < 2**63:
-            raise UsageError(f"--seed {seed} (allowed: in [0, 2^63)).")
-        trained: Predicts = self._able(Predicts, "write a text", "a language model")
-        assert isinstance(self.kind, RunningText)
-        unknown = self.kind.unknown_in(prompt)
-        if unknown:
-            shown = ", ".join(map(repr, unknown[:5])) + (f" and {len(unknown) - 5} more" if len(unknown) > 5 else "")
-            raise UsageError(
-                f"--prompt: run {self.name} has never read {shown}; {self.path / 'vocabulary.txt'} lists what it knows."
-            )
-        return trained.write(prompt, num_symbols, temperature=temperature, generator=stream(seed, "sample"))
+        trained = self._able(Predicts, "write a text", "a language model")
+        return continued(self.name, trained, self.kind, prompt, num_symbols, temperature, seed)
 
     def label_index(self, label: int | str) -> int:
         """The index of a class given by its name or its index; `UsageError` names the classes."""

@@ -120,7 +120,7 @@ def test_the_end_of_shakespeare_validates_and_tests(tmp_path: Path) -> None:
     write(tmp_path / "tinyshakespeare", {"input.txt": "To be, or not\n" * 20})
     dataset = load("tiny-shakespeare", data_dir=tmp_path)
     assert dataset.validation
-    assert (len(dataset.train), len(dataset.validation)) == (252, 28)
+    assert (len(dataset.train), len(dataset.validation)) == (251, 27)
     assert torch.equal(dataset.validation["symbols"], dataset.test["symbols"])
     assert dataset.notes[0] == (
         "the last tenth is the validation split and the test split, since this benchmark has no other"
@@ -209,6 +209,6 @@ def test_the_real_shakespeare() -> None:
     assert dataset.name == "tiny-shakespeare"
     assert isinstance(dataset.kind, RunningText)
     assert dataset.validation
-    assert (len(dataset.train), len(dataset.validation)) == (1_003_854, 111_540)
+    assert (len(dataset.train), len(dataset.validation)) == (1_003_853, 111_539)
     assert len(dataset.kind.vocabulary) == 65 + 1
     assert not (dataset.validation["symbols"] == 0).any()

@@ -55,7 +55,7 @@ yours: running text, licence: not stated
 given in Python
 
           train  validation    test
-symbols     320          40      40
+symbols     319          39      39
 unknown  0.00 %      0.00 %  0.00 %
 
 Vocabulary: 11 characters of the training split.

@@ -17,7 +17,7 @@ from etude.errors import DataError
 DIGESTS = {
     "opinions": "a2f4551f4572233bbbf7e6c7b40d7610",
     "clauses": "32c1ee4377fc4b3f080f7c069136c595",
-    "cue": "4752819eb108d36a07e15fc93aff778f",
+    "cue": "22be2765c21f8d37568931032c1a02e4",
 }
 
 
@@ -137,6 +137,7 @@ def test_answers_are_found_by_their_place() -> None:
         assert {letters[each] for each in symbols[:, 0].tolist()} == {"A", "B"}
         assert {letters[each] for each in symbols[:, LAG].tolist()} == {"?"}
         assert {letters[each] for each in symbols[:, 1:LAG].unique().tolist()} == {"."}
+        assert torch.equal(part["answers"].view(-1, PERIOD), (symbols == letters.index("?")))
         assert torch.equal(targets, symbols[:, :1].expand(-1, PERIOD))
         assert (symbols[:, 0] == symbols[0, 0]).double().mean() == 0.5
         following = (symbols[1:, 0] == symbols[:-1, 0]).double().mean()

@@ -2,6 +2,7 @@
 from typing import Any
 
 import pytest
+import torch
 
 from etude.data.kinds import RunningText
 from etude.data.layout import TEST, TRAIN, VALIDATION
@@ -13,7 +14,7 @@ TEXT = "".join(f"line {number}\n" for number in range(100))  # 790 characters
 
 
 def decoded(kind: Any, split: Any) -> str:
-    return kind.vocabulary.decode(split["symbols"].tolist())
+    return kind.vocabulary.decode([*split["symbols"].tolist(), int(split["targets"][-1])])
 
 
 @pytest.mark.parametrize("tokenizer", [None, "characters", "subwords"])
@@ -23,6 +24,7 @@ def test_a_text_is_divided_where_it_stands(tokenizer: Any) -> None:
     parts = [decoded(made.kind, split) for split in (made.train, made.validation, made.test)]
     assert list(map(len, parts)) == [632, 79, 79]
     assert "".join(parts) == TEXT
+    assert torch.equal(made.train["symbols"][1:], made.train["targets"][:-1])
     assert made.notes == (
         "no text to test on: the last 79 characters of the training text are that",
         "no text to validate on: the last 79 characters of the training text are that",
@@ -31,7 +33,7 @@ def test_a_text_is_divided_where_it_stands(tokenizer: Any) -> None:
 
 def test_splits_that_are_there_are_kept() -> None:
     made = make_running({TRAIN: TEXT, VALIDATION: "line 7?", TEST: "LINE"}, Reading(lower=True))
-    assert len(made.train) == 790
+    assert len(made.train) == 789
     assert decoded(made.kind, made.validation) == "line 7<unk>"
     assert decoded(made.kind, made.test) == "line"
     assert made.notes == ()

@@ -210,8 +210,8 @@ def test_the_average_of_the_weights_is_evaluated_and_writes() -> None:
             "out of range: --detach never (allowed: chunk or step with --carry-state off, which carries nothing to the "
             "next chunk).",
         ),
-        (CHAR_LSTM, {"heads": 2}, "out of range: --heads 2 (allowed: unset but for a transformer)."),
-        (CHAR_LSTM, {"context": 9}, "out of range: --context 9 (allowed: unset but for a transformer)."),
+        (CHAR_LSTM, {"heads": 2}, "out of range: --heads 2 (allowed: unset; only a transformer has it)."),
+        (CHAR_LSTM, {"context": 9}, "out of range: --context 9 (allowed: unset; only a transformer has it)."),
         (CHAR_LSTM, {"bptt": 0}, "out of range: --bptt 0 (allowed: 1 to 10000)."),
         (CHAR_LSTM, {"dropout": 1.0}, "out of range: --dropout 1.0 (allowed: in [0, 1))."),
         (CHAR_TRANSFORMER, {"width": 9, "heads": 2}, "out of range: --heads 2 (allowed: a divisor of the width, 9)."),

@@ -81,8 +81,8 @@ class Language(Recipe):
             width, heads = self.width or 128, self.heads or 4
             yield width % heads == 0, "heads", f"a divisor of the width, {width}"
         else:
-            yield self.heads is None, "heads", "unset but for a transformer"
-            yield self.context is None, "context", "unset but for a transformer"
+            yield self.heads is None, "heads", "unset; only a transformer has it"
+            yield self.context is None, "context", "unset; only a transformer has it"
 
 
 CHAR_LSTM = Language(

@@ -1,8 +1,8 @@
 """A transformer that reads a text chunk by chunk: it remembers keys and values of the symbols before a chunk.
 
-Each symbol sees itself and so many before it, whichever chunk they are in (Dai et al. 2019, "Transformer-XL"). What it
-is told of positions is how far another symbol is away: its score falls by so much per step, another slope for each head
-(Press et al. 2022, "Train short, test long").
+Each symbol sees itself and a fixed number of symbols before it, whichever chunk they are in (Dai et al. 2019,
+"Transformer-XL"). All that it knows of positions is how far away another symbol is: the score falls with
+the distance, at a slope of its own for each head (Press et al. 2022, "Train short, test long").
 """
 
 import torch

@@ -22,7 +22,7 @@ def continued(
     generator: torch.Generator,
     chunk: int,
 ) -> str:
-    """The prompt, or else `opening`, and so many symbols that follow it; see `go_on`."""
+    """The prompt, or else `opening`, and `num_symbols` that follow it; see `go_on`."""
     ids = torch.tensor(vocabulary.encode(prompt or opening(vocabulary)), device=generator.device)
     written = go_on(
         network, ids, num_symbols, temperature=temperature, generator=generator, chunk=chunk, never=vocabulary.unknown

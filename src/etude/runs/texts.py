@@ -1,0 +1,32 @@
+"""A text that a trained language model goes on with: what may be asked of it."""
+
+from etude.data.kinds import Kind, RunningText
+from etude.errors import UsageError
+from etude.families.abilities import Predicts
+from etude.streams import stream
+
+MOST_SYMBOLS = 100_000
+HOTTEST = 100.0
+"""The highest temperature, at which all symbols are nearly as likely as each other."""
+SHOWN = 5
+"""Unknown characters that an error names."""
+
+
+def continued(
+    name: str, trained: Predicts, kind: Kind, prompt: str, num_symbols: int, temperature: float, seed: int
+) -> str:
+    """The prompt and `num_symbols` more, by the run of that name: see `Run.continue_text`."""
+    assert isinstance(kind, RunningText)
+    if not 1 <= num_symbols <= MOST_SYMBOLS:
+        raise UsageError(f"--length {num_symbols} (allowed: 1 to {MOST_SYMBOLS:,}).")
+    if not 0 <= temperature <= HOTTEST:
+        raise UsageError(f"--temperature {temperature:g} (allowed: 0 to {HOTTEST:g}).")
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"--seed {seed} (allowed: in [0, 2^63)).")
+    if unknown := kind.unknown_in(prompt):
+        shown = ", ".join(map(repr, unknown[:SHOWN]))
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        raise UsageError(
+            f"--prompt: run {name} was not trained on {shown}{more}; vocabulary.txt in its folder lists what it knows."
+        )
+    return trained.write(prompt, num_symbols, temperature=temperature, generator=stream(seed, "sample"))
