@@ -234,8 +234,12 @@ MISTAKES = {
     "sample RUNS/gan --out nowhere/x.npy": "cannot write nowhere/x.npy: no such file or directory; free some space or "
     "choose another folder.",
     "figure RUNS/gan lossess": "unknown figure 'lossess': did you mean 'losses'? Choose from",
-    "figure RUNS/gan --all --label 3": "--all draws every figure: leave the figure's name and --label out, or leave "
+    "figure RUNS/gan --all --label 3": "--all draws every figure: leave the figure's name and its flags out, or leave "
     "--all out.",
+    "figure RUNS/lenet confusion --text dull": "figure 'confusion' takes no texts: leave --text and --by out; words "
+    "takes them.",
+    "figure RUNS/lenet words": "figure 'words' does not fit run lenet, a lenet: choose from",
+    "classify RUNS/lenet dull": "run lenet is of a lenet and reads no sentences: choose a sentiment-lstm.",
     "recipes --out x.toml": "--out x.toml: name the recipe to write, `etude recipes NAME --out x.toml`.",
     "data shwo": "unknown data command 'shwo': did you mean 'show'? Choose from fetch, show; or `etude data` alone.",
 }

@@ -282,7 +282,7 @@ def test_unknown_figure(tmp_path: Path) -> None:
     assert str(caught.value) == (
         "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from boundaries, confusion, copies, "
         "denoising, evolution, interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, points, "
-        "reconstructions, reliability, samples, styles."
+        "reconstructions, reliability, samples, styles, words."
     )
     assert not (run.path / "figures").exists()
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 
 from etude.cli import (
     check,
+    classify,
     data,
     figure,
     inspect,
@@ -34,6 +35,7 @@ COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
         "show": runs.show,
         "sample": runs.sample,
         "translate": translate.translate,
+        "classify": classify.classify,
         "figure": figure.figure,
     },
     "Measure": {"measure": measure.measure, "latents": latents.latents, "compare": sweep.compare},

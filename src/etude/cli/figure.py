@@ -3,6 +3,7 @@
 import contextlib
 import sys
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -15,6 +16,8 @@ def figure(
     *,
     all: bool = False,
     label: str | None = None,
+    text: tyro.conf.UseAppendAction[list[str]] = [],  # noqa: B006 (tyro shows the default)
+    by: Literal["gradient", "occlusion"] | None = None,
     runs_dir: Path | None = None,
     data: str | None = None,
     data_dir: Path | None = None,
@@ -27,10 +30,13 @@ def figure(
     Args:
         run: The run's name or folder.
         name: The figure: losses, boundaries, points, samples, evolution, denoising, copies, confusion,
-            per-class-accuracy, reliability, alignment, lengths, latent-plane, latent-scatter, reconstructions,
+            per-class-accuracy, reliability, words, alignment, lengths, latent-plane, latent-scatter, reconstructions,
             interpolation or styles.
         all: Draw every figure that fits the run, except copies.
         label: Draw only this class, by name or index (samples, denoising and latent figures of a cvae or flow).
+        text: For words: your own sentences in place of test sentences. May be repeated.
+        by: For words: how to find what moved a decision: gradient times input, or occlusion, the change when <unk>
+            takes a word's place. Default: gradient.
         runs_dir: Where runs are kept.
         data: Where the run's data is now, such as folder:PATH, if it has moved. The images must be the same.
         data_dir: Where to look for data first. For a run on a folder: where that folder is now.
@@ -40,11 +46,14 @@ def figure(
     from etude.runs import load
 
     loaded = load(run, runs_dir=runs_dir, data=data, trust=trust)
-    if all and (name or label is not None):
-        raise UsageError("--all draws every figure: leave the figure's name and --label out, or leave --all out.")
-    if all or name:
+    if all and (name or label is not None or text or by):
+        raise UsageError("--all draws every figure: leave the figure's name and its flags out, or leave --all out.")
+    if name or all:
         with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is not a result
-            paths = draw(loaded, name, label=label, data_dir=data_dir) if name else draw_all(loaded, data_dir=data_dir)
+            if name:
+                paths = draw(loaded, name, label=label, texts=text, by=by, data_dir=data_dir)
+            else:
+                paths = draw_all(loaded, data_dir=data_dir)
     else:
         print("\n".join(f"{name:<20}{FIGURES[name].about}" for name in available(loaded)))
         return

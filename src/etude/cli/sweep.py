@@ -32,9 +32,11 @@ class SweepOptions(TrainingOptions):
     """What to vary and how to run it."""
 
     grid: Grid = field(default_factory=list)
-    """A field of the recipe and its values, FIELD=VALUE,VALUE. Give it again for another field."""
-    seeds: int = 8
-    """Runs per cell, with seeds counted up from --seed. Fewer than six show no difference. Eight find one as large
+    """A field of the recipe and its values, FIELD=VALUE,VALUE or FIELD=FIRST..LAST. Give it again for another field.
+    """
+    seeds: int | None = None
+    """Runs per cell, with seeds counted up from --seed. Default: 8; 1 in a sweep over folds, of which the mean is
+    reported. Fewer than six show no difference. Eight find one as large
     as the seeds' standard deviation two times in three, six one time in three."""
     name: str | None = None
     """The sweep's name. Default: RECIPE-DATA-sweep-NUMBER, or RECIPE-DATA-seeds-NUMBER without --grid."""

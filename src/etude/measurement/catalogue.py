@@ -6,7 +6,16 @@ from typing import Any
 from etude.data.kinds import Images, RunningText, Table, TokenPairs, Tokens
 from etude.errors import UsageError, unknown
 from etude.families.abilities import Bounds, Classifies, Encodes, Predicts, Samples, Translates
-from etude.measurement import classification, image_sets, language, last_state, latent_space, likelihood, translation
+from etude.measurement import (
+    classification,
+    image_sets,
+    language,
+    last_state,
+    latent_space,
+    likelihood,
+    text_floors,
+    translation,
+)
 from etude.measurement.metric import Metric
 from etude.measurement.own_metrics import own_metric
 from etude.measurement.settings import Settings
@@ -88,6 +97,14 @@ METRICS = (
     Metric(
         name="temperature", about="best on validation images", compute=classification.temperature,
         remark=classification.about_temperature, better=None, **_CLASSES,
+    ),
+    Metric(
+        name="naive_bayes", about="accuracy by words alone", compute=text_floors.naive_bayes_accuracy,
+        remark=text_floors.about_training, needs=Classifies, kinds=(Tokens,),
+    ),
+    Metric(
+        name="nbsvm", about="accuracy by words and pairs", compute=text_floors.nbsvm_accuracy,
+        remark=text_floors.about_training, needs=Classifies, kinds=(Tokens,),
     ),
     Metric(
         name="bleu", about="n-grams in common", compute=translation.bleu_score, remark=translation.about_score, **_PAIRS

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from etude.data.kinds import Images, Table
 from etude.errors import UsageError
 from etude.families.abilities import Classifies
 from etude.files import cannot_write, checked_json, parse_checked_json, read_whole, remove_leftovers, write_atomically
@@ -92,6 +93,7 @@ def measure(
         split=settings.split,
         num_samples=subject.num_samples,
         seed=settings.seed,
+        examples="images" if isinstance(run.kind, Images | Table) else run.kind.plural,
         features={"name": network.name, "test_accuracy": network.test_accuracy} if network else None,
     )
     return Measurement(results, about, notes)

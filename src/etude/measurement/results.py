@@ -101,17 +101,22 @@ class About:
     num_samples: int
     """The number of examples on each side of a comparison."""
     seed: int
+    examples: str = "images"
+    """What is measured, in a word."""
     features: dict[str, Any] | None
     """`name` and `test_accuracy` of the network whose features compare images. None if no metric needs one."""
 
     def to_dict(self) -> dict[str, Any]:
         """What `--json` prints."""
-        return {key: value for key, value in asdict(self).items() if key != "features" or value}
+        left_out = {"examples"} if self.features else {"examples", "features"}
+        return {key: value for key, value in asdict(self).items() if key not in left_out}
 
     def sentences(self) -> list[str]:
         """A line on run and data, and one on the features, if any."""
         which = {"last": " (the last)", "best": " (the best by validation)"}.get(str(self.checkpoint), "")
-        found = [f"{self.run} at step {self.step:,}{which}, {self.data}: {self.split} images, seed {self.seed}"]
+        found = [
+            f"{self.run} at step {self.step:,}{which}, {self.data}: {self.split} {self.examples}, seed {self.seed}"
+        ]
         if self.features:
             accuracy = self.features["test_accuracy"]
             known = "" if accuracy is None else f", test accuracy {accuracy:.3f}"
@@ -136,7 +141,7 @@ class Measurement(Mapping[str, Result]):
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Headings and rows. Floors and intervals have a column if any result has one."""
-        headings = ["metric", "value", "floor", "95% interval", "images", ""]
+        headings = ["metric", "value", "floor", "95% interval", self.about.examples, ""]
         rows = [[name, *result.texts()] for name, result in self.results.items()]
         shown = [at for at, name in enumerate(headings) if at not in (2, 3) or any(row[at] for row in rows)]
         return [headings[at] for at in shown], [[row[at] for at in shown] for row in rows]

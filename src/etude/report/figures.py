@@ -10,10 +10,10 @@ from etude.data.kinds import Images, RunningText, Table, TokenPairs, Tokens
 from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
-from etude.families.abilities import Classifies, Denoises, Encodes, Samples, Translates
+from etude.families.abilities import By, Classifies, Denoises, Encodes, Explains, Samples, Translates
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
-from etude.report import latents, learning, points, translation
+from etude.report import latents, learning, points, translation, words
 from etude.report.material import Material
 from etude.runs import Run
 
@@ -52,6 +52,8 @@ class Kind:
     """Whether it is made of the pictures of progress. Some families have none."""
     takes_label: bool = False
     """Whether a conditional run can draw it for one class."""
+    takes_texts: bool = False
+    """Whether it can be drawn of a person's own sentences."""
 
 
 FIGURES: dict[str, Kind] = {
@@ -128,6 +130,14 @@ FIGURES: dict[str, Kind] = {
         needs=Translates,
         kinds=(TokenPairs,),
     ),
+    "words": Kind(
+        about="sentences coloured by how much each word moved the decision",
+        draw=words.words,
+        needs=Explains,
+        kinds=(Tokens,),
+        min_classes=2,
+        takes_texts=True,
+    ),
     "latent-plane": Kind(
         about="the decoder's image for each point of the latent plane",
         draw=latents.plane,
@@ -172,11 +182,14 @@ def draw(
     *,
     formats: Sequence[Format] = FORMATS,
     label: int | str | None = None,
+    texts: str | Sequence[str] = (),
+    by: By | None = None,
     data_dir: Path | None = None,
 ) -> Pictures:
     """Draw one figure of a run into its `figures` folder; returns the files, which show themselves in a notebook.
 
-    A conditional network draws some figures for one class: `label`, its name or index. Raises `UsageError` for a
+    A conditional network draws some figures for one class: `label`, its name or index. The figure `words` may show
+    `texts` of yours, explained by gradient or by occlusion (see `etude.explain`). Raises `UsageError` for a
     figure or a label that does not exist or does not fit, `DataError` if the data set is missing, `RunError` if the run
     has not got that far, `DiskError` if a file cannot be written.
     """
@@ -189,7 +202,11 @@ def draw(
     if label is not None:
         _require_label_taken(run, name, label)
         label = run.label_index(label)
-    return _draw(Material(run, data_dir=data_dir, label=label), name, formats)
+    texts = (texts,) if isinstance(texts, str) else tuple(texts)
+    if (texts or by) and not FIGURES[name].takes_texts:
+        taking = ", ".join(name for name, kind in FIGURES.items() if kind.takes_texts)
+        raise UsageError(f"figure {name!r} takes no texts: leave --text and --by out; {taking} takes them.")
+    return _draw(Material(run, data_dir=data_dir, label=label, texts=texts, by=by), name, formats)
 
 
 def draw_all(run: Run, *, formats: Sequence[Format] = FORMATS, data_dir: Path | None = None) -> Pictures:
@@ -221,6 +238,7 @@ def _draw(material: Material, name: str, formats: Sequence[Format]) -> Pictures:
     except OSError as error:
         raise cannot_write(folder, error) from error
     suffix = "" if material.label is None else f"-label-{_file_part(material)}"
+    suffix += f"{f'-{material.by}' if material.by else ''}{'-text' if material.texts else ''}"
     paths = Pictures(folder / f"{name}{suffix}.{format}" for format in formats)
     for path, format in zip(paths, formats, strict=True):
         write_atomically(path, render(figure, format))

@@ -107,7 +107,7 @@ def copies(material: Material) -> Figure:
 
 def confusion(material: Material) -> Figure:
     """Test images by true and predicted class."""
-    title = material.title("Confusion on the test images", with_names=True)
+    title = material.title(f"Confusion on the test {material.examples}", with_names=True)
     return confusion_matrix(material.confusion, class_names=material.class_names, title=title)
 
 
@@ -123,7 +123,7 @@ def reliability(material: Material) -> Figure:
     result = measure_reliability(material.run.logits(test[material.run.kind.column]), test.labels)
     return reliability_diagram(
         result.edges, result.count, result.confidence, result.accuracy,
-        error=result.expected_calibration_error, title=material.title("Reliability on the test images"),
+        error=result.expected_calibration_error, title=material.title(f"Reliability on the test {material.examples}"),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The data that the figures of one run share, read and computed once."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import final
@@ -8,7 +9,9 @@ import numpy as np
 import torch
 
 from etude.data import Dataset
+from etude.data.kinds import Tokens
 from etude.drawing.lettering import explain, legible
+from etude.families.abilities import By
 from etude.runs import Run
 
 MAX_CLASSES = 12
@@ -18,10 +21,23 @@ MIN_IMAGES = 8
 
 @final
 class Material:
-    """A run with its data set and what several figures need from them; `label` is the class that a figure shows."""
+    """A run with its data set and what several figures need from them.
 
-    def __init__(self, run: Run, *, data_dir: Path | None, label: int | None = None) -> None:
-        self.run, self.data_dir, self.label = run, data_dir, label
+    `label` is the class that a figure shows. `texts` are a person's sentences that it shows, and `by` says how they
+    are explained.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        data_dir: Path | None,
+        label: int | None = None,
+        texts: Sequence[str] = (),
+        by: By | None = None,
+    ) -> None:
+        self.run, self.data_dir, self.label, self.texts = run, data_dir, label, texts
+        self.by: By | None = by
 
     def of_class(self, label: int | None) -> "Material":
         """The same material for a figure of one class."""
@@ -44,6 +60,11 @@ class Material:
         )
         cells = (test.labels * num_classes + predictions).bincount(minlength=num_classes**2)
         return cells.view(num_classes, num_classes).numpy()
+
+    @property
+    def examples(self) -> str:
+        """What the data set holds, in a word."""
+        return self.run.kind.plural if isinstance(self.run.kind, Tokens) else "images"
 
     @property
     def conditional(self) -> bool:

@@ -26,10 +26,12 @@ Choose = Callable[[Run], Yardstick]
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side of a comparison: finished runs by seed."""
+    """One side of a comparison: finished runs by seed, or by fold."""
 
     name: str
     values: dict[int, float]
+    by: str
+    """seed, or the field by which runs are paired, such as fold; values are then means over the seeds."""
     yardstick: Yardstick
     basis: str
     """What the runs are of; see `basis_of`."""
@@ -45,7 +47,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
-    """Candidate minus baseline, over pairs of runs with the same seed."""
+    """Candidate minus baseline, over pairs of runs with the same seed, or the same fold."""
 
     baseline: Side
     candidate: Side
@@ -100,7 +102,8 @@ def _lines(comparisons: Sequence[Comparison]) -> list[str]:
     first = comparisons[0]
     yardstick, seeds = first.baseline.yardstick, ", ".join(map(str, sorted(first.baseline.values)))
     direction = yardstick.note or f"{'Higher' if yardstick.better == 'higher' else 'Lower'} is better."
-    where = f"Paired by seed ({seeds}). Compared: {first.metric}, of the {yardstick.split} split. {direction}"
+    paired = f"Paired by {first.baseline.by} ({seeds})."
+    where = f"{paired} Compared: {first.metric}, of the {yardstick.split} split. {direction}"
     lines = [each.paired.sentence for each in comparisons]
     sides = [first.baseline, *(each.candidate for each in comparisons)]
     lines += [side.line(letter) for letter, side in zip(_letters(len(sides)), sides, strict=True)]
@@ -184,10 +187,10 @@ def _compare_sides(first: Side, second: Side, test: Test) -> Comparison:
             "compare runs of the same images, scored the same way."
         )
     seeds = sorted(first.values)
-    if seeds != sorted(second.values):
+    if seeds != sorted(second.values) or first.by != second.by:
         raise UsageError(
-            f"the seeds do not match: {first.name} has {_seeds(first)}, {second.name} has {_seeds(second)}; "
-            "train the missing ones, or name runs of equal seeds, RUN,RUN,…"
+            f"the {first.by}s do not match: {first.name} has {_seeds(first)}, {second.name} has {_seeds(second)}; "
+            f"train the missing ones, or name runs of equal {first.by}s, RUN,RUN,…"
         )
     title = first.yardstick.title
     paired = compare_paired(
@@ -212,11 +215,12 @@ def _side(side: str | Sweep, runs_dir: Path | None, choose: Choose, *, trust: bo
 
 
 def _of_sweep(sweep: Sweep, cell_name: str | None, choose: Choose) -> Side:
-    if cell_name is None and len(sweep.cells) > 1:
-        names = ", ".join(f"{sweep.name}:{cell.name}" for cell in sweep.cells)
-        raise UsageError(f"sweep {sweep.name} has {len(sweep.cells)} cells: compare one of {names}.")
-    cell = sweep.cells[0] if cell_name is None else sweep.cell(cell_name)
-    members = list(sweep.members(cell))
+    groups = sweep.groups
+    if cell_name is None and len(groups) > 1:
+        names = ", ".join(f"{sweep.name}:{group.cell.name}" for group in groups)
+        raise UsageError(f"sweep {sweep.name} has {len(groups)} cells: compare one of {names}.")
+    group = groups[0] if cell_name is None else sweep.group(cell_name)
+    cell, members = group.cell, group.members
     name = sweep.name if cell_name is None else f"{sweep.name}:{cell.name}"
     if unfinished := [member for member in members if member.state.status not in ("finished", "failed")]:
         raise UsageError(
@@ -231,25 +235,41 @@ def _of_sweep(sweep: Sweep, cell_name: str | None, choose: Choose) -> Side:
 
 def _of_runs(runs: list[Run], choose: Choose) -> Side:
     yardstick = choose(runs[0])
-    basis, values = basis_of(runs[0].recipe, yardstick), dict[int, float]()
+    fields = [
+        field for field in runs[0].recipe.repeated_over if len({getattr(run.recipe, field, None) for run in runs}) > 1
+    ]
+    basis, values, places = _basis_of(runs[0], yardstick, fields), dict[int, list[float]](), set[tuple[int, int]]()
     for run in runs:
         if run.state.status != "finished":
             raise UsageError(f"run {run.path} is {run.state.status}: finish it with `etude resume {run.path}`.")
-        if choose(run) != yardstick or basis_of(run.recipe, yardstick) != basis:
+        if choose(run) != yardstick or _basis_of(run, yardstick, fields) != basis:
             raise UsageError(
                 f"runs {runs[0].name} ({runs[0].recipe.name} on {basis}) and {run.name} "
-                f"({run.recipe.name} on {basis_of(run.recipe, yardstick)}) differ: "
+                f"({run.recipe.name} on {_basis_of(run, yardstick, fields)}) differ: "
                 "one side of a comparison is of one family and the same images."
             )
-        if run.recipe.seed in values:
+        repeat = int(getattr(run.recipe, fields[0]) or 0) if fields else run.recipe.seed
+        if (repeat, run.recipe.seed) in places:
             raise UsageError(
                 f"two runs of {','.join(each.name for each in runs)} have seed {run.recipe.seed}: leave one out."
             )
         value = yardstick.read(run, yardstick.split)
         if value is None:
             raise UsageError(f"run {run.path} has no {yardstick.title}: train it again.")
-        values[run.recipe.seed] = value
-    return Side(name=",".join(run.name for run in runs), values=values, yardstick=yardstick, basis=basis)
+        places.add((repeat, run.recipe.seed))
+        values.setdefault(repeat, []).append(value)
+    return Side(
+        name=",".join(run.name for run in runs),
+        values={repeat: float(np.mean(each)) for repeat, each in values.items()},
+        by=fields[0] if fields else "seed",
+        yardstick=yardstick,
+        basis=basis,
+    )
+
+
+def _basis_of(run: Run, yardstick: Yardstick, fields: Sequence[str]) -> str:
+    """What a run is of, whatever the fields by which runs are paired."""
+    return basis_of(replace(run.recipe, **dict.fromkeys(fields)), yardstick)
 
 
 def _measured(metric: str, run: Run, settings: Settings, data_dir: Path | None) -> Yardstick:

@@ -19,9 +19,9 @@ def write_files(results: Results) -> None:
 
 def to_csv(results: Results) -> str:
     """A row per run: cell, the grid's fields, seed, state, epochs done, seconds, and the last value of every metric."""
-    rows, tables = [], {result.cell.name: result.tables for result in results.cells}
+    rows, tables = [], {label: table for result in results.cells for label, table in result.tables.items()}
     for member in results.sweep.members():
-        state, table = member.state, tables[member.cell.name].get(member.seed)
+        state, table = member.state, tables.get(member.label)
         place = {"cell": member.cell.name, **member.cell.changes, "seed": member.seed}
         status = "failed" if member.label in results.failures else state.status
         rest = {"state": status, "epochs_done": state.epoch, "seconds": round(state.seconds, 3)}

@@ -87,6 +87,21 @@ class Member:
         """As people read it: batch_size=4 epochs=20 seed 3."""
         return f"{self.cell.label} seed {self.seed}"
 
+    @property
+    def repeat(self) -> int:
+        """What tells it from the other runs of its group: the value of a field such as the fold, or else the seed."""
+        values = [value for field, value in self.cell.changes.items() if field in self.cell.recipe.repeated_over]
+        return int(values[0]) if values else self.seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """The runs that one mean is of: those of a cell, or of the cells that differ in a field such as the fold alone."""
+
+    cell: Cell
+    """Without that field."""
+    members: list[Member]
+
 
 class Sweep:
     """A sweep, from its folder; final. Made by `etude.sweeps.sweep` and `etude.sweeps.load`."""
@@ -121,13 +136,27 @@ class Sweep:
         for seed, each in itertools.product(self.seeds, [cell] if cell else self.cells):
             yield Member(cell=each, seed=seed, path=self.path / f"{each.name}-seed-{seed}")
 
-    def cell(self, name: str) -> Cell:
+    @property
+    def groups(self) -> list[Group]:
+        """What means are taken over, in the order of the grid."""
+        found: dict[str, Group] = {}
+        for cell in self.cells:
+            whole = cell.without(self.recipe.repeated_over)
+            found.setdefault(whole.name, Group(cell=whole, members=[])).members.extend(self.members(cell))
+        return list(found.values())
+
+    @property
+    def repeats(self) -> str:
+        """What the runs of a group differ in, in a word."""
+        return next((f"{field}s" for field in self.grid if field in self.recipe.repeated_over), "seeds")
+
+    def group(self, name: str) -> Group:
         """The cell with this name, batch_size-4-epochs-20 or batch_size=4,epochs=20; a `RunError` names them all."""
         wanted = re.sub(r"[=, ]+", "-", name)
-        for cell in self.cells:
-            if cell.name == wanted:
-                return cell
-        names = [cell.name for cell in self.cells]
+        for group in self.groups:
+            if group.cell.name == wanted:
+                return group
+        names = [group.cell.name for group in self.groups]
         near = get_close_matches(wanted, names, n=1)
         suggestion = f"did you mean {near[0]}? Choose" if near else "choose"
         raise RunError(f"sweep {self.path} has no cell {name}: {suggestion} from {', '.join(names)}.")

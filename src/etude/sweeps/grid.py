@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from etude import recipes
@@ -16,6 +16,7 @@ Value = bool | int | float | str
 Grid = Mapping[str, Sequence[Value]]
 
 MOST_CELLS = 5_000
+_WHOLE_NUMBERS = re.compile(r"(-?\d{1,18})\.\.(-?\d{1,18})")
 NOT_VARIED = ("family_file", "name", "about", "seed", "optimizer")
 """Fields that no grid varies: texts, the seed (use `--seeds`), the table behind `optimizer.FIELD`."""
 
@@ -34,13 +35,21 @@ class Cell:
         """As people read it: batch_size=4 epochs=20."""
         return " ".join(f"{field}={value}" for field, value in self.changes.items()) or self.name
 
+    def without(self, fields: Sequence[str]) -> "Cell":
+        """The cell without its changes of these fields."""
+        if not set(fields) & set(self.changes):
+            return self
+        changes = {field: value for field, value in self.changes.items() if field not in fields}
+        recipe = dataclasses.replace(self.recipe, **dict.fromkeys(fields))
+        return Cell(name=_name_of(recipe, changes), changes=changes, recipe=recipe)
+
 
 def parse_grid(words: Sequence[str]) -> dict[str, list[Value]]:
-    """The grid in words such as `batch_size=4,16`; `make_cells` checks its fields and values."""
+    """The grid in words such as `batch_size=4,16` or `fold=0..9`; `make_cells` checks its fields and values."""
     grid: dict[str, list[Value]] = {}
     for word in words:
         field, _, text = word.partition("=")
-        values = text.split(",")
+        values = [value for part in text.split(",") for value in _spread(part)]
         if not field or not all(values):
             raise UsageError(f"--grid {word} (allowed: FIELD=VALUE,VALUE,… as in --grid batch_size=4,16).")
         field = field.replace("-", "_")
@@ -73,8 +82,7 @@ def make_cells(recipe: Recipe, grid: Grid) -> list[Cell]:
     cells = []
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values, strict=True))
-        name = "-".join(f"{field}-{value}" for field, value in changes.items()) or recipe.name
-        cells.append(Cell(name=_fit_for_a_folder(name), changes=changes, recipe=_changed(recipe, changes)))
+        cells.append(Cell(name=_name_of(recipe, changes), changes=changes, recipe=_changed(recipe, changes)))
     names = [cell.name for cell in cells]
     if repeated := [name for index, name in enumerate(names) if name in names[:index]]:
         raise UsageError(f"--grid: two cells would both be called {repeated[0]}; rename one of the folders.")
@@ -96,6 +104,18 @@ def _changed(recipe: Recipe, changes: dict[str, Value]) -> Recipe:
     return changed if isinstance(recipe, UnopenedRecipe) else recipes.opened(changed)
 
 
+def _spread(text: str) -> Iterator[str]:
+    """Whole numbers from the first to the last of 0..9; any other text as it is."""
+    ends = _WHOLE_NUMBERS.fullmatch(text)
+    if ends is None:
+        yield text
+        return
+    first, last = map(int, ends.groups())
+    if not 0 <= last - first < MOST_CELLS:
+        raise UsageError(f"--grid {text} (allowed: FIRST..LAST, the larger number last, as in --grid fold=0..9).")
+    yield from map(str, range(first, last + 1))
+
+
 def _value(text: str) -> Value:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
@@ -105,6 +125,10 @@ def _value(text: str) -> Value:
         except ValueError:
             continue
     return text
+
+
+def _name_of(recipe: Recipe, changes: Mapping[str, Value]) -> str:
+    return _fit_for_a_folder("-".join(f"{field}-{value}" for field, value in changes.items()) or recipe.name)
 
 
 def _fit_for_a_folder(name: str) -> str:

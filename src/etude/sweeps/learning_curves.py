@@ -26,7 +26,8 @@ def learning_curves(sweep: Sweep, tables: Mapping[str, Sequence[Table]], method:
         return None
     title = printable(f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.data_name}")
     fewest, most = (choose(len(each) for each in tables.values() if each) for choose in (min, max))
-    note = "one seed" if most == 1 else f"mean over {most if fewest == most else f'{fewest} to {most}'} seeds"
+    runs = "seeds" if sweep.repeats == "seeds" else "runs"
+    note = f"one {runs[:-1]}" if most == 1 else f"mean over {most if fewest == most else f'{fewest} to {most}'} {runs}"
     if most >= FEWEST_VALUES[method]:
         note += f"; band: 95 % interval of the mean, by {METHODS[method]}"
     return band_curves(panels, title=title, note=note)

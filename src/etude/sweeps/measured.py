@@ -39,7 +39,7 @@ class MeasuredSweep:
 
     def floor(self, metric: str, cell: CellResult) -> float | None:
         """Mean floor of a metric over the cell's runs; None if it has no floor."""
-        of_cell = [self.runs[each.label] for each in self.sweep.members(cell.cell) if each.label in self.runs]
+        of_cell = [self.runs[label] for label in cell.tables if label in self.runs]
         floors = [run[metric].floor for run in of_cell if metric in run]
         known = [floor for floor in floors if floor is not None]
         return float(np.mean(known)) if known else None
@@ -55,8 +55,8 @@ class MeasuredSweep:
         results = list(self.results.values())
         if any(cell.summary and cell.summary.interval for each in results for cell in each.cells):
             numbers = [len(cell.values) for each in results for cell in each.cells]
-            found.append(about_intervals(results[0].interval, numbers))
-        if len(self.sweep.cells) > 1:
+            found.append(about_intervals(results[0].interval, numbers, self.sweep.repeats))
+        if len(self.sweep.groups) > 1:
             best = {name: each.best for name, each in self.results.items()}
             chosen = [f"{name} {cell.cell.label}" for name, cell in best.items() if cell]
             found += [f"Best cell, by the validation images alone: {'; '.join(chosen)}."] if chosen else []
@@ -147,7 +147,7 @@ def measure_sweep(
     @cache
     def on_validation(path: Path) -> Mapping[str, Result]:
         run = Run(path, checkpoint=checkpoint, data=data)
-        if len(sweep.cells) < 2 or not run.configuration["dataset"]["validation_images"]:
+        if len(sweep.groups) < 2 or not run.configuration["dataset"]["validation_images"]:
             return {}
         directed = tuple(each for each in chosen(run, settings) if each.name in names and each.better)
         try:

@@ -29,7 +29,10 @@ from etude.sweeps.yardsticks import Yardstick, basis_of, yardstick_of
 
 @dataclass(frozen=True, kw_only=True)
 class CellResult:
-    """One cell: the values of finished runs by seed, and their summary; None if no run finished."""
+    """One cell: the values of finished runs by seed, and their summary; None if no run finished.
+
+    In a sweep over folds, the values are by fold, each a mean over the seeds.
+    """
 
     cell: Cell
     values: dict[int, float]
@@ -37,8 +40,10 @@ class CellResult:
     summary: Summary | None
     selection: dict[int, float]
     """The values that choose a cell, by seed: on the validation split."""
-    tables: dict[int, Table]
-    """What training recorded, by seed."""
+    tables: dict[str, Table]
+    """What training recorded, by the label of the run."""
+    whole: bool
+    """Whether every run finished. The mean of the survivors would flatter the cell."""
 
     @property
     def selection_mean(self) -> float | None:
@@ -77,15 +82,13 @@ class Results:
 
     def _preferred(self) -> list[CellResult]:
         """The complete cells with the best validation mean: one, or several that tie."""
-        known = [
-            (mean, cell) for cell in self.cells if self._is_whole(cell) and (mean := cell.selection_mean) is not None
-        ]
+        known = [(mean, cell) for cell in self.cells if cell.whole and (mean := cell.selection_mean) is not None]
         best = (max if self.yardstick.better == "higher" else min)(mean for mean, _ in known)
         return [cell for mean, cell in known if mean == best]
 
     def why_no_best(self) -> str:
         """Why no cell is called the best, in words; empty if one is, or if there is only one cell."""
-        whole = [result for result in self.cells if self._is_whole(result)]
+        whole = [result for result in self.cells if result.whole]
         if self.yardstick.note:
             return self.yardstick.note
         if len({basis_of(result.cell.recipe, self.yardstick) for result in self.cells}) > 1:
@@ -109,14 +112,16 @@ class Results:
             return f"{reported} {self.yardstick.note}".rstrip()
         if self.best is None:
             return f"{reported} {self.why_no_best()}"
-        left_out = "" if all(map(self._is_whole, self.cells)) else ", of the cells without failed runs"
+        left_out = "" if all(result.whole for result in self.cells) else ", of the cells without failed runs"
         return f"{reported} Best cell, by {self.selection_metric} alone{left_out}: {self.best.cell.label}."
 
     def sentences(self) -> list[str]:
         """The text below the table: splits, intervals, what failed and what is unfinished."""
         found = [self.splits_sentence()]
         if any(result.summary and result.summary.interval for result in self.cells):
-            found.append(about_intervals(self.interval, [len(result.values) for result in self.cells]))
+            found.append(
+                about_intervals(self.interval, [len(result.values) for result in self.cells], self.sweep.repeats)
+            )
         return found + self.what_is_missing()
 
     def what_is_missing(self) -> list[str]:
@@ -148,10 +153,6 @@ class Results:
         tables = {result.cell.label: list(result.tables.values()) for result in self.cells}
         return learning_curves(self.sweep, tables, self.interval)
 
-    def _is_whole(self, result: CellResult) -> bool:
-        """Whether every run of the cell finished. The mean of the survivors would flatter the cell."""
-        return len(result.values) == len(self.sweep.seeds)
-
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         best = self.best
@@ -174,7 +175,7 @@ class Results:
         }
 
     def __repr__(self) -> str:
-        ended = sum(len(result.values) for result in self.cells)
+        ended = sum(len(result.tables) for result in self.cells)
         return f"<Results of {self.sweep.name}: {len(self.cells)} cells, {ended} runs finished>"
 
     def _repr_html_(self) -> str:
@@ -204,9 +205,9 @@ def collect(
     """
     yardstick = yardstick or yardstick_of(sweep.recipe)
     failed, unfinished, cells = dict(failures or {}), list[str](), list[CellResult]()
-    for cell in sweep.cells:
-        values, selection, tables = dict[int, float](), dict[int, float](), dict[int, Table]()
-        for member in sweep.members(cell):
+    for group in sweep.groups:
+        values, selection, tables = dict[int, list[float]](), dict[int, list[float]](), dict[str, Table]()
+        for member in group.members:
             state = member.state
             if state.status == "failed":
                 failed.setdefault(member.label, state.error or "failed")
@@ -216,15 +217,24 @@ def collect(
                 continue
             try:
                 run = Run(member.path)
-                tables[member.seed] = run.metrics()
+                tables[member.label] = run.metrics()
                 if (value := yardstick.read(run, yardstick.split)) is not None:
-                    values[member.seed] = _finite(run, value)
+                    values.setdefault(member.repeat, []).append(_finite(run, value))
                 if not yardstick.note and (value := yardstick.read(run, "validation")) is not None:
-                    selection[member.seed] = _finite(run, value)
+                    selection.setdefault(member.repeat, []).append(_finite(run, value))
             except EtudeError as error:
                 failed.setdefault(member.label, str(error))
-        summary = summarize(np.array(list(values.values())), method=interval) if values else None
-        cells.append(CellResult(cell=cell, values=values, summary=summary, selection=selection, tables=tables))
+        means = {repeat: float(np.mean(each)) for repeat, each in values.items()}
+        cells.append(
+            CellResult(
+                cell=group.cell,
+                values=means,
+                summary=summarize(np.array(list(means.values())), method=interval) if means else None,
+                selection={repeat: float(np.mean(each)) for repeat, each in selection.items()},
+                tables=tables,
+                whole=sum(map(len, values.values())) == len(group.members),
+            )
+        )
     return Results(
         sweep=sweep, yardstick=yardstick, cells=cells, failures=failed, unfinished=unfinished, interval=interval
     )

@@ -25,6 +25,7 @@ from etude.sweeps.results import Results, collect
 from etude.training.start import checked_rows, execution_of, load_for, with_absolute_path, with_specs
 from etude.training.stopping import StopRequest, stop_requests
 
+DEFAULT_SEEDS = 8
 ORPHAN_SECONDS = 30.0
 """How long the processes of a killed sweep may take to save their runs."""
 
@@ -33,7 +34,7 @@ def sweep(
     recipe: str | Recipe,
     *,
     grid: Grid | None = None,
-    seeds: int = 8,
+    seeds: int | None = None,
     name: str | None = None,
     jobs: int | None = None,
     runs_dir: str | Path | None = None,
@@ -49,11 +50,12 @@ def sweep(
 
         etude.sweep("lenet", data="digits", grid={"batch_size": [4, 16], "epochs": [5, 20]}, seeds=8)
 
-    `changes` are fields of the recipe. `jobs` processes train side by side, each with `threads` threads;
-    `precision` is auto, fp32 or bf16, `compile` auto, on or off. By default there is one process per core, with one run
-    at a time; on a GPU there is one process, which trains runs that differ only in seed, learning rate and β as one
-    program. The same call again continues where it stopped. Raises `UsageError` or `DataError` before anything starts,
-    `Interrupted` after Ctrl-C when all is saved, `TrainingError` if every run failed.
+    There are eight seeds by default, and one if the grid itself repeats each cell, as with
+    `grid={"fold": range(10)}`. `changes` are fields of the recipe. `jobs` processes train side by side, each with
+    `threads` threads; `precision` is auto, fp32 or bf16, `compile` auto, on or off. By default there is one process per
+    core, with one run at a time; on a GPU there is one process, which trains runs that differ only in seed, learning
+    rate and β as one program. The same call again continues where it stopped. Raises `UsageError` or `DataError` before
+    anything starts, `Interrupted` after Ctrl-C when all is saved, `TrainingError` if every run failed.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
     recipes.require_arguments(recipe, changes, sweep.__kwdefaults__ or ())
@@ -68,7 +70,7 @@ def sweep(
     prepared = prepare(
         recipe,
         grid or {},
-        seeds=seeds,
+        seeds=_default_seeds(recipe, grid or {}) if seeds is None else seeds,
         name=name,
         runs_dir=Path(runs_dir) if runs_dir else default_runs_dir(),
         data_dir=data_dir,
@@ -114,6 +116,10 @@ def resume(
             first = next(iter(results.failures.values()))
             raise TrainingError(f"all {len(members)} runs of {sweep.path} failed. The first reason: {first}")
         return results
+
+
+def _default_seeds(recipe: Recipe, grid: Grid) -> int:
+    return 1 if set(recipe.repeated_over) & set(grid) else DEFAULT_SEEDS
 
 
 def how_trained(sweep: Sweep, jobs: Sequence[Job], at_once: int) -> str:

@@ -27,14 +27,14 @@ def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, nu
     return "\n".join(f"| {' | '.join(row)} |" for row in (headings, rule, *rows))
 
 
-def about_intervals(method: IntervalMethod, numbers: Sequence[int]) -> str:
-    """One sentence on n, sd and the intervals of a table; `numbers` are the numbers of seeds per cell."""
+def about_intervals(method: IntervalMethod, numbers: Sequence[int], repeats: str = "seeds") -> str:
+    """One sentence on n, sd and the intervals of a table; `numbers` are the numbers of `repeats` per cell."""
     sentence = (
-        "n is the number of seeds, sd the standard deviation over them (n - 1); "
+        f"n is the number of {repeats}, sd the standard deviation over them (n - 1); "
         f"intervals of the mean are by {METHODS[method]}"
     )
     fewest = FEWEST_VALUES[method]
-    return sentence + (f", from {fewest} seeds on." if any(1 < number < fewest for number in numbers) else ".")
+    return sentence + (f", from {fewest} {repeats} on." if any(1 < number < fewest for number in numbers) else ".")
 
 
 def summary_texts(summary: Summary | None) -> list[str]:

@@ -81,6 +81,7 @@ def basis_of(recipe: Recipe, yardstick: Yardstick) -> str:
         parts.append(f"{recipe.image_size} pixels")
     if recipe.fit and recipe.fit != "crop":
         parts.append(f"fitted by {recipe.fit}")
+    parts += [f"{field} {value}" for field in recipe.repeated_over if (value := getattr(recipe, field)) is not None]
     if yardstick.scores_pixels:
         parts += recipe.scoring(yardstick.binarize)
     return ", ".join(parts)
