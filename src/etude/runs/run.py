@@ -38,7 +38,7 @@ from etude.runs.events import Table, read_events
 from etude.runs.lock import is_training
 from etude.runs.notebook import run_html
 from etude.runs.state import RunStatus, read_state, write_state
-from etude.runs.texts import continued
+from etude.runs.texts import continued, ids_of
 from etude.streams import stream
 
 if TYPE_CHECKING:
@@ -332,7 +332,7 @@ class Run:
     def _examples(self, examples: "ArrayLike | Tensor | Sequence[str]") -> Tensor:
         """Examples of the run's kind as a tensor; pixels as float32 in [0, 1]; sentences, also as texts, as ids."""
         if isinstance(self.kind, Tokens):
-            return self._sentences(examples)
+            return ids_of(self.name, self.kind, examples)
         tensor = torch.as_tensor(examples)
         what = "images" if isinstance(self.kind, Images) else "features"
         if tensor.ndim != 1 + len(self.kind.shape) or tuple(tensor.shape[1:]) != tuple(self.kind.shape):
@@ -351,21 +351,6 @@ class Run:
                 f"images of {values}; run {self.name} takes floating-point in [0, 1] or uint8 in [0, 255]."
             )
         return tensor.float().clamp(0, 1)
-
-    def _sentences(self, given: Any) -> Tensor:
-        """Sentences, a text or several, or ids (N, L) of their tokens, as ids."""
-        assert isinstance(self.kind, Tokens)
-        texts = [given] if isinstance(given, str) else given
-        if isinstance(texts, list | tuple) and texts and all(isinstance(each, str) for each in texts):
-            if empty := [row for row, text in enumerate(texts) if not text.strip()]:
-                raise UsageError(f"sentence {empty[0]} is empty; run {self.name} takes sentences with words.")
-            return self.kind.encoded(texts)
-        ids = torch.as_tensor(given) if isinstance(given, Tensor | np.ndarray) else torch.empty(0)
-        if ids.ndim != 2 or ids.is_floating_point() or not ((ids >= 0) & (ids < len(self.kind.vocabulary))).all():
-            raise UsageError(
-                f"run {self.name} takes sentences: a list of texts, or ids (N, L) below {len(self.kind.vocabulary):,}."
-            )
-        return ids.long()
 
     def _parts(self, inputs: Tensor, labels: "ArrayLike | Tensor | int | None") -> list[tuple[Tensor, Tensor | None]]:
         """The inputs with their labels, a bounded number at a time."""

@@ -1,6 +1,12 @@
-"""A text that a trained language model goes on with: what may be asked of it."""
+"""Texts that a person gives to trained networks: sentences, and the start of one to go on with."""
 
-from etude.data.kinds import Kind, RunningText
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from etude.data.kinds import Kind, RunningText, Tokens
 from etude.errors import UsageError
 from etude.families.abilities import Predicts
 from etude.streams import stream
@@ -30,3 +36,16 @@ def continued(
             f"--prompt: run {name} was not trained on {shown}{more}; vocabulary.txt in its folder lists what it knows."
         )
     return trained.write(prompt, num_symbols, temperature=temperature, generator=stream(seed, "sample"))
+
+
+def ids_of(name: str, kind: Tokens, given: Any) -> Tensor:
+    """Sentences, a text or several, or ids (N, L) of their tokens, as ids."""
+    texts = [given] if isinstance(given, str) else given
+    if isinstance(texts, list | tuple) and texts and all(isinstance(each, str) for each in texts):
+        if empty := [row for row, text in enumerate(texts) if not text.strip()]:
+            raise UsageError(f"sentence {empty[0]} is empty; run {name} takes sentences with words.")
+        return kind.encoded(texts)
+    ids = torch.as_tensor(given) if isinstance(given, Tensor | np.ndarray) else torch.empty(0)
+    if ids.ndim != 2 or ids.is_floating_point() or not ((ids >= 0) & (ids < len(kind.vocabulary))).all():
+        raise UsageError(f"run {name} takes sentences: a list of texts, or ids (N, L) below {len(kind.vocabulary):,}.")
+    return ids.long()
