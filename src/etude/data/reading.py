@@ -1,4 +1,4 @@
-"""How a data set is read, where its name leaves that open: the pictures of a folder, or texts."""
+"""How a data set is read, if its name leaves that open: a folder of pictures, or texts."""
 
 from dataclasses import dataclass, fields
 
@@ -8,32 +8,30 @@ from etude.errors import UsageError
 
 NUM_FOLDS = 10
 _IMAGE_FIELDS = ("image_size", "fit", "skip_broken")
-_TEXT_FIELDS = ("tokenizer", "lower", "vocabulary_size", "min_count", "max_tokens")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How a data set is read; what is None is as usual for the data."""
+    """How a data set is read. None means the default for that kind of data."""
 
     image_size: int | None = None
-    """folder: the side of the squares that pictures are fitted into, in pixels; 32 by default."""
+    """For a folder of pictures: resize them to squares with this side, in pixels. Default: 32."""
     fit: Fit | None = None
-    """folder: how a picture becomes square: crop (by default), pad or stretch."""
+    """For a folder of pictures: how to make them square, crop (the default), pad or stretch."""
     skip_broken: bool = False
-    """folder: leave out pictures that cannot be read."""
+    """For a folder of pictures: leave out those that cannot be read."""
     tokenizer: TokenizerName | None = None
-    """Texts: words, characters or subwords. By default characters of running text, else words."""
+    """For texts: words, characters or subwords. Default: characters for running text, otherwise words."""
     lower: bool | None = None
-    """Texts: lower-case them first. By default sentences with a class are, others are not."""
+    """For texts: lower-case them first. Default: only sentences with a class."""
     vocabulary_size: int | None = None
-    """Texts: the most tokens of a vocabulary, the special ones counted. By default 8,000 subwords, else all."""
+    """For texts: the largest size of a vocabulary, with its special tokens. Default: 8,000 for subwords, else all."""
     min_count: int | None = None
-    """Texts: how often a token must occur in the training split. By default twice for words, and for pairs that become
-    subwords; once for characters."""
+    """For texts: how often a token must occur in the training split. Default: once for characters, otherwise twice."""
     max_tokens: int | None = None
-    """Texts: the most tokens of a sentence; see `text.sentences` and `text.pairs` for what becomes of longer ones."""
+    """For texts: the most tokens of a sentence. Longer ones are cut, longer training pairs left out. Default: 256."""
     fold: int | None = None
-    """rt-polarity: which of its ten folds, 0 to 9, is the test split; 0 by default."""
+    """For rt-polarity: which of its ten folds, 0 to 9, is the test split. Default: 0."""
 
     def __post_init__(self) -> None:
         ranges = (
@@ -52,11 +50,11 @@ class Reading:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """The settings that are not as usual, by name."""
+        """The names of the settings that are not the default."""
         return tuple(each.name for each in fields(self) if getattr(self, each.name) != each.default)
 
     def require_for_texts(self, name: str, *, folds: bool = False) -> None:
-        """Raise a `UsageError` where a setting is given that texts do not have; `folds` says whether they have any."""
+        """Raise a `UsageError` for a setting that texts do not have. `folds`: whether this data set has folds."""
         for each in self.given:
             if each in _IMAGE_FIELDS:
                 raise UsageError(
@@ -66,7 +64,7 @@ class Reading:
                 raise UsageError(f"{self._flag(each)}: only rt-polarity has folds; leave it out for {name}.")
 
     def require_for_others(self, name: str) -> None:
-        """Raise a `UsageError` where a setting of texts is given."""
+        """Raise a `UsageError` for a setting that only texts have."""
         for each in self.given:
             if each not in _IMAGE_FIELDS:
                 what = "has folds" if each == "fold" else "is divided into tokens"

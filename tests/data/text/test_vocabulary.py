@@ -25,7 +25,7 @@ def test_tokens_are_numbered_by_how_often_they_occur() -> None:
     [
         ({}, ("der", "hund")),
         ({"min_count": 3}, ("der", "hund")),
-        ({"min_count": 4}, ()),
+        ({"min_count": 2, "vocabulary_size": 99}, ("der", "hund")),
         ({"min_count": 1, "vocabulary_size": 7}, ("der", "hund", "!")),
         ({"vocabulary_size": 5}, ("der",)),
         ({"special": SPECIAL_RUNNING, "vocabulary_size": 3}, ("der", "hund")),
@@ -74,6 +74,12 @@ def test_a_vocabulary_needs_room(tokenizer: TokenizerName, size: int, message: s
     assert str(error.value) == message
 
 
+def test_a_vocabulary_needs_tokens() -> None:
+    with pytest.raises(UsageError) as error:
+        learn(SENTENCES, tokenizer="words", lower=True, min_count=4)
+    assert str(error.value) == "no token occurs 4 times in the texts to train on; choose a smaller --min-count."
+
+
 # Files ----------------------------------------------------------------------------------------------------------------
 
 
@@ -88,7 +94,7 @@ def test_a_vocabulary_needs_room(tokenizer: TokenizerName, size: int, message: s
 def test_files_give_back_the_vocabulary(
     texts: list[str], tokenizer: TokenizerName, spaces: bool, special: tuple[str, ...]
 ) -> None:
-    vocabulary = learn(texts, tokenizer=tokenizer, lower=spaces, spaces=spaces, special=special, min_count=1)
+    vocabulary = learn([*texts, "a"], tokenizer=tokenizer, lower=spaces, spaces=spaces, special=special, min_count=1)
     files = vocabulary.files(".source")
     again = Vocabulary.from_files(vocabulary.as_dict(), files.__getitem__, suffix=".source", special=special)
     assert again == vocabulary

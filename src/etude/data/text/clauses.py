@@ -1,7 +1,7 @@
-"""Made German sentences with their English translations, whose words come in another order.
+"""Generated German sentences with English translations, which have another order of words.
 
-They come with étude and are always the same. The German verb goes to the end of a clause, articles and adjectives have
-endings by gender and case, and up to three clauses make a sentence, so that long and short ones can be compared.
+They come with étude and are always the same. The German verb goes to the end of a clause. Articles and adjectives have
+endings by gender and case. A sentence has one to three clauses, so that short and long ones can be compared.
 """
 
 from collections.abc import Sequence

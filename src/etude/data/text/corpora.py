@@ -1,4 +1,4 @@
-"""The texts of the catalogue that lie in files: rt-polarity, Multi30k, tiny shakespeare."""
+"""The texts of the catalogue that are read from files: rt-polarity, Multi30k, tiny shakespeare."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -28,7 +28,7 @@ class Found:
 
     parts: Parts
     files: dict[str, str]
-    """What a run keeps of how they were divided, by name."""
+    """Readable files about how they were divided, by name. A run keeps them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,14 +36,14 @@ class Corpus:
     """Files of texts that étude knows; each may be gzipped."""
 
     folders: tuple[str, ...]
-    """Where below a searched folder they may lie."""
+    """Where they may be, below a searched folder."""
     checksums: dict[str, str]
     """SHA-256 of the content, by the name of the file."""
     read: Callable[[dict[str, Path], Reading, int], Found]
     """Reads the files by name."""
 
     def find(self, name: str, data_dir: Path | None) -> list[Path]:
-        """The files of the first copy in the order of `checksums`; a `DataError` says where to put them."""
+        """The files of the first copy, in the order of `checksums`. `DataError` says where to put them."""
         roots = search_paths.search_folders(data_dir)
         if paths := self.locate(roots):
             return paths
@@ -55,14 +55,14 @@ class Corpus:
         )
 
     def locate(self, roots: Sequence[Path]) -> list[Path] | None:
-        """The files of the first copy below the folders, in the order of `checksums`."""
+        """The files of the first copy below the folders, in the order of `checksums`; None if there is none."""
         wanted = [(file, f"{file}.gz") for file in self.checksums]
         return next(search_paths.matches(roots, self.folders, wanted), None)
 
     def load(self, name: str, data_dir: Path | None, reading: Reading, *, seed: int) -> tuple[Found, str | None]:
-        """What the files hold, and their folder where it is not the published content.
+        """What the files hold, and their folder if that is not the published content.
 
-        `DataError` where they are nowhere, or damaged.
+        Raises `DataError` if they are missing or damaged.
         """
         paths = self.find(name, data_dir)
         by_name = dict(zip(self.checksums, paths, strict=True))
@@ -74,7 +74,7 @@ class Corpus:
 
 
 def _read_polarity(paths: dict[str, Path], reading: Reading, seed: int) -> Found:
-    """Ten folds of the two files, of which one tests; a tenth of the other sentences validates."""
+    """Divide the two files into ten folds: one tests, and a tenth of the other sentences validates."""
     sentences = {each: read_sentences(paths[f"rt-polarity.{each}"]) for each in POLARITIES}
     fold = reading.fold or 0
     drawn = folds.draw_folds({each: len(sentences[each]) for each in POLARITIES}, num_folds=NUM_FOLDS, seed=seed)

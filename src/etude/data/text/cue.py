@@ -1,4 +1,4 @@
-"""A made text in which an answer depends on a cue that came `LAG` symbols before: how far back does a network see?
+"""A generated text in which an answer depends on a cue `LAG` symbols before: how far back does a network see?
 
 Blocks of `PERIOD` symbols, `A…?` or `B…?`, as many of each, in a drawn order. Row i of
 a split is in block i // PERIOD: the cue is at i % PERIOD == 0, the answer at i % PERIOD == LAG, where the column

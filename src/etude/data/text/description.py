@@ -1,4 +1,4 @@
-"""What a data set of texts holds, in numbers and examples: lengths, unknown tokens, vocabularies."""
+"""Describe texts in numbers and examples: lengths, unknown tokens, vocabularies."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from etude.errors import printable
 TextKind = Tokens | TokenPairs | RunningText
 NUM_EXAMPLES = 3
 LONGEST_SHOWN = 200
-"""Characters of an example that is shown."""
+"""The most characters that are shown of an example."""
 
 
 class DescribedTexts(Protocol):
-    """What is described of a `Dataset`."""
+    """The parts of a `Dataset` that are described."""
 
     @property
     def kind(self) -> Kind: ...
@@ -34,20 +34,20 @@ class DescribedTexts(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """Numbers of a column of ids in a split; final."""
+    """The numbers for a column of ids in a split; final."""
 
     examples: int
     tokens: int
-    """All tokens but <pad>, <bos> and <eos>."""
+    """All tokens except <pad>, <bos> and <eos>."""
     mean_length: float | None
-    """Tokens per sentence; None of running text, as the next one."""
+    """Tokens per sentence. None for running text, like `longest`."""
     longest: int | None
     unknown: float
     """The share of tokens that are not in the vocabulary, in [0, 1]."""
 
 
 def columns(kind: TextKind) -> dict[str, tuple[str, Vocabulary]]:
-    """The columns of ids, each with its vocabulary, by what they are called."""
+    """The columns of ids with their vocabularies, by the names that a person sees."""
     if isinstance(kind, TokenPairs):
         return {
             kind.source_name: ("source", kind.source_vocabulary),
@@ -57,7 +57,7 @@ def columns(kind: TextKind) -> dict[str, tuple[str, Vocabulary]]:
 
 
 def measure(ids: Tensor, vocabulary: Vocabulary) -> Sizes:
-    """Numbers of a column of ids, int64 (N, L) of sentences or (N,) of running text."""
+    """Count a column of ids, int64 (N, L) for sentences, (N,) for running text."""
     unknown = ids == vocabulary.unknown
     real = unknown | (ids >= len(vocabulary.special))
     tokens = int(real.sum())
@@ -71,7 +71,7 @@ def measure(ids: Tensor, vocabulary: Vocabulary) -> Sizes:
 
 
 def sizes(dataset: DescribedTexts) -> dict[str, dict[str, Sizes]]:
-    """The numbers of each column of ids, by what it is called, in each split."""
+    """The numbers for each column of ids, by its name and by split."""
     assert isinstance(dataset.kind, TextKind)
     splits = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
     return {
@@ -81,7 +81,7 @@ def sizes(dataset: DescribedTexts) -> dict[str, dict[str, Sizes]]:
 
 
 def rows(dataset: DescribedTexts) -> tuple[list[str], list[list[str]]]:
-    """The headings and the rows of a table of these numbers."""
+    """The headings and rows of a table of `sizes`."""
     found = sizes(dataset)
     headings = ["", *next(iter(found.values()))]
     lines: list[list[str]] = []
@@ -100,7 +100,7 @@ def rows(dataset: DescribedTexts) -> tuple[list[str], list[list[str]]]:
 
 
 def in_short(kind: TextKind) -> str:
-    """What the examples are: "sentences of at most 59 tokens"."""
+    """The examples in a few words: "sentences of at most 59 tokens"."""
     if isinstance(kind, Tokens):
         return f"sentences of at most {kind.length} tokens"
     if isinstance(kind, TokenPairs):
@@ -109,7 +109,7 @@ def in_short(kind: TextKind) -> str:
 
 
 def vocabularies(kind: TextKind) -> list[str]:
-    """What the vocabularies hold, a sentence each."""
+    """The size of each vocabulary, in a sentence."""
     if isinstance(kind, TokenPairs) and kind.joint:
         return [f"Vocabulary of both sides: {_in_words(kind.source_vocabulary)}."]
     named = columns(kind)
@@ -123,7 +123,7 @@ def _in_words(vocabulary: Vocabulary) -> str:
 
 
 def examples(dataset: DescribedTexts) -> Iterator[str]:
-    """The first sentences of the training split, of each class one in turn, or the beginning of running text."""
+    """The first training sentences, one class after the other, or the beginning of running text."""
     kind, train = dataset.kind, dataset.train
     if isinstance(kind, RunningText):
         text = kind.vocabulary.decode(train["symbols"][:LONGEST_SHOWN].tolist())

@@ -1,4 +1,4 @@
-"""Texts that a person has in Python: sentences with labels, sentences with translations, or one long text."""
+"""Texts given in Python: sentences with labels, sentences with translations, or one long text."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from etude.errors import UsageError
 
 
 def are_texts(given: Any) -> bool:
-    """Whether it is one text, or a list, an array or a series that begins with one."""
+    """Whether it is a text, or a list, an array or a series whose first item is a text."""
     if isinstance(given, str):
         return True
     if not isinstance(given, Sequence | np.ndarray) and not hasattr(given, "to_numpy"):
@@ -35,10 +35,10 @@ def read_texts(
     array: Callable[[Any, str], np.ndarray],
     seed: int,
 ) -> Parts:
-    """What `Dataset.of` was given as texts, as splits; `kind` is "tokens", "pairs", "text" or None.
+    """Make splits of texts that `Dataset.of` was given. `kind` is "tokens", "pairs", "text" or None.
 
-    One text is running text, a list of them sentences: with a label each, or with a translation each where `kind` is
-    "pairs". `array` makes an array of labels. Raises `UsageError` for what is not clear.
+    One text is running text. A list of texts are sentences, with labels, or with translations if `kind` is "pairs".
+    `array` makes an array of labels. Raises `UsageError` if something is unclear.
     """
     reading.require_for_texts("data given in Python")
     if (kind == "text") != isinstance(x, str) and kind is not None:

@@ -1,4 +1,4 @@
-"""What the examples of a data set of texts are: sentences with a class, pairs of sentences, or one running text."""
+"""The kinds of texts: sentences with a class, pairs of sentences, running text."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from etude.data.text.vocabulary import BOS, EOS, PAD, SPECIAL_RUNNING, Vocabular
 class Tokens:
     """Sentences with a class each: column `tokens`, int64 (N, L), and `labels`, int64 (N,).
 
-    A row holds the ids of a sentence's tokens, without start and end, then `PAD` (0), which is no token's id.
+    A row has the ids of a sentence's tokens, without `BOS` and `EOS`, then `PAD` (0). No token has the id `PAD`.
     """
 
     column: ClassVar[str] = "tokens"
     plural: ClassVar[str] = "sentences"
     called: ClassVar[str] = "sentences"
     length: int
-    """L, the most tokens of a sentence; longer ones are cut."""
+    """L, the most tokens of a sentence. Longer ones are cut."""
     class_names: tuple[str, ...]
     vocabulary: Vocabulary
 
@@ -42,19 +42,19 @@ class Tokens:
         return self.padded([self.vocabulary.encode(text) for text in texts])
 
     def padded(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Rows of ids as they are in the column `tokens`: cut, and filled up."""
+        """Ids of sentences as rows of the column `tokens`: cut and padded."""
         return _padded([row[: self.length] for row in rows], self.length)
 
     def scaled(self, tokens: Tensor) -> Tensor:
-        """Ids as they are: a network takes them so."""
+        """The ids, unchanged: networks take them as they are."""
         return tokens
 
     def unscaled(self, tokens: Tensor) -> Tensor:
-        """Ids as they are."""
+        """The ids, unchanged."""
         return tokens
 
     def as_dict(self) -> dict[str, Any]:
-        """In plain values of JSON, for `from_dict`; the vocabulary's tokens are in `files`."""
+        """As JSON values, for `from_dict`. The tokens are in `files`."""
         return {
             "name": "tokens",
             "length": self.length,
@@ -63,12 +63,12 @@ class Tokens:
         }
 
     def files(self) -> dict[str, str]:
-        """Texts of files by name that belong to `as_dict`."""
+        """The files that `from_dict` reads, by name."""
         return self.vocabulary.files()
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], read: Callable[[str], str]) -> Self:
-        """What `as_dict` and `files` gave; `ValueError` says what is wrong with other values."""
+        """The kind from `as_dict` and `files`. `ValueError` says what is wrong with other values."""
         vocabulary = Vocabulary.from_files(values.get("vocabulary"), read)
         return cls(length=length_in(values, "length"), class_names=names_in(values), vocabulary=vocabulary)
 
@@ -77,7 +77,7 @@ class Tokens:
 class TokenPairs:
     """Sentences and their translations: columns `source`, int64 (N, S), and `target`, int64 (N, T).
 
-    A row of `source` holds tokens, `EOS`, then `PAD` (0); one of `target` holds `BOS`, tokens, `EOS`, then `PAD`.
+    A row of `source` has tokens, `EOS`, then `PAD` (0). A row of `target` has `BOS`, tokens, `EOS`, then `PAD`.
     """
 
     column: ClassVar[str] = "source"
@@ -89,12 +89,12 @@ class TokenPairs:
     """The language of the sources, "de" for example."""
     target_name: str = "target"
     source_length: int
-    """S; longer sources are cut, and end with `EOS`."""
+    """S. Longer sources are cut; they end with `EOS` too."""
     target_length: int
-    """T; longer targets are cut, and end with `EOS`."""
+    """T. Longer targets are cut; they end with `EOS` too."""
     source_vocabulary: Vocabulary
     target_vocabulary: Vocabulary
-    """The same as that of the sources where both are divided into the same subwords."""
+    """The same as `source_vocabulary` if both sides share their subwords."""
 
     @property
     def shape(self) -> tuple[int]:
@@ -111,7 +111,7 @@ class TokenPairs:
         return self.padded_sources([self.source_vocabulary.encode(text) for text in texts])
 
     def padded_sources(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Rows of ids as they are in the column `source`: cut, ended by `EOS` and filled up."""
+        """Ids of sentences as rows of the column `source`: cut, with `EOS`, and padded."""
         return _padded([[*row[: self.source_length - 1], EOS] for row in rows], self.source_length)
 
     def encoded_targets(self, texts: Sequence[str]) -> Tensor:
@@ -119,19 +119,19 @@ class TokenPairs:
         return self.padded_targets([self.target_vocabulary.encode(text) for text in texts])
 
     def padded_targets(self, rows: Sequence[Sequence[int]]) -> Tensor:
-        """Rows of ids as they are in the column `target`: begun by `BOS`, cut, ended by `EOS` and filled up."""
+        """Ids of sentences as rows of the column `target`: cut, with `BOS` and `EOS`, and padded."""
         return _padded([[BOS, *row[: self.target_length - 2], EOS] for row in rows], self.target_length)
 
     def scaled(self, tokens: Tensor) -> Tensor:
-        """Ids as they are: a network takes them so."""
+        """The ids, unchanged: networks take them as they are."""
         return tokens
 
     def unscaled(self, tokens: Tensor) -> Tensor:
-        """Ids as they are."""
+        """The ids, unchanged."""
         return tokens
 
     def as_dict(self) -> dict[str, Any]:
-        """In plain values of JSON, for `from_dict`; the tokens of the vocabularies are in `files`."""
+        """As JSON values, for `from_dict`. The tokens are in `files`."""
         found = {
             "name": "pairs",
             "source_name": self.source_name,
@@ -145,14 +145,14 @@ class TokenPairs:
         return {**found, **{f"{side}_vocabulary": each.as_dict() for side, each in vocabularies.items()}}
 
     def files(self) -> dict[str, str]:
-        """Texts of files by name that belong to `as_dict`."""
+        """The files that `from_dict` reads, by name."""
         if self.joint:
             return self.source_vocabulary.files()
         return self.source_vocabulary.files(".source") | self.target_vocabulary.files(".target")
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], read: Callable[[str], str]) -> Self:
-        """What `as_dict` and `files` gave; `ValueError` says what is wrong with other values."""
+        """The kind from `as_dict` and `files`. `ValueError` says what is wrong with other values."""
         if "vocabulary" in values:
             source = target = Vocabulary.from_files(values["vocabulary"], read)
         else:
@@ -213,11 +213,11 @@ class RunningText:
         return torch.tensor([*special, *lengths], dtype=torch.int64)
 
     def scaled(self, symbols: Tensor) -> Tensor:
-        """Ids as they are: a network takes them so."""
+        """The ids, unchanged: networks take them as they are."""
         return symbols
 
     def unscaled(self, symbols: Tensor) -> Tensor:
-        """Ids as they are."""
+        """The ids, unchanged."""
         return symbols
 
     def as_dict(self) -> dict[str, Any]:
@@ -225,7 +225,7 @@ class RunningText:
         return {"name": "text", "asks": self.asks, "vocabulary": self.vocabulary.as_dict()}
 
     def files(self) -> dict[str, str]:
-        """Texts of files by name that belong to `as_dict`."""
+        """The files that `from_dict` reads, by name."""
         return self.vocabulary.files()
 
     @classmethod
@@ -238,7 +238,7 @@ class RunningText:
 
 
 def _padded(rows: Sequence[Sequence[int]], length: int) -> Tensor:
-    """Rows of at most `length` ids, each filled up with `PAD` at its end: int64 (N, length)."""
+    """Rows of at most `length` ids, padded at the end: int64 (N, length)."""
     whole = np.full((len(rows), length), PAD, dtype=np.int64)
     for number, row in enumerate(rows):
         whole[number, : len(row)] = row

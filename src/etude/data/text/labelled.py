@@ -1,4 +1,4 @@
-"""A person's sentences with a label each: a table (.csv, .tsv), lines of JSON (.jsonl), or a folder per class."""
+"""Read a person's sentences and labels from a table (.csv, .tsv), lines of JSON (.jsonl), or a folder per class."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from etude.errors import DataError, unknown
 from etude.files import parse_json
 
 TEXT_NAMES = ("text", "sentence", "review", "content", "document", "tweet")
-"""What a column of texts is usually called, in small letters; the first that is there is it."""
+"""Usual names for a column of texts, in lower case. The first one that exists is used."""
 _DELIMITERS = ",;\t"
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}")
 _LONGEST_LABEL = 200
@@ -41,16 +41,16 @@ class _Rows:
         self.labels.append(label)
 
     def labelled(self, name: str, labels_name: str) -> Labelled:
-        """Labels that are whole numbers are read as numbers."""
+        """The rows read so far. Labels become numbers if all of them are whole numbers."""
         whole = all(map(_WHOLE.fullmatch, self.labels))
         labels = np.array(list(map(int, self.labels))) if whole else np.array(self.labels)
         return Labelled(texts=self.texts, labels=labels, name=name, labels_name=labels_name)
 
 
 def read_file(path: Path, *, columns: str, notes: list[str]) -> Labelled:
-    """The sentences of a file; its ending says which kind it is, and `columns`, TEXT,LABEL, may name its columns.
+    """Read the sentences of a file. Its ending says its format. `columns`, TEXT,LABEL, may name the columns.
 
-    What is guessed is added to `notes`. `DataError` names the line of what is wrong.
+    Guesses are added to `notes`. Raises `DataError` that names the line of a mistake.
     """
     match path.suffix.lower():
         case ".jsonl":
@@ -64,7 +64,7 @@ def read_file(path: Path, *, columns: str, notes: list[str]) -> Labelled:
 
 
 def _read_table(path: Path, columns: str, notes: list[str]) -> Labelled:
-    """A header, then an example in each row; in .csv as RFC 4180 says, in .tsv without quotes."""
+    """Read a header and one example per row: .csv as in RFC 4180, .tsv without quotes."""
     text = read_text(path)
     if path.suffix.lower() == ".tsv":
         reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -86,7 +86,7 @@ def _read_table(path: Path, columns: str, notes: list[str]) -> Labelled:
 
 
 def _numbered(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The rows that are not empty, each with the number of its first line."""
+    """The rows that are not empty, with the number of their first line."""
     number = 1
     while True:
         try:
@@ -105,7 +105,7 @@ def _numbered(reader: Iterator[list[str]], path: Path) -> Iterator[tuple[int, li
 
 
 def _choose(names: Sequence[str], columns: str, path: Path, notes: list[str]) -> tuple[int, int]:
-    """The columns of texts and labels."""
+    """The column of texts and the column of labels."""
     if columns:
         text, comma, label = columns.partition(",")
         if not comma:
@@ -173,9 +173,9 @@ def _finished(rows: _Rows, path: Path, text_name: str, label_name: str) -> Label
 
 
 def read_folder(root: Path, notes: list[str]) -> dict[str, Labelled]:
-    """The .txt files in a folder per class, by split: `root`/CLASS/1.txt, or with train/, val/ and test/ above these.
+    """Read the .txt files of a folder per class, by split: `root`/CLASS/1.txt, or with train/, val/, test/ above.
 
-    The names of the splits may be others, as `layout.ROLES` says. `DataError` names what is missing or not understood.
+    Splits may have other names, see `layout.ROLES`. Raises `DataError` that names what is missing or not understood.
     """
     splits: dict[str, Path] = {}
     for folder in _folders(root):
@@ -202,7 +202,7 @@ def read_folder(root: Path, notes: list[str]) -> dict[str, Labelled]:
 
 
 def _read_classes(folder: Path) -> dict[str, list[str]]:
-    """The texts of each class, both in the order of their names."""
+    """The texts of each class. Classes and files are in the order of their names."""
     classes = {}
     for each in _folders(folder):
         files = [path for path in _inside(each) if path.suffix.lower() == ".txt" and os.path.isfile(path)]
@@ -236,7 +236,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    """What lies in a folder, sorted, without hidden files."""
+    """The files and folders in a folder, sorted, without hidden ones."""
     try:
         return [folder / name for name in sorted(os.listdir(folder)) if not name.startswith((".", "__MACOSX"))]
     except OSError as error:

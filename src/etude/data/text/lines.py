@@ -1,4 +1,4 @@
-"""Text files in UTF-8, whole or line by line, gzipped or not; what is wrong is said with its line."""
+"""Read text files in UTF-8, whole or line by line, gzipped or not. Errors name the line."""
 
 import gzip
 import os
@@ -7,13 +7,13 @@ from pathlib import Path
 
 from etude.errors import DataError
 
-MOST_BYTES = 256_000_000
-"""Of a text file, unpacked."""
+MOST_BYTES = 100_000_000
+"""The limit for a text file, unpacked."""
 MOST_LINE_BYTES = 1_000_000
 
 
 def read_text(path: Path) -> str:
-    r"""The text of a file; every line break becomes "\n". `DataError` names the line of bytes that are no UTF-8."""
+    r"""The text of a file. Every line break becomes "\n". `DataError` names the line of bytes that are no UTF-8."""
     content = read_bytes(path)
     try:
         text = content.decode("utf-8-sig")
@@ -29,7 +29,7 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a file without white space around them; `DataError` names one that is too long."""
+    """The lines of a file, without white space at their ends. `DataError` names a line that is too long."""
     lines = read_text(path).removesuffix("\n").split("\n")
     for number, line in enumerate(lines, 1):
         if len(line) * 4 > MOST_LINE_BYTES and (size := len(line.encode())) > MOST_LINE_BYTES:
@@ -41,7 +41,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_sentences(path: Path) -> list[str]:
-    """The lines of a file, none of which may be empty; `DataError` names the first one that is."""
+    """The lines of a file that has no empty ones. `DataError` names the first empty line."""
     lines = read_lines(path)
     if "" in lines:
         raise DataError(f"{path}, line {lines.index('') + 1}: is empty; write a sentence, or remove the line.")
@@ -49,7 +49,7 @@ def read_sentences(path: Path) -> list[str]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a file, unpacked where its name ends with .gz; `DataError` for one that is too large."""
+    """The content of a file, unpacked if its name ends with .gz. `DataError` if it is too large."""
     if not os.path.isfile(path):
         raise DataError(f"{path}: no such file.")
     try:

@@ -1,4 +1,4 @@
-"""The texts that come with étude: made ones, and Python's own documentation."""
+"""The texts that come with étude: generated ones, and Python's own documentation."""
 
 import platform
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from etude.data.text.sentences import Labelled, make_tokens
 from etude.errors import DataError
 
 NUM_CHARACTERS = 400_000
-"""Of Python's documentation: as many as every version has."""
+"""How much of Python's documentation is used. Every version has this much."""
 
 
 def _make_opinions(reading: Reading) -> Parts:
@@ -45,7 +45,7 @@ def _make_clauses(reading: Reading) -> Parts:
 
 
 def _make_docs(reading: Reading) -> Parts:
-    """What `help()` says on Python's topics, in the order of the alphabet."""
+    """What `help()` shows for Python's topics, in alphabetical order."""
     try:
         from pydoc_data.topics import topics
     except ImportError:

@@ -1,4 +1,4 @@
-"""A person's texts by their names, text:PATH, pairs:FILE and chars:FILE, as data sets."""
+"""Read a person's texts by name: text:PATH, pairs:FILE and chars:FILE."""
 
 import os
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ _HEADERS = {("source", "target"), ("src", "tgt"), ("src", "trg")}
 
 
 def load_texts(own: OwnName, *, name: str, reading: Reading, seed: int) -> Dataset:
-    """The texts as a data set called `name`; splits that they lack are drawn with `seed`.
+    """Read the texts as a data set called `name`. Missing splits are drawn with `seed`.
 
-    Raises `DataError` naming the file, and the line, of what is wrong, `UsageError` for a `reading` that does not fit.
+    Raises `DataError` that names the file and the line of a mistake, or `UsageError` if `reading` does not fit.
     """
     reading.require_for_texts(name)
     for path in (own.path, own.second):
@@ -60,7 +60,7 @@ def _load_pairs(own: OwnName, reading: Reading, seed: int) -> Parts:
 
 
 def _read_table(path: Path, notes: list[str]) -> Pairs:
-    """Sentence and translation on each line, with a tab between them; further columns are not read."""
+    """Read a sentence and its translation from each line, with a tab between them. Further columns are ignored."""
     sources, targets, beyond = [], [], 0
     for number, line in enumerate(read_lines(path), 1):
         cells = [cell.strip() for cell in line.split("\t")]
@@ -78,7 +78,7 @@ def _read_table(path: Path, notes: list[str]) -> Pairs:
 
 
 def _language(path: Path, otherwise: str) -> str:
-    """The ending of a file, "de" for train.de.gz, where it may be a language's."""
+    """The language in a file's name, "de" for train.de.gz; `otherwise` if there is none."""
     ending = Path(path.name.removesuffix(".gz")).suffix.removeprefix(".")
     return ending if ending.isalpha() and ending != "txt" else otherwise
 

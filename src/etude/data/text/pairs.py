@@ -1,4 +1,4 @@
-"""Sentences and their translations as a data set of the kind `TokenPairs`."""
+"""Sentences and their translations, as splits of the kind `TokenPairs`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from etude.errors import DataError, UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs:
-    """Sentences and the translation of each, by the name that errors call them; final."""
+    """Sentences and their translations, with the name that errors use for them; final."""
 
     sources: Sequence[str]
     targets: Sequence[str]
@@ -37,7 +37,7 @@ class Pairs:
 
 
 def read_parallel(first: Path, second: Path) -> Pairs:
-    """The sentences of one file and their translations, line by line, in another; `DataError` if one is longer."""
+    """Read sentences from one file and their translations from another, line by line. `DataError` if one is longer."""
     sources, targets = read_sentences(first), read_sentences(second)
     if len(sources) != len(targets):
         (shorter, ends), (_, longer) = sorted(((len(sources), first), (len(targets), second)))
@@ -57,27 +57,18 @@ def make_pairs(
     seed: int = 0,
     notes: Sequence[str] = (),
 ) -> Parts:
-    """The pairs as splits; `given` has those to train on, and may have some to validate and to test on.
+    """Make splits of pairs. `given` has those to train on, and may have others for validation and testing.
 
-    Without pairs to test on, a fifth is drawn for that with `seed`; without some to validate on, a tenth of the rest.
-    Words keep their capitals and the space before them, and each side has its own vocabulary; subwords are of both
-    sides together, so that names are spelled alike. Pairs to train on with more than `max_tokens` tokens (256 by
-    default) on a side are left out; others are cut, and `Split.texts` keeps them whole. Raises `UsageError` where a
-    sentence is empty, or the sides differ in length.
+    Without test pairs, a fifth is drawn for testing with `seed`. Without validation pairs, a tenth of the rest is
+    drawn. Words keep their capitals and the space before them, and each side has its own vocabulary. Subwords are
+    learned from both sides together, so that names are spelled alike. Training pairs with more than `max_tokens` tokens
+    on a side are left out. Other pairs are cut, but `Split.texts` keeps them whole. Raises `UsageError` if a sentence
+    is empty, or if the sides differ in length.
     """
     told = list(notes)
     for each in given.values():
         _require_pairs(each)
-    parts = dict(given)
-    for role, share, words in ((TEST, TEST_SHARE, "a fifth"), (VALIDATION, VALIDATION_SHARE, "a tenth of the rest")):
-        if role in given:
-            continue
-        kept, drawn = draw(torch.zeros(len(parts[TRAIN]), dtype=torch.int64), share, seed)
-        if not len(drawn):
-            raise UsageError(f"{parts[TRAIN].name} holds too few pairs; give three or more.")
-        doing = "test" if role == TEST else "validate"
-        told.append(f"no pairs to {doing} on: {words}, {len(drawn):,} in all, is drawn for that")
-        parts |= {role: parts[TRAIN].take(drawn), TRAIN: parts[TRAIN].take(kept)}
+    parts = _with_splits(dict(given), seed, told)
     source, target = _vocabularies(parts[TRAIN], reading)
     rows = {
         role: ([source.encode(text) for text in each.sources], [target.encode(text) for text in each.targets])
@@ -113,6 +104,20 @@ def make_pairs(
         for role, each in parts.items()
     }
     return Parts(kind=kind, train=splits[TRAIN], validation=splits[VALIDATION], test=splits[TEST], notes=tuple(told))
+
+
+def _with_splits(parts: dict[str, Pairs], seed: int, told: list[str]) -> dict[str, Pairs]:
+    """Pairs drawn from the training split for splits that are missing."""
+    for role, share, words in ((TEST, TEST_SHARE, "a fifth"), (VALIDATION, VALIDATION_SHARE, "a tenth of the rest")):
+        if role in parts:
+            continue
+        kept, drawn = draw(torch.zeros(len(parts[TRAIN]), dtype=torch.int64), share, seed)
+        if not len(drawn):
+            raise UsageError(f"{parts[TRAIN].name} holds too few pairs; give three or more.")
+        doing = "test" if role == TEST else "validate"
+        told.append(f"no pairs to {doing} on: {words}, {len(drawn):,} in all, is drawn for that")
+        parts |= {role: parts[TRAIN].take(drawn), TRAIN: parts[TRAIN].take(kept)}
+    return parts
 
 
 def _vocabularies(train: Pairs, reading: Reading) -> tuple[Vocabulary, Vocabulary]:

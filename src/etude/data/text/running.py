@@ -1,4 +1,4 @@
-"""One long text, divided where it stands, as a data set of the kind `RunningText`."""
+"""One long text, divided into consecutive parts, as splits of the kind `RunningText`."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,16 +13,16 @@ from etude.data.text.vocabulary import SPECIAL_RUNNING, learn
 from etude.errors import UsageError
 
 HELD_OUT = 0.1
-"""The share of a text, at its end, that is to test on, and as much before it that is to validate on."""
+"""The share of a text for testing, at its end, and the equal share for validation before it."""
 FEWEST_CHARACTERS = 100
 
 
 def make_running(given: Mapping[str, str], reading: Reading, *, notes: Sequence[str] = ()) -> Parts:
-    """A text as splits; `given` has what is to train on, and may have what is to validate and to test on.
+    """Make splits of a text. `given` has the part to train on, and may have parts for validation and testing.
 
-    Without a text to test on, the last tenth is that; without one to validate on, as much before it. The symbols are
-    characters, or subwords, of the part that trains. Raises `UsageError` for a short text, for words, which do not keep
-    line breaks, and for `max_tokens`, since there are no sentences.
+    Without a part for testing, the last tenth is used. Without one for validation, the tenth before it is used. The
+    symbols are characters or subwords of the part that trains. Raises `UsageError` for a short text, for words (they do
+    not keep line breaks), and for `max_tokens` (there are no sentences).
     """
     if reading.tokenizer == "words":
         raise UsageError(

@@ -1,4 +1,4 @@
-"""Sentences with a class each, of which some train, as a data set of the kind `Tokens`."""
+"""Sentences with a class each, as splits of the kind `Tokens`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ from etude.data.text.vocabulary import learn
 from etude.errors import UsageError
 
 MOST_TOKENS = 256
-"""Of a sentence; what is beyond them is cut, where nobody says otherwise."""
+"""The default for the most tokens of a sentence; the rest is cut."""
 VALIDATION_SHARE = 0.1
-"""Of the sentences that are not to test on."""
+"""The share of the sentences that are not for testing."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Labelled:
-    """Sentences and the label of each, by the names that errors call them; final."""
+    """Sentences and their labels, with the names that errors use for them; final."""
 
     texts: Sequence[str]
     labels: Sequence[str] | np.ndarray
@@ -39,11 +39,11 @@ def make_tokens(
     seed: int = 0,
     notes: Sequence[str] = (),
 ) -> Parts:
-    """The sentences as splits; `given` has those to train on, and may have some to validate and to test on.
+    """Make splits of sentences. `given` has those to train on, and may have others for validation and testing.
 
-    Without sentences to test on, a fifth of each class is drawn for that with `seed`; without some to validate on, a
-    tenth of the rest. So the vocabulary is of sentences that train, and of no others. Sentences are cut after
-    `max_tokens` tokens (256 by default). Raises `UsageError` where there is one class, or a sentence is empty.
+    Without test sentences, a fifth of each class is drawn for testing with `seed`. Without validation sentences, a
+    tenth of the rest is drawn. The vocabulary is learned from the sentences that train, and no others. Sentences are
+    cut after `max_tokens` tokens. Raises `UsageError` if there is only one class, or an empty sentence.
     """
     told = list(notes)
     for each in given.values():
@@ -56,17 +56,7 @@ def make_tokens(
         )
     texts = {role: list(each.texts) for role, each in given.items()}
     labels = {role: torch.from_numpy(numbers[each.labels_name]) for role, each in given.items()}
-    for role, share, words in ((TEST, TEST_SHARE, "a fifth"), (VALIDATION, VALIDATION_SHARE, "a tenth of the rest")):
-        if role in given:
-            continue
-        kept, drawn = draw(labels[TRAIN], share, seed)
-        if not len(drawn) and role == TEST:
-            raise UsageError(f"{given[TRAIN].name} holds one sentence of each class; give two or more.")
-        if len(drawn):
-            doing = "test" if role == TEST else "validate"
-            told.append(f"no sentences to {doing} on: {words} of each class, {len(drawn):,} in all, is drawn for that")
-            texts |= {role: [texts[TRAIN][row] for row in drawn], TRAIN: [texts[TRAIN][row] for row in kept]}
-            labels |= {role: labels[TRAIN][drawn], TRAIN: labels[TRAIN][kept]}
+    _add_splits(texts, labels, given[TRAIN].name, seed, told)
     vocabulary = learn(
         texts[TRAIN],
         tokenizer=reading.tokenizer or "words",
@@ -90,6 +80,23 @@ def make_tokens(
         test=splits[TEST],
         notes=tuple(told),
     )
+
+
+def _add_splits(
+    texts: dict[str, list[str]], labels: dict[str, torch.Tensor], name: str, seed: int, told: list[str]
+) -> None:
+    """Move sentences from the training split to splits that are missing."""
+    for role, share, words in ((TEST, TEST_SHARE, "a fifth"), (VALIDATION, VALIDATION_SHARE, "a tenth of the rest")):
+        if role in texts:
+            continue
+        kept, drawn = draw(labels[TRAIN], share, seed)
+        if not len(drawn) and role == TEST:
+            raise UsageError(f"{name} holds one sentence of each class; give two or more.")
+        if len(drawn):
+            doing = "test" if role == TEST else "validate"
+            told.append(f"no sentences to {doing} on: {words} of each class, {len(drawn):,} in all, is drawn for that")
+            texts |= {role: [texts[TRAIN][row] for row in drawn], TRAIN: [texts[TRAIN][row] for row in kept]}
+            labels |= {role: labels[TRAIN][drawn], TRAIN: labels[TRAIN][kept]}
 
 
 def _require_texts(given: Labelled) -> None:

@@ -1,8 +1,8 @@
-"""Byte-pair encoding: the pairs of tokens that are most frequent in words become tokens (Sennrich et al. 2016).
+"""Byte-pair encoding: the most frequent pair of tokens becomes a token, again and again.
 
-Neural Machine Translation of Rare Words with Subword Units, https://aclanthology.org/P16-1162. Here a word keeps the
-space before it, and characters that the training texts lack are told by their UTF-8 bytes. So every text can be written
-in the tokens, and read back exactly.
+Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", https://aclanthology.org/P16-1162.
+Here a word keeps the space before it, and characters that no training text has are written as UTF-8 bytes. So every
+text can be encoded, and decodes exactly.
 """
 
 import re
@@ -19,15 +19,14 @@ from etude.data.text.tokenizers import TokenizerName
 Pair = tuple[str, str]
 
 BYTES = tuple(bytes([byte]).decode("ascii", "surrogateescape") for byte in range(256))
-"""A token for each byte. Those from 128 are lone surrogates, which no text holds, so they cannot be taken for letters.
-"""
+"""One token per byte. Bytes from 128 are lone surrogates. No text has these, so they are not mistaken for letters."""
 _WORD = re.compile(r" ?\w+| ?[^\w\s]+|\s")
-"""Words and runs of punctuation with the space before them, and other white space: together the whole text."""
+"""Words and punctuation with the space before them, and other white space. Together they are the whole text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subwords:
-    """Words divided into the pieces that `learn_merges` found; `join(split(text))` is the text, whatever it holds."""
+    """Pieces of words, by the merges of `learn_merges`. `join(split(text))` is the text, for any text."""
 
     name: ClassVar[TokenizerName] = "subwords"
     lower: bool
@@ -35,14 +34,14 @@ class Subwords:
     letters: frozenset[str] = field(repr=False)
     """The characters that are tokens. Others are written as bytes."""
     merges: tuple[Pair, ...] = field(repr=False)
-    """Pairs of tokens that become one, the earliest first."""
+    """Pairs of tokens that become one token, in the order in which they were learned."""
 
     def split(self, text: str) -> list[str]:
-        """The tokens of a text. A space is put before it, so that its first word is the same token as elsewhere."""
+        """The tokens of a text. A space is added before it, so that its first word is the same token as elsewhere."""
         return [token for word in words_of(text, lower=self.lower) for token in self._divided(word)]
 
     def join(self, tokens: Iterable[str]) -> str:
-        """The text of tokens; bytes that are no UTF-8 become U+FFFD."""
+        """The text that has these tokens. Bytes that are no UTF-8 become U+FFFD."""
         text = "".join(tokens).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         return text.removeprefix(" ")
 
@@ -52,7 +51,7 @@ class Subwords:
 
     @cached_property
     def _known(self) -> dict[str, list[str]]:
-        """Words that were divided before."""
+        """The tokens of words that were divided before."""
         return {}
 
     def _divided(self, word: str) -> list[str]:
@@ -65,7 +64,7 @@ class Subwords:
             yield from [letter] if letter in self.letters else (BYTES[byte] for byte in letter.encode("utf-8"))
 
     def _merged(self, tokens: list[str]) -> list[str]:
-        """The tokens with all merges done, in the order in which they were learned."""
+        """The tokens after all merges, in the order in which these were learned."""
         never = len(self.merges)
         while len(tokens) > 1:
             pair = min(pairwise(tokens), key=lambda pair: self._ranks.get(pair, never))
@@ -76,16 +75,16 @@ class Subwords:
 
 
 def words_of(text: str, *, lower: bool) -> list[str]:
-    """The words of a text, with a space put before it. Lone surrogates, which are no characters, become "?"."""
+    """The words of a text, after a space is added before it. Lone surrogates, which are no characters, become "?"."""
     text = text.encode("utf-8", "replace").decode("utf-8")
     return _WORD.findall(" " + (text.lower() if lower else text))
 
 
 def learn_merges(counts: Counter[str], *, num_tokens: int, min_count: int) -> list[Pair]:
-    """The merges of byte-pair encoding that make at most `num_tokens` new tokens of words with their counts.
+    """Learn the merges that make at most `num_tokens` new tokens. `counts` has the words of the training texts.
 
-    The next merge is the most frequent pair, if it occurs `min_count` times or more; of equals, the first by the
-    alphabet. Counts of pairs are kept up to date, so a merge costs as much as the words that hold its pair.
+    The next merge is the most frequent pair, in alphabetical order if several are, and must occur `min_count` times.
+    The counts of pairs are kept up to date, so a merge only visits the words that have its pair.
     """
     words = [list(word) for word in counts]
     times = list(counts.values())
@@ -125,7 +124,7 @@ def learn_merges(counts: Counter[str], *, num_tokens: int, min_count: int) -> li
 
 
 def _with_merged(tokens: Sequence[str], pair: Pair) -> list[str]:
-    """The tokens with each occurrence of the pair as one, from the left."""
+    """The tokens with each occurrence of the pair merged, from the left."""
     left, right = pair
     merged: list[str] = []
     place = 0

@@ -1,4 +1,4 @@
-"""How a text is divided into tokens and put together again: words or characters. Subwords have their own module."""
+"""Divide a text into words or characters, and join these again. Subwords have their own module."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 TokenizerName = Literal["words", "characters", "subwords"]
 
 UNKNOWN = "<unk>"
-"""What a token that is not in a vocabulary decodes to. No tokenizer makes this token of a text."""
+"""The token for all that are not in a vocabulary. No tokenizer finds this token in a text."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 _WORD_AND_SPACE = re.compile(r"(\s*)(\w+|[^\w\s])")
@@ -22,21 +22,21 @@ class Words:
     lower: bool
     """Whether texts are lower-cased first."""
     spaces: bool
-    """Whether a token keeps the space before it, as in " word" and "." for "word.".
+    """Whether a token keeps the space before it: "word." is " word" and ".".
 
-    Then `join(split(text))` is the text, if it has no white space but single spaces between its words. Without them
-    `join` puts a space before every token.
+    Then `join(split(text))` is the text, if its only white space is single spaces between words. Otherwise, `join`
+    puts a space between all tokens.
     """
 
     def split(self, text: str) -> list[str]:
-        """The tokens of a text. The first one counts as having a space before it, so that it is no other token."""
+        """The tokens of a text. A space is added before the first word, so that it is the same token as elsewhere."""
         text = text.lower() if self.lower else text
         if not self.spaces:
             return _WORD.findall(text)
         return [" " + word if space else word for space, word in _WORD_AND_SPACE.findall(" " + text)]
 
     def join(self, tokens: Iterable[str]) -> str:
-        """The text of tokens; see `spaces`."""
+        """The text that has these tokens; see `spaces`."""
         if not self.spaces:
             return " ".join(tokens)
         return "".join(f" {UNKNOWN}" if token == UNKNOWN else token for token in tokens).removeprefix(" ")
@@ -44,7 +44,7 @@ class Words:
 
 @dataclass(frozen=True, kw_only=True)
 class Characters:
-    """Single characters, white space among them: `join(split(text))` is the text."""
+    """Single characters, including white space: `join(split(text))` is the text."""
 
     name: ClassVar[TokenizerName] = "characters"
     lower: bool
@@ -55,5 +55,5 @@ class Characters:
         return list(text.lower() if self.lower else text)
 
     def join(self, tokens: Iterable[str]) -> str:
-        """The text of characters."""
+        """The text that has these characters."""
         return "".join(tokens)

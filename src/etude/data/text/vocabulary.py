@@ -1,4 +1,4 @@
-"""A vocabulary: tokens and their numbers, learned from training texts; kept in readable files."""
+"""A vocabulary: tokens and their ids, learned from training texts and kept in readable files."""
 
 import re
 from collections import Counter
@@ -13,11 +13,10 @@ from etude.errors import UsageError
 from etude.files import checksum
 
 PAD, UNK, BOS, EOS = range(4)
-"""The first ids of a vocabulary of sentences: what fills a row, a token that is not in it, a sentence's start, its end.
-"""
+"""The first ids in a vocabulary of sentences: padding, unknown tokens, the start and the end of a sentence."""
 SPECIAL = ("<pad>", UNKNOWN, "<bos>", "<eos>")
 SPECIAL_RUNNING = (UNKNOWN,)
-"""The special tokens of running text, which has no rows to fill and no ends."""
+"""The special tokens of running text, which is one row without start and end."""
 DEFAULT_SUBWORDS = 8_000
 _ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U00(?:0[0-9a-f]|10)[0-9a-f]{4}|[tnr\\])")
 
@@ -25,7 +24,7 @@ Tokenizer = Words | Characters | Subwords
 
 
 class DamagedFile(ValueError):
-    """A file of a vocabulary that is missing, or not as it was written."""
+    """A file of a vocabulary is missing, or has changed since it was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +140,12 @@ def learn(
     vocabulary_size: int | None = None,
     min_count: int | None = None,
 ) -> Vocabulary:
-    """The vocabulary of training texts: tokens that occur `min_count` times or more, the most frequent first.
+    """Learn the vocabulary of training texts: tokens that occur at least `min_count` times, the most frequent first.
 
-    By default a word must occur twice, so that <unk> is trained on those that occur once, and a character once. At most
-    `vocabulary_size` tokens, the special ones counted, are kept. Subwords are learned until there are as many (default:
-    8,000), or until no pair occurs `min_count` times (default: 2). Equally frequent tokens are in the order of the
-    alphabet. Raises `UsageError` for a `vocabulary_size` below the tokens that must be in it.
+    By default, words must occur twice, so that <unk> is trained on the others, and characters once. At most
+    `vocabulary_size` tokens are kept, with the special ones. Subwords are learned until there are that many (default:
+    8,000), or until no pair occurs `min_count` times (default: 2). Equally frequent tokens are in alphabetical order.
+    Raises `UsageError` if the vocabulary has no room for what it must hold, or nothing to hold.
     """
     most = None if vocabulary_size is None else vocabulary_size - len(special)
     if tokenizer == "subwords":
@@ -157,6 +156,8 @@ def learn(
         raise _too_small(vocabulary_size, len(special) + 1)
     counts = Counter(token for text in texts for token in way.split(text))
     found = sorted((-count, token) for token, count in counts.items() if count >= least)
+    if not found:
+        raise UsageError(f"no token occurs {least} times in the texts to train on; choose a smaller --min-count.")
     return Vocabulary(tokenizer=way, special=special, ordinary=tuple(token for _, token in found[:most]))
 
 
