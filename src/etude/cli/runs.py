@@ -120,7 +120,7 @@ def sample(
             loaded,
             out,
             prompt=prompt or "",
-            num_symbols=500 if length is None else length,
+            length=500 if length is None else length,
             temperature=1.0 if temperature is None else temperature,
             seed=seed,
         )

@@ -99,10 +99,10 @@ def writes_texts(loaded: Run) -> bool:
     return loaded.can(Predicts)
 
 
-def write_text(loaded: Run, path: Path | None, *, prompt: str, num_symbols: int, temperature: float, seed: int) -> None:
+def write_text(loaded: Run, path: Path | None, *, prompt: str, length: int, temperature: float, seed: int) -> None:
     """Let a language model go on with the prompt; print the text, or write it into a file and print its name."""
     with contextlib.redirect_stdout(sys.stderr):  # what the networks' own code prints is not a result
-        text = loaded.continue_text(prompt, num_symbols=num_symbols, temperature=temperature, seed=seed)
+        text = loaded.continue_text(prompt, length=length, temperature=temperature, seed=seed)
     if path is None:
         print(text)
         return

@@ -303,15 +303,10 @@ class Run:
         trained: Translates = self._able(Translates, "translate", "a translator")
         return trained.translate([texts] if isinstance(texts, str) else texts, beam=beam)
 
-    def continue_text(
-        self, prompt: str = "", *, num_symbols: int = 500, temperature: float = 1.0, seed: int = 0
-    ) -> str:
-        """The prompt (by default a new line) and `num_symbols` with which a language model goes on.
-
-        Scores are divided by the temperature before they become probabilities; 0 takes the most likely symbol.
-        """
+    def continue_text(self, prompt: str = "", *, length: int = 500, temperature: float = 1.0, seed: int = 0) -> str:
+        """The prompt (by default a new line), and `length` symbols more by a language model; see `Predicts.write`."""
         trained = self._able(Predicts, "write a text", "a language model")
-        return continued(self.name, trained, self.kind, prompt, num_symbols, temperature, seed)
+        return continued(self.name, trained, self.kind, prompt, length, temperature, seed)
 
     def label_index(self, label: int | str) -> int:
         """The index of a class given by its name or its index; `UsageError` names the classes."""

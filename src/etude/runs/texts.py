@@ -18,13 +18,11 @@ SHOWN = 5
 """Unknown characters that an error names."""
 
 
-def continued(
-    name: str, trained: Predicts, kind: Kind, prompt: str, num_symbols: int, temperature: float, seed: int
-) -> str:
-    """The prompt and `num_symbols` more, by the run of that name: see `Run.continue_text`."""
+def continued(name: str, trained: Predicts, kind: Kind, prompt: str, length: int, temperature: float, seed: int) -> str:
+    """The prompt and `length` symbols more, by the run of that name: see `Run.continue_text`."""
     assert isinstance(kind, RunningText)
-    if not 1 <= num_symbols <= MOST_SYMBOLS:
-        raise UsageError(f"--length {num_symbols} (allowed: 1 to {MOST_SYMBOLS:,}).")
+    if not 1 <= length <= MOST_SYMBOLS:
+        raise UsageError(f"--length {length} (allowed: 1 to {MOST_SYMBOLS:,}).")
     if not 0 <= temperature <= HOTTEST:
         raise UsageError(f"--temperature {temperature:g} (allowed: 0 to {HOTTEST:g}).")
     if not 0 <= seed < 2**63:
@@ -35,7 +33,7 @@ def continued(
         raise UsageError(
             f"--prompt: run {name} was not trained on {shown}{more}; vocabulary.txt in its folder lists what it knows."
         )
-    return trained.write(prompt, num_symbols, temperature=temperature, generator=stream(seed, "sample"))
+    return trained.write(prompt, length, temperature=temperature, generator=stream(seed, "sample"))
 
 
 def ids_of(name: str, kind: Tokens, given: Any) -> Tensor:

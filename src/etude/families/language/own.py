@@ -75,8 +75,8 @@ def _scores_of(trial: Trial, output: Any, shape: tuple[int, int, int]) -> Tensor
 
 def _require_apart(trial: Trial, symbols: Tensor, scores: Tensor, size: int) -> None:
     """A column's scores depend neither on the columns beside it nor on symbols that come later."""
-    alone, _ = trial.apply("symbols", symbols[:1], train=False)
-    if not _close(alone, scores[:1]):
+    alone, _ = trial.apply("symbols", symbols[-1:], train=False)
+    if not _close(alone, scores[-1:]):
         raise UsageError(
             f"{trial.name} gives other scores for a column when others are beside it: the first axis is that of the "
             "columns, so recurrent layers need batch_first=True."
