@@ -198,6 +198,18 @@ class Predicts(Trained, Protocol):
         """
         ...
 
+    def last_nats(self, symbols: Tensor, targets: Tensor, *, cut: bool) -> Tensor:
+        """−log p of targets (N,) after symbols (N, T), whole chunks, with gradients: (N,).
+
+        With `cut`, gradients end where they do in training; otherwise they go as far back as the state.
+        """
+        ...
+
+    @property
+    def chunk(self) -> int:
+        """Symbols of a chunk in training."""
+        ...
+
     def write(self, prompt: str, num_symbols: int, *, temperature: float, generator: torch.Generator) -> str:
         """A text that begins with the prompt and goes on for some symbols.
 

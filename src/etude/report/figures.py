@@ -10,10 +10,10 @@ from etude.data.kinds import Images, RunningText, Table, TokenPairs, Tokens
 from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
-from etude.families.abilities import By, Classifies, Denoises, Encodes, Explains, Samples, Translates
+from etude.families.abilities import By, Classifies, Denoises, Encodes, Explains, Predicts, Samples, Translates
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
-from etude.report import latents, learning, points, translation, words
+from etude.report import latents, learning, memory, points, translation, words
 from etude.report.material import Material
 from etude.runs import Run
 
@@ -137,6 +137,13 @@ FIGURES: dict[str, Kind] = {
         kinds=(Tokens,),
         min_classes=2,
         takes_texts=True,
+    ),
+    "memory": Kind(
+        about="how far back a language model's loss has a gradient",
+        draw=memory.memory,
+        needs=Predicts,
+        kinds=(RunningText,),
+        on_request=True,
     ),
     "latent-plane": Kind(
         about="the decoder's image for each point of the latent plane",

@@ -61,6 +61,20 @@ def read_on(
     return scores, after_oldest
 
 
+def read_chunks(network: NetworkOfText, symbols: Tensor, *, chunk: int, carry: bool, detach: str) -> tuple[Tensor, Any]:
+    """The same of symbols (N, T), chunk by chunk from a state of zeros on; the scores are those of the last chunk.
+
+    Gradients are cut at each chunk or step as `detach` says. Without `carry` each chunk begins with a state of zeros.
+    """
+    scores, state = torch.empty(0), None
+    for part in symbols.split(chunk, dim=1):
+        before = state if carry else None
+        if detach == "chunk":
+            before = tree_map_only(Tensor, Tensor.detach, before)
+        scores, state = read(network, part, before, cut_each_step=detach == "step")
+    return scores, state
+
+
 def scaled(state: Any, factor: Tensor) -> Any:
     """A state times a number: 0 is the beginning of a text, 1 leaves it as it is."""
     return tree_map_only(Tensor, lambda each: each * factor, state)

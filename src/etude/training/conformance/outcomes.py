@@ -31,7 +31,7 @@ METHODS: dict[type, tuple[str, ...]] = {
     Explains: ("contributions",),
     Encodes: ("latent_dim", "encode", "decode"),
     Bounds: ("latent_dim", "encode", "decode", "network", "scored_as", "binarize", "reconstruction", "pairs"),
-    Predicts: ("tell", "write"),
+    Predicts: ("tell", "last_nats", "chunk", "write"),
 }
 """What a trained object must have for an ability, in addition to `conditional` and `inputs`."""
 
