@@ -30,8 +30,8 @@ def figure(
     Args:
         run: The run's name or folder.
         name: The figure: losses, boundaries, points, samples, evolution, denoising, copies, confusion,
-            per-class-accuracy, reliability, words, alignment, lengths, memory, latent-plane, latent-scatter, reconstructions,
-            interpolation or styles.
+            per-class-accuracy, reliability, words, alignment, lengths, memory, latent-plane, latent-scatter,
+            reconstructions, interpolation or styles.
         all: Draw every figure that fits the run, except copies and memory.
         label: Draw only this class, by name or index (samples, denoising and latent figures of a cvae or flow).
         text: For words: your own sentences in place of test sentences. May be repeated.
