@@ -64,9 +64,10 @@ def test_a_file_may_name_a_recipe_of_its_own(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "name = 3": "FILE: needs `name`, one of lenet, cifar-fast, classifier, gan, lsgan, dcgan, wgan-gp, vae, "
-    "beta-vae, cvae, ddpm, flow, sentiment-lstm, text-classifier, or `family`, one of classifier, adversarial, "
-    "variational, diffusion, text, with all keys; got name 3, family None.",
+    "name = 3": "FILE: needs `name`, one of lenet, cifar-fast, classifier, sentiment-lstm, text-classifier, "
+    "gan, lsgan, dcgan, wgan-gp, vae, beta-vae, cvae, ddpm, flow, translate-gru, translate-luong, "
+    "translate-transformer, char-lstm, char-gru, char-transformer, or `family`, one of classifier, text, adversarial, "
+    "variational, diffusion, translation, language, with all keys; got name 3, family None.",
     'name = "gan"\nepoch = 3': "unknown key in FILE: 'epoch': did you mean 'epochs'? Choose from about, batch_size, "
     "data, discriminator, discriminator_steps, epochs, family_file, fit, generator, gradient_penalty, image_size, "
     "loss, name, network, noise_dim, optimizer, report_every, seed, skip_broken, train_images, validation_images.",
@@ -166,8 +167,10 @@ def test_unknown_recipe_suggests_the_nearest() -> None:
     with pytest.raises(UsageError) as caught:
         recipes.get("lsgam")
     assert str(caught.value) == (
-        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, cifar-fast, classifier, cvae, dcgan, "
-        "ddpm, flow, gan, lenet, lsgan, sentiment-lstm, text-classifier, vae, wgan-gp; `etude recipes` describes them."
+        "unknown recipe 'lsgam': did you mean 'lsgan'? Choose from beta-vae, char-gru, char-lstm, "
+        "char-transformer, cifar-fast, classifier, cvae, dcgan, ddpm, flow, gan, lenet, lsgan, sentiment-lstm, "
+        "text-classifier, translate-gru, translate-luong, translate-transformer, vae, wgan-gp; `etude recipes` "
+        "describes them."
     )
 
 

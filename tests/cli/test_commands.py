@@ -166,8 +166,9 @@ def test_sample_writes_a_picture_or_an_array(folder: Path, capsys: pytest.Captur
 def test_recipes_are_listed_printed_and_saved(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == [
-        "lenet", "cifar-fast", "classifier", "gan", "lsgan", "dcgan", "wgan-gp", "vae", "beta-vae", "cvae",
-        "ddpm", "flow",
+        "lenet", "cifar-fast", "classifier", "sentiment-lstm", "text-classifier", "gan", "lsgan", "dcgan", "wgan-gp",
+        "vae", "beta-vae", "cvae", "ddpm", "flow", "translate-gru", "translate-luong", "translate-transformer",
+        "char-lstm", "char-gru", "char-transformer",
     ]  # fmt: skip
     assert main(["recipes", "vae"]) == 0
     printed = capsys.readouterr().out
@@ -195,9 +196,10 @@ def test_figures_of_a_run_are_listed_and_drawn(folder: Path, capsys: pytest.Capt
 ALLOWED = "lists what is allowed."
 MISTAKES = {
     "trian": "unknown command 'trian': did you mean 'train'? Choose from",
-    "train lenett": "unknown recipe 'lenett': did you mean 'lenet'? Choose from beta-vae, cifar-fast, classifier, "
-    "cvae, dcgan, ddpm, flow, gan, lenet, lsgan, sentiment-lstm, text-classifier, vae, wgan-gp; `etude recipes` "
-    "describes them.",
+    "train lenett": "unknown recipe 'lenett': did you mean 'lenet'? Choose from beta-vae, char-gru, char-lstm, "
+    "char-transformer, cifar-fast, classifier, cvae, dcgan, ddpm, flow, gan, lenet, lsgan, sentiment-lstm, "
+    "text-classifier, translate-gru, translate-luong, translate-transformer, vae, wgan-gp; `etude recipes` describes "
+    "them.",
     "train --epochs 3": "the recipe comes first: `etude train RECIPE --epochs …`; `etude recipes` lists them.",
     "train vae --epoch 3": "unknown flag or word: --epoch, 3; did you mean --epochs? `etude train vae --help` "
     f"{ALLOWED}",

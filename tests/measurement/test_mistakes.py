@@ -19,9 +19,10 @@ MISTAKES = [
     (
         "gan", {"metrics": ("fdi",)},
         "unknown metric 'fdi': did you mean 'fid'? Choose from accuracy, active_latents, aggregate_posterior, "
-        "authenticity, bayes_accuracy, brier, class_accuracy, classifier_score, copy_rate, coverage, density, ece, "
-        "fid, fid_infinity, kid, linear_probe, nearest_neighbours_probe, negative_elbo_nats, nll_nats, precision, "
-        "recall, temperature, top_k_accuracy; docs/metrics.md describes them; FILE.py:NAME is one of your own.",
+        "authenticity, bayes_accuracy, bits_per_byte, bleu, brier, chrf, class_accuracy, classifier_score, copy_rate, "
+        "coverage, density, ece, fid, fid_infinity, kid, length_probe, linear_probe, long_bleu, naive_bayes, "
+        "nats_per_character, nbsvm, nearest_neighbours_probe, negative_elbo_nats, nll_nats, perplexity, precision, "
+        "recall, temperature, token_accuracy, top_k_accuracy, word_probe; docs/metrics.md describes them; FILE.py:NAME is one of your own.",
     ),
     ("gan", {"metrics": "fid"}, "metrics is 'fid'; allowed: a list of names, such as ['fid', 'kid']."),
     (

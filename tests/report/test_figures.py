@@ -280,9 +280,9 @@ def test_unknown_figure(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         draw(run, "latent-plan")
     assert str(caught.value) == (
-        "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from boundaries, confusion, copies, "
-        "denoising, evolution, interpolation, latent-plane, latent-scatter, losses, per-class-accuracy, points, "
-        "reconstructions, reliability, samples, styles, words."
+        "unknown figure 'latent-plan': did you mean 'latent-plane'? Choose from alignment, boundaries, confusion, "
+        "copies, denoising, evolution, interpolation, latent-plane, latent-scatter, lengths, losses, memory, "
+        "per-class-accuracy, points, reconstructions, reliability, samples, styles, words."
     )
     assert not (run.path / "figures").exists()
 
