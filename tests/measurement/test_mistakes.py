@@ -13,16 +13,14 @@ from etude.errors import UsageError
 from etude.measurement import Settings, measure
 from etude.measurement.feature_network import Features
 from etude.measurement.subject import Subject
+from etude.measurement.catalogue import METRICS
 from etude.runs import Run
 
 MISTAKES = [
     (
         "gan", {"metrics": ("fdi",)},
-        "unknown metric 'fdi': did you mean 'fid'? Choose from accuracy, active_latents, aggregate_posterior, "
-        "authenticity, bayes_accuracy, bits_per_byte, bleu, brier, chrf, class_accuracy, classifier_score, copy_rate, "
-        "coverage, density, ece, fid, fid_infinity, kid, length_probe, linear_probe, long_bleu, naive_bayes, "
-        "nats_per_character, nbsvm, nearest_neighbours_probe, negative_elbo_nats, nll_nats, perplexity, precision, "
-        "recall, temperature, token_accuracy, top_k_accuracy, word_probe; docs/metrics.md describes them; FILE.py:NAME is one of your own.",
+        f"unknown metric 'fdi': did you mean 'fid'? Choose from {', '.join(sorted({each.name for each in METRICS}))}; "
+        "docs/metrics.md describes them; FILE.py:NAME is one of your own.",
     ),
     ("gan", {"metrics": "fid"}, "metrics is 'fid'; allowed: a list of names, such as ['fid', 'kid']."),
     (
