@@ -11,9 +11,9 @@ import torch
 from etude.data import Split, load
 from etude.errors import UsageError
 from etude.measurement import Settings, measure
+from etude.measurement.catalogue import METRICS
 from etude.measurement.feature_network import Features
 from etude.measurement.subject import Subject
-from etude.measurement.catalogue import METRICS
 from etude.runs import Run
 
 MISTAKES = [
