@@ -31,7 +31,7 @@ def memory(material: Material) -> Figure:
     symbols = test["symbols"][ends[:, None] + torch.arange(1 - length, 1)]  # (texts, length)
     curves = {
         name: by_lag(run.model, trained, symbols, test["targets"][ends], cut=cut)
-        for name, cut in (("as cut in training", True), ("not cut", False))
+        for name, cut in (("not cut", False), ("as training cuts it", True))
     }
     return gradients_by_lag(curves, title=material.title("Gradient of the loss by lag"))
 
