@@ -67,7 +67,7 @@ MISTAKES = {
     "sample RUN --num 3": "--num 3 is for images, and run cats writes a text: leave it out.",
     "sample RUN --label x": "--label x is for images, and run cats writes a text: leave it out.",
     "sample RUN --out x.png": "--out x.png (allowed: a name that ends in .txt).",
-    "figure RUN samples": "figure 'samples' does not fit run cats, a lstm: choose from losses.",
+    "figure RUN samples": "figure 'samples' does not fit run cats, a lstm: choose from losses, memory.",
     "measure RUN --metrics fid": "metric 'fid' does not fit run cats, a lstm: choose from nats_per_character, "
     "bits_per_byte, perplexity, accuracy.",
 }
@@ -88,6 +88,29 @@ def test_flags_of_texts_are_not_for_images(tmp_path: Path, capsys: pytest.Captur
         assert capsys.readouterr().err == (
             f"etude: --{flag} {value} is for texts, and run gan is no language model: leave it out.\n"
         )
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (
+            ["--batch-size", "600"],
+            "--batch-size 600 needs 12000 symbols a step, and there are 4607 to train on: choose at most 230.",
+        ),
+        (
+            ["--bptt", "5000"],
+            "--batch-size 4 needs 20000 symbols a step, and there are 4607 to train on: give more symbols to train on.",
+        ),
+        (["--data", "digits"], "lstm does not take images, and digits holds them: a language model takes none."),
+    ],
+)
+def test_what_does_not_fit_the_text(
+    flags: list[str], message: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "char-lstm", "--data", f"chars:{run.parent / 'cats.txt'}", *SMALL, *flags]
+    assert main([*words, "--runs-dir", str(run.parent / "none")]) == 2
+    assert capsys.readouterr().err == f"etude: {message}\n"
+    assert not (run.parent / "none").exists()
 
 
 def test_a_loss_on_answers_needs_a_text_that_asks(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

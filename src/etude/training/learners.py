@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from etude.compute import Execution
-from etude.data import Dataset
+from etude.data import Dataset, Images, Table
 from etude.errors import UsageError
 from etude.families import own_networks
 from etude.families.book import family_of
@@ -24,13 +24,17 @@ PREPARING_EXAMPLES = 5_000
 """This many training examples are enough for what a network computes from them before its first step."""
 
 
-def require_a_step(recipe: Recipe, num_examples: int) -> None:
-    """Raise `UsageError` if `num_examples` are too few for a single step."""
+def require_a_step(recipe: Recipe, dataset: Dataset, num_examples: int) -> None:
+    """Raise `UsageError` if `num_examples` of the data set are too few for a single step."""
     if num_examples < recipe.examples_per_step:
         largest = num_examples * recipe.batch_size // recipe.examples_per_step
+        what = "images" if isinstance(dataset.kind, Images | Table) else dataset.kind.plural
+        advice = f"choose at most {largest}" if largest else f"give more {what} to train on"
+        if dataset.validation is None:
+            advice += ", or hold out fewer --validation-images"
         raise UsageError(
-            f"--batch-size {recipe.batch_size} needs {recipe.examples_per_step} images a step, and there are "
-            f"{num_examples} to train on: choose at most {largest}, or hold out fewer --validation-images."
+            f"--batch-size {recipe.batch_size} needs {recipe.examples_per_step} {what} a step, and there are "
+            f"{num_examples} to train on: {advice}."
         )
 
 

@@ -143,7 +143,7 @@ def checked_rows(recipe: Recipe, dataset: Dataset) -> Rows:
     require_kind(recipe, dataset)
     require_classes(recipe, dataset)
     rows = make_rows(recipe, dataset)
-    require_a_step(recipe, len(rows.train))
+    require_a_step(recipe, dataset, len(rows.train))
     if recipe.code:
         examined(recipe, dataset.kind)
         return rows

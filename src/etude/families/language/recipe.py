@@ -99,7 +99,7 @@ CHAR_LSTM = Language(
 CHAR_GRU = replace(
     CHAR_LSTM,
     name="char-gru",
-    about="the same with a gated recurrent unit (Cho et al. 2014)",
+    about="language model of characters, a gated recurrent unit (Cho et al. 2014)",
     network="gru",
 )
 CHAR_TRANSFORMER = replace(
