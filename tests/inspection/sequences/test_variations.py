@@ -148,7 +148,52 @@ def test_a_network_of_one_length_says_so() -> None:
     found = inspect(Fixed(), ids())
     assert found.sequence is None
     (finding,) = found.findings
-    assert finding.startswith("length not varied: a length of 10: out (Linear) fails on an input of shape 1×40: ")
+    assert finding.startswith("one length only: with 10 steps, out (Linear) fails on an input of shape 1×40: ")
+
+    class Three(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(11, 4)
+
+        def forward(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+            return self.table(a).sum(1) + self.table(b).sum(1) + self.table(c).sum(1)
+
+    assert inspect(Three(), ids(1, 9), ids(1, 8), ids(1, 7)).findings[-1] == (
+        "growth not measured: the inputs have 3 lengths, and two can be told apart."
+    )
+
+
+def test_a_network_of_one_batch_size_says_so() -> None:
+    class One(Tagger):
+        def forward(self, ids: Tensor) -> Tensor:
+            return super().forward(ids) + torch.zeros(1, ids.shape[1], 3).expand(2, -1, -1)[:1].repeat(
+                len(ids) - 1, 1, 1
+            )
+
+    found = inspect(One(nn.GRU(4, 8, batch_first=True)), ids(2))
+    (finding,) = found.findings
+    assert finding.startswith("one batch size only: with 3 examples, One.forward fails on an input of shape 3×6: ")
+
+
+def test_costs_that_are_not_counted_or_fit_no_formula() -> None:
+    class Cubic(Tagger):
+        def forward(self, ids: Tensor) -> Tensor:
+            x = super().forward(ids)
+            return x @ x.mT @ x @ x.mT @ (x @ x.mT)
+
+    class Exponential(Tagger):
+        def forward(self, ids: Tensor) -> Tensor:
+            x = super().forward(ids)
+            return torch.linalg.matrix_exp(x.mT @ x)
+
+    for network in (Cubic, Exponential):
+        found = inspect(network(nn.GRU(4, 8, batch_first=True)), ids())
+        assert found.sequence
+        assert found.sequence.forward is None
+        assert "growth: not known, since the counts of the layers marked with ? are not polynomials." in found.remarks()
+        assert any("?" in line.split() for line in found.text().splitlines())
+        (line,) = [text for text in found.remarks() if text.startswith("per token")]
+        assert line.startswith("per token: at least ") == (network is Exponential)
 
 
 def test_what_the_network_prints_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:

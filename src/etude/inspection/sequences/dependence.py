@@ -40,15 +40,12 @@ def dependence(
 
     `outputs` are the names of the axes of what the network returns, `padding` is the symbol that stands for none.
     """
-    with undisturbed(), float64_by_default():
+    causal = mixed = padded = None
+    with undisturbed(), float64_by_default(), suppress(Exception):  # a network that does not run in float64, say
         passes = _Passes(module, given, sequences, outputs)
-        causal = mixed = padded = None
-        with suppress(Exception):  # a network that does not run in float64, say
-            mixed = passes.mixed()
-        with suppress(Exception):
-            causal = passes.causal()
-        with suppress(Exception):
-            padded = passes.padded(padding)
+        mixed = passes.mixed()
+        causal = passes.causal()
+        padded = passes.padded(padding)
     return Dependence(causal, mixed, padded)
 
 
@@ -81,9 +78,8 @@ class _Passes:
             length = self._leaf(number).shape[self.sequences.axis]
             letter = self.sequences.letters[self.sequences.lengths.index(length)]
             half = length // 2
-            later = self._redrawn(lambda x, h=half: x.narrow(self.sequences.axis, h, x.shape[self.sequences.axis] - h),
-                                  only=number)  # fmt: skip
-            after = self._run(later)
+            axis = self.sequences.axis
+            after = self._run(self._redrawn(lambda x, h=half, a=axis: x.narrow(a, h, x.shape[a] - h), only=number))
             for a, b, names in zip(before, after, self.outputs, strict=True):
                 if half and names and names.count(letter) == 1 and a.shape[names.index(letter)] == length:
                     axis = names.index(letter)

@@ -49,10 +49,11 @@ class SequenceFacts:
         """What is to be said below the table, given the cost of the passes."""
         tokens, letters = self.sequences.tokens, self.sequences.letters
         used = [name for row in self.rows for names in row.axes for name in names or ()]
-        back = f", {round(backward.flops / tokens):,} backward" if backward else ""
+        least = "at least " if any(row.layer.uncounted for row in self.rows) else ""
+        back = f", {least}{round(backward.flops / tokens):,} backward" if backward else ""
         lines = [
             f"axes: {legend(used, letters, self.sequences.lengths)}.",
-            f"per token: {round(forward.flops / tokens):,} FLOPs forward{back} ({tokens:,} tokens).",
+            f"per token: {least}{round(forward.flops / tokens):,} FLOPs forward{back} ({tokens:,} tokens).",
             *self._growth(),
         ]
         if self.table:

@@ -41,7 +41,7 @@ def _look(module: nn.Module, inputs: Any, keywords: Any, record: Trace, layers: 
     try:
         varied = vary(module, inputs, keywords, record, layers, sequences, train=train)
     except UsageError as error:
-        return None, [*last, f"length not varied: {error}"]
+        return None, [*last, str(error)]
     outputs, padding, found = varied.output_axes(), padding_of(record), None
     if not is_large(module, [leaf for leaf in tree_flatten((inputs, keywords))[0] if isinstance(leaf, Tensor)]):
         found = dependence(module, (inputs, keywords), varied.sequences, outputs, padding=padding)
@@ -129,10 +129,12 @@ def _last_of_both(record: Trace) -> list[str]:
     """Recurrent layers in both directions whose output is read at its last step, and not at its first."""
     places: dict[Value, tuple[Call, int]] = {}
     """Outputs of such layers, also transposed, with their axis of time."""
+    lengths: dict[Call, int] = {}
     for call in record.calls:
         both = isinstance(call.module, nn.RNNBase) and call.module.bidirectional
         if both and call.outputs and len(call.outputs[0].shape) == 3:
-            places[call.outputs[0]] = call, 1 if call.module.batch_first else 0
+            time = 1 if call.module.batch_first else 0
+            places[call.outputs[0]], lengths[call] = (call, time), call.outputs[0].shape[time]
     sliced = {value for operation in record.operations if operation.name == "slice" for value in operation.inputs}
     steps: dict[Call, set[int]] = {}
     for operation in record.operations:
@@ -149,10 +151,10 @@ def _last_of_both(record: Trace) -> list[str]:
         elif operation.name == "slice" and out.shape == source.shape:
             places[out] = call, time
         elif operation.name == "select" and arguments["dim"] % 3 == time and out not in sliced:
-            steps.setdefault(call, set()).add(arguments["index"] % source.shape[time] - source.shape[time])
+            steps.setdefault(call, set()).add(arguments["index"] % lengths[call])
     return [
         f"last step of both directions: the network takes the last output of {_named(call)}, whose backward half has "
         "read one step; take the states that it returns, or the first step of that half."
         for call, taken in steps.items()
-        if -1 in taken and -next(s for v, (c, t) in places.items() if c is call for s in [v.shape[t]]) not in taken
+        if lengths[call] - 1 in taken and 0 not in taken
     ]

@@ -101,19 +101,19 @@ def vary(module: nn.Module, inputs: Any, keywords: Any, record: Trace, layers: l
 
     Raises a `UsageError` where it fails on any of them, or has sequences of more than two lengths.
     """
-    if not points(len(sequences.lengths)):
-        raise UsageError(f"inputs of {len(sequences.lengths)} lengths; allowed: one or two.")
 
     def run(sequences: Sequences, lengths: tuple[int, ...], batch: int) -> Trace:
         try:
             return trace_of(module, inputs, keywords, sequences, lengths, batch, train=train)
         except UsageError as error:
-            what = (
-                f"a batch of {batch}" if batch != sequences.batch else f"a length of {' and '.join(map(str, lengths))}"
-            )
-            raise UsageError(f"{what}: {error}") from error
+            if batch != sequences.batch:
+                raise UsageError(f"one batch size only: with {batch} examples, {error}") from error
+            raise UsageError(f"one length only: with {' and '.join(map(str, lengths))} steps, {error}") from error
 
     def at_all(sequences: Sequences) -> dict[Point, Trace]:
+        if not points(len(sequences.lengths)):
+            count = len(sequences.lengths)
+            raise UsageError(f"growth not measured: the inputs have {count} lengths, and two can be told apart.")
         given, *others = points(len(sequences.lengths))
         made = {p: run(sequences, lengths_at(p, sequences.lengths), sequences.batch) for p in others}
         return {given: record, **made}
@@ -127,8 +127,6 @@ def vary(module: nn.Module, inputs: Any, keywords: Any, record: Trace, layers: l
     readers = readers_of_time({1: (record, last), 0: (last, larger)})
     if set(readers) == {0}:
         sequences = time_first(sequences)
-        if not points(len(sequences.lengths)):
-            raise UsageError(f"inputs of {len(sequences.lengths)} lengths; allowed: one or two.")
         records = at_all(sequences)
         larger = larger_than(records, sequences)
     grouped = {p: layers if each is record else _layers(each) for p, each in records.items()}
