@@ -21,9 +21,7 @@ def build(recipe: TextClassification, kind: Tokens) -> Networks:
         kind.num_classes,
         reader=recipe.network,
         input=recipe.input,
-        embedding_dim=recipe.embedding_dim or 64,
-        width=recipe.width or 64,
-        dropout=0.5 if recipe.dropout is None else recipe.dropout,
+        **recipe.sizes,
     )
     return with_average(recipe, recipe.network, network)
 

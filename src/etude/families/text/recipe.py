@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from etude.families.ranges import Range, Rule
 from etude.families.recipe import Optimizer, Recipe
@@ -27,7 +27,7 @@ class TextClassification(Recipe):
     """How a token becomes a vector: looked up in a table, or as a one-hot row times the same table. Both are the same
     function; one-hot is slow, so take a --vocabulary-size of 2,000 at most."""
     embedding_dim: Annotated[int | None, Range(1, 4096)] = None
-    """Numbers per token. Default: 64."""
+    """Numbers per token. Default: 128."""
     width: Annotated[int | None, Range(1, 4096)] = None
     """Units of the layer that reads, in each direction of bilstm; channels of each size of cnn. Default: 64."""
     dropout: Annotated[float | None, Range(0, below=1)] = None
@@ -62,6 +62,15 @@ class TextClassification(Recipe):
             max_tokens=self.max_tokens,
             fold=self.fold,
         )
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """Embedding dimension, width and dropout, also those that are not set."""
+        return {
+            "embedding_dim": self.embedding_dim or 128,
+            "width": self.width or 64,
+            "dropout": 0.5 if self.dropout is None else self.dropout,
+        }
 
     def rules(self) -> Iterator[Rule]:
         """What only étude's networks have; attention's heads need a dimension that they divide."""
