@@ -15,7 +15,7 @@ from etude.families.language.writing import continued, go_on, opening
 V = 6
 
 
-def network_of(layer: type[nn.Module] = nn.LSTM) -> RecurrentModel:
+def network_of(layer: type[nn.RNN | nn.GRU | nn.LSTM] = nn.LSTM) -> RecurrentModel:
     torch.manual_seed(3)
     return RecurrentModel(V, layer, width=8, num_layers=1, dropout=0.0).eval()
 
