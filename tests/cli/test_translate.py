@@ -11,7 +11,7 @@ from etude.cli import main
 from etude.cli.show_translation import as_dict
 from etude.data import load
 from etude.runs import Run
-from made_up import translator
+from made_up import make_run, translator
 
 SENTENCES = load("clauses").test.texts["source"][:3]
 
@@ -93,6 +93,16 @@ def test_each_line_of_stdin_is_a_sentence(
     assert [json.loads(line) for line in out.splitlines()] == json.loads(
         json.dumps([as_dict(each) for each in run.translate(SENTENCES)])
     )
+
+
+def test_another_run_than_a_translator_is_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    message = "etude: run other is of a lenet and cannot translate: choose a run of a translator.\n"
+    path = str(make_run(tmp_path, "other").path)
+    assert translate(capsys, path, SENTENCES[0]) == (2, "", message)
+    lines_in(monkeypatch, b"")
+    assert translate(capsys, path) == (2, "", message)
 
 
 def test_mistakes(

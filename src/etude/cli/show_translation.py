@@ -20,6 +20,7 @@ LEAST_SHOWN = 0.1
 
 def translations(run: Run, lines: Iterable[str], *, beam: int | None, attention: bool, json: bool) -> None:
     """Translate lines and print a translation for each, in order; empty lines stay empty."""
+    run.translate([], beam=beam)  # what is wrong with run and beam is said before the first line is waited for
     for part in _parts(line.rstrip("\n") for line in _read(lines)):
         texts = [line for line in part if line.strip()]
         with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is not a result
