@@ -122,8 +122,6 @@ def test_runs_of_several_seeds_as_one_program_are_those_of_each(tmp_path: Path) 
         ({}, (1.0, 1.0)),
         ({"loss_on": "answer"}, (0.4, 0.6)),
         ({"carry_state": "off"}, (0.4, 0.6)),
-        ({"loss_on": "answer", "bptt": 20}, (1.0, 1.0)),
-        ({"detach": "never", "loss_on": "answer", "batch_size": 50, "epochs": 6}, (1.0, 1.0)),
     ],
 )
 def test_what_reaches_further_back_than_a_chunk(

@@ -72,6 +72,8 @@ def test_a_beam_of_one_takes_the_most_likely_token_each_time(network: type) -> N
             translator = LuongTranslator(12, 9, attention="dot", encoder="recurrent", **sizes)
         for parameter in translator.parameters():
             torch.nn.init.normal_(parameter, std=0.7)
+        if isinstance(translator, LuongTranslator):  # so that some sentences end before there is no more room
+            translator.vocabulary.bias.data[EOS] += 2
         source = torch.randint(4, 12, (20, 6))
     source[:, 5] = EOS
     source[3:9, 2] = EOS
