@@ -2,10 +2,10 @@
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from collections.abc import Iterable
 from typing import Any
 
+from etude.cli.lines import parts_of
 from etude.cli.printing import print_json
 from etude.errors import UsageError
 from etude.families.abilities import Translation
@@ -13,7 +13,6 @@ from etude.runs import Run, load
 
 __all__ = ["load", "translations"]
 
-LINES_AT_ONCE = 100
 LEAST_SHOWN = 0.1
 """The least weight of a source token that is named."""
 
@@ -21,7 +20,7 @@ LEAST_SHOWN = 0.1
 def translations(run: Run, lines: Iterable[str], *, beam: int | None, attention: bool, json: bool) -> None:
     """Translate lines and print a translation for each, in order; empty lines stay empty."""
     run.translate([], beam=beam)  # what is wrong with run and beam is said before the first line is waited for
-    for part in _parts(line.rstrip("\n") for line in _read(lines)):
+    for part in parts_of(lines):
         texts = [line for line in part if line.strip()]
         with contextlib.redirect_stdout(sys.stderr):  # what the network's own code prints is not a result
             found = iter(run.translate(texts, beam=beam))
@@ -60,15 +59,3 @@ def _looked_at(run: Run, translation: Translation) -> list[str]:
         named = "  ".join(f"{translation.source_tokens[place]} {row[place]:.2f}" for place in shown)
         lines.append(f"{token:<{width}}  {named}")
     return lines
-
-
-def _read(lines: Iterable[str]) -> Iterator[str]:
-    try:
-        yield from lines
-    except UnicodeDecodeError as error:
-        raise UsageError(f"stdin is not UTF-8 ({error.reason} at byte {error.start}): give text in UTF-8.") from error
-
-
-def _parts(lines: Iterator[str]) -> Iterator[list[str]]:
-    while part := list(islice(lines, LINES_AT_ONCE)):
-        yield part

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from etude.data.kinds import Tokens
 from etude.families.abilities import Classifies, Explains
 from etude.families.average import with_average
-from etude.families.family import Family, Network, Networks, Traits
+from etude.families.family import Family, Network, Networks, Specimen, Traits
 from etude.families.series import Curve, Panel, Quantity, Series
 from etude.families.text import own
 from etude.families.text.learner import EAGER, TextLearner
@@ -34,6 +34,8 @@ def panels(recipe: TextClassification) -> Sequence[Panel]:
     )
 
 
+WORDS = 8_900
+"""As many as rt-polarity's sentences have, those that occur once left out."""
 TRAITS = Traits(bf16=True, largest_batch_for_one_thread=64, eager=EAGER)
 
 FAMILY = Family(
@@ -54,6 +56,12 @@ FAMILY = Family(
         ),
         panels=panels,
     ),
+    specimens={
+        f"sentiment-{name}": Specimen(
+            build=lambda shape, name=name: TextClassifier(WORDS, 2, reader=name, embedding_dim=128), inputs=("20",)
+        )
+        for name in TextClassification.networks
+    },
     needs_classes=True,
     own=own.network,
 )
