@@ -1,6 +1,6 @@
 # Everything from a clean clone, with nothing but Python (3.11 or newer) and pip:
 #   make demo   train a VAE and a GAN on real digits and see their pictures
-#   make quick  lint, types of src, and the tests that train nothing: under 40 s on two cores
+#   make quick  lint, types of src, and the tests that train nothing
 #   make test   all checks: formatting, lint, types, tests
 #   make bench  étude beside plain PyTorch loops; 21 minutes, on a machine that does nothing else
 
