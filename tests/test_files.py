@@ -28,7 +28,7 @@ def test_what_is_no_name_is_refused_before_anything_is_written(monkeypatch: pyte
     assert list(tmp_path.iterdir()) == []
 
 
-def test_links_are_followed_and_pipes_written(tmp_path: Path) -> None:
+def test_links_are_followed_and_pipes_and_devices_written(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     (tmp_path / "link").symlink_to("there/file")
     write_atomically(tmp_path / "link", "text")
@@ -40,8 +40,10 @@ def test_links_are_followed_and_pipes_written(tmp_path: Path) -> None:
     assert os.read(reader, 10) == b"text"
     os.close(reader)
     assert (tmp_path / "pipe").is_fifo()
-    write_atomically(Path(os.devnull), "text")
-    assert not Path(os.devnull).is_file()
+    screen, terminal = os.openpty()  # a device of our own: /dev/null is everybody's
+    write_atomically(Path(os.ttyname(terminal)), "text")
+    assert os.read(screen, 10) == b"text"
+    assert Path(os.ttyname(terminal)).is_char_device()
 
 
 def test_the_next_writer_removes_what_a_killed_one_left_a_day_ago(tmp_path: Path) -> None:

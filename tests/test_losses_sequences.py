@@ -1,12 +1,16 @@
 """The cross-entropy of sequences: its closed form over real tokens alone."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+from torch.func import grad, vmap
 
+from etude import losses
 from etude.losses import sequence_cross_entropy
 
 
@@ -52,3 +56,50 @@ def test_without_padding_every_token_counts() -> None:
     logits = made_up(3, 4, 5)
     expected = -logits.log_softmax(2).gather(2, TARGETS[..., None]).mean()
     torch.testing.assert_close(sequence_cross_entropy(logits, TARGETS), expected)
+
+
+def ours_and_pytorchs(label_smoothing: float) -> tuple[Callable[..., Tensor], Callable[..., Tensor]]:
+    def ours(logits: Tensor, targets: Tensor) -> Tensor:
+        return sequence_cross_entropy(logits, targets, padding=0, label_smoothing=label_smoothing)
+
+    def theirs(logits: Tensor, targets: Tensor) -> Tensor:
+        more = {"ignore_index": 0, "label_smoothing": label_smoothing}
+        return F.cross_entropy(logits.flatten(0, 1), targets.flatten(), **more)
+
+    return ours, theirs
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("num_at_once", [1, 25, 2**18])  # numbers: a row of 12 and more, two rows, all rows
+def test_value_and_gradients_are_pytorchs(
+    label_smoothing: float, num_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, "_NUMBERS_AT_ONCE", num_at_once)
+    logits, targets = made_up(3, 4, 12), TARGETS
+    ours, theirs = ours_and_pytorchs(label_smoothing)
+    assert ours(logits, targets).item() == pytest.approx(theirs(logits, targets).item(), rel=1e-12)
+    torch.testing.assert_close(grad(ours)(logits, targets), grad(theirs)(logits, targets), rtol=1e-12, atol=1e-15)
+    bits = logits.bfloat16()
+    expected = grad(theirs)(bits.float(), targets)
+    torch.testing.assert_close(grad(ours)(bits, targets).float(), expected, rtol=2**-7, atol=1e-7)
+
+
+def test_gradients_of_both_orders_and_of_several_runs_at_once() -> None:
+    ours, theirs = ours_and_pytorchs(0.1)
+    logits, targets = made_up(2, 3, 4, 5), TARGETS.expand(2, 3, 4)
+    one = logits[0].clone().requires_grad_()
+    assert torch.autograd.gradcheck(lambda each: ours(each, TARGETS), one)
+    assert torch.autograd.gradgradcheck(lambda each: ours(each, TARGETS), one)
+
+    def second(loss: Callable[..., Tensor]) -> Tensor:
+        return vmap(grad(lambda *given: grad(loss)(*given).pow(3).sum()))(logits, targets)
+
+    torch.testing.assert_close(second(ours), second(theirs), rtol=1e-10, atol=1e-16)
+
+
+def test_large_scores_stay_finite() -> None:
+    logits = torch.tensor([[[1e4, -1e4, 0.0, 2e4, -2e4]]], requires_grad=True)
+    loss = sequence_cross_entropy(logits, torch.tensor([[4]]), label_smoothing=0.1)
+    (slopes,) = torch.autograd.grad(loss, logits)
+    assert loss.item() == pytest.approx(0.9 * 4e4 + 0.1 * 2e4, rel=1e-6)
+    assert torch.isfinite(slopes).all()

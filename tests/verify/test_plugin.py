@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,13 +16,15 @@ COURSE = Path(__file__).parents[2] / "examples" / "course"
 
 def run_pytest(folder: Path, *arguments: str) -> tuple[int, str]:
     command = [sys.executable, "-m", "pytest", "-p", "etude.verify.plugin", "-p", "no:cacheprovider", "-q"]
-    ended = subprocess.run(
-        [*command, "-c", os.devnull, f"--rootdir={folder}", *arguments, str(folder)],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=folder,
-    )
+    with TemporaryDirectory() as place:
+        (settings := Path(place) / "pytest.ini").touch()  # not the repository's
+        ended = subprocess.run(
+            [*command, "-c", str(settings), f"--rootdir={folder}", *arguments, str(folder)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+            cwd=folder,
+        )
     return ended.returncode, ended.stdout + ended.stderr
 
 

@@ -29,12 +29,13 @@ def make_step(learners: Sequence[Learner[Any]], train: Split, execution: Executi
     # Not every kernel has a rule for vmap, or a gradient of its gradient.
     native = execution.compiled and len(learners) == 1 and not recipe.differentiates_twice
     native = native and learners[0].traits.own_layers
-    if execution.device == "cpu":
-        for network in (network for learner in learners for network in learner.networks.values()):
-            use_kernels(network, torch.bfloat16 if execution.precision == "bf16" else torch.float32, compiled=native)
     whole = execution.compiled or execution.device == "cuda" or len(learners) > 1
     if whole and not execution.compiled:  # a person's network may do what one function cannot
         whole = not (learners[0].traits.eager or (recipe.code and untraceable(learners[0], train)))
+    if execution.device == "cpu":
+        dtype = torch.bfloat16 if execution.precision == "bf16" else torch.float32
+        for network in (network for learner in learners for network in learner.networks.values()):
+            use_kernels(network, dtype, compiled=native, eager=not whole)
     if not whole:
         steps = [eager_step(learner, train) for learner in learners]
         return steps[0] if len(steps) == 1 else _one_after_another(steps)

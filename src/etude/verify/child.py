@@ -45,8 +45,7 @@ class Guard:
 
 
 def main(reports: Path) -> None:
-    order = json.load(sys.stdin)
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # input() gets the end of the file instead of waiting
+    order = json.load(sys.stdin)  # up to its end, so that input() of the learner's does not wait
     torch.set_num_threads(1)  # also: a fork after parallel work would hang
     torch.optim.SGD([torch.zeros(1)]).zero_grad()  # loads what optimizers need, once for all forks
     guard = Guard(order["network"])

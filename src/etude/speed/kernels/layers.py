@@ -31,6 +31,8 @@ class Kernel(nn.Module):
     """The exact class of the layer before."""
     for_compiling = True
     """Whether it is for compiled steps only, and cannot be differentiated twice."""
+    for_eager_steps_only = False
+    """Whether it is only for steps computed operation by operation."""
 
     @staticmethod
     def suits(layer: Any, dtype: torch.dtype) -> bool:
