@@ -2,19 +2,16 @@
 
 A `Dataset` that makes a PIL image, a tensor and a normalised tensor of each image, a `DataLoader`, eager float32, the
 optimizer as the course sets it, and the loss read every 250 iterations. The networks are étude's own, so that only the
-way of training differs. Sentences are a `Dataset` of tensors, batches of any lengths that are padded and packed, as the
-popular tutorials do.
+way of training differs. `plain_sequences` has those of sequences.
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_sequence
 from torch.utils.data import DataLoader, Dataset
 
 from etude.data import Split
@@ -52,69 +49,6 @@ def loader(split: Split, *, batch_size: int, normalise: bool, workers: int) -> D
         drop_last=True,
         num_workers=workers,
     )
-
-
-class PlainSentences(Dataset[tuple[Tensor, int]]):
-    """Sentences one at a time, each as a tensor of its ids."""
-
-    def __init__(self, split: Split) -> None:
-        self.rows = [row[row != 0] for row in split["tokens"]]
-        self.labels = split.labels.tolist()
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self.rows[index], self.labels[index]
-
-
-def sentence_loader(split: Split, *, batch_size: int, workers: int) -> DataLoader[tuple[Tensor, Tensor]]:
-    """Shuffled batches of sentences of all lengths, padded to the longest."""
-
-    def collate(batch: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
-        return pad_sequence([row for row, _ in batch], batch_first=True), torch.tensor([label for _, label in batch])
-
-    sentences: Any = PlainSentences(split)
-    return DataLoader(
-        sentences,
-        batch_size=batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=workers,
-        collate_fn=collate,
-    )
-
-
-class PackedLSTM(nn.Module):
-    """The network of `sentiment-lstm`, as the tutorials write it: packed, and the last hidden state."""
-
-    def __init__(self, vocabulary_size: int, embedding_dim: int, width: int, dropout: float) -> None:
-        super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, embedding_dim, padding_idx=0)
-        self.lstm = nn.LSTM(embedding_dim, width, batch_first=True)
-        self.dropout, self.head = nn.Dropout(dropout), nn.Linear(width, 2)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (N, L) to logits (N, 2)."""
-        embedded = self.dropout(self.embedding(tokens))
-        lengths = (tokens != 0).sum(dim=1)
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        _, (hidden, _) = self.lstm(packed)
-        return self.head(self.dropout(hidden[-1]))
-
-
-def make_sentence_step(network: nn.Module, learning_rate: float) -> "Step":
-    """Adam on the cross-entropy."""
-    optimizer, criterion = torch.optim.Adam(network.parameters(), lr=learning_rate), nn.CrossEntropyLoss()
-
-    def step(tokens: Tensor, labels: Tensor) -> Tensor:
-        optimizer.zero_grad()
-        loss = criterion(network(tokens), labels)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return step
 
 
 Step = Callable[[Tensor, Tensor], Tensor]

@@ -55,10 +55,19 @@ CASES = {
     "lenet-4": Case("lenet", "cifar10", 4, 3000, compile="on"),
     "lenet-16": Case("lenet", "cifar10", 16, 1500, compile="on"),
     "sentiment": Case("sentiment-lstm", "rt-polarity", 64, 100),
+    "translate-gru": Case("translate-gru", "multi30k", 64, 60),
+    "translate-transformer": Case("translate-transformer", "multi30k", 64, 60),
+    "char-lstm": Case("char-lstm", "tiny-shakespeare", 64, 100),
 }
 
 
-TRAINING_EXAMPLES = {"mnist": 50_000, "cifar10": 45_000, "rt-polarity": 8_636}
+TRAINING_EXAMPLES = {
+    "mnist": 50_000,
+    "cifar10": 45_000,
+    "rt-polarity": 8_636,
+    "multi30k": 29_000,
+    "tiny-shakespeare": 139 * 64,  # chunks of 100 symbols
+}
 """Those that étude trains on in one epoch."""
 
 
@@ -117,7 +126,7 @@ def run_etude(case: Case, watch: Stopwatch) -> dict[str, Any]:
             data=case.data,
             batch_size=case.batch_size,
             epochs=epochs,
-            train_images=images // epochs // case.batch_size * case.batch_size if epochs == 1 else None,
+            train_images=images if epochs == 1 and case.data != "tiny-shakespeare" else None,
             runs_dir=folder,
             display=Watch(quiet=True),
             compile=case.compile,
@@ -128,21 +137,20 @@ def run_etude(case: Case, watch: Stopwatch) -> dict[str, Any]:
 def run_plain(case: Case, watch: Stopwatch) -> dict[str, Any]:
     """Train as the course does; the loader has two workers where a short trial finds them faster than none."""
     import torch
-    from plain_loops import PackedLSTM, loader, make_sentence_step, make_step, sentence_loader
+    from plain_loops import loader, make_step
+    from plain_sequences import plain_sequences
 
     import etude
-    from etude.data.kinds import Tokens
+    from etude.data.kinds import Images
 
     watch.lap("import")
-    dataset = etude.data.load(case.data)
-    if isinstance(dataset.kind, Tokens):
-        recipe: Any = etude.recipes.get(case.recipe)
-        network = PackedLSTM(len(dataset.kind.vocabulary), **recipe.sizes)
-        step, make_loader = make_sentence_step(network, recipe.optimizer.learning_rate), sentence_loader
-    else:
-        normalise = case.recipe not in ("vae", "cvae")
+    recipe = etude.recipes.get(case.recipe)
+    dataset = etude.data.load(case.data, reading=recipe.reading)
+    if isinstance(dataset.kind, Images):
         step, _ = make_step(case.recipe, dataset.image_shape)
-        make_loader = partial(loader, normalise=normalise)
+        make_loader: Any = partial(loader, normalise=case.recipe not in ("vae", "cvae"))
+    else:
+        step, make_loader = plain_sequences(recipe, dataset.kind)
     watch.lap("data")
 
     def batches(workers: int) -> Any:
@@ -150,8 +158,8 @@ def run_plain(case: Case, watch: Stopwatch) -> dict[str, Any]:
 
     def trial(workers: int) -> float:
         times = []
-        for images, labels in islice(batches(workers), 40):
-            step(images, labels)
+        for inputs, targets in islice(batches(workers), 40):
+            step(inputs, targets)
             if not times and not workers:
                 watch.lap("first_step")
             times.append(time.perf_counter())
@@ -160,8 +168,8 @@ def run_plain(case: Case, watch: Stopwatch) -> dict[str, Any]:
     workers = min((0, 2), key=trial)
     running = 0.0
     endless = (batch for each in cycle([workers]) for batch in batches(each))
-    for number, (images, labels) in enumerate(islice(endless, watch.last), start=1):
-        loss = step(images, labels)
+    for number, (inputs, targets) in enumerate(islice(endless, watch.last), start=1):
+        loss = step(inputs, targets)
         if number % 250 == 0:
             running = loss.item()
         watch.step()
@@ -181,8 +189,8 @@ def floor_ms(case: Case) -> dict[str, float]:
     from etude.training.learners import create_learner
     from etude.training.start import execution_of
 
-    dataset = etude.data.load(case.data)
     recipe = recipes.change(recipes.get(case.recipe), batch_size=case.batch_size)
+    dataset = etude.data.load(case.data, reading=recipe.reading)
     execution = execution_of(recipe, Compute(compile="off"), num_steps=0)
     torch.set_num_threads(os.cpu_count() or 1)  # the machine's floor, however many of its cores étude takes
     learner = create_learner(recipe, dataset, execution)

@@ -19,6 +19,17 @@ COUNTS = {
     "sentiment-gru": 1_139_200 + 3 * 12_416 + 130, "sentiment-lstm": 1_139_200 + 4 * 12_416 + 130,
     "sentiment-bilstm": 1_139_200 + 8 * 12_416 + 258, "sentiment-cnn": 1_139_200 + 12 * 8_192 + 192 + 386,
     "sentiment-self-attention": 1_139_200 + 4 * 16_512 + 3 * 256 + 8_256 + 8_320 + 258,
+    # Tables of 8,208 German and 6,285 English words and 256 numbers, two encoders, the decoder, its first state, what
+    # looks, the readout and the vocabulary.
+    "translate-gru": 14_493 * 256 + 2 * 3 * (2 * 256 * 256 + 512) + 3 * 512 * (768 + 512 + 2) + 512 * 513
+    + 2 * 512 * 256 + 256 + 256 * 1281 + 6_285 * 257,
+    "translate-luong": 14_493 * 256 + 2 * 4 * (2 * 256 * 256 + 512) + 4 * 512 * (256 + 512 + 2) + 2 * 512 * 513
+    + 512 * 512 + 256 * 1281 + 6_285 * 257,
+    # Two tables; three layers of one attention and three of two; a norm at the end of each side.
+    "translate-transformer": 14_493 * 256 + 3 * (3 * 4 * 256 * 257 + 2 * (1024 * 257 + 256 * 1025) + 5 * 512) + 2 * 512,
+    # A table of 65 characters, two layers, a linear layer to the characters.
+    "char-lstm": 65 * 256 + 2 * 4 * 256 * 514 + 65 * 257, "char-gru": 65 * 256 + 2 * 3 * 256 * 514 + 65 * 257,
+    "char-transformer": 65 * 128 + 4 * (4 * 128 * 129 + 512 * 129 + 128 * 513 + 2 * 256) + 256 + 65 * 129,
 }  # fmt: skip
 
 FINDINGS = {
@@ -103,9 +114,10 @@ def test_shapes_of_inputs() -> None:
 @pytest.mark.parametrize(
     ("target", "shapes", "message"),
     [
-        ("lenett", [], "unknown network 'lenett': did you mean 'lenet'? Choose from cdenoiser, cifar-fast, cvae, dcgan-discriminator, "
-         "dcgan-generator, denoiser, gan-discriminator, gan-generator, lenet, sentiment-bag, sentiment-bilstm, "
-         "sentiment-cnn, sentiment-gru, sentiment-lstm, sentiment-rnn, sentiment-self-attention, vae; or a file's, as net.py:Net."),
+        ("lenett", [], "unknown network 'lenett': did you mean 'lenet'? Choose from cdenoiser, char-gru, char-lstm, char-transformer, "
+         "cifar-fast, cvae, dcgan-discriminator, dcgan-generator, denoiser, gan-discriminator, gan-generator, lenet, sentiment-bag, sentiment-bilstm, "
+         "sentiment-cnn, sentiment-gru, sentiment-lstm, sentiment-rnn, sentiment-self-attention, translate-gru, "
+         "translate-luong, translate-transformer, vae; or a file's, as net.py:Net."),
         ("other.py:Net", [], "there is no file other.py; give the path of a Python file, as net.py:Net."),
         ("net.py", [], "net.py is a file; name the network in it too, net.py:Net."),
         ("net.py:Nett", ["4"], "unknown network in net.py: 'Nett': did you mean 'Net'? Choose from Broken, Net, Small, ready."),

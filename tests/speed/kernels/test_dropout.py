@@ -28,7 +28,8 @@ def test_that_share_is_dropped_and_the_rest_scaled(share: float, dtype: torch.dt
         made[made != 0].unique(), torch.tensor([1 / (1 - share)], dtype=dtype), rtol=2e-4, atol=0
     )
     made.sum().backward()
-    assert ones.grad is not None and ones.grad.equal(made)
+    assert ones.grad is not None
+    assert ones.grad.equal(made)
 
 
 def test_neighbours_are_independent() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from etude.data.kinds import RunningText
 from etude.families.abilities import Predicts
-from etude.families.family import Family, Network, Networks, Traits
+from etude.families.family import Family, Network, Networks, Specimen, Traits
 from etude.families.language import own
 from etude.families.language.learner import LanguageLearner
 from etude.families.language.networks import networks_of
@@ -50,6 +50,10 @@ def drops(recipe: Language) -> bool:
     return recipe.dropout > 0
 
 
+CHARACTERS = 65
+"""Of tiny shakespeare."""
+CHUNK = ("100",)
+
 SAME: dict[str, Any] = {"kinds": (RunningText,), "draws": drops, "traits": Traits(bf16=True)}
 
 FAMILY = Family(
@@ -73,5 +77,19 @@ FAMILY = Family(
         ),
         panels=panels,
     ),
+    specimens={
+        **{
+            f"char-{name}": Specimen(
+                build=lambda _, name=name: RecurrentModel(CHARACTERS, FUSED[name], 256, 2, 0.2), inputs=CHUNK
+            )
+            for name in ("lstm", "gru")
+        },
+        "char-transformer": Specimen(
+            build=lambda _: TransformerModel(
+                CHARACTERS, width=128, num_layers=4, num_heads=4, context=100, dropout=0.0
+            ),
+            inputs=CHUNK,
+        ),
+    },
     own=own.network,
 )

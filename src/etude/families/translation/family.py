@@ -6,11 +6,11 @@ from typing import Any
 from etude.data.kinds import TokenPairs
 from etude.families.abilities import Translates
 from etude.families.average import with_average
-from etude.families.family import Family, Network, Networks, Traits
+from etude.families.family import Family, Network, Networks, Specimen, Traits
 from etude.families.series import Curve, Panel, Quantity, Series
 from etude.families.translation import own
 from etude.families.translation.learner import TranslationLearner
-from etude.families.translation.recipe import Translation
+from etude.families.translation.recipe import TRANSLATE_GRU, TRANSLATE_LUONG, Translation
 from etude.families.translation.recurrent import GRUTranslator, LuongTranslator
 from etude.families.translation.trained import TrainedTranslator
 from etude.families.translation.transformer import Transformer
@@ -65,6 +65,11 @@ def panels(recipe: Translation) -> Sequence[Panel]:
 
 KINDS, TRAITS = (TokenPairs,), Traits(bf16=True, eager=EAGER)
 
+WORDS = 8_208, 6_285
+"""Of Multi30k's German and English, those that occur once left out."""
+INPUTS = ("20", "15")
+"""German and English words."""
+
 FAMILY = Family(
     recipe=Translation,
     about="a translator",
@@ -86,4 +91,15 @@ FAMILY = Family(
         panels=panels,
     ),
     own=own.network,
+    specimens={
+        "translate-gru": Specimen(
+            build=lambda _: GRUTranslator(*WORDS, **_recurrent(TRANSLATE_GRU, "additive")), inputs=INPUTS
+        ),
+        "translate-luong": Specimen(
+            build=lambda _: LuongTranslator(*WORDS, **_recurrent(TRANSLATE_LUONG, "bilinear")), inputs=INPUTS
+        ),
+        "translate-transformer": Specimen(
+            build=lambda _: Transformer(*WORDS, width=256, num_layers=3, num_heads=4, dropout=0.1), inputs=INPUTS
+        ),
+    },
 )
