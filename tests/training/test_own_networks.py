@@ -48,6 +48,7 @@ CASES: dict[str, tuple[str, tuple[int, int], dict[str, Any], dict[str, int] | No
     "vgg": ("classifier", COLOUR, {"network": spec("vgg.py:vgg11_bn(num_classes=10, divide=16)")}, None),
     "mobilenet": ("classifier", COLOUR, {"network": spec("mobilenet.py:MobileNetV2(width_mult=0.25)")}, None),
     "vit": ("classifier", GREY, {"network": spec("vit.py:ViT")}, None),
+    "tied": ("classifier", GREY, {"network": spec("tied.py:Tied")}, {"Tied": 785 * 24 + 25 * 24 + 250}),
     "mixer": ("classifier", GREY, {"network": spec("mixer.py:MLPMixer")}, None),
     "blitz": ("lenet", COLOUR, {"network": spec("blitz.py:Net")}, {"Net": 62_006}),
     "ready": ("classifier", COLOUR, {"network": spec("blitz.py:net")}, {"net": 62_006}),

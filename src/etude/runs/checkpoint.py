@@ -199,7 +199,15 @@ def restore_networks(networks: dict[str, nn.Module], tensors: dict[str, Tensor],
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """The tensors as a file holds them. One that lies where another does, as tied weights do, is written too."""
+    found: dict[str, Tensor] = {}
+    places: set[int] = set()
+    for name, tensor in tensors.items():
+        tensor = tensor.detach().cpu().contiguous()
+        place = tensor.untyped_storage().data_ptr()
+        found[name] = tensor.clone() if place in places else tensor
+        places.add(place)
+    return found
 
 
 def _tensors(path: Path) -> dict[str, Tensor]:
