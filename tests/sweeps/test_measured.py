@@ -234,3 +234,11 @@ def test_a_sweep_without_a_finished_run(make_sweep: Callable[..., Sweep]) -> Non
     with pytest.raises(UsageError) as caught:
         measure_sweep(sweep, say=silent)
     assert str(caught.value) == f"sweep {sweep.path} has no finished run: `etude show {sweep.path}` says why."
+
+
+def test_a_sweep_over_texts_says_what_it_measured(folder: Path) -> None:
+    small: dict[str, Any] = {"width": 8, "epochs": 1, "seeds": 1, "runs_dir": folder, "quiet": True}
+    etude.sweep("char-lstm", data="cue", grid={"bptt": [5, 20]}, name="texts", **small)
+    found = " ".join(measure_sweep(load(folder / "texts"), Settings(metrics=("accuracy",)), say=silent).sentences())
+    assert "Measured: 8,000 test symbols of cue" in found
+    assert "by the validation symbols alone" in found

@@ -82,8 +82,9 @@ def measure(
     if not results and mistakes:
         raise mistakes[0]
     notes += dict.fromkeys(result.note for result in results.values() if result.note)
+    examples = "images" if isinstance(run.kind, Images | Table) else run.kind.plural
     if content["data"] != run.configuration["dataset"].get("digest"):
-        notes.append(f"the images of {dataset.name} here are not those that run {run.name} was trained on.")
+        notes.append(f"the {examples} of {dataset.name} here are not those that run {run.name} was trained on.")
     network = subject.feature_network if source else None
     about = About(
         run=run.name,
@@ -93,7 +94,7 @@ def measure(
         split=settings.split,
         num_samples=subject.num_samples,
         seed=settings.seed,
-        examples="images" if isinstance(run.kind, Images | Table) else run.kind.plural,
+        examples=examples,
         features={"name": network.name, "test_accuracy": network.test_accuracy} if network else None,
     )
     return Measurement(results, about, notes)

@@ -45,9 +45,9 @@ class MeasuredSweep:
         return float(np.mean(known)) if known else None
 
     def sentences(self) -> list[str]:
-        """The text below the table: what was measured, which images chose, what failed."""
+        """The text below the table: what was measured, which examples chose, what failed."""
         about = next(iter(self.runs.values())).about
-        text = f"Measured: {about.num_samples:,} test images of {about.data}, seed {about.seed}"
+        text = f"Measured: {about.num_samples:,} test {about.examples} of {about.data}, seed {about.seed}"
         if features := about.features:
             accuracy = features["test_accuracy"]
             text += f", features {features['name']}" + ("" if accuracy is None else f" (test accuracy {accuracy:.3f})")
@@ -59,7 +59,7 @@ class MeasuredSweep:
         if len(self.sweep.groups) > 1:
             best = {name: each.best for name, each in self.results.items()}
             chosen = [f"{name} {cell.cell.label}" for name, cell in best.items() if cell]
-            found += [f"Best cell, by the validation images alone: {'; '.join(chosen)}."] if chosen else []
+            found += [f"Best cell, by the validation {about.examples} alone: {'; '.join(chosen)}."] if chosen else []
             reasons = dict[str, list[str]]()
             for name in (name for name, cell in best.items() if not cell):
                 reasons.setdefault(self.results[name].why_no_best(), []).append(name)
