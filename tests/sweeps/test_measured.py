@@ -87,7 +87,7 @@ def test_the_validation_images_choose_whatever_the_test_images_say(
         [9.0, 1.0] if preferred == "noise_dim-4" else [1.0, 9.0]
     )
     chosen = preferred.replace("dim-", "dim=")
-    assert f"Best cell, by the validation images alone: fid {chosen}." in found.sentences()
+    assert f"Best cell, by the validation split alone: fid {chosen}." in found.sentences()
 
 
 def test_the_measured_validation_images_are_those_the_run_held_out(folder: Path) -> None:
@@ -214,7 +214,7 @@ def test_the_command_makes_one_table_of_several_sweeps(folder: Path, capsys: pyt
 MISTAKES = {
     "": "name a run or a sweep to measure: `etude runs` lists them.",
     "RUNS/grid --metrics accuracy": "metric 'accuracy' does not fit run noise_dim-4-seed-0, a gan: choose from fid,",
-    "RUNS/grid --split validation": "a sweep is reported on its test images and chosen by its validation images:",
+    "RUNS/grid --split validation": "a sweep is reported on its test split and chosen by its validation split:",
     "RUNS/grid --out table.txt": "--out table.txt (allowed: FILE.md, a table, or FILE.csv, one row per run).",
     "RUNS/plain/vae-seed-0 --out t.md": "--out t.md is for sweeps, and RUNS/plain/vae-seed-0 is a run: leave it out,",
     "RUNS/grid RUNS/plain/vae-seed-0": "RUNS/plain/vae-seed-0 is a run, not a sweep: name a single run, or",
@@ -241,4 +241,4 @@ def test_a_sweep_over_texts_says_what_it_measured(folder: Path) -> None:
     etude.sweep("char-lstm", data="cue", grid={"bptt": [5, 20]}, name="texts", **small)
     found = " ".join(measure_sweep(load(folder / "texts"), Settings(metrics=("accuracy",)), say=silent).sentences())
     assert "Measured: 8,000 test symbols of cue" in found
-    assert "by the validation symbols alone" in found
+    assert "tie on the validation split" in found

@@ -99,12 +99,12 @@ def test_a_bound_is_better_when_it_is_lower_and_leaves_beta_out(make_sweep: Make
         (
             {"epochs-1": [[{"test/accuracy": 0.5}]], "epochs-2": [[{"test/accuracy": 0.6}]]},
             GRID,
-            "No best cell is chosen: that takes validation images in every cell (--validation-images).",
+            "No best cell is chosen: that takes a validation split in every cell (--validation-images).",
         ),
         (
             {"epochs-1": [0.5, 0.6], "epochs-2": [(0.6, 0.9), (0.5, 0.9)]},
             GRID,
-            "No best cell is chosen: epochs=1, epochs=2 tie on the validation images.",
+            "No best cell is chosen: epochs=1, epochs=2 tie on the validation split.",
         ),
         (
             {"epochs-1": [0.5, 0.5], "epochs-2": [0.9]},

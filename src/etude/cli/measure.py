@@ -49,7 +49,7 @@ def measure(
         binarize: How to turn pixels into 0 or 1 to score a VAE; only then nats are a likelihood. Default: as trained.
         num_importance: Latents drawn per image for nll_nats.
         num_likelihood_images: At most this many images for nll_nats.
-        checkpoint: Which weights: last, best (by the validation images), or the step of a kept checkpoint.
+        checkpoint: Which weights: last, best (by the validation split), or the step of a kept checkpoint.
         interval: For sweeps: how to compute the intervals over seeds. bootstrap-t suits skewed values.
         out: For sweeps: FILE.md for the table in Markdown, FILE.csv for one row per run.
         runs_dir: Where runs are kept.

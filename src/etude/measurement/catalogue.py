@@ -95,7 +95,7 @@ METRICS = (
         remark=classification.about_calibration, better="lower", **_CLASSES,
     ),
     Metric(
-        name="temperature", about="best on validation images", compute=classification.temperature,
+        name="temperature", about="best on the validation split", compute=classification.temperature,
         remark=classification.about_temperature, better=None, **_CLASSES,
     ),
     Metric(

@@ -111,11 +111,11 @@ def about_calibration(_: Result) -> str:
 def temperature(subject: Subject) -> dict[str, Any]:
     """The temperature that fits the validation images best, and what it does to the test images."""
     if subject.settings.split == "validation":
-        raise UsageError("temperature is fitted on validation images: leave it or --split validation out.")
+        raise UsageError("temperature is fitted on a validation split: leave it or --split validation out.")
     validation = subject.splits.validation
     if not len(validation):
         raise UsageError(
-            f"temperature is fitted on validation images, run {subject.run.name} held none out: train with "
+            f"temperature is fitted on a validation split, run {subject.run.name} held none out: train with "
             "--validation-images, or leave temperature out."
         )
     value = fit_temperature(subject.run.logits(subject.examples(validation)), validation.labels)

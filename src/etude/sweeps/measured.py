@@ -59,7 +59,7 @@ class MeasuredSweep:
         if len(self.sweep.groups) > 1:
             best = {name: each.best for name, each in self.results.items()}
             chosen = [f"{name} {cell.cell.label}" for name, cell in best.items() if cell]
-            found += [f"Best cell, by the validation {about.examples} alone: {'; '.join(chosen)}."] if chosen else []
+            found += [f"Best cell, by the validation split alone: {'; '.join(chosen)}."] if chosen else []
             reasons = dict[str, list[str]]()
             for name in (name for name, cell in best.items() if not cell):
                 reasons.setdefault(self.results[name].why_no_best(), []).append(name)
@@ -122,9 +122,7 @@ def measure_sweep(
     """
     settings = settings or Settings()
     if settings.split != "test":
-        raise UsageError(
-            "a sweep is reported on its test images and chosen by its validation images: leave --split out."
-        )
+        raise UsageError("a sweep is reported on its test split and chosen by its validation split: leave --split out.")
     finished = [member for member in sweep.members() if member.state.status == "finished"]
     if not finished:
         raise UsageError(f"sweep {sweep.path} has no finished run: `etude show {sweep.path}` says why.")
@@ -153,7 +151,7 @@ def measure_sweep(
         try:
             return measure(run, replace(settings, metrics=directed, split="validation"), data_dir=data_dir, say=say)
         except UsageError as error:
-            notes[f"the validation images choose nothing: {error}"] = None
+            notes[f"the validation split chooses nothing: {error}"] = None
             return {}
 
     def results_of(name: str) -> Results:

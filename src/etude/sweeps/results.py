@@ -98,11 +98,9 @@ class Results:
         if not whole:
             return "No best cell is chosen: every cell has failed runs."
         if any(result.selection_mean is None for result in whole):
-            return "No best cell is chosen: that takes validation images in every cell (--validation-images)."
+            return "No best cell is chosen: that takes a validation split in every cell (--validation-images)."
         if len(tied := self._preferred()) > 1:
-            return (
-                f"No best cell is chosen: {', '.join(each.cell.label for each in tied)} tie on the validation images."
-            )
+            return f"No best cell is chosen: {', '.join(each.cell.label for each in tied)} tie on the validation split."
         return ""
 
     def splits_sentence(self) -> str:
