@@ -101,8 +101,8 @@ def test_a_run_without_validation_images_has_no_temperature(runs: dict[str, Run]
     with pytest.raises(UsageError) as error:
         measure(run, Settings(metrics=("temperature",)))
     assert str(error.value) == (
-        "temperature is fitted on a validation split, run lenet held none out: train with --validation-images, or leave "
-        "temperature out."
+        "temperature is fitted on a validation split, run lenet held none out: train with --validation-images, or "
+        "leave temperature out."
     )
 
 
