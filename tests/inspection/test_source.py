@@ -24,7 +24,7 @@ COUNTS = {
     "translate-gru": 14_493 * 256 + 2 * 3 * (2 * 256 * 256 + 512) + 3 * 512 * (768 + 512 + 2) + 512 * 513
     + 2 * 512 * 256 + 256 + 256 * 1281 + 6_285 * 257,
     "translate-luong": 14_493 * 256 + 2 * 4 * (2 * 256 * 256 + 512) + 4 * 512 * (256 + 512 + 2) + 2 * 512 * 513
-    + 512 * 512 + 256 * 1281 + 6_285 * 257,
+    + 256 * 1281 + 6_285 * 257,
     # Two tables; three layers of one attention and three of two; a norm at the end of each side.
     "translate-transformer": 14_493 * 256 + 3 * (3 * 4 * 256 * 257 + 2 * (1024 * 257 + 256 * 1025) + 5 * 512) + 2 * 512,
     # A table of 65 characters, two layers, a linear layer to the characters.

@@ -65,16 +65,11 @@ class DotAttention(nn.Module):
 
 
 class BilinearAttention(DotAttention):
-    """Scores qᵀ W k (Luong et al. 2015, "general").
-
-    W begins as the identity, so the first scores are those of `DotAttention`: from small random numbers, all weights
-    begin equal, and a translator learns where to look later (docs/log.md).
-    """
+    """Scores qᵀ W k (Luong et al. 2015, "general")."""
 
     def __init__(self, query_dim: int, key_dim: int) -> None:
         super().__init__()
         self.weight = nn.Linear(check_count("key_dim", key_dim), check_count("query_dim", query_dim), bias=False)
-        nn.init.eye_(self.weight.weight)
 
     def project(self, keys: Tensor) -> Tensor:
         """W k (N, S, query_dim)."""

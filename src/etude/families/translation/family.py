@@ -24,7 +24,7 @@ def gru(recipe: Translation, kind: TokenPairs) -> Networks:
 
 def luong(recipe: Translation, kind: TokenPairs) -> Networks:
     """An LSTM that looks after all steps."""
-    return with_average(recipe, "luong", LuongTranslator(*sizes(kind), **_recurrent(recipe, "bilinear")))
+    return with_average(recipe, "luong", LuongTranslator(*sizes(kind), **_recurrent(recipe, "dot")))
 
 
 def _recurrent(recipe: Translation, attention: str) -> dict[str, Any]:
@@ -96,7 +96,7 @@ FAMILY = Family(
             build=lambda _: GRUTranslator(*WORDS, **_recurrent(TRANSLATE_GRU, "additive")), inputs=INPUTS
         ),
         "translate-luong": Specimen(
-            build=lambda _: LuongTranslator(*WORDS, **_recurrent(TRANSLATE_LUONG, "bilinear")), inputs=INPUTS
+            build=lambda _: LuongTranslator(*WORDS, **_recurrent(TRANSLATE_LUONG, "dot")), inputs=INPUTS
         ),
         "translate-transformer": Specimen(
             build=lambda _: Transformer(*WORDS, width=256, num_layers=3, num_heads=4, dropout=0.1), inputs=INPUTS

@@ -27,7 +27,7 @@ class Translation(Recipe):
     your own (docs/training.md)."""
     attention: Attention | None = None
     """gru and luong: how well a source token fits a decoder state: additive, dot or bilinear; none: the decoder knows
-    only the encoder's last state. Default: additive for gru, bilinear for luong."""
+    only the encoder's last state. Default: additive for gru, dot for luong."""
     encoder: Encoder | None = None
     """gru and luong: recurrent, in both directions, or self-attention (two layers). Default: recurrent."""
     width: Annotated[int, Range(8, 4096)] = 256
