@@ -25,18 +25,23 @@ COUNTS = {
     + 2 * 512 * 256 + 256 + 256 * 1281 + 6_285 * 257,
     "translate-luong": 14_493 * 256 + 2 * 4 * (2 * 256 * 256 + 512) + 4 * 512 * (256 + 512 + 2) + 2 * 512 * 513
     + 256 * 1281 + 6_285 * 257,
-    # Two tables; three layers of one attention and three of two; a norm at the end of each side.
-    "translate-transformer": 14_493 * 256 + 3 * (3 * 4 * 256 * 257 + 2 * (1024 * 257 + 256 * 1025) + 5 * 512) + 2 * 512,
+    # A table of 6,000 subwords; three layers of one attention and three of two; a norm at the end of each side.
+    "translate-transformer": 6_000 * 256 + 3 * (3 * 4 * 256 * 257 + 2 * (1024 * 257 + 256 * 1025) + 5 * 512) + 2 * 512,
     # A table of 65 characters, two layers, a linear layer to the characters.
     "char-lstm": 65 * 256 + 2 * 4 * 256 * 514 + 65 * 257, "char-gru": 65 * 256 + 2 * 3 * 256 * 514 + 65 * 257,
     "char-transformer": 65 * 128 + 4 * (4 * 128 * 129 + 512 * 129 + 128 * 513 + 2 * 256) + 256 + 65 * 129,
 }  # fmt: skip
 
 FINDINGS = {
+    # One table for both languages is meant.
+    "translate-transformer": [
+        "repeated module: target_embedding, source_embedding are one Embedding object, used 2 times with the same "
+        "weights; build a new one each time (a list comprehension, not `[…] * n`) if that is not meant."
+    ],
     # Four tokens have no middle one.
     "sentiment-cnn": [
         "misaligned: mul in reader joins branches whose centres lie 0.5 input positions apart along axis 0 (padding or kernel parity differ)."
-    ]
+    ],
 }
 
 FILE = """

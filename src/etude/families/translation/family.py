@@ -67,8 +67,9 @@ KINDS, TRAITS = (TokenPairs,), Traits(bf16=True, eager=EAGER)
 
 WORDS = 8_208, 6_285
 """Of Multi30k's German and English, those that occur once left out."""
+SUBWORDS = 6_000
 INPUTS = ("20", "15")
-"""German and English words."""
+"""German and English tokens."""
 
 FAMILY = Family(
     recipe=Translation,
@@ -99,7 +100,10 @@ FAMILY = Family(
             build=lambda _: LuongTranslator(*WORDS, **_recurrent(TRANSLATE_LUONG, "dot")), inputs=INPUTS
         ),
         "translate-transformer": Specimen(
-            build=lambda _: Transformer(*WORDS, width=256, num_layers=3, num_heads=4, dropout=0.1), inputs=INPUTS
+            build=lambda _: Transformer(
+                SUBWORDS, SUBWORDS, width=256, num_layers=3, num_heads=4, dropout=0.2, joint=True
+            ),
+            inputs=INPUTS,
         ),
     },
 )

@@ -106,7 +106,11 @@ TRANSLATE_TRANSFORMER = replace(
     name="translate-transformer",
     about="a small transformer that translates (Vaswani et al. 2017)",
     network="transformer",
-    epochs=12,
-    optimizer=Optimizer(name="adam", learning_rate=1e-3, schedule="triangular", beta2=0.98, clip_norm=1.0),
+    tokenizer="subwords",
+    vocabulary_size=6_000,
+    epochs=10,
+    optimizer=Optimizer(
+        name="adam", learning_rate=1e-3, schedule="triangular", beta2=0.98, clip_norm=1.0, average=0.998
+    ),
 )
 RECIPES = (TRANSLATE_GRU, TRANSLATE_LUONG, TRANSLATE_TRANSFORMER)
