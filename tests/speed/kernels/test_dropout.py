@@ -11,8 +11,9 @@ from etude.speed.kernels.dropout import Dropout
 def dropout(share: float) -> nn.Dropout:
     network = nn.Sequential(nn.Dropout(share))
     use_kernels(network, torch.float32, compiled=False, eager=True)
-    assert type(network[0]) is Dropout
-    return network[0]
+    layer = network[0]
+    assert type(layer) is Dropout
+    return layer
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
