@@ -90,11 +90,12 @@ CHAR_LSTM = Language(
     about="language model of characters, an LSTM trained by truncated backpropagation",
     data="tiny-shakespeare",
     network="lstm",
-    dropout=0.2,
-    epochs=12,
+    dropout=0.3,
+    bptt=50,
+    epochs=14,
     batch_size=64,
     report_every=50,
-    optimizer=Optimizer(name="adam", learning_rate=4e-3, schedule="cosine", clip_norm=1.0),
+    optimizer=Optimizer(name="adam", learning_rate=3e-3, schedule="cosine", clip_norm=1.0, average=0.99),
 )
 CHAR_GRU = replace(
     CHAR_LSTM,
