@@ -7,6 +7,7 @@ between chunks. Eager float32. Widths, layers, dropout and label smoothing are t
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -35,7 +36,8 @@ def plain_sequences(recipe: Any, kind: Any) -> tuple[Step, Callable[..., Batches
             make = AttentionGRU if recipe.network == "gru" else PlainTransformer
             return pair_step(make(*sizes, recipe.width, recipe.dropout), recipe), pair_batches
         case _:
-            return text_step(PlainCharLSTM(len(kind.vocabulary), 256, recipe.dropout), recipe), text_batches
+            network = PlainCharLSTM(len(kind.vocabulary), 256, recipe.dropout)
+            return text_step(network, recipe), partial(text_batches, chunk=recipe.bptt)
 
 
 class Rows(Dataset[tuple[Tensor, Any]]):
@@ -77,7 +79,7 @@ def pair_batches(split: Split, *, batch_size: int, workers: int) -> Batches:
     return _batches(Rows(split["source"], split["target"]), batch_size, workers)
 
 
-def text_batches(split: Split, *, batch_size: int, workers: int, chunk: int = 100) -> Iterator[tuple[Tensor, Tensor]]:
+def text_batches(split: Split, *, batch_size: int, workers: int, chunk: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Chunks (columns, chunk) of the text and of the symbols that follow, in order."""
     length = len(split["symbols"]) // batch_size
     symbols, targets = (split[name][: length * batch_size].view(batch_size, length) for name in ("symbols", "targets"))

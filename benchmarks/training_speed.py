@@ -66,7 +66,7 @@ TRAINING_EXAMPLES = {
     "cifar10": 45_000,
     "rt-polarity": 8_636,
     "multi30k": 29_000,
-    "tiny-shakespeare": 139 * 64,  # chunks of 100 symbols
+    "tiny-shakespeare": 312 * 64,  # chunks of 50 symbols
 }
 """Those that étude trains on in one epoch."""
 
