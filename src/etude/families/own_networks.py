@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from etude import source_text, user_code
-from etude.data.kinds import Images, Kind, TokenPairs, Tokens
+from etude.data.kinds import Images, Kind, RunningText, TokenPairs, Tokens
 from etude.errors import RunError, UsageError
 from etude.streams import global_stream
 from etude.user_code import Program
@@ -93,15 +93,12 @@ def sizes(kind: Kind) -> dict[str, Any]:
             "source_vocabulary_size": len(kind.source_vocabulary),
             "target_vocabulary_size": len(kind.target_vocabulary),
         }
-    if isinstance(kind, Tokens):
-        size = len(kind.vocabulary)
-        return {
-            "vocabulary_size": size,
-            "vocab_size": size,
-            "max_tokens": kind.length,
-            "num_classes": kind.num_classes,
-        }
-    found: dict[str, Any] = {
+    if isinstance(kind, Tokens | RunningText):
+        found: dict[str, Any] = {"vocabulary_size": len(kind.vocabulary), "vocab_size": len(kind.vocabulary)}
+        if isinstance(kind, Tokens):
+            found |= {"max_tokens": kind.length, "num_classes": kind.num_classes}
+        return found
+    found = {
         "input_shape": kind.shape,
         "num_features": math.prod(kind.shape),
         "num_classes": kind.num_classes,

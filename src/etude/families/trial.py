@@ -289,7 +289,9 @@ def flat(output: Any) -> list[Tensor]:
 
 def shapes_of(inputs: Sequence[Any]) -> str:
     """The shapes of tensors, "(2, 3, 8, 8)"."""
-    return " and ".join(str(tuple(each.shape)) for each in inputs if isinstance(each, Tensor)) or "nothing"
+    tensors = (each for each in inputs if isinstance(each, Tensor))
+    # In evaluation nn.TransformerEncoder nests the tensor of a padded batch, which then has no shape.
+    return " and ".join("nested" if each.is_nested else str(tuple(each.shape)) for each in tensors) or "nothing"
 
 
 def materialise(module: nn.Module, apply: Callable[[], Any]) -> None:

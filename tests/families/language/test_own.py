@@ -50,6 +50,11 @@ def test_a_good_network_is_taken(tmp_path: Path) -> None:
     assert found.traits.eager == ""
 
 
+def test_the_usual_other_name_of_the_vocabulary_s_size_is_known(tmp_path: Path) -> None:
+    text = "class Net(Good):\n    def __init__(self, vocab_size):\n        super().__init__(vocab_size, 4)\n"
+    assert try_network(tmp_path, text).parameters["Net"] == V * 4 + 2 * (3 * 4 * 4 + 3 * 4) + 4 * V + V
+
+
 def test_dropout_is_offered_and_noticed(tmp_path: Path) -> None:
     text = """
 class Net(Good):

@@ -70,6 +70,24 @@ def test_the_usual_other_name_of_the_vocabulary_s_size_is_known(tmp_path: Path) 
     assert found.parameters["Net"] == 16 * 9 + 4 * 6 * (9 + 6 + 2) + 6 * 3 + 3
 
 
+def test_pytorchs_encoder_which_nests_padded_batches_is_taken(tmp_path: Path) -> None:
+    text = """
+class Net(nn.Module):
+    def __init__(self, vocab_size, num_classes, dim=8):
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, dim, padding_idx=0)
+        layer = nn.TransformerEncoderLayer(dim, 2, 16, batch_first=True)
+        self.encoder = nn.TransformerEncoder(layer, 2)
+        self.head = nn.Linear(dim, num_classes)
+    def forward(self, tokens):
+        pads = tokens == 0
+        states = self.encoder(self.embedding(tokens), src_key_padding_mask=pads)
+        return self.head(states.masked_fill(pads[..., None], 0).sum(1))
+"""
+    with pytest.warns(UserWarning, match="nested tensors"):  # PyTorch's own
+        assert try_network(tmp_path, text).draws
+
+
 MISTAKES = {
     forward("return super().forward(tokens)[:, :2]"):
         "Net gives shape (3, 2) for 3 sentences; allowed: (3, 3), a score for each class, as with num_classes=3.",

@@ -20,7 +20,7 @@ from etude.families.trial import Trial, looks_like, materialise
 
 def build(recipe: Language, kind: RunningText) -> Networks:
     """The network that the recipe names."""
-    module = make(recipe.network, kind, vocabulary_size=len(kind.vocabulary), dropout=recipe.dropout)
+    module = make(recipe.network, kind, dropout=recipe.dropout)
     materialise(module, partial(module, _symbols(kind, 2, 3)))
     return networks_of(recipe, kind, name_of(recipe.network), module)
 
