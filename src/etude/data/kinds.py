@@ -130,6 +130,11 @@ KINDS: dict[str, type[Kind]] = {
 }
 
 
+def examples_of(kind: Kind) -> str:
+    """What messages call the examples: a table's rows are images there, as in the flags."""
+    return "images" if isinstance(kind, Images | Table) else kind.plural
+
+
 def kind_from_dict(values: object, read: Callable[[str], str]) -> Kind:
     """The kind that `as_dict` and `files` of one of the classes described; `read` gives the text of a file by its name.
 

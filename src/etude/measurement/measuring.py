@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from etude.data.kinds import Images, Table
+from etude.data.kinds import examples_of
 from etude.errors import UsageError
 from etude.families.abilities import Classifies
 from etude.files import cannot_write, checked_json, parse_checked_json, read_whole, remove_leftovers, write_atomically
@@ -82,7 +82,7 @@ def measure(
     if not results and mistakes:
         raise mistakes[0]
     notes += dict.fromkeys(result.note for result in results.values() if result.note)
-    examples = "images" if isinstance(run.kind, Images | Table) else run.kind.plural
+    examples = examples_of(run.kind)
     if content["data"] != run.configuration["dataset"].get("digest"):
         notes.append(f"the {examples} of {dataset.name} here are not those that run {run.name} was trained on.")
     network = subject.feature_network if source else None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from etude.data import Dataset
-from etude.data.kinds import Images, Table
+from etude.data.kinds import examples_of
 from etude.drawing.lettering import explain, legible
 from etude.families.abilities import By
 from etude.runs import Run
@@ -64,7 +64,7 @@ class Material:
     @property
     def examples(self) -> str:
         """What the data set holds, in a word."""
-        return "images" if isinstance(self.run.kind, Images | Table) else self.run.kind.plural
+        return examples_of(self.run.kind)
 
     @property
     def conditional(self) -> bool:

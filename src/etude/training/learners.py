@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from etude.compute import Execution
-from etude.data import Dataset, Images, Table
+from etude.data import Dataset
+from etude.data.kinds import examples_of
 from etude.errors import UsageError
 from etude.families import own_networks
 from etude.families.book import family_of
@@ -28,7 +29,7 @@ def require_a_step(recipe: Recipe, dataset: Dataset, num_examples: int) -> None:
     """Raise `UsageError` if `num_examples` of the data set are too few for a single step."""
     if num_examples < recipe.examples_per_step:
         largest = num_examples * recipe.batch_size // recipe.examples_per_step
-        what = "images" if isinstance(dataset.kind, Images | Table) else dataset.kind.plural
+        what = examples_of(dataset.kind)
         advice = f"choose at most {largest}" if largest else f"give more {what} to train on"
         if dataset.validation is None:
             advice += ", or hold out fewer --validation-images"

@@ -52,7 +52,8 @@ def drops(recipe: Language) -> bool:
 
 CHARACTERS = 65
 """Of tiny shakespeare."""
-CHUNK = ("100",)
+SYMBOLS = ("100",)
+"""Of each text."""
 
 SAME: dict[str, Any] = {"kinds": (RunningText,), "draws": drops, "traits": Traits(bf16=True)}
 
@@ -80,7 +81,7 @@ FAMILY = Family(
     specimens={
         **{
             f"char-{name}": Specimen(
-                build=lambda _, name=name: RecurrentModel(CHARACTERS, FUSED[name], 256, 2, 0.2), inputs=CHUNK
+                build=lambda _, name=name: RecurrentModel(CHARACTERS, FUSED[name], 256, 2, 0.2), inputs=SYMBOLS
             )
             for name in ("lstm", "gru")
         },
@@ -88,7 +89,7 @@ FAMILY = Family(
             build=lambda _: TransformerModel(
                 CHARACTERS, width=128, num_layers=4, num_heads=4, context=100, dropout=0.0
             ),
-            inputs=CHUNK,
+            inputs=SYMBOLS,
         ),
     },
     own=own.network,
