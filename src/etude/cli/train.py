@@ -16,7 +16,7 @@ from etude.recipes import Recipe
 
 USAGE = """usage: etude train RECIPE [flags]
 
-Train a recipe, or the recipe in a TOML file, on real images.
+Train a recipe, or the recipe in a TOML file, on images, tables or texts.
 
   etude train vae --data digits
   etude train lsgan --data fashion-mnist --epochs 3 --noise-dim 32 --optimizer.learning-rate 2e-4
@@ -46,7 +46,7 @@ class TrainOptions(TrainingOptions):
 
 
 def train(arguments: Sequence[str]) -> None:
-    """Train a recipe on real images."""
+    """Train a recipe on images, tables or texts."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE.format(recipes=textwrap.indent(recipes.described(), "  ")))
         return
@@ -93,7 +93,7 @@ def resume(
     Args:
         run: The run's or the sweep's name or folder.
         runs_dir: Where runs are kept.
-        data: Where the run's data is now, such as folder:PATH, if it has moved. The images must be the same.
+        data: Where the run's data is now, such as folder:PATH, if it has moved. It must hold the same examples.
         data_dir: Where to look for data first. For a run on a folder: where that folder is now.
         no_figures: Draw no figures at the end; `etude figure RUN --all` draws them later.
         print_losses: Print the running losses at every report.

@@ -122,14 +122,14 @@ class Recipe:
     skip_broken: bool = False
     """Leave out images of a folder: that cannot be read. The run records which."""
     train_images: Annotated[int | None, Range(1)] = None
-    """Train on at most this many images, the first ones. Default: all that are not held out."""
+    """Train on at most this many examples, the first ones. Default: all that are not held out."""
     validation_images: Annotated[int | None, Range(0)] = None
-    """Images held out of the training split for validation. Default: 5,000, or a tenth of a smaller split. If a folder:
+    """Examples held out of the training split for validation. Default: 5,000, or a tenth of a smaller split. If a folder:
     has val/, this many of its images are used; unset or 0 means all."""
     epochs: Annotated[int, Range(1)]
-    """Passes over the training images."""
+    """Passes over the training examples."""
     batch_size: Annotated[int, Range(1)]
-    """Images per step."""
+    """Examples per step."""
     optimizer: Optimizer
     """The optimizer's settings."""
     report_every: Annotated[int, Range(1)] = 250
@@ -137,7 +137,7 @@ class Recipe:
     family_file: Annotated[str | None, Suppress] = None
     """For a person's family: the file that defines it, `my_family.py:FAMILY`."""
     seed: Annotated[int, Range(0, below=2**63)] = 0
-    """Determines every random draw of the run: initial weights, order of the images, noise."""
+    """Determines every random draw of the run: initial weights, order of the examples, noise."""
 
     def __post_init__(self) -> None:
         if self.networks and self.network not in self.networks and not is_spec(self.network):
@@ -165,7 +165,7 @@ class Recipe:
 
     @property
     def examples_per_step(self) -> int:
-        """Images that one step of the training loop takes."""
+        """Examples that one step of the training loop takes."""
         return self.batch_size
 
     @property
