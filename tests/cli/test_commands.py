@@ -34,7 +34,10 @@ def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--help"]) == 0
     out = capsys.readouterr().out
-    for line in ("  train         Train a recipe on images, tables or texts", "  resume        Continue a run that was stopped"):
+    for line in (
+        "  train         Train a recipe on images, tables or texts",
+        "  resume        Continue a run that was stopped",
+    ):
         assert line in out
 
 

@@ -124,8 +124,8 @@ class Recipe:
     train_images: Annotated[int | None, Range(1)] = None
     """Train on at most this many examples, the first ones. Default: all that are not held out."""
     validation_images: Annotated[int | None, Range(0)] = None
-    """Examples held out of the training split for validation. Default: 5,000, or a tenth of a smaller split. If a folder:
-    has val/, this many of its images are used; unset or 0 means all."""
+    """Examples held out of the training split for validation. Default: 5,000, or a tenth of a smaller split. If a
+    folder: has val/, this many of its images are used; unset or 0 means all."""
     epochs: Annotated[int, Range(1)]
     """Passes over the training examples."""
     batch_size: Annotated[int, Range(1)]
