@@ -122,7 +122,8 @@ class Recipe:
     skip_broken: bool = False
     """Leave out images of a folder: that cannot be read. The run records which."""
     train_images: Annotated[int | None, Range(1)] = None
-    """Train on at most this many examples, the first ones. Default: all that are not held out."""
+    """Train on at most this many examples: the first ones, or of data that lie class by class the first ones of each
+    class. Default: all that are not held out."""
     validation_images: Annotated[int | None, Range(0)] = None
     """Examples held out of the training split for validation. Default: 5,000, or a tenth of a smaller split. If a
     folder: has val/, this many of its images are used; unset or 0 means all."""

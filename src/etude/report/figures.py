@@ -100,7 +100,7 @@ FIGURES: dict[str, Kind] = {
         on_request=True,
     ),
     "confusion": Kind(
-        about="test images by true and predicted class",
+        about="the test split by true and predicted class",
         draw=learning.confusion,
         needs=Classifies,
         kinds=(Images, Table, Tokens),

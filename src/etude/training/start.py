@@ -192,8 +192,8 @@ def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Disp
         dataset = run.dataset(data_dir)
         if dataset.digest() != run.configuration["dataset"]["digest"]:
             raise DataError(
-                f"the images of {run.recipe.data} are not those that run {run.path} began with: "
-                "restore them, or name their folder with --data-dir."
+                f"{run.recipe.data} does not hold the data that run {run.path} began with: restore it, or name its "
+                "folder with --data-dir."
             )
         recorded = run.configuration["execution"]
         compute = Compute(
