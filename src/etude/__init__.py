@@ -19,7 +19,7 @@ import rich.style  # noqa: E402, F401 (it draws random bits when first imported,
 random.setstate(_random_state)
 
 if TYPE_CHECKING:
-    from etude import data, losses, metrics, models, recipes, sweeps, verify
+    from etude import data, losses, metrics, models, recipes, studies, sweeps, verify
     from etude.data import Dataset
     from etude.inspection import inspect
     from etude.inspection.calculus.conv_solver import solve
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from etude.report.figures import draw as figure
     from etude.runs import Run, load
     from etude.runs.explaining import explain
+    from etude.studies import study
     from etude.sweeps import compare, sweep
     from etude.training import resume, train
     from etude.training.conformance import check
@@ -46,10 +47,11 @@ _HOMES = {
     "solve": "inspection.calculus.conv_solver.solve",
     "sweep": "sweeps.sweep",
     "compare": "sweeps.compare",
+    "study": "studies.study",
     "check": "training.conformance.check",
 }
 """Where each name is defined; as a command is called, so is its function."""
-_MODULES = ("data", "losses", "metrics", "models", "recipes", "sweeps", "verify")
+_MODULES = ("data", "losses", "metrics", "models", "recipes", "studies", "sweeps", "verify")
 
 __all__ = [
     "Dataset",
@@ -69,6 +71,8 @@ __all__ = [
     "recipes",
     "resume",
     "solve",
+    "studies",
+    "study",
     "sweep",
     "sweeps",
     "train",

@@ -18,6 +18,7 @@ from etude.cli import (
     outcome,
     runs,
     solve,
+    study,
     sweep,
     train,
     translate,
@@ -40,6 +41,7 @@ COMMANDS: dict[str, dict[str, Command | dict[str, Command]]] = {
     },
     "Measure": {"measure": measure.measure, "latents": latents.latents, "compare": sweep.compare},
     "Inspect": {"inspect": inspect.inspect, "solve": {"conv": solve.solve_conv}, "derive": solve.derive},
+    "Settle": {"study": study.study},
     "Data": {"data": {"": data.list_data, "fetch": data.fetch, "show": data.show}},
     "Check": {"check": check.check, "verify": verify.verify},
 }
@@ -75,7 +77,7 @@ def _run(words: list[str]) -> None:
                 f"{name} command", verb, filter(None, command), hint=f"or `{prog}` alone" if "" in command else ""
             )
         command, prog, rest = command[verb], f"{prog} {verb}".rstrip(), rest[1:] if verb else rest
-    if command in (train.train, sweep.sweep):  # these build their flags from the recipe that their first word names
+    if command in (train.train, sweep.sweep, study.study):  # these build their flags from what their first word names
         command(rest)
     else:
         arguments = solve.expressions_apart(rest) if command is solve.derive else rest

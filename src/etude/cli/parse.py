@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import tyro
 from tyro.constructors import (
@@ -62,6 +62,31 @@ def _path(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
         instance_from_str=lambda words: _named(words[0]),
         is_instance=lambda value: isinstance(value, Path),
         str_from_instance=lambda value: [str(value)],
+    )
+
+
+@REGISTRY.primitive_rule
+def _numbers(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """Read several numbers from one word, such as 8,16,32."""
+    if get_origin(info.type) is not tuple or get_args(info.type)[1:] != (...,):
+        return None
+    number = get_args(info.type)[0]
+    if number not in (int, float):
+        return None
+    what = "whole numbers" if number is int else "numbers"
+
+    def read(words: list[str]) -> tuple[Any, ...]:
+        try:
+            return tuple(number(part) for part in words[0].split(","))
+        except ValueError:
+            raise ValueError(f"{words[0]!r} (allowed: {what} separated by commas, such as 8,16,32)") from None
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="NUMBER,NUMBER",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, tuple) and all(isinstance(each, int | float) for each in value),
+        str_from_instance=lambda value: [",".join(map(str, value))],
     )
 
 

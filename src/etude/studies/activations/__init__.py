@@ -1,0 +1,4 @@
+"""Studies of activations."""
+
+NAMES: tuple[str, ...] = ()
+"""In the order in which a reader meets them."""
