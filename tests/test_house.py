@@ -37,8 +37,8 @@ LINES = [
     {"studies"},
     {"report", "studio", "cli", "__main__"},
 ]
-KNOW_FAMILIES = {"families", "verify", "models"}
-"""Where a family or a network may be told from the others: verify holds contracts for each."""
+KNOW_FAMILIES = {"families", "verify", "models", "studies"}
+"""Where a family or a network may be told from the others: verify holds contracts, studies claims about each."""
 PYTORCHS_OWN = {"rnn", "gru", "lstm"}
 """Networks that have the name of an operation of PyTorch's, by which the inspection tells operations apart."""
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "base"}
