@@ -58,12 +58,12 @@ def test_a_network_and_a_metric(capsys: pytest.CaptureFixture[str]) -> None:
     run_section("A metric", capsys)
 
 
-@pytest.mark.parametrize("name", ["A data set", "A family", "A contract"])
+@pytest.mark.parametrize("name", ["A data set", "A family", "A contract", "A study"])
 def test_section(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     run_section(name, capsys)
 
 
 def test_all_sections_are_run() -> None:
     assert list(SECTIONS) == [
-        "A network", "A data set", "A metric", "A family", "A contract", "Someone else's run",
+        "A network", "A data set", "A metric", "A family", "A contract", "A study", "Someone else's run",
     ]  # fmt: skip

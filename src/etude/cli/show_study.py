@@ -56,11 +56,11 @@ def list_studies(*, json: bool) -> None:
     print("`etude study NAME` settles one.")
 
 
-def ask(study: Study, answers: TextIO) -> Verdict:
+def ask(study: Study, answers: TextIO, out: TextIO) -> Verdict:
     """Show the question and read a prediction: a verdict, or its first letters."""
-    print(f"{study.question}\nClaim: {study.claim}\n")
+    print(f"{study.question}\nClaim: {study.claim}\n", file=out)
     while True:
-        print(f"What do you expect ({', '.join(VERDICTS)})? ", end="", flush=True)
+        print(f"What do you expect ({', '.join(VERDICTS)})? ", end="", file=out, flush=True)
         line = answers.readline()
         if not line:
             raise UsageError(f"--ask waits for a prediction on stdin, and it ended; allowed: {', '.join(VERDICTS)}.")

@@ -93,5 +93,5 @@ def study(arguments: Sequence[str]) -> None:
         )
     else:
         found, design, options = show.parse_study(arguments, StudyOptions())
-        prediction = show.ask(found, sys.stdin) if options.ask else None
+        prediction = show.ask(found, sys.stdin, sys.stderr if options.json else sys.stdout) if options.ask else None
         show.settle(found, design, options, prediction)

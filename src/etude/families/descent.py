@@ -67,4 +67,4 @@ def follow(average: Mapping[str, Tensor], tensors: Mapping[str, Tensor], *, deca
         if decay is None:
             average[name].copy_(tensor)
         else:
-            average[name].mul_(decay).add_((1 - decay) * tensor)
+            average[name].lerp_(tensor, 1 - decay)  # one pass over memory, where a product and a sum take three

@@ -92,7 +92,7 @@ CHAR_LSTM = Language(
     network="lstm",
     dropout=0.3,
     bptt=50,
-    epochs=14,
+    epochs=16,
     batch_size=64,
     report_every=50,
     optimizer=Optimizer(name="adam", learning_rate=3e-3, schedule="cosine", clip_norm=1.0, average=0.99),
