@@ -26,6 +26,8 @@ class Line:
     high: Sequence[float] | None = None
     dashed: bool = False
     """For a formula, or another line to compare with."""
+    dots: bool = False
+    """Points of a plane, with nothing between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +60,9 @@ def lines(*panels: Axis, title: str) -> Figure:
 def _draw_lines(axes: Axes, panel: Axis) -> None:
     for place, line in enumerate(panel.lines):
         colour = SERIES_COLOURS[place % len(SERIES_COLOURS)]
+        if line.dots:
+            axes.plot(line.x, line.y, ".", color=colour, markersize=3, alpha=0.5, markeredgewidth=0, label=line.name)
+            continue
         marker = MARKERS[place % len(MARKERS)] if len(line.x) <= 25 and not line.dashed else None
         axes.plot(line.x, line.y, color=colour, linestyle="--" if line.dashed else "-", marker=marker, markersize=4,
             label=line.name)  # fmt: skip
