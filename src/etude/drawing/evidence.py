@@ -61,7 +61,8 @@ def _draw_lines(axes: Axes, panel: Axis) -> None:
     for place, line in enumerate(panel.lines):
         colour = SERIES_COLOURS[place % len(SERIES_COLOURS)]
         if line.dots:
-            axes.plot(line.x, line.y, ".", color=colour, markersize=3, alpha=0.5, markeredgewidth=0, label=line.name)
+            axes.plot(line.x, line.y, ".", color=colour, markersize=3, alpha=0.5, markeredgewidth=0)
+            axes.plot([], [], "o", color=colour, markersize=4, label=line.name)  # large enough for the legend
             continue
         marker = MARKERS[place % len(MARKERS)] if len(line.x) <= 25 and not line.dashed else None
         axes.plot(line.x, line.y, color=colour, linestyle="--" if line.dashed else "-", marker=marker, markersize=4,

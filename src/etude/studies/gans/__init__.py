@@ -1,4 +1,15 @@
 """Studies of GANs."""
 
-NAMES: tuple[str, ...] = ("xy-game", "saturating-loss", "gan-optimum")
+NAMES: tuple[str, ...] = (
+    "gan-optimum",
+    "saturating-loss",
+    "least-squares",
+    "xy-game",
+    "leak-into-generator",
+    "noise-distribution",
+    "mode-collapse",
+    "losses-as-signs",
+    "fifty-percent",
+    "pretrained-discriminator",
+)
 """In the order in which a reader meets them."""

@@ -14,11 +14,13 @@ from etude.families.ranges import Range
 from etude.losses import ADVERSARIAL
 from etude.models.mlp import NEGATIVE_SLOPE, layers
 from etude.streams import global_stream, stream
-from etude.studies import Repeated
+from etude.studies import Evidence, Repeated, measured
 
 BLOCK = 100
 """Steps whose random numbers are drawn at once."""
 NUM_DIRECTIONS = 32
+Data = Literal["moons", "rings", "mixture"]
+"""Points that étude has: two moons, two rings, eight Gaussians on a circle."""
 Weights = list[Tensor]
 """Weight (seeds, in, out) and bias (seeds, 1, out) of each layer in turn."""
 
@@ -67,7 +69,7 @@ def real_batches(points: Tensor, seeds: Sequence[int], batch_size: int) -> Itera
         yield from points[torch.stack([torch.randint(len(points), shape, generator=each) for each in generators], 1)]
 
 
-def real_points(name: str) -> tuple[Tensor, Tensor]:
+def real_points(name: Data) -> tuple[Tensor, Tensor]:
     """2,000 training and 1,000 test points (n, 2) of "moons", "rings" or "mixture"."""
     train, test = make_points(name)
     return train.features, test.features
@@ -77,8 +79,6 @@ def real_points(name: str) -> tuple[Tensor, Tensor]:
 class PointGame(Repeated):
     """A GAN of points of the plane; abstract."""
 
-    data: Literal["moons", "rings", "mixture"] = "mixture"
-    """The points: two moons, two rings, or eight Gaussians on a circle."""
     steps: Annotated[int, Range(1, 100_000)] = 1500
     """Steps of the discriminator and of the generator, in turn."""
     batch_size: Annotated[int, Range(2, 10_000)] = 64
@@ -105,15 +105,12 @@ class Games:
         width: int = 32,
         noise_dim: int = 4,
         learning_rate: float = 1e-3,
-        discriminator_rate: float | None = None,
     ) -> None:
         self.num_seeds, self.loss, self.noise_dim = len(seeds), ADVERSARIAL[loss], noise_dim
         self.generator = stacked([noise_dim, width, width, 2], seeds, "generator")
         self.discriminator = stacked([2, width, width, 1], seeds, "discriminator")
         self._generator_adam = torch.optim.Adam(self.generator, learning_rate, (0.5, 0.999), fused=True)
-        self._discriminator_adam = torch.optim.Adam(
-            self.discriminator, discriminator_rate or learning_rate, (0.5, 0.999), fused=True
-        )
+        self._discriminator_adam = torch.optim.Adam(self.discriminator, learning_rate, (0.5, 0.999), fused=True)
 
     def generate(self, noise: Tensor) -> Tensor:
         """Noise (seeds, n, noise_dim) to points (seeds, n, 2)."""
@@ -132,6 +129,11 @@ class Games:
     def step_generator(self, noise: Tensor) -> None:
         """One step of the generators."""
         self.descend_generator(self.generator_loss(noise))
+
+    def slow_discriminator(self, divisor: float) -> None:
+        """Divide the discriminators' learning rate."""
+        for group in self._discriminator_adam.param_groups:
+            group["lr"] /= divisor
 
     def discriminator_loss(self, real: Tensor, generated: Tensor) -> Tensor:
         """The loss of all discriminators together, a scalar."""
@@ -173,20 +175,12 @@ class Games:
 class Training:
     """Games of a design, the batches that they are trained on, and test points that they are compared with; final."""
 
-    def __init__(
-        self,
-        design: PointGame,
-        *,
-        loss: str = "nonsaturating",
-        discriminator_rate: float | None = None,
-        points: tuple[Tensor, Tensor] | None = None,
-    ) -> None:
+    def __init__(self, design: PointGame, points: tuple[Tensor, Tensor], *, loss: str = "nonsaturating") -> None:
         seeds, shape = design.each_seed, (design.batch_size, design.noise_dim)
         training_points, self.test = points or real_points(design.data)
         self.games = Games(
-            seeds, loss=loss, width=design.width, noise_dim=design.noise_dim, learning_rate=design.learning_rate,
-            discriminator_rate=discriminator_rate,
-        )  # fmt: skip
+            seeds, loss=loss, width=design.width, noise_dim=design.noise_dim, learning_rate=design.learning_rate
+        )
         self.real = real_batches(training_points, seeds, design.batch_size)
         self.noise = uniform_batches(seeds, "noise", *shape)
         self.test_noise = next(uniform_batches(seeds, "evaluation", len(self.test), design.noise_dim))
@@ -211,6 +205,16 @@ class Training:
         real = self.games.scores(self.test.expand(self.games.num_seeds, -1, -1)) > 0
         generated = self.games.scores(self.points()) < 0
         return ((real.float().mean(1) + generated.float().mean(1)) / 2).tolist()
+
+
+def log_ratio(what: str, found: Evidence, other: Evidence) -> Evidence:
+    """The common logarithm of one distance over another, seed by seed. A game gone astray would rule a mean ratio."""
+    return measured(f"log10 of the {what}", [math.log10(ratio) for ratio in (found / other).values])
+
+
+def factor(found: Evidence) -> float:
+    """The ratio that a mean of logarithms stands for: the geometric mean."""
+    return 10**found.value
 
 
 def descend(adam: torch.optim.Adam, weights: Weights, gradients: Sequence[Tensor]) -> None:

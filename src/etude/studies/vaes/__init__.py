@@ -1,4 +1,16 @@
 """Studies of vaes."""
 
-NAMES: tuple[str, ...] = ()
+NAMES: tuple[str, ...] = (
+    "bound",
+    "encode-twice",
+    "posterior-of-one-image",
+    "without-kl",
+    "std-or-logvar",
+    "more-latents",
+    "retrain",
+    "classify-latents",
+    "conditional-latents",
+    "style-swap",
+    "z-in-vae-and-gan",
+)
 """In the order in which a reader meets them."""

@@ -1,0 +1,119 @@
+"""Is a VAE with more latents always better?"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from matplotlib.figure import Figure
+
+from etude.drawing.evidence import Axis, Line, lines
+from etude.families.ranges import Rule
+from etude.studies import Evidence, Findings, Lab, Ruling, Study, above, below, every, measured
+from etude.studies.vaes.autoencoders import QUICK, Autoencoders, measured_of, train
+
+LOSS = "test loss (−ELBO), nats per image, {} latents"
+RECONSTRUCTION = "reconstruction, nats per image, {} latents"
+KL = "KL, nats per image, {} latents"
+ACTIVE = "latents in use, of {}"
+MARGIN_NATS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoreLatents(Autoencoders):
+    """VAEs with more and more latents."""
+
+    latents: tuple[int, ...] = (2, 5, 10, 20, 50)
+    """Numbers of latents."""
+
+    def rules(self) -> Iterator[Rule]:
+        """See `Design`."""
+        fit = len(self.latents) >= 2 and all(a < b for a, b in pairwise(self.latents))
+        yield (
+            fit and self.latents[0] >= 1 and self.latents[-1] <= 1000,
+            "latents",
+            "two or more numbers from 1 to 1000, rising",
+        )
+
+
+def experiment(design: MoreLatents, lab: Lab) -> Findings:
+    """Train with each number, and measure both terms of the loss and the latents in use."""
+    evidence: list[Evidence] = []
+    for number in design.latents:
+        runs = train(lab, design, latent_dim=number)
+        terms = [run.metrics().last() for run in runs]
+        used = [
+            measured_of(run, "active_latents")["active_latents"].value for run in lab.each(runs, f"{number} latents")
+        ]
+        evidence += [
+            measured(LOSS.format(number), [each["test/loss_nats"] for each in terms]),
+            measured(RECONSTRUCTION.format(number), [each["test/reconstruction_nats"] for each in terms]),
+            measured(KL.format(number), [each["test/kl_nats"] for each in terms]),
+            measured(ACTIVE.format(number), used),
+        ]
+    return Findings(tuple(evidence), {"latents": list(design.latents)})
+
+
+def judge(found: Findings) -> Ruling:
+    """The claim holds if every step to more latents lowers the loss by more than a nat, seed by seed.
+
+    It holds only up to a number of latents if a first step does so and a later one does not; the smallest number from
+    which no step does is the condition. It is false if the first step does not.
+    """
+    numbers = [int(each) for each in found.curves["latents"]]
+    gains = [found[LOSS.format(few)] - found[LOSS.format(many)] for few, many in pairwise(numbers)]
+    helps = [above(gain, MARGIN_NATS) for gain in gains]
+    idle = [below(gain, MARGIN_NATS) for gain in gains]
+    told = ", ".join(f"{found[LOSS.format(number)].value:.4g} with {number}" for number in numbers)
+    because = (
+        f"test losses are {told}; in use are {found[ACTIVE.format(numbers[-1])].value:.3g} of {numbers[-1]} latents."
+    )
+    if every(*helps):
+        return Ruling("true", because)
+    if helps[0] and idle[-1]:
+        last = max(place for place, each in enumerate(helps) if each)
+        return Ruling("only if", because, f"there are fewer than about {numbers[last + 1]} of them")
+    return Ruling("false" if idle[0] else "undecided", because)
+
+
+def draw(found: Findings) -> Figure:
+    """The loss and its terms, and the latents in use, by the number of latents."""
+    numbers = found.curves["latents"]
+
+    def line(what: str, name: str) -> Line:
+        each = [found[what.format(int(number))] for number in numbers]
+        spans = [one.interval for one in each]
+        return Line(
+            name=name, x=numbers, y=[one.value for one in each],
+            low=[span.low if span else one.value for one, span in zip(each, spans, strict=True)],
+            high=[span.high if span else one.value for one, span in zip(each, spans, strict=True)],
+        )  # fmt: skip
+
+    return lines(
+        Axis(lines=[line(LOSS, "loss"), line(RECONSTRUCTION, "reconstruction")], x_label="latents", x_scale="log",
+             y_label="nats per test image", title="loss"),
+        Axis(lines=[line(KL, "KL, nats per image"), line(ACTIVE, "latents in use")], x_label="latents", x_scale="log",
+             y_label="nats, or number", title="what the latents carry"),
+        title="VAEs with more latents",
+    )  # fmt: skip
+
+
+STUDY = Study(
+    name="more-latents",
+    topic="vaes",
+    question="Does a VAE get better with every further latent?",
+    claim="More latents make a VAE better.",
+    design=MoreLatents(),
+    quick={**QUICK, "latents": (2, 10, 50)},
+    quick_cannot="from which number on more latents do not help; it tries three",
+    held_fixed="same network but for the number of latents, same images, steps and seeds",
+    experiment=experiment,
+    judge=judge,
+    draw=draw,
+    explanation=(
+        "The first latents lower the reconstruction by more than their KL costs. A latent that does not pay for its KL "
+        "is turned off: its posterior becomes the prior, it costs nothing and says nothing. The encoder's last hidden "
+        "layer has 16 units here, so that no more than 16 numbers can pass however many latents there are."
+    ),
+    source="Burda et al. 2016, section 5.2; Kingma and Welling 2014, section 5",
+    wrong_answer='"Yes, always, since they can be ignored": then they do not make it better either.',
+)
