@@ -97,6 +97,11 @@ def gru() -> nn.Module:
     return nn.GRU(8, 32, batch_first=True)
 
 
+def embedding() -> nn.Module:
+    """42 vectors of 64 numbers."""
+    return nn.Embedding(42, 64)
+
+
 class Sentences(nn.Module):
     """Two classes of sentences by an LSTM in both directions; its author takes the last output, as many do."""
 
