@@ -74,12 +74,13 @@ def experiment(design: Retrain, lab: Lab) -> Findings:
         measured(LINEAR, with_others(planes, lambda one, other: agreement(one, linear(one, other)))),
         measured(LOSS_SPREAD, with_others(losses, lambda one, other: abs(one - other))),
     )
-    curves: dict[str, list[float]] = {}
-    if design.latent_dim == 2:
-        first, second, labels = planes[0], planes[1], each[0].labels.numpy()
-        for name, plane in (("first", first), ("second", second), ("aligned", procrustes(first, second))):
-            centres = np.array([plane[labels == label].mean(axis=0) for label in np.unique(labels)])
-            curves[f"x, {name}"], curves[f"y, {name}"] = centres.T.tolist()
+    first, second = planes[0], planes[1]
+    turned = procrustes(first, second)
+    curves = {
+        f"{name}, latent {latent}": plane[:, latent].tolist()
+        for name, plane in (("first", first), ("second", second), ("turned", turned))
+        for latent in range(min(2, design.latent_dim))
+    }
     return Findings(evidence, curves)
 
 
@@ -94,27 +95,25 @@ def judge(found: Findings) -> Ruling:
 
 
 def draw(found: Findings) -> Figure:
-    """The centres of the ten digits in two planes, and in the second turned onto the first."""
+    """The latents of each test image in two networks, as they are and after the best rotation."""
     curves = found.curves
-    if "x, first" not in curves:
-        values = [found[name].value for name in (AS_IS, ROTATED, LINEAR)]
-        panel = Axis(
-            lines=[Line(name="", x=[0, 1, 2], y=values)],
-            x_label="as it is, rotated, any linear map",
-            y_label="correlation",
-        )
-        return lines(panel, title="The latents of two seeds")
 
-    def path(name: str, called: str, dashed: bool = False) -> Line:
-        return Line(name=called, x=curves[f"x, {name}"], y=curves[f"y, {name}"], dashed=dashed)
+    def panel(other: str, title: str) -> Axis:
+        dots = [
+            Line(name=name, x=curves[f"first, latent {latent}"], y=curves[f"{other}, latent {latent}"], dots=True)
+            for latent, name in enumerate(("first latent", "second latent"))
+            if f"first, latent {latent}" in curves
+        ]
+        return Axis(
+            lines=[*dots, Line(name="equal", x=[-2.5, 2.5], y=[-2.5, 2.5], dashed=True)], square=True, title=title,
+            x_label="latent of an image, one seed", y_label="the same, another seed",
+        )  # fmt: skip
 
     return lines(
-        Axis(lines=[path("first", "seed 1"), path("second", "seed 2")], x_label="first latent", y_label="second latent",
-             square=True, title="as they are"),
-        Axis(lines=[path("first", "seed 1"), path("aligned", "seed 2, turned")], x_label="first latent",
-             y_label="second latent", square=True, title="after the best rotation and reflection"),
-        title="Centres of the digits 0 to 9 in the latent planes of two seeds, joined in this order",
-    )  # fmt: skip
+        panel("second", "as they are"),
+        panel("turned", "after the best rotation and reflection"),
+        title="The latents of the same images in two trainings",
+    )
 
 
 STUDY = Study(
