@@ -30,11 +30,11 @@ def convolution_findings(lead: float, permuted: float, cnn: float, mlp: float, s
 @pytest.mark.parametrize(
     ("values", "verdict"),
     [
-        ((0.03, -0.02, 0.05, 0.0), "true"),
-        ((-0.03, -0.08, 0.05, 0.0), "false"),
-        ((0.03, 0.03, 0.0, 0.0), "false"),
-        ((0.03, 0.03, 0.05, 0.05), "false"),
-        ((0.03, -0.02, 0.05, 0.0, 0.5), "false"),
+        ((0.07, -0.02, 0.09, 0.0), "true"),
+        ((-0.03, -0.12, 0.09, 0.0), "false"),
+        ((0.07, 0.07, 0.0, 0.0), "false"),
+        ((0.07, 0.02, 0.09, 0.05), "false"),
+        ((0.07, -0.02, 0.09, 0.0, 0.5), "false"),
     ],
 )
 def test_convolutions_are_judged(values: tuple[float, ...], verdict: str) -> None:
@@ -42,7 +42,7 @@ def test_convolutions_are_judged(values: tuple[float, ...], verdict: str) -> Non
 
 
 def test_a_lead_within_the_margin_is_undecided() -> None:
-    found = convolution_findings(0.03, -0.02, 0.05, 0.0).with_values({convolutions.LEAD: [0.0, 0.03]})
+    found = convolution_findings(0.07, -0.02, 0.09, 0.0).with_values({convolutions.LEAD: [0.0, 0.07]})
     assert convolutions.judge(found).verdict == "undecided"
 
 

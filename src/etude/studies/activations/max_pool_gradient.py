@@ -8,7 +8,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from etude.drawing.evidence import Axis, Line, lines
+from etude.drawing.evidence import Bars, intervals
 from etude.families.ranges import Range, Rule
 from etude.streams import stream
 from etude.studies import Findings, Lab, Repeated, Ruling, Study, above, below, every, exact, measured, no, ruled
@@ -119,19 +119,16 @@ def judge(found: Findings) -> Ruling:
     return ruled(
         every(no(above(parameters, 0)), above(share, 0.999), below(reached, 1.5), below(error, 1e-6)),
         f"the layer has {parameters.value:.0f} parameters, and the largest input of a window gets {share.value:.0%} of "
-        f"its output's gradient; of equal inputs {reached.value:.0f} {'gets' if reached.value == 1 else 'get'} it.",
+        f"its output's gradient; among equal inputs, {reached.value:.0f} {'gets' if reached.value == 1 else 'get'} it.",
     )
 
 
 def draw(found: Findings) -> Figure:
     """The part of the gradient by the rank of the input."""
     shares = found.curves["share by rank"]
-    panel = Axis(
-        lines=[Line(name="share", x=list(range(1, len(shares) + 1)), y=shares)],
-        x_label="rank of the input in its window (1: the largest)",
-        y_label="share of the output's gradient",
-    )
-    return lines(panel, title="Where the gradient of a pooling layer goes")
+    ranks = ["largest input", *(f"input of rank {rank}" for rank in range(2, len(shares) + 1))]
+    panel = Bars(names=ranks, values=shares, low=shares, high=shares, label="share of the output's gradient")
+    return intervals(panel, title="Where the gradient of a pooling layer goes")
 
 
 STUDY = Study(

@@ -105,7 +105,7 @@ def judge(found: Findings) -> Ruling:
     arrives = no(below(found[RATIO], -2))
     linear = every(above(found[DOUBLED], 1.99), below(found[DOUBLED], 2.01))
     alive = no(every(above(found[DEAD], 0.01), above(found[LATER], 0.5)))
-    words = {True: "holds", False: "does not", None: "stays open"}
+    words = {True: "holds", False: "does not hold", None: "stays open"}
     return ruled(
         every(arrives, linear, alive),
         f"the first {words[arrives]} (the first layer's gradient is {10 ** found[RATIO].value:.1g} of the last's), "

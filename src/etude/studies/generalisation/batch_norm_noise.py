@@ -192,7 +192,6 @@ def draw(found: Findings) -> Figure:
         x_label="batch size (examples)",
         y_label="spread of one example's output, over its size",
         x_scale="log",
-        y_scale="log",
     )
     return lines(panel, title="The noise of batch normalisation in training")
 
