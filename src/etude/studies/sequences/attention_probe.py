@@ -8,10 +8,10 @@ from etude.drawing.evidence import intervals
 from etude.measurement import measure
 from etude.studies import Evidence, Findings, Lab, Ruling, Study, above, measured, ruled
 from etude.studies.pictures import bars
-from etude.studies.sequences.translators import WITH, WITHOUT, Translators, train
+from etude.studies.sequences.translators import QUICK, WITH, WITHOUT, Translators, train
 
-WORDS = "words of the source read from the last state, area under the ROC curve, {}"
-LENGTH = "length of the source read from the last state, R², {}"
+WORDS = "words read from the last state, area under the ROC curve, {}"
+LENGTH = "length read from the last state, R², {}"
 BLEU = "test BLEU, {}"
 MARGIN = 0.02
 
@@ -30,9 +30,10 @@ def experiment(design: AttentionProbe, lab: Lab) -> Findings:
             measure(run, metrics=["word_probe", "length_probe"], say=lambda line: None)
             for run in lab.each(runs, f"runs {name}")
         ]
+        words, lengths = ([each[what]["value"] for each in probes] for what in ("word_probe", "length_probe"))
         evidence += [
-            measured(WORDS.format(name), [each["word_probe"].value for each in probes]),
-            measured(LENGTH.format(name), [each["length_probe"].value for each in probes]),
+            measured(WORDS.format(name), words),
+            measured(LENGTH.format(name), lengths),
             measured(BLEU.format(name), [run.metrics().last()["test/bleu"] for run in runs]),
         ]
     return Findings(tuple(evidence))
@@ -51,18 +52,14 @@ def judge(found: Findings) -> Ruling:
 
 
 def draw(found: Findings) -> Figure:
-    """What is read from the last state, and how well both translate."""
-    panels = [
-        bars(
-            [found[what.format(name)] for name in (WITH, WITHOUT)], names=["with", "without"], label=label, title=title
-        )
-        for what, label, title in (
-            (WORDS, "area under the ROC curve", "words, from the last state"),
-            (LENGTH, "R²", "length, from the last state"),
-            (BLEU, "BLEU", "translations"),
-        )
-    ]
-    return intervals(*panels, title="Translators with and without attention")
+    """What is read from the last state."""
+    words, lengths = ([found[what.format(name)] for name in (WITH, WITHOUT)] for what in (WORDS, LENGTH))
+    names = ["with attention", "without"]
+    return intervals(
+        bars(words, names=names, label="area under the ROC curve", title="words of the source"),
+        bars(lengths, names=names, label="R²", title="its length"),
+        title="What a probe reads from the last state of the encoder",
+    )
 
 
 STUDY = Study(
@@ -71,15 +68,15 @@ STUDY = Study(
     question="What does attention change in the last state of a translator's encoder?",
     claim="With attention as without, the encoder's last state carries the whole sentence.",
     design=AttentionProbe(),
-    quick={"seeds": 2, "epochs": 3},
+    quick=QUICK,
     held_fixed="same encoder, width, sentences, steps and seeds; linear probes fitted on 5,000 training sentences",
     experiment=experiment,
     judge=judge,
     draw=draw,
     explanation=(
         "Without attention the last state is all that the decoder ever sees, so every word must be in it. With "
-        "attention the decoder takes each word from the state of its place, and the last one is free to hold only how "
-        "to begin. The states at the words then become memory to look things up in, and decoder states questions to it."
+        "attention the decoder takes each word from the state of its place, and the last one need not hold them all. "
+        "The states at the words then become memory to look things up in, and decoder states questions to it."
     ),
     source="Bahdanau et al. 2015, section 1; Adi et al. 2017 for the probe",
     wrong_answer='"The encoder stays the same, attention only helps the decoder": both are trained together.',

@@ -1,13 +1,16 @@
 """The translators that two studies share, so that none is trained twice."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from etude.families.ranges import Range
+from etude.recipes import get
 from etude.runs import Run
 from etude.studies import Lab, Repeated
 
-WITH, WITHOUT = "with attention", "without"
+WITH, WITHOUT = "with attention", "without attention"
+QUICK = {"seeds": 3, "epochs": 4}
+"""What `--quick` changes in both, so that they share these runs too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +27,8 @@ class Translators(Repeated):
     """Units of each direction of the encoder; the decoder has twice as many. A multiple of 8."""
     epochs: Annotated[int, Range(1, 100)] = 8
     """Passes over the training sentences."""
+    learning_rate: Annotated[float, Range(above=0, high=1)] = 1e-2
+    """Step size of Adam at the beginning; large, for few and simple sentences."""
 
 
 def train(lab: Lab, design: Translators, name: str) -> tuple[Run, ...]:
@@ -31,6 +36,7 @@ def train(lab: Lab, design: Translators, name: str) -> tuple[Run, ...]:
     attention = {} if name == WITH else {"attention": "none"}
     (cell,) = lab.train(
         design.recipe, grid={}, seeds=design.each_seed, data=design.data, width=design.width, epochs=design.epochs,
-        **attention,
+        dropout=0.0, label_smoothing=0.0, beam=1,
+        optimizer=replace(get(design.recipe).optimizer, learning_rate=design.learning_rate), **attention,
     )  # fmt: skip
     return cell.runs

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from etude.families.abilities import Encodes
 from etude.families.ranges import Range
-from etude.measurement import Measurement, measure
+from etude.measurement import measure
 from etude.recipes import get
 from etude.runs import Run
 from etude.studies import Lab, Repeated
@@ -67,9 +67,10 @@ def codes_of(run: Run, split: Literal["train", "test"] = "test") -> Codes:
     return Codes(inputs, part.labels, mean, logvar)
 
 
-def measured_of(run: Run, *metrics: str) -> Measurement:
+def measured_of(run: Run, *metrics: str) -> dict[str, float]:
     """Metrics on the test images; what was measured before is read from the run's folder."""
-    return measure(run, metrics=list(metrics), say=lambda line: None)
+    found = measure(run, metrics=list(metrics), say=lambda line: None)
+    return {name: float(found[name]["value"]) for name in metrics}
 
 
 def rms(values: Tensor) -> float:

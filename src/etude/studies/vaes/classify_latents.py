@@ -59,8 +59,8 @@ def experiment(design: ClassifyLatents, lab: Lab) -> Findings:
             measured_of(run, "linear_probe", "nearest_neighbours_probe") for run in lab.each(runs, f"{number} latents")
         ]
         evidence += [
-            measured(LINEAR.format(number), [each["linear_probe"].value for each in probes]),
-            measured(NEIGHBOURS.format(number), [each["nearest_neighbours_probe"].value for each in probes]),
+            measured(LINEAR.format(number), [each["linear_probe"] for each in probes]),
+            measured(NEIGHBOURS.format(number), [each["nearest_neighbours_probe"] for each in probes]),
             measured(SHUFFLED.format(number), [shuffled_accuracy(run) for run in runs]),
         ]
         if number == design.latents[-1]:

@@ -37,9 +37,9 @@ def experiment(design: ConditionalLatents, lab: Lab) -> Findings:
         ]
         last = [run.metrics().last() for run in runs]
         evidence += [
-            measured(LINEAR.format(recipe), [each["linear_probe"].value for each in probes]),
-            measured(NEIGHBOURS.format(recipe), [each["nearest_neighbours_probe"].value for each in probes]),
-            measured(DISTANCE.format(recipe), [each["aggregate_posterior"].value for each in probes]),
+            measured(LINEAR.format(recipe), [each["linear_probe"] for each in probes]),
+            measured(NEIGHBOURS.format(recipe), [each["nearest_neighbours_probe"] for each in probes]),
+            measured(DISTANCE.format(recipe), [each["aggregate_posterior"] for each in probes]),
             measured(KL.format(recipe), [each["test/kl_nats"] for each in last]),
             measured(LOSS.format(recipe), [each["test/loss_nats"] for each in last]),
         ]

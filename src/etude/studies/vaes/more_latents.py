@@ -29,7 +29,7 @@ class MoreLatents(Autoencoders):
         """See `Design`."""
         fit = len(self.latents) >= 2 and all(a < b for a, b in pairwise(self.latents))
         yield (
-            fit and self.latents[0] >= 1 and self.latents[-1] <= 1000,
+            fit and all(1 <= each <= 1000 for each in self.latents),
             "latents",
             "two or more numbers from 1 to 1000, rising",
         )
@@ -41,9 +41,7 @@ def experiment(design: MoreLatents, lab: Lab) -> Findings:
     for number in design.latents:
         runs = train(lab, design, latent_dim=number)
         terms = [run.metrics().last() for run in runs]
-        used = [
-            measured_of(run, "active_latents")["active_latents"].value for run in lab.each(runs, f"{number} latents")
-        ]
+        used = [measured_of(run, "active_latents")["active_latents"] for run in lab.each(runs, f"{number} latents")]
         evidence += [
             measured(LOSS.format(number), [each["test/loss_nats"] for each in terms]),
             measured(RECONSTRUCTION.format(number), [each["test/reconstruction_nats"] for each in terms]),

@@ -17,7 +17,7 @@ from etude.studies import Evidence, Findings, Lab, Ruling, Study, below, every, 
 from etude.studies.pictures import bars
 from etude.studies.vaes.autoencoders import QUICK, Autoencoders, codes_of, rms, train
 
-ERROR = "difference of an image from what its z becomes, over that of two images, {}"
+ERROR = "difference of an image from what its z becomes, over another z, {}"
 PROBE = "accuracy of the class read from the z of an image, {}"
 SPREAD = "standard deviation of z in training, {}"
 ENCODES = "networks that give z for an image, {}"
@@ -57,7 +57,8 @@ def compared(run: Run, kind: str) -> tuple[float, float, float]:
         fit, test = (z_of_gan(run, len(split), generator) for split in (data.train, data.test))
         made = (run.model(test) + 1) / 2
     scores = nearest_neighbours_probe(fit, data.train.labels, test, num_classes=len(run.class_names))
-    share = rms(real - made.reshape(real.shape)) / rms(real - real.roll(1, 0))
+    made = made.reshape(real.shape)
+    share = rms(real - made) / rms(real - made.roll(1, 0))
     return share, accuracy(scores, data.test.labels), float(fit.double().std())
 
 
@@ -81,13 +82,13 @@ def experiment(design: ZInVAEAndGAN, lab: Lab) -> Findings:
 
 
 def judge(found: Findings) -> Ruling:
-    """The claim holds if, in both, what z becomes is nearer to its image than 0.9 of the way to another image."""
+    """The claim holds if, in both, an image differs from what its z becomes by less than 0.9 of another z's."""
     vae, gan = (found[ERROR.format(kind)] for kind in KINDS)
     read = [found[PROBE.format(kind)].value for kind in KINDS]
     return ruled(
         every(below(vae, TELLS), below(gan, TELLS)),
-        f"what z becomes differs from its image by {vae.value:.2g} of the difference of two images in a VAE, and by "
-        f"{gan.value:.2g} in a GAN; the class is read from z in {read[0]:.0%} and {read[1]:.0%} of the cases.",
+        f"an image differs from what its z becomes by {vae.value:.2f} of what it differs by from that of another z in "
+        f"a VAE, by {gan.value:.2f} in a GAN; the class is read from z in {read[0]:.0%} and {read[1]:.0%} of cases.",
     )
 
 
@@ -95,7 +96,7 @@ def draw(found: Findings) -> Figure:
     """Both, side by side."""
     return intervals(
         bars([found[ERROR.format(kind)] for kind in KINDS], names=["VAE", "GAN"], title="image and what z becomes",
-             label="difference, over that of two images (RMS)", level=1, level_means="two images"),
+             label="difference, over that of another z (RMS)", level=1, level_means="another z"),
         bars([found[PROBE.format(kind)] for kind in KINDS], names=["VAE", "GAN"], title="the class, read from z",
              label="accuracy on test images", level=0.1, level_means="guessing"),
         title="What z tells of an image",
