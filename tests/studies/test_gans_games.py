@@ -12,6 +12,7 @@ from torch import Tensor
 
 from etude.models.mlp import layers
 from etude.streams import global_stream, stream
+from etude.studies import measured
 from etude.studies.gans import games
 
 
@@ -125,3 +126,11 @@ def test_real_batches_are_rows_of_the_points() -> None:
     assert batch.shape == (3, 500, 2)
     assert {tuple(row) for row in batch.flatten(0, 1).tolist()} == {tuple(row) for row in points.tolist()}
     assert not torch.equal(batch[0], batch[1])
+
+
+def test_a_mean_of_logarithms_stands_for_the_geometric_mean() -> None:
+    found = games.log_ratio("distance", measured("a", [2.0, 9.0, 1.0]), measured("b", [1.0, 1.0, 4.0]))
+    assert found.what == "log10 of the distance"
+    assert games.factor(found) == pytest.approx((2 * 9 / 4) ** (1 / 3))
+    astray = games.log_ratio("distance", measured("a", [2.0, 9.0]), measured("b", [1.0, math.inf]))
+    assert astray.interval is None  # and no verdict follows

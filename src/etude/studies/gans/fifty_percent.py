@@ -82,8 +82,8 @@ def judge(found: Findings) -> Ruling:
     best, worst = (choose(ratios, key=lambda each: each.value) for choose in (min, max))
     return ruled(
         some(*(below(each, math.log10(BETTER)) for each in ratios)),
-        f"from discriminators that are right in {said}, more training of G alone changes the distance from the data "
-        f"{factor(best):.2g}-fold to {factor(worst):.2g}-fold.",
+        f"from discriminators that are right in {said}, more training of G alone multiplies the distance from the "
+        f"data by {factor(best):.2f} to {factor(worst):.2f}.",
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -177,7 +178,7 @@ class Training:
 
     def __init__(self, design: PointGame, points: tuple[Tensor, Tensor], *, loss: str = "nonsaturating") -> None:
         seeds, shape = design.each_seed, (design.batch_size, design.noise_dim)
-        training_points, self.test = points or real_points(design.data)
+        training_points, self.test = points
         self.games = Games(
             seeds, loss=loss, width=design.width, noise_dim=design.noise_dim, learning_rate=design.learning_rate
         )
@@ -209,7 +210,8 @@ class Training:
 
 def log_ratio(what: str, found: Evidence, other: Evidence) -> Evidence:
     """The common logarithm of one distance over another, seed by seed. A game gone astray would rule a mean ratio."""
-    return measured(f"log10 of the {what}", [math.log10(ratio) for ratio in (found / other).values])
+    with np.errstate(divide="ignore"):  # a game that diverged has no finite distance
+        return measured(f"log10 of the {what}", np.log10((found / other).values).tolist())
 
 
 def factor(found: Evidence) -> float:

@@ -3,13 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from etude.drawing.evidence import Axis, Line, lines
+from etude.families.ranges import Range
 from etude.studies import Evidence, Findings, Lab, Ruling, Study, below, every, exact, measured, ruled
 from etude.studies.gans.games import Data, PointGame, Training, descend, factor, log_ratio, real_points
 
@@ -23,8 +24,9 @@ LEAKS = ARMS[2:]
 class Leak(PointGame):
     """A GAN whose discriminator's step does, or does not, reach the generator."""
 
-    data: Data = "moons"
+    data: Data = "mixture"
     """The points: two moons, two rings, or eight Gaussians on a circle."""
+    learning_rate: Annotated[float, Range(above=0, high=1)] = 3e-3
     loss: Literal["nonsaturating", "minimax"] = "nonsaturating"
     """The generator's loss."""
 
@@ -110,7 +112,7 @@ STUDY = Study(
     question="While the discriminator trains, may its loss also change the generator?",
     claim="It does no harm if the discriminator's step changes the generator as well.",
     design=Leak(),
-    quick={"seeds": 6, "steps": 1000},
+    quick={"seeds": 8, "steps": 1000},
     held_fixed="Adam; the same initial weights, points and noise for all",
     experiment=experiment,
     judge=judge,

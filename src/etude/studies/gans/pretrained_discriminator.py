@@ -88,7 +88,6 @@ def draw(found: Findings) -> Figure:
         ],
         x_label="step of both players",
         y_label="distance of generated from real points",
-        y_scale="log",
     )  # fmt: skip
     return lines(panel, title="A head start of the discriminator")
 
@@ -105,10 +104,10 @@ STUDY = Study(
     judge=judge,
     draw=draw,
     explanation=(
-        "A discriminator with its initial weights points nowhere, and what the generator learns from it has to be "
-        "unlearned. One that has seen some data tells from the first step where they lie. It does not always help: "
-        "with slower players (`--learning-rate 0.001`) the generator loses little at the beginning, and a long head "
-        "start makes the discriminator so sure that a saturating loss has no gradient left."
+        "A discriminator with its initial weights knows nothing of the data, and the generator's first steps follow "
+        "it all the same. One with a head start sends the samples too far at first, and to the data sooner, since its "
+        "slope means something from the beginning. It does not always help: 1,000 steps gain less than 100, and with "
+        "slower players (`--learning-rate 0.001`) there is nothing to gain."
     ),
     source="Goodfellow et al. 2014, section 3; Arjovsky and Bottou 2017, section 2",
     wrong_answer=(
