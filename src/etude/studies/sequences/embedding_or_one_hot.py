@@ -131,8 +131,8 @@ def draw(found: Findings) -> Figure:
         high=[span.high if span else each.value for span, each in zip(spans, slower, strict=True)],
     )  # fmt: skip
     return lines(
-        Axis(lines=[times], x_label="words", x_scale="log", y_scale="log", title="time", levels={"embedding": 1},
-             y_label="time of a step, over that of an embedding"),
+        Axis(lines=[times], x_label="words", x_scale="log", title="time", levels={"embedding": 1},
+             y_label="fastest step, over that of an embedding"),
         Axis(lines=sizes, x_label="words", x_scale="log", y_scale="log", y_label="bytes of input per token",
              title="memory"),
         title="What one-hot rows cost; results are the same",
