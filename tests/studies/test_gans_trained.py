@@ -114,8 +114,16 @@ def modes(*shares: tuple[int, list[float]]) -> Findings:
 @pytest.mark.parametrize(
     ("findings", "verdict", "condition"),
     [
-        (modes((1, [1.0, 1.0]), (5, [0.1, 0.125])), "only if", "up to 1 of its steps"),
-        (modes((5, [0.1, 0.125]), (1, [1.0, 1.0]), (2, [1.0, 0.99])), "only if", "up to 2 of its steps"),
+        (
+            modes((1, [1.0, 1.0]), (5, [0.1, 0.125])),
+            "only if",
+            "up to 1 of its steps per step of the discriminator, not with 5",
+        ),
+        (
+            modes((5, [0.1, 0.125]), (1, [1.0, 1.0]), (2, [1.0, 0.99])),
+            "only if",
+            "up to 2 of its steps per step of the discriminator, not with 5",
+        ),
         (modes((1, [1.0, 1.0]), (5, [0.99, 1.0])), "true", ""),
         (modes((1, [0.1, 0.2]), (5, [0.1, 0.125])), "false", ""),
         (modes((1, [0.1, 0.2]), (5, [1.0, 1.0])), "false", ""),

@@ -116,15 +116,15 @@ def judge(found: Findings) -> Ruling:
     covered = sorted((int(each.what.removeprefix(MODES)), each) for each in found if each.what.startswith(MODES))
     holds = [above(each, ALL) for _, each in covered]
     said = ", ".join(f"{each.value:.0%} with {steps}" for steps, each in covered)
-    because = f"by the generator's steps per step of the discriminator, the share of modes covered is {said}."
+    because = f"the share of modes covered is {said} of the generator's steps."
     if None in holds or all(holds) or not any(holds) or holds != sorted(holds, key=lambda part: not part):
         return ruled(None if None in holds else all(holds), because)
-    most = covered[sum(map(bool, holds)) - 1][0]
+    last = sum(map(bool, holds))
     return Ruling(
         "only if",
         because,
-        f"the generator does not run ahead: of the numbers tried, up to {most} of its steps per step of the "
-        "discriminator",
+        f"the generator does not run ahead: with up to {covered[last - 1][0]} of its steps per step of the "
+        f"discriminator, not with {covered[last][0]}",
     )
 
 
