@@ -192,3 +192,21 @@ def test_noise_keeps_steps_of_one_size_at_the_height_of_theory() -> None:
     )  # fmt: skip
     # x ← (1 − η) x − η σ ε is stationary with the variance η σ² / (2 − η)
     assert path[-1].var() == pytest.approx(0.1 * 0.09 / 1.9, rel=0.05)
+
+
+def test_steps_that_are_too_long_end_nowhere_near(tmp_path: Path) -> None:
+    knobs = {"seeds": 2, "starts": 20, "steps": 50, "step_size": 10.0, "noise": 100.0}
+    settled = etude.study("convergence-guarantees", runs_dir=tmp_path, **knobs)
+    assert settled.verdict == "false"
+    assert all(math.isfinite(found.value) for found in settled.findings)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 0.0, -1.0])
+def test_lists_of_numbers_are_checked(value: float) -> None:
+    for make in (
+        lambda: numerical_gradient.NumericalGradient(steps=(0.1, value)),
+        lambda: ravine.Ravine(conditions=(10.0, value)),
+        lambda: ravine.Ravine(learning_rates=(0.1, value)),
+    ):
+        with pytest.raises(UsageError, match=r"^out of range: --"):
+            make()

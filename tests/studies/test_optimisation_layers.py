@@ -81,6 +81,7 @@ def test_losses_tell_if_they_name_three_of_four_rightly() -> None:
     assert vanish_or_explode.judge(named_rightly([1.0, 1.0, 0.9])).verdict == "false"
     assert vanish_or_explode.judge(named_rightly([0.5, 0.4, 0.6])).verdict == "true"
     assert vanish_or_explode.judge(named_rightly([0.5, 0.9, 1.0])).verdict == "undecided"
+    assert vanish_or_explode.judge(Findings(())).verdict == "undecided"
 
 
 @pytest.mark.parametrize(
@@ -169,3 +170,9 @@ def test_the_samples_of_sgd_have_no_gradient_at_the_right_weight() -> None:
     sine = escape.draw_samples(design, numbers)
     path = escape.descend(sine, np.full(5, 4.0), design, 1, numbers)
     np.testing.assert_allclose(path[-1], 4.0, atol=1e-12)
+
+
+def test_networks_that_neither_vanish_nor_explode_decide_nothing(tmp_path: Path) -> None:
+    settled = etude.study("vanish-or-explode", runs_dir=tmp_path, seeds=2, networks=1, steps=8, decades=50.0)
+    assert settled.verdict == "undecided"
+    assert settled.ruling.because == "no network that was drawn has vanishing or exploding gradients."

@@ -13,6 +13,8 @@ from etude.streams import stream_seed
 from etude.studies import Findings, Lab, Repeated, Ruling, Study, above, below, every, measured, ruled
 
 Function = Callable[[np.ndarray], np.ndarray]
+HIGH = 1e12
+"""The height of a run that diverged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +55,9 @@ def lowest(function: Function) -> float:
 
 def height(function: Function, points: np.ndarray, low: float) -> np.ndarray:
     """How far points (..., 2) lie above the lowest value of the function; (...)."""
-    return points[..., 0] ** 2 / 2 + function(points[..., 1]) - low
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = points[..., 0] ** 2 / 2 + function(points[..., 1]) - low
+    return np.nan_to_num(found, nan=HIGH, posinf=HIGH).clip(max=HIGH)
 
 
 def descend(
@@ -66,7 +70,7 @@ def descend(
     """
     path = [start]
     for step in range(design.steps):
-        x, y = path[-1].T
+        x, y = path[-1].clip(-1e50, 1e50).T  # beyond, a run has diverged
         gradient = np.stack([x, derivative(y)], axis=1)
         if noise is not None:
             gradient = gradient + design.noise * noise.standard_normal(gradient.shape)

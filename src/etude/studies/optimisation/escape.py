@@ -40,8 +40,8 @@ class Escape(Repeated):
 
     def rules(self) -> Iterator[Rule]:
         sizes = self.batch_sizes
-        yield bool(sizes) and min(sizes) >= 1, "batch_sizes", "numbers from 1"
-        yield max(sizes, default=1) < self.samples, "batch_sizes", "below the number of samples"
+        yield bool(sizes) and all(size >= 1 for size in sizes), "batch_sizes", "numbers from 1"
+        yield all(size < self.samples for size in sizes), "batch_sizes", "below the number of samples"
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,12 @@ class GradientNoise(Repeated):
 
     def rules(self) -> Iterator[Rule]:
         sizes = self.batch_sizes
-        yield len(set(sizes)) >= 2 and min(sizes) >= 1, "batch_sizes", "two different numbers or more, from 1"
-        yield max(sizes, default=1) <= self.samples, "batch_sizes", "at most the number of samples"
+        yield (
+            len(set(sizes)) >= 2 and all(size >= 1 for size in sizes),
+            "batch_sizes",
+            "two different numbers or more, from 1",
+        )
+        yield all(size <= self.samples for size in sizes), "batch_sizes", "at most the number of samples"
 
 
 def digits(count: int) -> tuple[Tensor, Tensor]:

@@ -27,7 +27,7 @@ class ImplicitLayer(Repeated):
     """Numbers in y."""
     inputs: Annotated[int, Range(1, 1_000)] = 6
     """Numbers in b: the rows of A."""
-    ridge: Annotated[float, Range(above=0, high=1_000)] = 0.5
+    ridge: Annotated[float, Range(1e-6, 1_000)] = 0.5
     """λ."""
     quartic: Annotated[float, Range(above=0, high=1_000)] = 1.0
     """q of the second problem, which has no closed form; in the first it is 0."""

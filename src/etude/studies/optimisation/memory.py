@@ -1,6 +1,6 @@
 """Memory of one training step: SGD, mini-batch and full batch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from etude.drawing.evidence import Axis, Line, lines
-from etude.families.ranges import Range
+from etude.families.ranges import Range, Rule
 from etude.models import LeNet
 from etude.streams import global_stream, stream
 from etude.studies import Design, Evidence, Findings, Lab, Ruling, Study, above, exact, ruled
@@ -33,6 +33,10 @@ class Memory(Design):
     """Pixels of an image's sides."""
     channels: Annotated[int, Range(1, 64)] = 1
     """Channels of an image."""
+
+    def rules(self) -> Iterator[Rule]:
+        numbers = self.samples * self.image_size**2 * max(self.channels, 12)  # LeNet makes about 12 of each pixel
+        yield numbers <= 3e8, "samples", "fewer, or smaller images: their full batch would take more than 2 GB"
 
 
 class LiveTensors(TorchDispatchMode):

@@ -37,7 +37,8 @@ class NumericalGradient(Repeated):
     """Examples that the loss is the mean of."""
 
     def rules(self) -> Iterator[Rule]:
-        yield len(self.steps) >= 2 and min(self.steps) > 0, "steps", "two numbers or more, above 0"
+        within = all(0 < step <= 1_000 for step in self.steps)
+        yield len(self.steps) >= 2 and within, "steps", "two numbers or more, above 0 and at most 1,000"
 
 
 class Loss:

@@ -31,8 +31,10 @@ class Ravine(Design):
     """Learning rates of Adam; its best counts. The others take the best one that is known in closed form."""
 
     def rules(self) -> Iterator[Rule]:
-        yield bool(self.conditions) and min(self.conditions) >= 1, "conditions", "numbers from 1"
-        yield bool(self.learning_rates) and min(self.learning_rates) > 0, "learning_rates", "numbers above 0"
+        within = all(1 <= each <= 1e9 for each in self.conditions)
+        yield bool(self.conditions) and within, "conditions", "numbers from 1 to 1e9"
+        within = all(0 < each <= 1_000 for each in self.learning_rates)
+        yield bool(self.learning_rates) and within, "learning_rates", "numbers above 0, at most 1,000"
 
 
 def hessian(condition: float, angle: float) -> np.ndarray:
