@@ -82,7 +82,7 @@ def _paired(a: Evidence, b: Evidence, what: str, operation: np.ufunc) -> Evidenc
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that an experiment measured, by name; and the curves that its figure draws besides."""
+    """Everything that an experiment measured, by name; and the curves that its figure also draws."""
 
     evidence: tuple[Evidence, ...]
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)

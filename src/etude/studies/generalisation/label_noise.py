@@ -46,7 +46,7 @@ class Noise(Repeated):
         """Shares in 0 to 1; some images are left to test on."""
         yield bool(self.shares) and all(0 <= each <= 1 for each in self.shares), "shares", "one or more, 0 to 1"
         left = 1_797 - self.images - self.validation_images
-        yield left >= 100, "validation_images", "so many that 100 of the 1,797 images are left to test on"
+        yield left >= 100, "validation_images", "at most 1,697 with --images, of 1,797 images"
 
 
 def named(what: str, share: float) -> str:

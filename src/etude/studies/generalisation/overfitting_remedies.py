@@ -58,7 +58,7 @@ class Overfitting(Repeated):
         yield self.more_images > self.images, "more_images", "more than --images"
         yield self.bigger_width > self.width, "bigger_width", "more than --width"
         left = 1_797 - self.more_images - self.validation_images
-        yield left >= 100, "more_images", "so many that 100 of the 1,797 images are left to test on"
+        yield left >= 100, "more_images", "at most 1,697 with --validation-images, of 1,797 images"
 
 
 def fit(
