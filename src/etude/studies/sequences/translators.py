@@ -9,7 +9,7 @@ from etude.runs import Run
 from etude.studies import Lab, Repeated
 
 WITH, WITHOUT = "with attention", "without attention"
-QUICK = {"seeds": 3, "epochs": 4}
+QUICK = {"seeds": 4, "epochs": 4}
 """What `--quick` changes in both, so that they share these runs too."""
 
 

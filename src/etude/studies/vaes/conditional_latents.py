@@ -83,9 +83,9 @@ STUDY = Study(
     draw=draw,
     explanation=(
         "The decoder of a conditional VAE is told the label, so a latent that repeats it gains nothing and costs KL. "
-        "The posteriors of all classes may then cover the same ground, and what is left in z is style. A VAE has to "
-        "put the class into z, which divides the plane into clusters; the empty space between them also keeps its "
-        "latents from the prior."
+        "The posteriors of all classes may then cover the same ground, and what is left in z is style; a VAE has to "
+        "put the class into z, which divides the plane into clusters. How near all latents together are to the prior "
+        "is another matter, in which the two need not differ."
     ),
     source="Sohn et al. 2015; Kingma et al. 2014",
     wrong_answer='"Better, since it has seen the labels": it has, and therefore need not store them.',

@@ -126,7 +126,7 @@ STUDY = Study(
     explanation=(
         "The decoder gets the digit from the label, so that the latents are free for what differs within a class. "
         "Slant and thickness are worth the most nats, and one axis for all classes costs the least. Nothing in the "
-        "loss demands that an axis mean the same for each digit; that it mostly does comes of shared weights."
+        "loss demands that an axis mean the same for each digit; the correlations say how far it does."
     ),
     source="Kingma et al. 2014, figure 1; Sohn et al. 2015",
     wrong_answer='"The same digit, since z is the code of the image": in a conditional VAE z need not hold the digit.',
