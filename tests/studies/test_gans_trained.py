@@ -288,7 +288,7 @@ def test_gradients_beyond_the_boundary_are_those_of_the_formulas() -> None:
 
 
 def test_the_study_of_least_squares(tmp_path: Path) -> None:
-    found = etude.study("least-squares", runs_dir=tmp_path, beyond=(5.0,), **TINY)
+    found = etude.study("least-squares", runs_dir=tmp_path, beyond=(5.0,), **{**TINY, "seeds": 5})
     ratio = found.findings[f"{least_squares.RATIO}5"].value
     assert ratio == pytest.approx(4.5 * (1 + math.exp(5)))
     with pytest.raises(

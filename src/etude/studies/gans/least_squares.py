@@ -28,7 +28,7 @@ class LeastSquares(PointGame):
 
     data: Data = "mixture"
     """The points: two moons, two rings, or eight Gaussians on a circle."""
-    seeds: Annotated[int, Range(2, 10_000)] = 32
+    seeds: Annotated[int, Range(5, 10_000)] = 32  # of two, both are as far from their median
     steps: Annotated[int, Range(1, 100_000)] = 1000
     beyond: tuple[float, ...] = (2.0, 5.0, 10.0)
     """How far the score of a sample is beyond the boundary, on the side of real ones."""
