@@ -39,7 +39,7 @@ def experiment(design: LengthAndAttention, lab: Lab) -> Findings:
         evidence += [
             measured(SHORT.format(name), short),
             measured(LONG.format(name), long),
-            measured(FALL.format(name), 1 - long / short),
+            measured(FALL.format(name), 1 - long / np.maximum(short, 1)),
         ]
     return Findings(tuple(evidence), curves)
 
