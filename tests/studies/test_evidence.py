@@ -73,6 +73,7 @@ def test_differences_and_ratios_are_taken_seed_by_seed() -> None:
 def test_evidence_as_json() -> None:
     assert exact("steps", 6).to_dict() == {"what": "steps", "value": 6.0, "interval": [6.0, 6.0], "seeds": 0}
     assert measured("loss", [1.0]).to_dict() == {"what": "loss", "value": 1.0, "interval": None, "seeds": 1}
+    assert measured("loss", [1.0, math.inf]).to_dict() == {"what": "loss", "value": None, "interval": None, "seeds": 2}
 
 
 def test_a_ruling_says_what_follows() -> None:

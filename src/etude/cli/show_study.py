@@ -1,8 +1,9 @@
 """The work of `etude study`: its flags, the list, the question that waits for an answer, and the report."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
+from typing import Annotated, Any, Literal, TextIO, TypeVar
 
 import tyro
 
@@ -16,10 +17,57 @@ from etude.studies.settling import designed
 from etude.studies.settling import settle as settle_study
 from etude.studies.study import Design, Study
 
-if TYPE_CHECKING:
-    from etude.cli.study import QuizOptions, StudyOptions
-
 Options = TypeVar("Options")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyOptions:
+    """How to run it."""
+
+    quick: bool = False
+    """A short form, under 30 seconds. It says what it cannot decide."""
+    ask: bool = False
+    """Show the question and wait for your prediction before the experiment runs."""
+    jobs: int | None = None
+    """Worker processes of what it trains. Default: one per core."""
+    runs_dir: Path | None = None
+    """Where runs are kept: results go to studies/NAME in it. Default: the folder in ETUDE_RUNS, or ./runs."""
+    data_dir: Path | None = None
+    """Where to look for data first."""
+    quiet: bool = False
+    """Show no progress."""
+    json: bool = False
+    """Print one JSON object on stdout, and nothing else."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListOptions:
+    """All studies."""
+
+    list: bool = False
+    """List the studies by topic."""
+    json: bool = False
+    """Print one JSON list on stdout."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuizOptions:
+    """A sheet for a class."""
+
+    quiz: Path
+    """A TOML file with a title and the studies to ask about."""
+    out: Path | None = None
+    """Where to write: NAME makes NAME.html and NAME-solution.html. Default: the TOML file's name."""
+    format: Literal["html", "markdown"] = "html"
+    """The form of both files."""
+    quick: bool = False
+    """Settle each study in its short form."""
+    runs_dir: Path | None = None
+    """Where runs are kept."""
+    data_dir: Path | None = None
+    """Where to look for data first."""
+    quiet: bool = False
+    """Show no progress."""
 
 
 def parse_options(options: type[Options], arguments: Sequence[str]) -> Options:
@@ -27,16 +75,16 @@ def parse_options(options: type[Options], arguments: Sequence[str]) -> Options:
     return parse(tyro.conf.FlagCreatePairsOff[options], prog="etude study", arguments=arguments)
 
 
-def parse_study(arguments: Sequence[str], options: "StudyOptions") -> tuple[Study, Design, "StudyOptions"]:
+def parse_study(arguments: Sequence[str]) -> tuple[Study, Design, StudyOptions]:
     """The study that the first word names, its design by its flags, and the other flags."""
     name, *rest = arguments
     study = book.find(name)
     start = designed(study, quick="--quick" in rest)
     flat = tyro.conf.arg(name="")
     # The types depend on the study, so that a checker cannot follow them.
-    target: Any = tuple[Annotated[type(start), flat], tyro.conf.FlagCreatePairsOff[Annotated[type(options), flat]]]
+    target: Any = tuple[Annotated[type(start), flat], tyro.conf.FlagCreatePairsOff[Annotated[StudyOptions, flat]]]
     design, options = parse(
-        target, prog=f"etude study {name}", arguments=rest, default=(start, options), description=study.question
+        target, prog=f"etude study {name}", arguments=rest, default=(start, StudyOptions()), description=study.question
     )
     return study, design, options
 
@@ -51,7 +99,7 @@ def list_studies(*, json: bool) -> None:
         print(topic)
         for each in studies:
             if each.topic == topic:
-                print(f"  {each.name:<24}{each.question}")
+                print(f"  {each.name:<26}{each.question}")
         print()
     print("`etude study NAME` settles one.")
 
@@ -69,7 +117,7 @@ def ask(study: Study, answers: TextIO, out: TextIO) -> Verdict:
             return fitting[0]
 
 
-def settle(study: Study, design: Design, options: "StudyOptions", prediction: Verdict | None) -> None:
+def settle(study: Study, design: Design, options: StudyOptions, prediction: Verdict | None) -> None:
     """Run the study and report it."""
     silent = lambda what: lambda done, total: None  # noqa: E731
     settled = settle_study(
@@ -92,7 +140,7 @@ def settle(study: Study, design: Design, options: "StudyOptions", prediction: Ve
         print(f"\n{said}: you expected {prediction}.")
 
 
-def quiz(options: "QuizOptions") -> None:
+def quiz(options: QuizOptions) -> None:
     """Write a sheet of questions and its solution."""
     sheet = read_sheet(options.quiz)
     stem = options.out or options.quiz.with_suffix("")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 from etude.errors import UsageError
 
@@ -24,56 +21,6 @@ Settle a claim by an experiment: the question, the evidence with intervals, a ve
 `etude study NAME --help` lists the knobs of one study."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class StudyOptions:
-    """How to run it."""
-
-    quick: bool = False
-    """A short form, under 30 seconds. It says what it cannot decide."""
-    ask: bool = False
-    """Show the question and wait for your prediction before the experiment runs."""
-    jobs: int | None = None
-    """Worker processes of what it trains. Default: one per core."""
-    runs_dir: Path | None = None
-    """Where runs are kept: results go to studies/NAME in it. Default: the folder in ETUDE_RUNS, or ./runs."""
-    data_dir: Path | None = None
-    """Where to look for data first."""
-    quiet: bool = False
-    """Show no progress."""
-    json: bool = False
-    """Print one JSON object on stdout, and nothing else."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ListOptions:
-    """All studies."""
-
-    list: bool = False
-    """List the studies by topic."""
-    json: bool = False
-    """Print one JSON list on stdout."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class QuizOptions:
-    """A sheet for a class."""
-
-    quiz: Path
-    """A TOML file with a title and the studies to ask about."""
-    out: Path | None = None
-    """Where to write: NAME makes NAME.html and NAME-solution.html. Default: the TOML file's name."""
-    format: Literal["html", "markdown"] = "html"
-    """The form of both files."""
-    quick: bool = False
-    """Settle each study in its short form."""
-    runs_dir: Path | None = None
-    """Where runs are kept."""
-    data_dir: Path | None = None
-    """Where to look for data first."""
-    quiet: bool = False
-    """Show no progress."""
-
-
 def study(arguments: Sequence[str]) -> None:
     """Settle a textbook claim by an experiment."""
     if not arguments or arguments[0] in ("-h", "--help"):
@@ -83,15 +30,14 @@ def study(arguments: Sequence[str]) -> None:
 
     words = [word.partition("=")[0] for word in arguments]
     if "--list" in words:
-        options = show.parse_options(ListOptions, arguments)
-        show.list_studies(json=options.json)
+        show.list_studies(json=show.parse_options(show.ListOptions, arguments).json)
     elif "--quiz" in words:
-        show.quiz(show.parse_options(QuizOptions, arguments))
+        show.quiz(show.parse_options(show.QuizOptions, arguments))
     elif arguments[0].startswith("-"):
         raise UsageError(
             f"the study comes first: `etude study NAME {arguments[0]} …`; `etude study --list` names them."
         )
     else:
-        found, design, options = show.parse_study(arguments, StudyOptions())
+        found, design, options = show.parse_study(arguments)
         prediction = show.ask(found, sys.stdin, sys.stderr if options.json else sys.stdout) if options.ask else None
         show.settle(found, design, options, prediction)

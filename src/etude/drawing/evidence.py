@@ -6,7 +6,9 @@ from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis as OneAxis
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from etude.drawing.style import BLUE, GREY, SERIES_COLOURS, style
 
@@ -73,9 +75,7 @@ def _draw_lines(axes: Axes, panel: Axis) -> None:
     axes.set_xscale(panel.x_scale)
     axes.set_yscale(panel.y_scale)
     for axis, scale in ((axes.xaxis, panel.x_scale), (axes.yaxis, panel.y_scale)):
-        if scale != "linear":
-            axis.set_major_formatter("{x:g}")  # powers of ten would be mathematics, which étude's style writes as it is
-            axis.set_minor_formatter("")
+        _label_ticks(axis, scale)
     for text, level in (panel.levels or {}).items():
         axes.axhline(level, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
         axes.annotate(text, (1, level), xycoords=("axes fraction", "data"), xytext=(-3, 3), ha="right",
@@ -87,6 +87,18 @@ def _draw_lines(axes: Axes, panel: Axis) -> None:
     axes.grid(True)
     if len(panel.lines) > 1:
         axes.legend()
+
+
+def _label_ticks(axis: OneAxis, scale: Scale) -> None:
+    """Plain numbers on an axis that is not linear: powers of ten would be mathematics, which étude's style writes as
+    it is. Where it has less than two decades, also numbers between the powers."""
+    if scale == "linear":
+        return
+    low, high = axis.get_view_interval()
+    if scale == "log" and high < 100 * low:
+        axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0) if high < 10 * low else (1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter("")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +122,7 @@ class Bars:
 def intervals(*panels: Bars, title: str) -> Figure:
     """Points with 95 % intervals, one row a name, from the top down; panels side by side."""
     rows = max(len(panel.names) for panel in panels)
-    width = 6.2 if len(panels) == 1 else 4.6 * len(panels)
+    width = 6.2 if len(panels) == 1 else 1.2 + 3.6 * len(panels)
     figure = Figure(figsize=(width, 1.5 + 0.36 * rows), layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=11)
     for panel, axes in zip(panels, figure.subplots(1, len(panels), squeeze=False)[0], strict=True):
@@ -123,9 +135,7 @@ def intervals(*panels: Bars, title: str) -> Figure:
         axes.set_yticks(places, panel.names)
         axes.set_ylim(-0.6, len(panel.names) - 0.4)
         axes.set_xscale(panel.scale)
-        if panel.scale != "linear":
-            axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_formatter("")
+        _label_ticks(axes.xaxis, panel.scale)
         axes.set_xlabel(panel.label)
         if panel.title:
             axes.set_title(panel.title)

@@ -53,10 +53,10 @@ class Evidence:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        interval = self.interval
+        interval, value = self.interval, self.value
         return {
             "what": self.what,
-            "value": self.value,
+            "value": value if np.isfinite(value) else None,
             "interval": [interval.low, interval.high] if interval else None,
             "seeds": 0 if self.exact else len(self.values),
         }

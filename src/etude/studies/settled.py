@@ -105,7 +105,9 @@ def evidence_row(found: Evidence) -> tuple[str, str, str, str]:
     if found.exact or interval is None:
         return found.what, f"{found.value:.4g}", "exact" if found.exact else "-", "" if found.exact else "1"
     margin = (interval.high - interval.low) / 2
-    value, low, high = (rounded(each, margin) for each in (found.value, interval.low, interval.high))
+    three = (found.value, interval.low, interval.high)
+    plain = margin > 1e-4 and max(map(abs, three)) < 1e7  # else the digits would be too many to read
+    value, low, high = (rounded(each, margin) if plain else f"{each:.3g}" for each in three)
     return found.what, value, f"{low} to {high}", str(len(found.values))
 
 

@@ -43,13 +43,13 @@ class Noise(PointGame):
     loss: Literal["nonsaturating", "minimax", "least_squares", "hinge"] = "least_squares"
     """The adversarial loss. Least squares end most alike from seed to seed."""
     shift: Annotated[float, Range(0, 100)] = 1.0
-    """Where noise changes, its centre is drawn anew, uniform in [-shift, shift]."""
+    """Where noise changes, a new centre is drawn, uniform in [-shift, shift]."""
     scale: Annotated[float, Range(1, 100)] = 2.0
     """Where noise changes, it is stretched by a factor from 1/scale to scale, and uniform or normal by a coin."""
 
 
 def changing_batches(design: Noise, purpose: str, num_samples: int, *, per_sample: bool) -> Iterator[Tensor]:
-    """Noise (seeds, num_samples, noise_dim) from a distribution that is drawn anew for each batch, or for each row."""
+    """Noise (seeds, num_samples, noise_dim) from a new distribution for each batch, or for each row."""
     generators, dim = [stream(seed, purpose) for seed in design.each_seed], design.noise_dim
     num_chosen = num_samples if per_sample else 1
 

@@ -26,7 +26,7 @@ class EpochSteps(Repeated):
     samples: Annotated[int, Range(1, 1_000_000)] = 1_500
     """Training samples."""
     batch_sizes: tuple[int, ...] = (4, 16, 64, 256)
-    """Batch sizes besides 1 (SGD) and all samples (full batch)."""
+    """Batch sizes between 1 (SGD) and all samples (full batch)."""
     replacement: bool = False
     """Draw samples with replacement instead of shuffling them."""
     drop_last: bool = False

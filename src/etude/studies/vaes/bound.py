@@ -128,7 +128,7 @@ def experiment(design: Bound, lab: Lab) -> Findings:
 
 
 def judge(found: Findings) -> Ruling:
-    """The claim holds if −ELBO is nowhere below −log p(x), but for rounding, and −IWAE is between them at first."""
+    """The claim holds if −ELBO is nowhere below −log p(x) by more than rounding, and −IWAE is between them at first."""
     gaps, rest = ([found[what.format(when)] for when in TIMES] for what in (LOOSE, TIGHT))
     smallest = found[SMALLEST]
     return ruled(

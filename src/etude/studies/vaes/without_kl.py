@@ -26,7 +26,7 @@ TEST = "reconstruction of test images, nats per image, {}"
 DISTANCE = "Fréchet distance of samples from the prior to real images, {}"
 LIKELIHOOD = "−log p(x) of test images, importance-weighted, nats, {}"
 WIDTHS, DRAWS, IMAGES = (1, 4, 16), 70, 100
-"""Latents are drawn from Gaussians as wide as the posterior and some times as wide, so many of each, per image."""
+"""For each image, `DRAWS` latents are drawn from each of three Gaussians: as wide as the posterior, 4 and 16 times."""
 KL = "KL of q(z|x) from the prior, nats, {}"
 
 
