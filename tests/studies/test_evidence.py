@@ -67,7 +67,7 @@ def test_differences_and_ratios_are_taken_seed_by_seed() -> None:
     assert (exact("c", 3) - exact("d", 1)).exact
     assert (a - b).what == "a minus b"
     with pytest.raises(ValueError, match="a has 3 seeds and c 2"):
-        a - measured("c", [1.0, 2.0])
+        _ = a - measured("c", [1.0, 2.0])
 
 
 def test_evidence_as_json() -> None:

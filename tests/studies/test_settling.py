@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from matplotlib.figure import Figure
@@ -108,7 +108,7 @@ def test_a_quick_study_says_what_it_cannot_decide(tmp_path: Path) -> None:
         ({"seeds": 1}, "out of range: --seeds 1 (allowed: 2 to 10000)."),
     ],
 )
-def test_a_wrong_knob_is_said_before_anything_runs(tmp_path: Path, knobs: dict[str, int], message: str) -> None:
+def test_a_wrong_knob_is_said_before_anything_runs(tmp_path: Path, knobs: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError) as error:
         etude.study(study(), runs_dir=tmp_path, **knobs)
     assert str(error.value) == message

@@ -112,7 +112,7 @@ def ask(study: Study, answers: TextIO, out: TextIO) -> Verdict:
         line = answers.readline()
         if not line:
             raise UsageError(f"--ask waits for a prediction on stdin, and it ended; allowed: {', '.join(VERDICTS)}.")
-        fitting = [each for each in VERDICTS if line.strip() and each.startswith(line.strip().lower())]
+        fitting: list[Verdict] = [each for each in VERDICTS if line.strip() and each.startswith(line.strip().lower())]
         if len(fitting) == 1:
             return fitting[0]
 

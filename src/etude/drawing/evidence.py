@@ -74,8 +74,8 @@ def _draw_lines(axes: Axes, panel: Axis) -> None:
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     axes.set_xscale(panel.x_scale)
     axes.set_yscale(panel.y_scale)
-    for axis, scale in ((axes.xaxis, panel.x_scale), (axes.yaxis, panel.y_scale)):
-        _label_ticks(axis, scale)
+    _label_ticks(axes.xaxis, panel.x_scale)
+    _label_ticks(axes.yaxis, panel.y_scale)
     for text, level in (panel.levels or {}).items():
         axes.axhline(level, color=GREY, linestyle=":", linewidth=1.2, zorder=1)
         axes.annotate(text, (1, level), xycoords=("axes fraction", "data"), xytext=(-3, 3), ha="right",
