@@ -49,11 +49,13 @@ def test_help_and_the_package_load_no_large_library(code: str) -> None:
 
 
 def commands() -> list[list[str]]:
-    """Every command's words; train and sweep with a recipe of each family."""
+    """Every command's words; train and sweep with a recipe of each family, study with one of each topic."""
     words: list[list[str]] = []
     for name, command in (each for group in COMMANDS.values() for each in group.items()):
         if name in ("train", "sweep"):
             words += [[name, recipe] for recipe in ("lenet", "gan", "vae")]
+        elif name == "study":
+            words += [[name, each] for each in ("ravine", "tanh-24", "mode-collapse", "bound", "tbptt-reach")]
         else:
             words += [[name, *verb.split()] for verb in (command if isinstance(command, dict) else [""])]
     return words
