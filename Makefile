@@ -2,7 +2,7 @@
 #   make demo   train a VAE and a GAN on real digits and see their pictures
 #   make quick  lint, types of src, and the tests that train nothing
 #   make test   all checks: formatting, lint, types, tests
-#   make bench  étude beside plain PyTorch loops, on a machine that does nothing else; 21 minutes, and more for texts
+#   make bench  étude beside plain PyTorch loops, on a machine that does nothing else; 20 minutes, and an hour for texts
 
 PYTHON ?= python3
 BIN = .venv/bin

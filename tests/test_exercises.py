@@ -31,7 +31,7 @@ def shown(page: str) -> list[tuple[str, str]]:
 def masked(lines: list[str]) -> list[str]:
     """Lines without the numbers that vary, and with spaces of one width."""
     without = (re.sub(r"\d+(\.\d+)?e[+-]\d+|\d+\.\d+", "#", line) for line in lines)
-    return [re.sub(r" {2,}", " ", line).rstrip() for line in without if line.strip()]
+    return [re.sub(r" {2,}", " ", line).strip() for line in without if line.strip()]
 
 
 def piped(lines: list[str], pipes: list[str]) -> list[str]:
