@@ -9,6 +9,7 @@ The figures come from studies/NAME in the folder of runs, so that a page can be 
 
 import argparse
 import shutil
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -52,15 +53,21 @@ def settled(study: Study) -> dict[str, Any] | None:
     return parse_checked_json(path.read_bytes())[0] if path.exists() else None
 
 
+def wrapped(text: str) -> str:
+    """A paragraph in lines of at most 120 characters."""
+    return textwrap.fill(text, 120, break_long_words=False, break_on_hyphens=False)
+
+
 def section(study: Study, found: dict[str, Any]) -> str:
     """A study on the page."""
     verdict = f"only if {found['condition']}" if found["condition"] else found["verdict"]
     parts = [
         f"### {study.name}",
-        study.question,
-        f"Claim: {study.claim}\\\n**{verdict[0].upper()}{verdict[1:]}**: {found['because']}",
-        f"{study.explanation} ({study.source})",
-        *([f"Often said: {study.wrong_answer}"] if study.wrong_answer else []),
+        wrapped(study.question),
+        wrapped(f"Claim: {study.claim}"),
+        wrapped(f"**{verdict[0].upper()}{verdict[1:]}**: {found['because']}"),
+        wrapped(f"{study.explanation} ({study.source})"),
+        *([wrapped(f"Often said: {study.wrong_answer}")] if study.wrong_answer else []),
         f"![What the study {study.name} measured](images/studies/{study.name}.png)",
         f"`etude study {study.name}`: {found['seconds']:.0f} s{', quick form' if found['quick'] else ''}.",
     ]
