@@ -17,7 +17,7 @@ KINDS = [(kind, dtype) for kind in ("central", "one-sided") for dtype in ("float
 
 
 def lost_digits(**lost: list[float]) -> Findings:
-    """Evidence of numerical-gradient: 5 digits lost by all kinds, but for those of `lost`."""
+    """Evidence of numerical-gradient: 5 digits lost by all kinds except those in `lost`."""
     evidence = [
         measured(f"digits lost at the smallest step, {kind}, {dtype}", lost.get(f"{kind[:3]}_{dtype}", [5.0, 5.1]))
         for kind, dtype in KINDS

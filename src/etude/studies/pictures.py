@@ -1,10 +1,11 @@
 """Figures of evidence: the usual ones, so that a study need only name what they show."""
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from etude.drawing.evidence import Bars, Scale, intervals
+from etude.drawing.evidence import Bars, Line, Scale, intervals
 from etude.studies.evidence import Evidence
 
 
@@ -30,6 +31,24 @@ def bars(
         scale=scale,
         level=level,
         level_means=level_means,
+    )
+
+
+def line(
+    name: str, x: Sequence[float], evidence: Sequence[Evidence], *, least: float = -math.inf, dashed: bool = False
+) -> Line:
+    """Evidence of one unit against numbers (n,) as a line, with its intervals as a band.
+
+    The band ends at `least`, below which nothing can be, such as 1 step on a logarithmic axis.
+    """
+    spans = [each.interval for each in evidence]
+    return Line(
+        name=name,
+        x=x,
+        y=[each.value for each in evidence],
+        low=[max(least, span.low) if span else each.value for each, span in zip(evidence, spans, strict=True)],
+        high=[span.high if span else each.value for each, span in zip(evidence, spans, strict=True)],
+        dashed=dashed,
     )
 
 

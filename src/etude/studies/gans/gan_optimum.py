@@ -16,6 +16,7 @@ from etude.families.ranges import Range, Rule
 from etude.losses import cross_entropy_discriminator
 from etude.studies import Evidence, Findings, Lab, Repeated, Ruling, Study, above, below, every, exact, measured, ruled
 from etude.studies.gans.games import normal_batches, stacked, through
+from etude.studies.pictures import line
 
 MARGIN = 0.02
 """Of a value in nats: what training on samples may miss."""
@@ -185,18 +186,10 @@ def draw(found: Findings) -> Figure:
     curves = Axis(lines=of_pairs, x_label="x", y_label="D(x)", title="discriminators")
     means = sorted(shifts)
     of_trained = [found[f"{TRAINED}{shift:g}, nats"] for shift in means]
-    spans = [each.interval for each in of_trained]
     values = Axis(
         lines=[
             Line(name="D* (quadrature)", x=means, y=[found[f"{BEST}{shift:g}, nats"].value for shift in means]),
-            Line(
-                name="trained D",
-                x=means,
-                y=[each.value for each in of_trained],
-                low=[span.low if span else each.value for span, each in zip(spans, of_trained, strict=True)],
-                high=[span.high if span else each.value for span, each in zip(spans, of_trained, strict=True)],
-                dashed=True,
-            ),
+            line("trained D", means, of_trained, dashed=True),
         ],
         x_label="mean of the generator's density (the data's is 0)",
         y_label="value of the game, nats",

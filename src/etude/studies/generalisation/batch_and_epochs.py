@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from etude.drawing.evidence import Axis, Line, lines
 from etude.families.ranges import Range, Rule
-from etude.studies import Evidence, Findings, Lab, Repeated, Ruling, Study, Trained, above, measured, no
+from etude.studies import Findings, Lab, Repeated, Ruling, Study, Trained, above, measured, no
+from etude.studies.pictures import line
 
 Cell = tuple[int, int]
 """A batch size and a number of epochs."""
@@ -118,13 +119,7 @@ def draw(found: Findings) -> Figure:
     sizes = [int(name.removeprefix("loss, batch ")) for name in curves if name.startswith("loss, batch ")]
 
     def accuracies(size: int) -> Line:
-        each: list[Evidence] = [found[named((size, epochs))] for epochs in counts]
-        spans = [one.interval for one in each]
-        return Line(
-            name=f"batch {size}", x=counts, y=[one.value for one in each],
-            low=[span.low if span else one.value for span, one in zip(spans, each, strict=True)],
-            high=[span.high if span else one.value for span, one in zip(spans, each, strict=True)],
-        )  # fmt: skip
+        return line(f"batch {size}", counts, [found[named((size, epochs))] for epochs in counts])
 
     right = Axis(
         lines=[accuracies(size) for size in sizes],

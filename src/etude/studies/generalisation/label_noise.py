@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from etude.drawing.evidence import Axis, Line, lines
 from etude.families.ranges import Range, Rule
 from etude.streams import global_stream
-from etude.studies import Evidence, Findings, Lab, Repeated, Ruling, Study, below, measured, ruled
+from etude.studies import Findings, Lab, Repeated, Ruling, Study, below, measured, ruled
 from etude.studies.generalisation.small_digits import (
     Examples,
     accuracy,
@@ -19,6 +19,7 @@ from etude.studies.generalisation.small_digits import (
     train,
     with_wrong_labels,
 )
+from etude.studies.pictures import line
 
 SIDE = 7
 
@@ -107,18 +108,12 @@ def draw(found: Findings) -> Figure:
     """Accuracy against the share of wrong labels."""
     shares = found.curves["shares"]
 
-    def line(name: str, what: str) -> Line:
-        each: list[Evidence] = [found[named(what, share)] for share in shares]
-        spans = [one.interval for one in each]
-        return Line(
-            name=name, x=shares, y=[one.value for one in each],
-            low=[span.low if span else one.value for span, one in zip(spans, each, strict=True)],
-            high=[span.high if span else one.value for span, one in zip(spans, each, strict=True)],
-        )  # fmt: skip
+    def accuracies(name: str, what: str) -> Line:
+        return line(name, shares, [found[named(what, share)] for share in shares])
 
     panel = Axis(
-        lines=[line("training, labels as given", TRAIN), line("test, at the end", TEST),
-               line("test, best step by validation", CHOSEN)],
+        lines=[accuracies("training, labels as given", TRAIN), accuracies("test, at the end", TEST),
+               accuracies("test, best step by validation", CHOSEN)],
         x_label="share of wrong training labels",
         y_label="accuracy (share of images)",
     )  # fmt: skip

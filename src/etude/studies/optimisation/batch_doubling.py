@@ -16,6 +16,7 @@ from etude.drawing.evidence import Axis, Line, lines
 from etude.families.ranges import Range, Rule
 from etude.streams import stream
 from etude.studies import Evidence, Findings, Lab, Repeated, Ruling, Study, above, every, measured, ruled
+from etude.studies.pictures import line
 
 NUM_CLASSES = 10
 
@@ -173,16 +174,9 @@ def draw(found: Findings) -> Figure:
     """Iterations against batch size, with the line of halving."""
     sizes = found.curves["sizes"]
     each = [found[f"iterations, batch size {size:.0f}"] for size in sizes]
-    spans = [one.interval for one in each]
     panel = Axis(
         lines=[
-            Line(
-                name="with the best learning rate",
-                x=sizes,
-                y=[one.value for one in each],
-                low=[max(1.0, span.low) if span else one.value for one, span in zip(each, spans, strict=True)],
-                high=[span.high if span else one.value for one, span in zip(each, spans, strict=True)],
-            ),
+            line("with the best learning rate", sizes, each, least=1.0),
             Line(
                 name="half as many per doubling",
                 x=sizes,

@@ -16,6 +16,7 @@ from etude.drawing.evidence import Axis, Line, lines
 from etude.families.ranges import Range, Rule
 from etude.streams import stream
 from etude.studies import Findings, Lab, Repeated, Ruling, Study, above, measured, no, ruled
+from etude.studies.pictures import line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,16 +129,9 @@ def draw(found: Findings) -> Figure:
     """Variance against batch size, with 1/B."""
     sizes = found.curves["sizes"]
     each = [found[f"variance of the gradient over that of one sample, batch size {size:.0f}"] for size in sizes]
-    spans = [one.interval for one in each]
     panel = Axis(
         lines=[
-            Line(
-                name="measured",
-                x=sizes,
-                y=[one.value for one in each],
-                low=[span.low if span else one.value for one, span in zip(each, spans, strict=True)],
-                high=[span.high if span else one.value for one, span in zip(each, spans, strict=True)],
-            ),
+            line("measured", sizes, each),
             Line(
                 name="one over the batch size",
                 x=sizes,

@@ -16,6 +16,7 @@ from etude.families.ranges import Range, Rule
 from etude.models import Embedding
 from etude.streams import stream
 from etude.studies import Evidence, Findings, Lab, Repeated, Ruling, Study, below, every, exact, measured, ruled
+from etude.studies.pictures import line
 
 OUTPUT, GRADIENT, TRAINED = (
     "largest difference of outputs",
@@ -120,16 +121,11 @@ def draw(found: Findings) -> Figure:
     """What one-hot rows cost, by the size of the vocabulary."""
     words = found.curves["words"]
     slower = [found[SLOWER.format(int(each))] for each in words]
-    spans = [each.interval for each in slower]
     sizes = [
         Line(name=name, x=words, y=[found[BYTES.format(name, int(each))].value for each in words])
         for name in ("embedding", "one-hot")
     ]
-    times = Line(
-        name="one-hot", x=words, y=[each.value for each in slower],
-        low=[span.low if span else each.value for span, each in zip(spans, slower, strict=True)],
-        high=[span.high if span else each.value for span, each in zip(spans, slower, strict=True)],
-    )  # fmt: skip
+    times = line("one-hot", words, slower)
     return lines(
         Axis(lines=[times], x_label="words", x_scale="log", title="time", levels={"embedding": 1},
              y_label="fastest step, over that of an embedding"),

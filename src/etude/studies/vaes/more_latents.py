@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from etude.drawing.evidence import Axis, Line, lines
 from etude.families.ranges import Rule
 from etude.studies import Evidence, Findings, Lab, Ruling, Study, above, every, measured, ruled
+from etude.studies.pictures import line
 from etude.studies.vaes.autoencoders import QUICK, Autoencoders, measured_of, train
 
 LOSS = "test loss (−ELBO), nats per image, {} latents"
@@ -70,19 +71,13 @@ def draw(found: Findings) -> Figure:
     """The loss and its terms, and the latents in use, by the number of latents."""
     numbers = found.curves["latents"]
 
-    def line(what: str, name: str) -> Line:
-        each = [found[what.format(int(number))] for number in numbers]
-        spans = [one.interval for one in each]
-        return Line(
-            name=name, x=numbers, y=[one.value for one in each],
-            low=[span.low if span else one.value for one, span in zip(each, spans, strict=True)],
-            high=[span.high if span else one.value for one, span in zip(each, spans, strict=True)],
-        )  # fmt: skip
+    def by_number(what: str, name: str) -> Line:
+        return line(name, numbers, [found[what.format(int(number))] for number in numbers])
 
     return lines(
-        Axis(lines=[line(LOSS, "loss"), line(RECONSTRUCTION, "reconstruction")], x_label="latents",
+        Axis(lines=[by_number(LOSS, "loss"), by_number(RECONSTRUCTION, "reconstruction")], x_label="latents",
              y_label="nats per test image", title="loss"),
-        Axis(lines=[line(KL, "KL, nats per image"), line(ACTIVE, "latents in use")], x_label="latents",
+        Axis(lines=[by_number(KL, "KL, nats per image"), by_number(ACTIVE, "latents in use")], x_label="latents",
              y_label="nats, or number", title="what the latents carry"),
         title="VAEs with more latents",
     )  # fmt: skip
