@@ -17,7 +17,7 @@ from typing import Any
 import etude
 from etude.files import parse_checked_json
 from etude.runs import default_runs_dir
-from etude.studies import Study, book
+from etude.studies import Ruling, Study, book
 
 DOCS = Path(__file__).parents[1] / "docs"
 TITLES = {
@@ -60,7 +60,7 @@ def wrapped(text: str) -> str:
 
 def section(study: Study, found: dict[str, Any]) -> str:
     """A study on the page."""
-    verdict = f"only if {found['condition']}" if found["condition"] else found["verdict"]
+    verdict = Ruling(found["verdict"], found["because"], found["condition"]).answer
     parts = [
         f"### {study.name}",
         wrapped(study.question),
@@ -85,7 +85,7 @@ def main() -> None:
     pictures.mkdir(exist_ok=True)
     parts = [HEAD.rstrip()]
     for topic in book.TOPICS:
-        studies = [study for study in book.every() if study.topic == topic]
+        studies = [study for study in book.all_studies() if study.topic == topic]
         for study in studies:
             if options.run and settled(study) is None and options.only in (None, topic):
                 started = time.perf_counter()

@@ -14,8 +14,8 @@ from etude.errors import UsageError
 from etude.families.ranges import Range
 from etude.files import parse_checked_json
 from etude.studies import Findings, Lab, Repeated, Ruling, Study, above, book, measured, ruled
+from etude.studies.claim import Design
 from etude.studies.pictures import compared
-from etude.studies.study import Design
 
 OWN = '''
 from dataclasses import dataclass
@@ -125,13 +125,14 @@ def test_an_unknown_study_is_refused() -> None:
         etude.study("xy-gane")
 
 
-def test_a_study_of_ones_own(tmp_path: Path) -> None:
+def test_a_study_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "coin.py"
-    file.write_text(OWN)
+    file.write_text(OWN.replace("    thrown =", "    print('throwing')\n    thrown ="))
     settled = etude.study(str(file), runs_dir=tmp_path, bias=0.9)
     assert settled.verdict == "true"
     assert etude.study(str(file), runs_dir=tmp_path, bias=0.2).verdict == "false"
     assert etude.study(str(file), runs_dir=tmp_path, bias=0.55).verdict == "undecided"
+    assert capsys.readouterr() == ("", 3 * "throwing\n")  # stdout may be for JSON
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,42 @@ def test_a_file_without_a_study_is_refused(tmp_path: Path, text: str, said: str)
     with pytest.raises(UsageError) as error:
         etude.study(str(file))
     assert str(error.value) == f"{file} {said}; allowed: STUDY = etude.studies.Study(…), as docs/extending.md shows."
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("(1000, generator", "(10 // 0, generator", "FILE failed (line 16): ZeroDivisionError: integer division or "
+         "modulo by zero."),
+        ('found["share of heads"], 0.55', 'found["heads"], 0.55', "FILE failed (line 23): KeyError: \"no evidence "
+         "'heads'; there is share of heads\"."),
+        ("return Findings((measured", "return list((measured", "the experiment of coin gives a list; allowed: "
+         "etude.studies.Findings."),
+        ("ruled(above", "bool(above", "FILE failed (line 23): TypeError: bool expected at most 1 argument, got 2."),
+        ("draw=lambda found: compared", "draw=lambda found: repr", "FILE failed (line 24): TypeError: repr() takes no "
+         "keyword arguments."),
+        ("draw=lambda found:", "draw=lambda found: None and", "the drawing of coin gives a NoneType; allowed: "
+         "matplotlib.figure.Figure."),
+        ('name="coin"', 'name="../coin"', "a study has the name '../coin' (allowed: letters, digits, '.', '_' and '-', "
+         "starting with a letter or digit, at most 100)."),
+        ("design=Coin()", 'design=Coin(), quick={"throws": 2}', "unknown knob in the quick form of coin 'throws': "
+         "choose from bias, seed, seeds."),
+        ("bias", "quick", "coin has a knob quick, which is a flag of every study: give it another name."),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_file_is_told_on_one_line(tmp_path: Path, old: str, new: str, message: str) -> None:
+    file = tmp_path / "coin.py"
+    assert old in OWN
+    file.write_text(OWN.replace(old, new))
+    with pytest.raises(UsageError) as error:
+        etude.study(str(file), runs_dir=tmp_path / "runs")
+    assert str(error.value) == message.replace("FILE", str(file))
+    assert not list(tmp_path.rglob("study.json"))
+
+
+def test_a_class_for_a_design_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"^die has the design <class .*Die'>; allowed: an object of a dataclass made"):
+        study(design=Die)
 
 
 def test_runs_are_trained_once(tmp_path: Path) -> None:

@@ -11,11 +11,13 @@ from etude.cli.parse import parse
 from etude.cli.printing import print_json, progress_line, show_parts
 from etude.errors import UsageError
 from etude.studies import book
+from etude.studies.claim import Design, Study
 from etude.studies.evidence import VERDICTS, Verdict
+from etude.studies.lab import silent
 from etude.studies.quiz import read_sheet, write_sheet
+from etude.studies.settled import knobs
 from etude.studies.settling import designed
-from etude.studies.settling import settle as settle_study
-from etude.studies.study import Design, Study
+from etude.studies.settling import study as settle_study
 
 Options = TypeVar("Options")
 
@@ -91,7 +93,7 @@ def parse_study(arguments: Sequence[str]) -> tuple[Study, Design, StudyOptions]:
 
 def list_studies(*, json: bool) -> None:
     """All studies by topic, each with its question."""
-    studies = book.every()
+    studies = book.all_studies()
     if json:
         print_json([{"study": each.name, "topic": each.topic, "question": each.question} for each in studies])
         return
@@ -119,16 +121,15 @@ def ask(study: Study, answers: TextIO, out: TextIO) -> Verdict:
 
 def settle(study: Study, design: Design, options: StudyOptions, prediction: Verdict | None) -> None:
     """Run the study and report it."""
-    silent = lambda what: lambda done, total: None  # noqa: E731
     settled = settle_study(
         study,
-        design,
         quick=options.quick,
         runs_dir=options.runs_dir,
         data_dir=options.data_dir,
         jobs=options.jobs,
         quiet=options.quiet,
         progress=silent if options.quiet else lambda what: progress_line(f"{study.name}: {what}"),
+        **knobs(design),
     )
     if options.json:
         score = {} if prediction is None else {"prediction": prediction, "right": prediction == settled.verdict}
@@ -144,7 +145,6 @@ def quiz(options: QuizOptions) -> None:
     """Write a sheet of questions and its solution."""
     sheet = read_sheet(options.quiz)
     stem = options.out or options.quiz.with_suffix("")
-    silent = lambda what: lambda done, total: None  # noqa: E731
     for path in write_sheet(
         sheet,
         Path(stem),

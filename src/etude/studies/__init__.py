@@ -3,6 +3,7 @@
 A study has a question, a claim, an experiment, and a rule by which the numbers decide. `etude study NAME` runs one.
 """
 
+from etude.studies.claim import Design, Repeated, Study
 from etude.studies.evidence import (
     Evidence,
     Findings,
@@ -19,7 +20,6 @@ from etude.studies.evidence import (
 from etude.studies.lab import Lab, Trained
 from etude.studies.settled import Settled
 from etude.studies.settling import study
-from etude.studies.study import Design, Repeated, Study
 
 __all__ = [
     "Design",

@@ -88,7 +88,10 @@ class Findings:
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     def __getitem__(self, what: str) -> Evidence:
-        return next(each for each in self.evidence if each.what == what)
+        for each in self.evidence:
+            if each.what == what:
+                return each
+        raise KeyError(f"no evidence {what!r}; there is {', '.join(each.what for each in self.evidence)}")
 
     def __iter__(self) -> Iterator[Evidence]:
         return iter(self.evidence)
@@ -115,6 +118,11 @@ class Ruling:
     def __post_init__(self) -> None:
         if (self.verdict == "only if") != bool(self.condition):
             raise ValueError("a condition goes with the verdict only if, and with no other.")
+
+    @property
+    def answer(self) -> str:
+        """The verdict with its condition."""
+        return f"only if {self.condition}" if self.condition else self.verdict
 
 
 def above(found: Evidence, limit: float) -> bool | None:

@@ -14,6 +14,11 @@ Progress = Callable[[int, int], None]
 """Is told how much is done, of how much."""
 
 
+def silent(what: str) -> Progress:
+    """Show no progress."""
+    return lambda done, total: None
+
+
 @dataclass(frozen=True)
 class Trained:
     """The runs of one cell of a sweep."""
@@ -37,7 +42,7 @@ class Lab:
         self,
         folder: Path,
         *,
-        progress: Callable[[str], Progress] = lambda what: lambda done, total: None,
+        progress: Callable[[str], Progress] = silent,
         quiet: bool = False,
         jobs: int | None = None,
         data_dir: Path | None = None,

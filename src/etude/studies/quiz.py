@@ -10,11 +10,11 @@ from etude.errors import UsageError
 from etude.files import disk_failures_said, parse_toml, write_atomically
 from etude.notebook import paragraph_html
 from etude.studies.book import find
+from etude.studies.claim import Study
 from etude.studies.evidence import VERDICTS
-from etude.studies.lab import Progress
+from etude.studies.lab import Progress, silent
 from etude.studies.settled import HEADINGS, Settled, evidence_row
-from etude.studies.settling import designed, settle
-from etude.studies.study import Design, Study
+from etude.studies.settling import designed, study
 
 Form = Literal["html", "markdown"]
 
@@ -25,10 +25,6 @@ class Question:
 
     study: Study
     knobs: dict[str, Any]
-
-    def design(self, *, quick: bool) -> Design:
-        """Its design with the knobs of the sheet."""
-        return designed(self.study, quick=quick, **self.knobs)
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def read_sheet(path: Path) -> Sheet:
         raise UsageError(f"{path} has knobs for {sorted(wrong)[0]}, which is not among its studies.")
     questions = [Question(find(name), _with_tuples(knobs.get(name, {}))) for name in names]
     for question in questions:
-        question.design(quick=False)  # a mistake is said before anything runs
+        designed(question.study, **question.knobs)  # a mistake is said before anything runs
     return Sheet(str(content.get("title", "Studies")), tuple(questions))
 
 
@@ -77,7 +73,7 @@ def write_sheet(
     quick: bool = False,
     runs_dir: Path | None = None,
     data_dir: Path | None = None,
-    progress: Callable[[str], Progress] = lambda what: lambda done, total: None,
+    progress: Callable[[str], Progress] = silent,
 ) -> Iterator[Path]:
     """Write the questions, then settle the studies and write the solution; gives each file as it is written."""
     suffix = "html" if format == "html" else "md"
@@ -88,10 +84,9 @@ def write_sheet(
         write_atomically(path, make(sheet, None))
         yield path
         settled = [
-            settle(each.study, each.design(quick=quick), quick=quick, runs_dir=runs_dir, data_dir=data_dir,
-                progress=progress)
+            study(each.study, quick=quick, runs_dir=runs_dir, data_dir=data_dir, progress=progress, **each.knobs)
             for each in sheet.questions
-        ]  # fmt: skip
+        ]
         write_atomically(solution, make(sheet, settled))
         yield solution
 
@@ -99,24 +94,20 @@ def write_sheet(
 def _markdown(sheet: Sheet, settled: list[Settled] | None) -> str:
     parts = [f"# {sheet.title}{': solution' if settled else ''}"]
     for number, question in enumerate(sheet.questions, start=1):
-        study = question.study
-        parts += [f"## {number}. {study.question}", f"Claim: {study.claim}"]
+        asked = question.study
+        parts += [f"## {number}. {asked.question}", f"Claim: {asked.claim}"]
         if settled is None:
             parts += ["I expect: " + "   ".join(f"☐ {each}" for each in VERDICTS), "Because: " + "_" * 60]
             continue
         found = settled[number - 1]
         rows = [HEADINGS, ("---",) * len(HEADINGS), *(evidence_row(each) for each in found.findings)]
         parts += [
-            f"**{_verdict(found)}**: {found.ruling.because}",
+            f"**{found.ruling.answer}**: {found.ruling.because}",
             "\n".join(f"| {' | '.join(row)} |" for row in rows),
-            f"{study.explanation} ({study.source})",
+            f"{asked.explanation} ({asked.source})",
             f"![What the experiment found]({found.figure.resolve().as_posix()})",
         ]
     return "\n\n".join(parts) + "\n"
-
-
-def _verdict(found: Settled) -> str:
-    return f"only if {found.ruling.condition}" if found.ruling.condition else found.verdict
 
 
 _PAGE = """<!doctype html>
@@ -133,11 +124,11 @@ section {{ break-inside: avoid }}</style>
 def _html(sheet: Sheet, settled: list[Settled] | None) -> str:
     parts = []
     for number, question in enumerate(sheet.questions, start=1):
-        study = question.study
-        parts.append(f"<section><h2>{number}. {escape(study.question)}</h2>")
+        asked = question.study
+        parts.append(f"<section><h2>{number}. {escape(asked.question)}</h2>")
         if settled is None:
             boxes = " &emsp; ".join(f"☐ {each}" for each in VERDICTS)
-            parts.append(f"{paragraph_html(f'Claim: {study.claim}')}<p>I expect: {boxes}</p><p>Because:</p>")
+            parts.append(f"{paragraph_html(f'Claim: {asked.claim}')}<p>I expect: {boxes}</p><p>Because:</p>")
             parts.append('<div class="line"></div>' * 3)
         else:
             parts.append(settled[number - 1]._repr_html_().partition("</h4>")[2])

@@ -9,8 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from etude.notebook import heading_html, paragraph_html, picture_html, plain_table, plain_text, rounded, table_html
+from etude.studies.claim import Design, Study
 from etude.studies.evidence import Evidence, Findings, Ruling
-from etude.studies.study import Design, Study
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,7 +40,7 @@ class Settled:
         answers = "".join(f"<p><b>{name}</b> {paragraph_html(text)[3:]}" for name, text in rows)
         evidence = table_html(HEADINGS, [evidence_row(each) for each in self.findings])
         picture = picture_html(self.figure.read_bytes(), f"What the study {study.name} found.")
-        verdict = paragraph_html(f"{self._verdict()}: {self.ruling.because}")
+        verdict = paragraph_html(f"{self.ruling.answer}: {self.ruling.because}")
         return heading_html(study.question) + answers + evidence + verdict + paragraph_html(self._why()) + picture
 
     def parts(self) -> Iterator[str | Table]:
@@ -50,7 +50,7 @@ class Settled:
         yield ""
         yield plain_table(HEADINGS, [evidence_row(each) for each in self.findings])
         yield ""
-        yield _paragraph("Verdict", f"{self._verdict()}: {self.ruling.because}")
+        yield _paragraph("Verdict", f"{self.ruling.answer}: {self.ruling.because}")
         yield _paragraph("Why", self._why())
         if self.study.wrong_answer:
             yield _paragraph("Often said", self.study.wrong_answer)
@@ -80,9 +80,6 @@ class Settled:
         yield "Design", f"{varied}; {self.study.held_fixed}" if varied else self.study.held_fixed
         if self.quick and self.study.quick_cannot:
             yield "Quick", f"this short form cannot decide {self.study.quick_cannot}"
-
-    def _verdict(self) -> str:
-        return f"only if {self.ruling.condition}" if self.ruling.condition else self.ruling.verdict
 
     def _why(self) -> str:
         return f"{self.study.explanation} ({self.study.source})"

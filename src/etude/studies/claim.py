@@ -1,16 +1,24 @@
 """What a study is: a claim, an experiment, and the rule by which the numbers decide."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any
 
+from etude.errors import UsageError, unknown
 from etude.families.ranges import Range, Rule, require
+from etude.files import PLAIN_NAME, PLAIN_NAME_RULE
 from etude.studies.evidence import Findings, Ruling
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from etude.studies.lab import Lab
+
+
+RESERVED = frozenset(
+    {"quick", "ask", "jobs", "runs_dir", "data_dir", "quiet", "json", "list", "quiz", "progress", "name"}
+)
+"""What a knob cannot be called: the flags of `etude study`, and the arguments of `etude.study`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,3 +79,20 @@ class Study:
     """Where it is derived or shown."""
     wrong_answer: str = ""
     """A common wrong answer, and what it misses, if there is one."""
+
+    def __post_init__(self) -> None:
+        if not (isinstance(self.name, str) and PLAIN_NAME.fullmatch(self.name)):
+            raise UsageError(f"a study has the name {self.name!r} (allowed: {PLAIN_NAME_RULE}).")
+        if not isinstance(self.design, Design):
+            raise UsageError(
+                f"{self.name} has the design {self.design!r}; allowed: an object of a dataclass made from "
+                "etude.studies.Design or Repeated, with its defaults, such as Birthdays()."
+            )
+        knobs = [field.name for field in fields(self.design)]
+        if taken := RESERVED.intersection(knobs):
+            raise UsageError(
+                f"{self.name} has a knob {min(taken)}, which is a flag of every study: give it another name."
+            )
+        for name in self.quick:
+            if name not in knobs:
+                raise unknown(f"knob in the quick form of {self.name}", name, knobs)
