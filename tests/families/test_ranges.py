@@ -17,6 +17,8 @@ from etude.families.ranges import Range, Rule, require
         (Range(0), "0 or more", [0, 0.0, 1e300, 10**400], [-1e-300, math.inf, math.nan]),
         (Range(1), "at least 1", [1, 2**70], [0, -math.inf, 0.999]),
         (Range(above=0), "above 0", [1e-300, 5], [0, -0.0, math.inf, math.nan]),
+        (Range(above=0, high=1), "above 0, at most 1", [1e-300, 1], [0, 1.1]),
+        (Range(above=0, below=1), "above 0 and below 1", [1e-300, 0.9], [0, 1]),
         (Range(1, 4096), "1 to 4096", [1, 4096], [0, 4097, 4096.5]),
         (Range(0, below=1), "in [0, 1)", [0, math.nextafter(1, 0)], [1, -0.1, math.nan]),
         (Range(0, below=2**63), "in [0, 2^63)", [0, 2**63 - 1], [-1, 2**63]),

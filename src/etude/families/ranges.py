@@ -28,7 +28,8 @@ class Range:
 
     def __str__(self) -> str:
         if self.above is not None:
-            return f"above {self.above}"
+            upper = "" if self.high is None else f", at most {self.high}"
+            return f"above {self.above}{upper if self.below is None else f' and below {self.below}'}"
         if self.below is not None:
             return f"in [{self.low}, {'2^63' if self.below == 2**63 else self.below})"
         if self.high is not None:
