@@ -21,6 +21,7 @@ from etude.speed.kernels.layers import (
     LinearFromMapsAsTheyLie,
     LinearToMapsInChannelsLast,
 )
+from etude.speed.kernels.recurrent import LSTMInFloat32
 from etude.speed.kernels.transposed import TransposedByProducts
 
 KERNELS: tuple[type[Kernel], ...] = (
@@ -34,6 +35,7 @@ KERNELS: tuple[type[Kernel], ...] = (
     LinearFromMapsAsTheyLie,
     LinearToMapsInChannelsLast,
     Dropout,
+    LSTMInFloat32,
 )
 """All of them. If several fit a layer, the first is used."""
 
