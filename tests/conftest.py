@@ -16,6 +16,8 @@ from unittest.mock import MagicMock
 import pytest
 from hypothesis import settings
 
+pytest_plugins = ["browser"]
+
 os.environ["OMP_NUM_THREADS"] = "1"
 settings.register_profile("etude", deadline=None)
 settings.load_profile("etude")

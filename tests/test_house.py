@@ -35,7 +35,7 @@ LINES = [
     {"measurement"},
     {"sweeps"},
     {"studies"},
-    {"report", "studio", "cli", "__main__"},
+    {"report", "exports", "studio", "cli", "__main__"},
 ]
 KNOW_FAMILIES = {"families", "verify", "models", "studies"}
 """Where a family or a network may be told from the others: verify holds contracts, studies claims about each."""

@@ -21,6 +21,7 @@ random.setstate(_random_state)
 if TYPE_CHECKING:
     from etude import data, losses, metrics, models, recipes, studies, sweeps, verify
     from etude.data import Dataset
+    from etude.exports import export
     from etude.inspection import inspect
     from etude.inspection.calculus.conv_solver import solve
     from etude.inspection.calculus.derive import derive
@@ -42,6 +43,7 @@ _HOMES = {
     "measure": "measurement.measure",
     "explain": "runs.explaining.explain",
     "figure": "report.figures.draw",
+    "export": "exports.export",
     "inspect": "inspection.inspect",
     "derive": "inspection.calculus.derive.derive",
     "solve": "inspection.calculus.conv_solver.solve",
@@ -61,6 +63,7 @@ __all__ = [
     "data",
     "derive",
     "explain",
+    "export",
     "figure",
     "inspect",
     "load",

@@ -118,6 +118,18 @@ def expand_home(path: Path | str) -> Path:
         raise UsageError(f"{str(path)!r}: there is no such home folder; write the path in full.") from None
 
 
+def make_folder(path: Path | str) -> Path:
+    """The folder, made if it is not there; `UsageError` or `DiskError` if that is not possible."""
+    folder = expand_home(path)
+    if "\0" in str(folder):
+        raise UsageError(f"{str(path)!r} is not a folder's name.")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
+
+
 def write_and_flush(path: Path, content: bytes) -> None:
     """Write a file and wait until it is on the disk."""
     with path.open("wb") as file:

@@ -43,6 +43,8 @@ class TrainOptions(TrainingOptions):
     """Draw no figures at the end; `etude figure RUN --all` draws them later."""
     print_losses: bool = False
     """Print the running losses at every report."""
+    tensorboard: Path | None = None
+    """Also write metrics and pictures for TensorBoard, as they come, into a folder in this one."""
 
 
 def train(arguments: Sequence[str]) -> None:
@@ -69,6 +71,7 @@ def train(arguments: Sequence[str]) -> None:
         precision=options.precision,
         compile=options.compile,
         display=display,
+        tensorboard=options.tensorboard,
     )
     show.finished(run, display, draw_figures=not options.no_figures, data_dir=None, json=options.json)
 
@@ -81,6 +84,7 @@ def resume(
     data_dir: Path | None = None,
     no_figures: bool = False,
     print_losses: bool = False,
+    tensorboard: Path | None = None,
     jobs: int | None = None,
     quiet: bool = False,
     trust: bool = False,
@@ -97,6 +101,8 @@ def resume(
         data_dir: Where to look for data first. For a run on a folder: where that folder is now.
         no_figures: Draw no figures at the end; `etude figure RUN --all` draws them later.
         print_losses: Print the running losses at every report.
+        tensorboard: Also write metrics and pictures for TensorBoard into a folder in this one. What is there of this
+            run is not written again.
         jobs: For a sweep: worker processes, as in `etude sweep`.
         quiet: Show no progress.
         trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.
@@ -106,7 +112,8 @@ def resume(
     from etude.cli import show_sweep
 
     if path := show_sweep.find(run, runs_dir=runs_dir):
-        given = {"--data": data, "--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": no_figures}
+        given = {"--data": data, "--data-dir": data_dir, "--print-losses": print_losses, "--no-figures": no_figures,
+                 "--tensorboard": tensorboard}  # fmt: skip
         if flags := [flag for flag, value in given.items() if value]:
             raise UsageError(f"{flags[0]} is for one run, and {path} is a sweep: leave it out.")
         show_sweep.go_on(path, jobs=jobs, trust=trust, quiet=quiet, json=json)
@@ -115,15 +122,23 @@ def resume(
         raise UsageError(f"--jobs {jobs} is for a sweep, and {run} is none: leave it out.")
     display = show.Display(quiet=quiet, print_losses=print_losses)
     resumed = show.resume_run(
-        show.load(run, runs_dir=runs_dir, data=data, trust=trust), data_dir=data_dir, display=display
+        show.load(run, runs_dir=runs_dir, data=data, trust=trust),
+        data_dir=data_dir,
+        display=display,
+        tensorboard=tensorboard,
     )
     show.finished(resumed, display, draw_figures=not no_figures, data_dir=data_dir, json=json)
 
 
 def _train_seeds(recipe: Recipe, options: TrainOptions) -> None:
     """Train several runs of one recipe: a sweep without a grid."""
-    for flag, given in (("--print-losses", options.print_losses), ("--no-figures", options.no_figures)):
-        if given:
+    given = {
+        "--print-losses": options.print_losses,
+        "--no-figures": options.no_figures,
+        "--tensorboard": options.tensorboard,
+    }
+    for flag, value in given.items():
+        if value:
             raise UsageError(f"{flag} is for one run: leave it or --seeds out.")
     assert options.seeds is not None
     same = {field.name: getattr(options, field.name) for field in fields(TrainingOptions)}

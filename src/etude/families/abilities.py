@@ -104,6 +104,24 @@ class Bounds(Encodes, Protocol):
         ...
 
 
+class FromNoise(Samples, Protocol):
+    """Draws new examples by a function of noise alone, so that two of them can be morphed into each other."""
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the noise of one example."""
+        ...
+
+    @property
+    def noise(self) -> Literal["normal", "uniform"]:
+        """Its distribution: standard normal, or uniform in [-1, 1]."""
+        ...
+
+    def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """New examples (N, ...), images in [0, 1], for noise (N, *noise_shape); labels (N,) if it is conditional."""
+        ...
+
+
 class Denoises(Samples, Protocol):
     """Draws new examples by taking noise away step by step."""
 

@@ -77,7 +77,7 @@ class VAE(nn.Module):
             raise UsageError(
                 f"this VAE is conditional on {self.num_classes} classes: give labels, one class index for each image."
             )
-        if labels.is_floating_point() and labels.shape == (len(like), self.num_classes):
+        if labels.is_floating_point() and labels.shape == (like.shape[0], self.num_classes):
             return labels.to(like.dtype)
         if labels.dtype != torch.int64 or labels.shape != like.shape[:1]:
             raise UsageError(

@@ -7,9 +7,10 @@ resumed run's file equals, byte for byte, the file of a run that was never inter
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -19,15 +20,33 @@ from etude.files import cannot_write, flush_folder, read_whole
 from etude.notebook import table_html
 
 
+class Mirror(Protocol):
+    """What is told everything that a run records, as it happens."""
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """The named values of an event."""
+        ...
+
+    def picture(self, step: int, png: bytes) -> None:
+        """A picture of progress, the content of its file."""
+        ...
+
+    def close(self) -> None:
+        """The session ends."""
+        ...
+
+
 class EventWriter:
     """Appends events to a metrics file; final. Use as a context manager."""
 
-    def __init__(self, path: Path, *, size_bytes: int, checksum: str = "") -> None:
+    def __init__(self, path: Path, *, size_bytes: int, checksum: str = "", mirror: Mirror | None = None) -> None:
         """Continue the file after its first `size_bytes` bytes, dropping what an interrupted run wrote beyond them.
+
+        A `mirror` is told of each event once it is written, and closed with the file.
 
         Raises `RunError` when they are not there, not events, or not those of the `checksum`, where one is given.
         """
-        self._path, self._size_bytes = path, size_bytes
+        self._path, self._size_bytes, self.mirror = path, size_bytes, mirror
         self.num_events = len(read_events(path, size_bytes=size_bytes, checksum=checksum))
         try:
             # Without a buffer: what the disk refuses is known at once, and closing has nothing left to write.
@@ -51,6 +70,8 @@ class EventWriter:
         self._digest.update(line)
         self._size_bytes += len(line)
         self.num_events += 1
+        if self.mirror:
+            self.mirror.scalars(step, values)
 
     def flush(self) -> tuple[int, str]:
         """The size of the file and its checksum, once every event so far is on the disk."""
@@ -66,6 +87,8 @@ class EventWriter:
     def __exit__(self, *_: object) -> None:
         with suppress(OSError):  # of a file of a network: all that counts was flushed
             self._file.close()
+        if self.mirror:
+            self.mirror.close()
 
 
 class Table:

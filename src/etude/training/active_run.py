@@ -29,6 +29,7 @@ from etude.runs.checkpoint import (
     restore_optimizer,
     save_checkpoint,
 )
+from etude.runs.event_file import EventFile
 from etude.runs.events import EventWriter, read_events
 
 
@@ -71,10 +72,13 @@ class ActiveRun:
         return time.monotonic() - self.started_at
 
 
-def restore(run: Run, learner: Learner[Any], device: str, *, say: Callable[[str], None]) -> ActiveRun:
+def restore(
+    run: Run, learner: Learner[Any], device: str, *, say: Callable[[str], None], tensorboard: Path | None = None
+) -> ActiveRun:
     """Restore the learner from the run's newest intact checkpoint. Without one, start at the beginning.
 
-    `say` is told about damaged ones. Raises `RunError` if all checkpoints are damaged, or the metrics file is.
+    What the run records from here on is also written for TensorBoard, into a folder in `tensorboard`. `say` is told
+    about damaged checkpoints. Raises `RunError` if all are damaged, or the metrics file is.
     """
     folder = run.path / "checkpoints"
     progress, sums = Progress(), torch.zeros(2, len(learner.loss_names), device=device)
@@ -95,7 +99,7 @@ def restore(run: Run, learner: Learner[Any], device: str, *, say: Callable[[str]
                 f"{str(damage).partition('; delete')[0]}; no checkpoint before it is whole: train the run again."
             )
     metrics = run.path / "metrics.jsonl"
-    read_events(metrics, size_bytes=progress.metrics_bytes, checksum=progress.metrics_checksum)
+    kept = read_events(metrics, size_bytes=progress.metrics_bytes, checksum=progress.metrics_checksum)
     if steps:
         # What the state says about the metrics file must hold before the file is cut, and after.
         run.write_state(
@@ -111,10 +115,14 @@ def restore(run: Run, learner: Learner[Any], device: str, *, say: Callable[[str]
     for step in steps:
         if step > progress.step:  # damaged: training writes it again
             drop(folder / f"step-{step}")
+    mirror = None
+    if tensorboard:
+        identity = run.configuration["created"]
+        mirror = EventFile(tensorboard / run.name, identity=identity, num_events=len(kept), step=progress.step)
     return ActiveRun(
         run=run,
         learner=learner,
-        events=EventWriter(metrics, size_bytes=progress.metrics_bytes),
+        events=EventWriter(metrics, size_bytes=progress.metrics_bytes, mirror=mirror),
         step=progress.step,
         sums=sums,
         best=progress.best,
@@ -182,7 +190,10 @@ def draw_preview(active: ActiveRun) -> None:
             folder.mkdir(exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from error
-        write_atomically(folder / f"step-{active.step:06d}{preview.suffix}", preview.content())
+        content = preview.content()
+        write_atomically(folder / f"step-{active.step:06d}{preview.suffix}", content)
+        if active.events.mirror and preview.suffix == ".png":
+            active.events.mirror.picture(active.step, content)
 
 
 def diverged(active: ActiveRun, what: str) -> TrainingError:

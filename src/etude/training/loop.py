@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -27,12 +28,20 @@ from etude.training.stopping import stop_requests
 T = TypeVar("T")
 
 
-def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display: Display) -> None:
+def fit(
+    runs: Sequence[Run],
+    dataset: Dataset,
+    *,
+    execution: Execution,
+    display: Display,
+    tensorboard: Path | None = None,
+) -> None:
     """Train runs to their end, from their last checkpoints if they have any: bit for bit as if never interrupted.
 
     The caller holds their `training_lock`s.
     One run is the usual case. Several, which differ as `replicas.program_key` allows and stand at the same step, take
     each step together as one program; one that diverges is marked as failed and left behind.
+    In `tensorboard` each gets a folder of event files, written as it goes.
 
     Raises `Interrupted` after Ctrl-C or SIGTERM (all is saved), `TrainingError` when the last run's loss is no longer
     finite.
@@ -44,7 +53,7 @@ def fit(runs: Sequence[Run], dataset: Dataset, *, execution: Execution, display:
         learners = [create_learner(run.recipe, dataset, execution) for run in runs]
         examples = examples_of(runs, dataset, execution.device)
         active_runs = [
-            restore(run, learner, execution.device, say=display.warn)
+            restore(run, learner, execution.device, say=display.warn, tensorboard=tensorboard)
             for run, learner in zip(runs, learners, strict=True)
         ]
         for active in active_runs:

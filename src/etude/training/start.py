@@ -16,6 +16,7 @@ from etude.data.names import GIVEN_PREFIX, absolute
 from etude.errors import DataError, RunError
 from etude.families import own_networks
 from etude.families.book import family_of
+from etude.files import make_folder
 from etude.recipes import Recipe
 from etude.runs import Run, create_run, default_runs_dir, load
 from etude.runs.code import admit
@@ -39,6 +40,7 @@ def train(
     precision: Precision = "auto",
     compile: Compile = "auto",
     display: Display | None = None,
+    tensorboard: str | Path | None = None,
     **changes: Any,
 ) -> Run:
     """Train a recipe, given by name or as an object, and return its run.
@@ -47,7 +49,8 @@ def train(
     `data=etude.Dataset.of(x, y)`. `network` may be a class of your own, `network=Net`.
 
     The run is called `name` (or RECIPE-DATA-NUMBER) and lies in `runs_dir`. étude looks for data in `data_dir` first.
-    `threads` is the number of processor threads; `precision` is auto, fp32 or bf16; `compile` is auto, on or off.
+    `threads` is the number of processor threads; `precision` is auto, fp32 or bf16; `compile` is auto, on or off. In
+    `tensorboard` the run gets a folder of event files for TensorBoard, written while it trains.
     Raises `Interrupted` after Ctrl-C, once everything is saved.
     """
     recipe = recipes.get(recipe) if isinstance(recipe, str) else recipe
@@ -66,6 +69,7 @@ def train(
         data_dir=Path(data_dir) if data_dir else None,
         compute=Compute(device=device, threads=threads, precision=precision, compile=compile),
         display=display,
+        tensorboard=make_folder(tensorboard) if tensorboard else None,
     )
     run.moved_data = dataset  # what was given as an object can be measured and drawn without being given again
     return run
@@ -86,6 +90,7 @@ def train_together(
     data_dir: Path | None,
     compute: Compute,
     display: Display | None,
+    tensorboard: Path | None = None,
 ) -> list[Run]:
     """Train recipes with the same `replicas.program_key` as one program, each into its own run.
 
@@ -117,7 +122,7 @@ def train_together(
     for note in dataset.notes:
         display.note(f"{dataset.name}: {note}")
     with training_locks(runs), own_code(runs):
-        fit(runs, dataset, execution=execution, display=display)
+        fit(runs, dataset, execution=execution, display=display, tensorboard=tensorboard)
     return runs
 
 
@@ -163,20 +168,25 @@ def resume(
     data: str | Dataset | None = None,
     data_dir: str | Path | None = None,
     display: Display | None = None,
+    tensorboard: str | Path | None = None,
 ) -> Run:
     """Continue an interrupted or killed run, given as an object, by name or by folder.
 
     It ends bit for bit as if it had never stopped. If its data has moved, `data` says where it is now, such as
-    `folder:PATH`, or is the `Dataset` that the run was given. The images must be the same. Raises `RunError` if there
+    `folder:PATH`, or is the `Dataset` that the run was given. The images must be the same. `tensorboard` is as in
+    `train`; events that are in that folder already are not written again. Raises `RunError` if there
     is nothing to continue: a finished run, or one that diverged and would do so again.
     """
     run = run if isinstance(run, Run) else load(run)
     run.moved_data = run.moved_data if data is None else data
-    resume_together([run], data_dir=Path(data_dir) if data_dir else None, display=display)
+    events = make_folder(tensorboard) if tensorboard else None
+    resume_together([run], data_dir=Path(data_dir) if data_dir else None, display=display, tensorboard=events)
     return run
 
 
-def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Display | None) -> None:
+def resume_together(
+    runs: Sequence[Run], *, data_dir: Path | None, display: Display | None, tensorboard: Path | None = None
+) -> None:
     """Continue, as one program, runs with the same `replicas.program_key` and the same step; otherwise as `resume`."""
     with (
         training_locks(runs),
@@ -205,7 +215,7 @@ def resume_together(runs: Sequence[Run], *, data_dir: Path | None, display: Disp
         for each in runs:
             each.open_code()
         execution = execution_of(run.recipe, compute, num_steps=0, kind=run.kind)
-        fit(runs, dataset, execution=execution, display=display or Display())
+        fit(runs, dataset, execution=execution, display=display or Display(), tensorboard=tensorboard)
 
 
 @contextmanager

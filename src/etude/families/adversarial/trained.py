@@ -14,11 +14,13 @@ from etude.models import uniform_noise
 
 @final
 class TrainedAdversarial:
-    """`Samples`, with its generator."""
+    """`FromNoise`, with its generator."""
+
+    noise = "uniform"
 
     def __init__(self, recipe: Adversarial, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.generator = recipe, kind, networks["generator"]
-        self.conditional = takes_labels(self.generator.forward)
+        self.conditional, self.noise_shape = takes_labels(self.generator.forward), (recipe.noise_dim,)
 
     def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
         """See `Trained`: what the discriminator takes."""
@@ -27,6 +29,10 @@ class TrainedAdversarial:
     def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Samples`."""
         noise = uniform_noise(num_samples, self.recipe.noise_dim, generator=generator)
-        given = [()] * num_samples if labels is None else [(part,) for part in labels.split(EXAMPLES_AT_ONCE)]
+        given = [None] * num_samples if labels is None else labels.split(EXAMPLES_AT_ONCE)
         parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
-        return torch.cat([unsigned(self.kind, self.generator(part, *label)) for part, label in parts])
+        return torch.cat([self.generate(part, label) for part, label in parts])
+
+    def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """See `FromNoise`."""
+        return unsigned(self.kind, self.generator(noise, *(() if labels is None else (labels,))))

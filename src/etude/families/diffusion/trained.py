@@ -15,12 +15,14 @@ from etude.families.inputs import EXAMPLES_AT_ONCE, signed, unsigned
 
 @final
 class TrainedDiffusion:
-    """`Samples` and `Denoises`, with the running average of the weights."""
+    """`FromNoise` and `Denoises`, with the running average of the weights."""
+
+    noise = "normal"
 
     def __init__(self, recipe: Diffusion, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.network = recipe, kind, networks["average"]
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (missing in its stubs)
-        self.conditional = recipe.conditional
+        self.conditional, self.noise_shape = recipe.conditional, kind.shape
 
     def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
         """See `Trained`: examples without noise."""
@@ -31,7 +33,11 @@ class TrainedDiffusion:
         noise = torch.randn(num_samples, *self.kind.shape, generator=generator)
         given = [None] * num_samples if labels is None else labels.split(EXAMPLES_AT_ONCE)
         parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
-        return torch.cat([self._examples([*self._way(part, classes)][-1]) for part, classes in parts])
+        return torch.cat([self.generate(part, classes) for part, classes in parts])
+
+    def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """See `FromNoise`."""
+        return self._examples([*self._way(noise, labels)][-1])
 
     def way(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Denoises`."""

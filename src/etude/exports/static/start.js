@@ -1,0 +1,2 @@
+
+({latents: latentPage, samples: samplesPage, drawing: drawingPage, pictures: picturesPage})[content.page]();
