@@ -5,11 +5,12 @@ the type Event (tensorflow/core/util/event.proto), of which only the fields belo
 """
 
 import math
+import os
 import struct
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 
 from etude.errors import RunError
@@ -29,30 +30,26 @@ PICTURES = "samples"
 class EventFile:
     """Appends events to a file in `folder`; final. It mirrors a run's metrics: see `etude.runs.events.Mirror`."""
 
-    def __init__(self, folder: Path, *, identity: str, num_events: int = 0, step: int = 0) -> None:
+    def __init__(self, folder: Path, *, identity: str, num_events: int = 0, step: int = -1) -> None:
         """Begin a new file, which says of which run it is.
 
-        What older files of this run hold of its first `num_events` events, and its pictures up to `step`, is taken
-        over, and those files go: a resumed run has each event once. Files of other runs and programs stay.
+        Older files of this run are cut after its first `num_events` events and its pictures up to `step`: a resumed run
+        has each event once. They are not removed while they hold any, since a TensorBoard that reads a folder does not
+        get past a file that is gone. Files of other runs and programs stay.
         """
+        older = [path for path in _event_files(folder) if _identity(path) == identity]
         self.path = _new_path(folder)
-        older = _older(folder, identity)
-        kept = list(_taken_over(older, num_events, step))
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            _cut(older, num_events, step)
             self._file = self.path.open("xb", buffering=0)
         except OSError as error:
             raise cannot_write(self.path, error) from error
-        begun = time.time()
-        self._write(_event(begun, 0, _bytes(EVENT_VERSION, VERSION)))
-        # A program that has read the older files forgets them here.
+        now = time.time()
+        self._write(_event(now, 0, _bytes(EVENT_VERSION, VERSION)))
+        # A TensorBoard that has read further than the older files now go forgets what it has from that step on.
         session = _number(SESSION_STATUS, STARTED) + _bytes(SESSION_MESSAGE, identity.encode())
-        self._write(_event(begun, 0, _bytes(EVENT_SESSION, session)))
-        for content in kept:
-            self._write(content)
-        for path in older:
-            with suppress(OSError):
-                path.unlink()
+        self._write(_event(now, step + 1, _bytes(EVENT_SESSION, session)))
 
     def scalars(self, step: int, values: Mapping[str, float], wall_time: float | None = None) -> None:
         """Append named values."""
@@ -88,47 +85,51 @@ class EventFile:
 
 
 def _new_path(folder: Path) -> Path:
-    """The next free name; TensorBoard reads the files of a folder in the order of their names."""
+    """A name after all others: TensorBoard reads the files of a folder in the order of their names."""
     number = int(time.time())
-    while (path := folder / f"events.out.tfevents.{number:010d}.etude").exists():
-        number += 1
-    return path
+    for path in _event_files(folder):
+        found = path.name.split(".")[3]
+        number = max(number, int(found) + 1 if found.isascii() and found.isdecimal() else 0)
+    return folder / f"events.out.tfevents.{number:010d}.etude"
 
 
-def _older(folder: Path, identity: str) -> list[Path]:
-    """The files of this run there, in the order of their names."""
-    return [path for path in sorted(folder.glob("events.out.tfevents.*.etude")) if _identity(path) == identity]
+def _event_files(folder: Path) -> list[Path]:
+    """étude's files there, in the order of their names."""
+    return sorted(folder.glob("events.out.tfevents.*.etude"))
 
 
 def _identity(path: Path) -> str | None:
     """Of which run a file says that it is."""
-    for event in islice(_events_in(path), 2):
-        session = _part(event, EVENT_SESSION)
-        if session:
+    for event, _ in islice(records(_content(path)), 2):
+        if session := _part(event, EVENT_SESSION):
             return _part(session, SESSION_MESSAGE).decode(errors="replace")
     return None
 
 
-def _taken_over(paths: list[Path], num_events: int, step: int) -> Iterator[bytes]:
-    """The events in files that a run still has: its first scalars, and its pictures up to a step."""
-    seen = 0
-    for event in chain.from_iterable(map(_events_in, paths)):
-        value = _part(_part(event, EVENT_SUMMARY), SUMMARY_VALUE)
-        if _part(value, VALUE_IMAGE):
-            if dict(_fields(event)).get(EVENT_STEP) in range(step + 1):
-                yield event
-        elif value and seen < num_events:
-            seen += 1
-            yield event
+def _cut(paths: list[Path], num_events: int, step: int) -> None:
+    """Cut files after the first scalars of a run and its pictures up to a step; those that then have none go."""
+    num_seen = 0
+    for path in paths:
+        kept_bytes = num_kept = 0
+        for event, end in records(_content(path)):
+            value = _part(_part(event, EVENT_SUMMARY), SUMMARY_VALUE)
+            is_picture = bool(_part(value, VALUE_IMAGE))
+            num_seen += bool(value) and not is_picture
+            if num_seen > num_events or (is_picture and dict(_fields(event)).get(EVENT_STEP) not in range(step + 1)):
+                break
+            kept_bytes, num_kept = end, num_kept + bool(value)
+        if num_kept:
+            os.truncate(path, kept_bytes)
+        else:
+            path.unlink()
 
 
-def _events_in(path: Path) -> Iterator[bytes]:
-    """The events of a file; `RunError` if it cannot be read."""
+def _content(path: Path) -> bytes:
+    """The bytes of a file; `RunError` if it cannot be read."""
     try:
-        content = read_whole(path)
+        return read_whole(path)
     except OSError as error:
         raise RunError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.") from error
-    return records(content)
 
 
 # Records --------------------------------------------------------------------------------------------------------------
@@ -172,8 +173,8 @@ def record(content: bytes) -> bytes:
     )
 
 
-def records(content: bytes) -> Iterator[bytes]:
-    """What the whole records at the start of a file hold; a torn or damaged one is the end."""
+def records(content: bytes) -> Iterator[tuple[bytes, int]]:
+    """What the whole records at the start of a file hold, and where each ends; a torn or damaged one is the end."""
     at = 0
     while at + 12 <= len(content):
         length, checksum = struct.unpack_from("<QI", content, at)
@@ -182,7 +183,7 @@ def records(content: bytes) -> Iterator[bytes]:
             return
         if struct.unpack_from("<I", content, end)[0] != masked_crc32c(content[at + 12 : end]):
             return
-        yield content[at + 12 : end]
+        yield content[at + 12 : end], end + 4
         at = end + 4
 
 

@@ -118,7 +118,8 @@ def restore(
     mirror = None
     if tensorboard:
         identity = run.configuration["created"]
-        mirror = EventFile(tensorboard / run.name, identity=identity, num_events=len(kept), step=progress.step)
+        at = progress.step if steps else -1
+        mirror = EventFile(tensorboard / run.name, identity=identity, num_events=len(kept), step=at)
     return ActiveRun(
         run=run,
         learner=learner,

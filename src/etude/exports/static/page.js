@@ -100,7 +100,7 @@ function classSelector(changed) {
 }
 
 function range(text, settings, changed) {
-  const shown = element("output"), input = element("input", {type: "range", ...settings});
+  const shown = element("b"), input = element("input", {type: "range", "aria-label": text, ...settings});
   const show = () => { shown.textContent = Number(input.value).toFixed(2); };
   input.addEventListener("input", () => { show(); changed(); });
   show();
