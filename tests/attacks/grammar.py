@@ -129,7 +129,8 @@ VALUES_OF = {
     "--data": ["digits", "mnist", "cifar10", "folder:pictures", "opinions", "chars:files/net.py"],
     "--fold": ["0", "9", "10", "-1", "²", "9" * 5000],
     "--vocabulary-size": ["1", "300", "0", "-1", "²", "9" * 5000],
-    "--out": ["x.png", "x.npy", "x.md", "x.csv", "x.toml"],
+    "--out": ["x.png", "x.npy", "x.md", "x.csv", "x.toml", "x.html"],
+    "--to": ["html", "onnx", "safetensors", "tensorboard", "htm", "HTML"],
     "--name": ["a", "a/b", "..", "lenet"],
 }  # fmt: skip
 """For flags whose values have a form of their own; another flag needs no line here."""
@@ -348,6 +349,13 @@ BASES: dict[str, list[list[str]] | Fill] = {
         ["vae", "latent-plane"],
         ["gan", "losses"],
         ["cvae", "styles", "--label", "3"],
+    ],
+    "export": [
+        ["lenet", "--to", "html"],
+        ["vae", "--to", "html"],
+        ["gan", "--to", "safetensors"],
+        ["cvae", "--to", "tensorboard"],
+        ["vae", "--to", "html", "--out", "x.html"],
     ],
     "measure": [["lenet"], ["lenet", "--metrics", "accuracy"], ["vae", "--metrics", "negative_elbo_nats"], ["small"]],
     "latents": [["--data", "digits", "--epochs", "1", "--quiet", "--jobs", "1", "--dims", "2"]],

@@ -9,9 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from etude.exports.layers import Untranslatable
+from etude.exports.networks import networks_of
 from etude.exports.program import Program, as_weight
 from etude.exports.recording import record
 from etude.models import ConvGenerator, Generator, LeNet
+from etude.runs import Run
 
 MAPS, ROWS = (4, 9, 9), (10,)
 
@@ -181,3 +183,26 @@ def test_what_no_page_can_compute_is_said(call: Callable[[Tensor, int], Tensor],
     with pytest.raises(Untranslatable) as caught:
         record(call, torch.ones(1, 4), num_classes=2)
     assert str(caught.value) == reason
+
+
+def test_a_diffusion_model_is_one_program(made: Callable[[str], Run]) -> None:
+    network = networks_of(made("flow"))["generator"]
+    unet = made("flow").networks["average"]
+
+    def call(x: Tensor, label: int) -> Tensor:
+        return unet(x, torch.tensor([0.3]), F.one_hot(torch.tensor([label]), 10).float())
+
+    program = record(call, network.inputs(1), num_classes=2)
+    noise = network.inputs(1, seed=1)
+    with torch.no_grad():
+        expected = call(noise, 1)[0]
+    torch.testing.assert_close(program(noise[0], 1), expected, rtol=0, atol=1e-2)
+
+
+def test_multiplications_are_counted() -> None:
+    layers = nn.Sequential(
+        nn.Conv2d(2, 6, 3, groups=2), nn.ConvTranspose2d(6, 4, 2, stride=2), nn.Flatten(), nn.LazyLinear(7)
+    )
+    layers(torch.zeros(1, 2, 6, 6))
+    program = record(lambda x, _: layers(x), torch.zeros(1, 2, 6, 6))
+    assert sum(step.num_products for step in program.steps) == 6 * 16 * 9 + 6 * 16 * 4 * 4 + 4 * 64 * 7

@@ -5,6 +5,7 @@ so arrays are flat and a change of shape is no step.
 """
 
 import base64
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +31,17 @@ class Step:
     settings: dict[str, Any]
     size: int
     """Numbers of its output."""
+
+    @property
+    def num_products(self) -> int:
+        """Multiplications of a layer with weights: nearly all of a network's work."""
+        s = self.settings
+        if self.layer == "matmul":
+            return self.size * s["inner"]
+        if self.layer != "convolution":
+            return 0
+        (small, large) = (s["in"], s["out"]) if s["transposed"] else (s["out"], s["in"])
+        return math.prod(small) * large[0] // s["groups"] * math.prod(s["kernel"])
 
 
 @final

@@ -19,7 +19,8 @@ from torch.utils._pytree import tree_flatten
 from etude.exports.layers import MOVES, RULES, Untranslatable, Writer
 from etude.exports.program import Program, Step, as_weight
 
-MOST_STEPS = 20_000
+MOST_PRODUCTS = 150_000_000
+"""Multiplications beyond which a page would stand still for a second at each image."""
 
 
 def record(function: Callable[[Tensor, int], Tensor], example: Tensor, *, num_classes: int = 1) -> Program:
@@ -79,7 +80,7 @@ class _Recorder(TorchDispatchMode, Writer):
         self.pool: dict[bytes, Tensor] = {}
         self.live = {id(example): 0}
         self.kept: list[Any] = [example]
-        self.input_size = example.numel()
+        self.input_size, self.num_products = example.numel(), 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
@@ -87,8 +88,6 @@ class _Recorder(TorchDispatchMode, Writer):
         given = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, Tensor)]
         if not any(id(leaf) in self.live for leaf in given):
             return out
-        if len(self.steps) > MOST_STEPS:
-            raise Untranslatable(f"it takes more than {MOST_STEPS:,} steps")
         name = func.__name__.partition(".")[0]
         name = name.removesuffix("_") if not name.startswith("_") else name  # in place, or not: the value is the same
         if name == "_local_scalar_dense":
@@ -105,6 +104,9 @@ class _Recorder(TorchDispatchMode, Writer):
     def add(self, layer: str, inputs: Sequence[int], size: int, **settings: Any) -> int:
         """See `Writer`."""
         self.steps.append(Step(layer=layer, inputs=tuple(inputs), settings=settings, size=size))
+        self.num_products += self.steps[-1].num_products
+        if self.num_products > MOST_PRODUCTS:
+            raise Untranslatable(f"it takes more than {MOST_PRODUCTS / 1e6:.0f} million multiplications for an image")
         return len(self.steps)
 
     def of(self, tensor: Tensor) -> int:
