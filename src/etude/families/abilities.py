@@ -39,6 +39,31 @@ class Samples(Trained, Protocol):
         ...
 
 
+class Generates(Samples, Protocol):
+    """Draws new examples as a function of noise."""
+
+    def noise(self, num_samples: int, *, generator: torch.Generator) -> Tensor:
+        """Noise (num_samples, ...) as in training."""
+        ...
+
+    def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """The examples (N, ...) of noise (N, ...), images in [0, 1]. Conditional networks take `labels` (N,)."""
+        ...
+
+
+class Judges(Trained, Protocol):
+    """Tells real examples from generated ones."""
+
+    def judge(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
+        """The discriminator's output (N,) for inputs (N, ...): more for what looks real."""
+        ...
+
+    @property
+    def judges_by(self) -> str:
+        """What the output is: logit (0 is undecided), label (0 is generated, 1 is real) or score (no scale)."""
+        ...
+
+
 class Classifies(Trained, Protocol):
     """Tells classes apart."""
 
@@ -216,3 +241,12 @@ class Predicts(Trained, Protocol):
         Scores are divided by the temperature before they become probabilities; at 0 the most likely symbol is taken.
         """
         ...
+
+
+ABILITIES: dict[str, type] = {
+    ability.__name__: ability
+    for ability in (
+        Samples, Generates, Judges, Denoises, Classifies, Explains, Encodes, Bounds, Translates, Predicts
+    )
+}  # fmt: skip
+"""Every ability by its name."""

@@ -15,7 +15,7 @@ from etude.families.inputs import EXAMPLES_AT_ONCE, signed, unsigned
 
 @final
 class TrainedDiffusion:
-    """`Samples` and `Denoises`, with the running average of the weights."""
+    """`Samples`, `Generates` and `Denoises`, with the running average of the weights."""
 
     def __init__(self, recipe: Diffusion, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.network = recipe, kind, networks["average"]
@@ -28,14 +28,21 @@ class TrainedDiffusion:
 
     def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Samples`."""
-        noise = torch.randn(num_samples, *self.kind.shape, generator=generator)
-        given = [None] * num_samples if labels is None else labels.split(EXAMPLES_AT_ONCE)
+        return self.generate(self.noise(num_samples, generator=generator), labels)
+
+    def noise(self, num_samples: int, *, generator: torch.Generator) -> Tensor:
+        """See `Generates`."""
+        return torch.randn(num_samples, *self.kind.shape, generator=generator)
+
+    def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """See `Generates`."""
+        given = [None] * len(noise) if labels is None else labels.split(EXAMPLES_AT_ONCE)
         parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
         return torch.cat([self._examples([*self._way(part, classes)][-1]) for part, classes in parts])
 
     def way(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Denoises`."""
-        noise = torch.randn(num_samples, *self.kind.shape, generator=generator)
+        noise = self.noise(num_samples, generator=generator)
         return torch.stack([self._examples(x) for x in (noise, *self._way(noise, labels))])
 
     def _way(self, noise: Tensor, labels: Tensor | None) -> Iterator[Tensor]:
