@@ -24,6 +24,8 @@ from etude.studio.opened import Opened, OpenRuns
 from etude.studio.shelf import SEPARATOR, changed, path_of, read_inside
 from etude.studio.static import FILES
 
+PREVIEWS = {"png": "image/png", "txt": "text/plain; charset=utf-8"}
+"""What runs draw or write while they train, by the suffix of its file."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 ASKED: dict[str, Callable[[Opened, dict[str, Any]], Arrays | dict[str, Any]]] = {
@@ -78,7 +80,7 @@ class Studio:
             Route("/api/studies/{name}/figure.png", _answering(self.study_figure)),
             self._get("/api/runs/{id}", self.details),
             self._get("/api/runs/{id}/pictures", self.pictures),
-            Route("/api/runs/{id}/pictures/{step:int}.png", _answering(self.picture)),
+            Route("/api/runs/{id}/pictures/{step:int}.{suffix}", _answering(self.picture)),
             self._get("/api/runs/{id}/code", lambda request: details.code_of(self._path(request))),
             *(self._get(f"/api/runs/{{id}}/{name}", functools.partial(self.kept, name)) for name in KEPT),
             *(self._post(f"/api/runs/{{id}}/{name}", functools.partial(self.ask, name)) for name in ASKED),
@@ -120,15 +122,21 @@ class Studio:
     def pictures(self, request: Request) -> dict[str, Any]:
         """The steps at which the run drew a picture."""
         folder = self._path(request) / "samples"
-        names = [path.stem.removeprefix("step-") for path in folder.glob("step-*.png")]
-        return {"steps": sorted(int(name) for name in names if name.isascii() and name.isdecimal())}
+        names = {
+            suffix: [path.stem.removeprefix("step-") for path in folder.glob(f"step-*.{suffix}")] for suffix in PREVIEWS
+        }
+        suffix = max(PREVIEWS, key=lambda suffix: len(names[suffix]))
+        steps = sorted(int(name) for name in names[suffix] if name.isascii() and name.isdecimal())
+        return {"steps": steps, "suffix": suffix}
 
     def picture(self, request: Request) -> Response:
         """A picture that the run drew while it trained. It never changes, so a browser may keep it."""
-        name = f"step-{request.path_params['step']}.png"
-        content = read_inside(self._path(request), "samples", name)
+        step, suffix = request.path_params["step"], request.path_params["suffix"]
+        if suffix not in PREVIEWS:
+            raise RunError(f"a run draws no {suffix}: choose from {', '.join(PREVIEWS)}.")
+        content = read_inside(self._path(request), "samples", f"step-{step}.{suffix}")
         headers = {"cache-control": "private, max-age=31536000, immutable"}
-        return Response(content, media_type="image/png", headers=headers)
+        return Response(content, media_type=PREVIEWS[suffix], headers=headers)
 
     def study_figure(self, request: Request) -> Response:
         """The figure of a study that was settled."""

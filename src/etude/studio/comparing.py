@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy.stats import t
 
 from etude.errors import UsageError
-from etude.metrics import summarize
-from etude.metrics.intervals import FEWEST_VALUES
 from etude.studio.answers import Arrays
 from etude.studio.histories import MOST_POINTS, History, Points, thinned
 
 MOST_SERIES = 2000
+MOST_EXACT = 8
+"""Up to this number of runs, points lie at their own steps."""
 BAND_POINTS = 250
 
 
@@ -25,7 +26,7 @@ def curves(runs: Sequence[tuple[str, History]], columns: Sequence[str], *, low: 
         for column in columns:
             points = history.series(column)
             if len(points[0]):
-                _add(arrays, thinned(points, low=low, high=high, most=most))
+                _add(arrays, thinned(points, low=low, high=high, most=most, in_line=len(runs) > MOST_EXACT))
                 described.append({"run": run_id, "column": column, "points": len(points[0])})
     return Arrays({"series": described}, **arrays)
 
@@ -35,13 +36,13 @@ def bands(groups: Sequence[Sequence[History]], column: str) -> Arrays:
     described, arrays = [], {}
     for number, group in enumerate(groups):
         steps, values = _aligned([history.series(column) for history in group])
-        if not len(steps) or len(values) < FEWEST_VALUES["t"]:
+        if not len(steps) or len(values) < 2:
             continue
-        intervals = [summarize(each, method="t").interval for each in values.T]
-        limits = [[getattr(each, end) for each in intervals] for end in ("low", "high")]
-        for array in (values.mean(axis=0), *limits):
-            _add(arrays, (steps, np.array(array)))
-        described.append({"group": number, "n": len(values)})
+        n, means = len(values), values.mean(axis=0)
+        half = t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+        for array in (means, means - half, means + half):
+            _add(arrays, (steps, array))
+        described.append({"group": number, "n": n})
     return Arrays({"bands": described}, **arrays)
 
 

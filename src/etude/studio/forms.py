@@ -1,6 +1,7 @@
 """What the forms of the page offer: recipes with their fields, studies with what they found."""
 
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -24,21 +25,21 @@ def form(name: str) -> dict[str, Any]:
     recipe = recipes.get(name) if name in recipes.RECIPES else None
     if recipe is None:
         raise unknown("recipe", name, recipes.RECIPES)
-    ranges, hints = ranges_of(type(recipe)), get_type_hints(type(recipe))
-    return {
-        "recipe": name,
-        "about": recipe.about,
-        "fields": [
-            {
-                "name": field.name,
-                "value": getattr(recipe, field.name),
-                "allowed": str(ranges[field.name]) if field.name in ranges else "",
-                "choices": list(get_args(hints[field.name])) if get_origin(hints[field.name]) is Literal else [],
-            }
-            for field in fields(recipe)
-            if field.name not in NOT_ASKED and isinstance(getattr(recipe, field.name), int | float | str | None)
-        ],
-    }
+    return {"recipe": name, "about": recipe.about, "fields": [*_fields(recipe)]}
+
+
+def _fields(settings: Any, prefix: str = "") -> Iterator[dict[str, Any]]:
+    """What a person may change; those of the optimizer as `optimizer.learning_rate`."""
+    ranges, hints = ranges_of(type(settings)), get_type_hints(type(settings))
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if is_dataclass(value):
+            yield from _fields(value, f"{field.name}.")
+        elif prefix or field.name not in NOT_ASKED:
+            hint = hints[field.name]
+            choices = [False, True] if hint is bool else get_args(hint) if get_origin(hint) is Literal else []
+            allowed = str(ranges[field.name]) if field.name in ranges else ""
+            yield {"name": prefix + field.name, "value": value, "allowed": allowed, "choices": list(choices)}
 
 
 def studies(runs_dir: Path) -> list[dict[str, Any]]:

@@ -40,7 +40,7 @@ def samples(opened: Opened, given: dict[str, Any]) -> Arrays:
     with opened.run.sampling_precision():
         images = generates.generate(noise, labels).float()
     return Arrays(
-        {"noise_shape": list(noise.shape[1:])},
+        _scale(opened),
         images=levels(images),
         noise=noise.flatten(1).numpy(),
         **_verdicts(opened, images, labels),
@@ -59,14 +59,14 @@ def generate(opened: Opened, given: dict[str, Any]) -> Arrays:
     labels = _labels(opened, {"label": given.get("label") or 0}, len(noise))
     with opened.run.sampling_precision():
         images = trained.generate(noise, labels).float()
-    return Arrays({}, images=levels(images), **_verdicts(opened, images, labels))
+    return Arrays(_scale(opened), images=levels(images), **_verdicts(opened, images, labels))
 
 
 @torch.no_grad()
 def judge(opened: Opened, given: dict[str, Any]) -> Arrays:
     """What the discriminator says of an image that was drawn on the page."""
     image = opened.examples(given.get("pixels"))
-    return Arrays({}, images=levels(image), **_verdicts(opened, image, _labels(opened, given, 1)))
+    return Arrays(_scale(opened), images=levels(image), **_verdicts(opened, image, _labels(opened, given, 1)))
 
 
 @torch.no_grad()
@@ -77,6 +77,14 @@ def denoise(opened: Opened, given: dict[str, Any]) -> Arrays:
     with opened.run.sampling_precision():
         way = trained.way(count, labels=_labels(opened, given, count), generator=stream(seed, "sample")).float()
     return Arrays(images=np.stack([levels(images) for images in way]))
+
+
+def _scale(opened: Opened) -> dict[str, Any]:
+    """What the discriminator's output is, where there is one: a probability, a label or a score."""
+    if "Judges" not in opened.abilities:
+        return {}
+    trained: Judges = opened.ability("Judges")
+    return {"verdicts": "probability" if trained.judges_by == "logit" else trained.judges_by}
 
 
 def _verdicts(opened: Opened, images: Tensor, labels: Tensor | None) -> dict[str, np.ndarray]:

@@ -62,7 +62,10 @@ class Jobs:
         recipe, changes = given.get("recipe"), given.get("changes")
         if recipe not in recipes.RECIPES or not isinstance(changes, dict):
             raise UsageError(f"recipe {recipe!r:.40} (allowed: {', '.join(recipes.RECIPES)}).")
-        changed = recipes.change(recipes.RECIPES[recipe], **changes)
+        usual = recipes.RECIPES[recipe]
+        if isinstance(optimizer := changes.get("optimizer"), dict):
+            changes["optimizer"] = {**recipes.to_dict(usual)["optimizer"], **optimizer}
+        changed = recipes.change(usual, **changes)
         if changed.code:
             raise UsageError("networks of your own are trained by `etude train` in a terminal.")
         toml = self._logs / f"recipe-{len(self._jobs)}.toml"

@@ -49,6 +49,7 @@ def encode(opened: Opened, given: dict[str, Any]) -> Arrays:
     inputs = opened.run.inputs(image)
     mean, logvar = trained.encode(inputs, label)
     return Arrays(
+        {"label": None if label is None else int(label)},
         mean=mean.numpy(),
         deviation=(logvar / 2).exp().numpy(),
         images=levels([inputs[0], trained.decode(mean, label)[0]]),

@@ -12,7 +12,6 @@ from etude.runs.remarks import read_remarks
 from etude.runs.run import Run
 from etude.studio.histories import Histories
 from etude.studio.shelf import changed, id_of, path_of
-from etude.sweeps.folder import Sweep
 
 FILES = ("recipe.json", "state.json", "metrics.jsonl", "remarks.json", ".lock")
 """What the row of a run depends on."""
@@ -111,18 +110,6 @@ class Listing:
             tags=remarks.tags,
             note=remarks.note,
         )
-
-    def sweeps(self) -> list[dict[str, Any]]:
-        """The sweeps with their cells; a damaged one is left out."""
-        found = []
-        for path in list_paths(self.runs_dir, "sweep.json"):
-            try:
-                sweep = Sweep(path)
-            except EtudeError:
-                continue
-            if not path.is_symlink():
-                found.append({"id": sweep.name, "recipe": sweep.recipe.name, "cells": len(sweep.cells)})
-        return found
 
 
 def _group(run: Run) -> str:

@@ -150,6 +150,8 @@ export class Chart {
       },
       this.#data(), this.drawn,
     );
+    for (const [number, row] of [...this.plot.root.querySelectorAll(".u-series")].entries())
+      row.hidden = series[number]?.stroke === "transparent";
     this.plot.over.addEventListener("dblclick", () => {
       this.zoomed = false;
       this.about.onzoom?.(-Infinity, Infinity);

@@ -1,9 +1,11 @@
 // @ts-check
-/** Several runs beside each other: their curves, where their configurations differ, their metrics with floors. */
+/** Several runs beside each other: curves, pictures, differences of configuration, metrics with floors. */
 import * as address from "./address.js";
 import { get, Polled } from "./api.js";
 import { Chart, lookControls } from "./chart.js";
-import { choice, h, replace, short, table } from "./dom.js";
+import { choice, h, replace, short, slider, table } from "./dom.js";
+import { groupName, interval } from "./runs.js";
+import { nearest } from "./watch.js";
 
 /** @typedef {import("./runs.js").Row} Row */
 
@@ -36,23 +38,25 @@ export function compare(place, query, signal) {
       chart = null;
       return;
     }
-    const shown = rows.slice(0, MOST_IN_TABLES);
-    const details = await Promise.all(shown.map((row) => get(`/api/runs/${row.id}`, signal)));
+    const shown = groups().slice(0, MOST_IN_TABLES);
+    const details = await Promise.all(shown.map(([row]) => get(`/api/runs/${row.id}`, signal)));
     const columns = [...new Set(details.flatMap((each) => each.columns))];
-    if (!columns.includes(column)) column = rows[0].metric || columns.at(0) || "";
+    if (!columns.includes(column)) column = columns.find((each) => each.startsWith("validation/")) ?? columns[0] ?? "";
     chart = new Chart({ title: column, axis: column, name: "comparison", onzoom: (low, high) => { zoom = [low, high]; ask(); void tick(); } });
+    const pictures = h("section", { ariaLabel: "Pictures" });
     replace(place,
       h("h2", {}, `${rows.length} ${rows.length === 1 ? "run" : "runs"} compared`),
       h("div", { className: "row" },
         choice("metric", columns.map((each) => [each, each]), column, (value) => { column = value; address.keep({ column }); void show(rows); }),
         lookControls(look, (next) => { look = next; address.keep({ log: look.log ? "on" : null, smoothing: look.smoothing || null }); draw(); })),
-      chart.element,
+      chart.element, pictures,
       h("h3", {}, "Differences of configuration"), differences(shown, details),
       h("h3", {}, "Metrics"), metrics(shown, details),
-      rows.length > shown.length ? h("p", { className: "quiet" }, `The tables have the first ${shown.length} runs.`) : null,
+      groups().length > shown.length ? h("p", { className: "quiet" }, `The tables have the first ${shown.length}.`) : null,
     );
     ask();
     await tick();
+    await showPictures(pictures, shown.map(([row]) => row), signal);
   }
 
   const groups = () => [...Map.groupBy(rows, (row) => row.group || row.id).values()];
@@ -79,7 +83,7 @@ export function compare(place, query, signal) {
         const [steps, means, , low, , high] = order.slice(6 * i, 6 * i + 6).map((/** @type {string} */ name) => arrays[name]);
         const members = several[band.group];
         for (const row of members) drawn.add(row.id);
-        lines.push({ label: `${members[0].recipe} ${members[0].sweep ? members[0].id.split("~")[1].replace(/-seed-\d+$/, "") : ""}, mean of ${band.n}`, steps, values: means, colour: place.get(members[0].id), band: { low, high } });
+        lines.push({ label: `${groupName(members)}, mean of ${band.n}`, steps, values: means, colour: place.get(members[0].id), band: { low, high } });
       });
     }
     const { about, arrays, order } = curves.value;
@@ -100,16 +104,38 @@ export function compare(place, query, signal) {
 }
 
 /**
- * The fields in which the runs differ, a column per run.
+ * The pictures that runs drew, under one slider: of each run those at the step nearest to the slider's.
+ * @param {HTMLElement} place
  * @param {Row[]} rows
- * @param {any[]} details
+ * @param {AbortSignal} signal
  */
-function differences(rows, details) {
+async function showPictures(place, rows, signal) {
+  const listed = await Promise.all(rows.map((row) => get(`/api/runs/${row.id}/pictures`, signal)));
+  const drawing = rows.map((row, i) => ({ row, steps: /** @type {number[]} */ (listed[i].steps) })).filter(({ steps }) => steps.length);
+  if (!drawing.length) return;
+  const all = [...new Set(drawing.flatMap(({ steps }) => steps))].sort((a, b) => a - b);
+  const shown = h("div", { className: "grid" });
+  const show = (/** @type {number} */ i) => replace(shown, drawing.map(({ row, steps }) => {
+    const step = steps[nearest(steps, all[i])];
+    return h("figure", {}, h("img", { className: "compared", src: `/api/runs/${row.id}/pictures/${step}.png`, alt: `pictures of ${row.id} at step ${step}` }),
+      h("figcaption", {}, `${row.id.replace("~", "/")}, step ${step.toLocaleString("en")}`));
+  }));
+  const last = all.length - 1;
+  replace(place, h("h3", {}, "Pictures"), slider("at step", { min: 0, max: last, step: 1, value: last, show: (i) => all[i].toLocaleString("en") }, show), shown);
+  show(last);
+}
+
+/**
+ * The fields in which the runs differ, a column per run, or per group of seeds.
+ * @param {Row[][]} groups
+ * @param {any[]} details of the first of each
+ */
+function differences(groups, details) {
   const flat = details.map((each) => ({ data: each.data.name, ...flattened(each.recipe), ...each.execution }));
-  const names = [...new Set(flat.flatMap((each) => Object.keys(each)))];
+  const names = [...new Set(flat.flatMap((each) => Object.keys(each)))].filter((name) => name !== "seed" || groups.every((members) => members.length === 1));
   const differing = names.filter((name) => new Set(flat.map((each) => JSON.stringify(/** @type {any} */ (each)[name]))).size > 1);
   if (!differing.length) return h("p", { className: "quiet" }, "None.");
-  return table(["field", ...rows.map((row) => row.id.replace("~", "/"))], differing.map((name) => [name, ...flat.map((each) => String(/** @type {any} */ (each)[name] ?? ""))]));
+  return table(["field", ...groups.map(groupName)], differing.map((name) => [name, ...flat.map((each) => String(/** @type {any} */ (each)[name] ?? ""))]));
 }
 
 /** @param {Record<string, any>} value @param {string} [prefix] @returns {Record<string, any>} */
@@ -119,20 +145,21 @@ export function flattened(value, prefix = "") {
 }
 
 /**
- * What was recorded last, and what `etude measure` found, with floors.
- * @param {Row[]} rows
- * @param {any[]} details
+ * The results with their intervals over seeds, and what `etude measure` found for the first of each group, with floors.
+ * @param {Row[][]} groups
+ * @param {any[]} details of the first of each
  */
-function metrics(rows, details) {
+function metrics(groups, details) {
   const found = details.map((each) => new Map(each.measures.map((/** @type {any} */ result) => [result.metric, result])));
   const names = [...new Set(found.flatMap((each) => [...each.keys()]))];
-  const head = ["metric", ...rows.map((row) => row.id.replace("~", "/")), "floor"];
-  const lines = [["result", ...rows.map((row) => (row.value == null ? "" : `${short(row.value)} ${row.metric}`)), ""]];
-  for (const name of names) {
-    const floor = found.map((each) => each.get(name)?.floor).find((value) => value != null);
-    lines.push([name, ...found.map((each) => measured(each.get(name))), short(floor)]);
-  }
-  return table(head, lines);
+  const result = (/** @type {Row[]} */ members) => {
+    const values = members.flatMap((row) => (row.value == null ? [] : [row.value]));
+    if (!values.length) return "";
+    const { mean, half } = interval(values);
+    return `${short(mean)}${half === null ? "" : ` ± ${short(half)}, n = ${values.length}`} ${members[0].metric}`;
+  };
+  const lines = names.map((name) => [name, ...found.map((each) => measured(each.get(name))), short(found.map((each) => each.get(name)?.floor).find((value) => value != null))]);
+  return table(["metric", ...groups.map(groupName), "floor"], [["result", ...groups.map(result), ""], ...lines]);
 }
 
 /** @param {any} result */

@@ -103,19 +103,18 @@ export function slider(label, range, oninput) {
 }
 
 /**
- * A table of texts; numbers stand on the right.
+ * A table of texts. A column of numbers alone stands on the right.
  * @param {string[]} headings
  * @param {Child[][]} rows
  */
 export function table(headings, rows) {
-  /** @param {Child} cell */
-  const kind = (cell) => (typeof cell === "number" || /^[-−]?[\d.,]+(e[-+]?\d+)?( .*)?$/.test(String(cell)) ? "number" : "");
+  const numeric = headings.map((_, i) => i > 0 && rows.every((row) => row[i] === "" || typeof row[i] === "number" || /^[-−]?[\d.,]+(e[-+]?\d+)?$/.test(String(row[i]))));
   return h(
     "div", { className: "scrolls", tabIndex: 0, role: "region", ariaLabel: headings.join(", ") },
     h(
       "table", {},
-      h("thead", {}, h("tr", {}, headings.map((heading) => h("th", { scope: "col" }, heading)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", { className: kind(cell) }, cell))))),
+      h("thead", {}, h("tr", {}, headings.map((heading, i) => h("th", { scope: "col", className: numeric[i] ? "number" : "" }, heading)))),
+      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell, i) => h("td", { className: numeric[i] ? "number" : "" }, cell))))),
     ),
   );
 }

@@ -84,4 +84,6 @@ function fail(error, main, signal) {
 }
 
 addEventListener("hashchange", open);
+// A question of a view that was left is not a fault.
+addEventListener("unhandledrejection", (event) => event.reason?.name === "AbortError" && event.preventDefault());
 open();

@@ -128,19 +128,19 @@ async function aboutPanel({ id, run, place }) {
   const keep = h("button", { onclick: async () => {
     try {
       await post(`/api/runs/${id}/remarks`, { tags: tags.value.split(",").map((tag) => tag.trim()).filter(Boolean), note: note.value });
-      say("Kept.");
-      keep.textContent = "Kept";
-      setTimeout(() => (keep.textContent = "Keep"), 1500);
+      say("Saved.");
+      keep.textContent = "Saved";
+      setTimeout(() => (keep.textContent = "Save"), 1500);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       alert(error.message);
     }
-  } }, "Keep");
+  } }, "Save");
   const changed = flattened(run.changed);
   replace(place,
     h("div", { className: "columns" },
       h("section", {}, h("h2", {}, "Remarks"),
-        h("label", { className: "field wide" }, h("span", {}, "tags"), tags), h("label", { className: "field wide" }, h("span", {}, "note"), note), keep),
+        h("label", { className: "field wide" }, h("span", {}, "tags"), tags), h("label", { className: "field wide" }, h("span", {}, "note"), note), h("div", { className: "row" }, keep)),
       h("section", {}, h("h2", {}, "Metrics"),
         run.measures.length
           ? table(["metric", "value (95 % interval)", "floor", "examples"], run.measures.map((/** @type {any} */ each) => [each.metric, measured(each), short(each.floor), short(each.num_samples)]))

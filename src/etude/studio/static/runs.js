@@ -110,11 +110,11 @@ export async function runsPage({ main, query, signal, every }) {
     const open = h("button", { className: "bare", id: `group-${first.group}`, ariaExpanded: String(opened.has(first.group)), onclick: () => {
       opened.has(first.group) ? opened.delete(first.group) : opened.add(first.group);
       draw();
-    } }, opened.has(first.group) ? "▾ " : "▸ ", `${members.length} seeds`);
+    } }, opened.has(first.group) ? "▾ " : "▸ ", groupName(members));
     const states = [...new Set(members.map((row) => row.state))].join(", ");
     const result = values.length ? h("span", { title: first.metric }, short(mean), half === null ? "" : ` ± ${short(half)}`, h("small", {}, ` ${first.metric}, n = ${values.length}`)) : "";
     return [
-      h("tr", { className: "group" }, h("td", {}, tick(ids, `compare ${members.length} seeds of ${first.recipe}`)), h("td", {}, open, first.sweep ? h("small", {}, ` ${first.sweep}`) : ""),
+      h("tr", { className: "group" }, h("td", {}, tick(ids, `compare ${members.length} seeds of ${first.recipe}`)), h("td", {}, open, h("small", {}, ` ${members.length} seeds`)),
         h("td", {}, first.recipe), h("td", {}, first.data), h("td", {}, states), h("td", { className: "number" }, `${Math.min(...members.map((row) => row.epoch))}/${first.epochs}`),
         h("td", { className: "number" }, result), h("td", { className: "number" }, duration(members.reduce((sum, row) => sum + row.seconds, 0))), h("td", {}, when(first.created)), h("td", {})),
       ...(opened.has(first.group) ? members.map((row) => one(row, "member")) : []),
@@ -201,6 +201,17 @@ export function interval(values) {
   if (n < 2) return { mean, half: null };
   const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
   return { mean, half: ((T95[n - 2] ?? 1.96) * deviation) / Math.sqrt(n) };
+}
+
+/**
+ * What runs that differ in the seed alone are called together.
+ * @param {Row[]} members
+ */
+export function groupName(members) {
+  const [first] = members;
+  if (members.length === 1) return first.id.replace("~", "/");
+  const cell = first.id.replace("~", "/").replace(/-seed-\d+$/, "");
+  return members.every((row) => row.id.replace("~", "/").startsWith(`${cell}-seed-`)) ? cell : `${first.recipe} on ${first.data}`;
 }
 
 /** @param {string} created */

@@ -2,12 +2,18 @@
 /** Samples from a seed and the way between two of them; a drawn image before the discriminator; the way from noise. */
 import * as address from "./address.js";
 import { latest, post } from "./api.js";
-import { choice, h, replace, short, slider } from "./dom.js";
+import { choice, h, replace, slider } from "./dom.js";
 import { canvas, draw as drawImage, grid, images, pad } from "./picture.js";
 import { greatCircle, line } from "./style.js";
 
 const SHOWN = 32, DENOISED = 10;
 const MOST_SEED = 2 ** 31 - 1;
+/** @type {Record<string, string>} */
+const SCALES = {
+  probability: "D is the probability that the discriminator gives an image of being real.",
+  label: "D is what the discriminator says of an image: near 0 for generated, near 1 for real.",
+  score: "D is the discriminator's score of an image: higher for what looks real. It has no scale of its own.",
+};
 
 /** @param {any} run @param {string | null} given @param {(label: number | null) => void} onchange */
 function classChoice(run, given, onchange) {
@@ -39,13 +45,15 @@ export async function samplesPanel({ id, run, place, query, signal }) {
   const all = h("div", {});
   const between = h("canvas", { className: "decoded image", role: "img" });
   const verdict = h("p", {});
-  const said = (/** @type {number} */ value) => (judges ? `D = ${short(Number(value.toFixed(3)))}` : "");
+  const scale = h("p", { className: "quiet" });
+  const said = (/** @type {number} */ value) => `D = ${value.toFixed(2)}`;
 
   const ask = latest(
     (/** @type {any} */ given) => post(`/api/runs/${id}/samples`, given, signal),
     (answer) => {
       drawn = answer;
-      const { arrays, shapes } = answer;
+      const { about, arrays, shapes } = answer;
+      scale.textContent = SCALES[about.verdicts] ?? "";
       replace(all, grid(images(arrays.images, shapes.images), {
         label: (i) => `sample ${i + 1}${chosen.includes(i) ? ", an end of the way" : ""}`, caption: (i) => (arrays.verdicts ? said(arrays.verdicts[i]) : String(i + 1)),
         onchoose: arrays.noise ? (i) => { chosen = [chosen[1], i]; mark(); morph(); } : undefined,
@@ -84,7 +92,7 @@ export async function samplesPanel({ id, run, place, query, signal }) {
   const generates = run.abilities.includes("Generates");
   replace(place,
     h("div", { className: "row" }, seedField(seed, (value) => { seed = value; draw(); }), classChoice(run, label === null ? null : String(label), (value) => { label = value; draw(); })),
-    judges ? h("p", { className: "quiet" }, "D is what the discriminator says of each: 0 for generated, 1 for real, where its loss is of probabilities; otherwise a score.") : null,
+    scale,
     all,
     generates ? h("section", {}, h("h2", {}, "The way between two samples"),
       h("p", { className: "quiet" }, "Choose two samples above."),

@@ -13,8 +13,9 @@ export async function stylePanel({ id, run, place, query, signal }) {
   let other = address.number(query, "other", { low: 0, high: last, otherwise: Math.min(1, last), whole: true });
   let share = address.number(query, "share", { low: 0, high: 1, otherwise: 0 });
   let circle = query.get("way") === "circle";
+  /** @type {number | null} */
   let label = 0;
-  /** @type {{pixels?: number[], row?: number, label?: number}} */
+  /** @type {{pixels?: number[], row?: number, label?: number | null}} */
   let given = { row };
   /** @type {number[][]} */
   let ends = [];
@@ -27,6 +28,7 @@ export async function stylePanel({ id, run, place, query, signal }) {
   const ask = latest(
     async (/** @type {any} */ which) => Promise.all([post(`/api/runs/${id}/encode`, which, signal), post(`/api/runs/${id}/styles`, which, signal)]),
     ([encoded, styled], which) => {
+      label = encoded.about.label;
       const [input, reconstruction] = images(encoded.arrays.images, encoded.shapes.images);
       if (which.row !== undefined) drawn.put(input);
       replace(pair, [["as the encoder sees it", input], ["reconstruction", reconstruction]].map(([name, image]) => h("figure", {}, canvas(/** @type {any} */ (image), String(name)), h("figcaption", {}, String(name)))));

@@ -43,20 +43,39 @@ function textField(label, value) {
   return { field, element: h("label", { className: "field wide" }, h("span", {}, label), field) };
 }
 
-/** @param {string[]} sentences @param {(text: string) => void} onchoose */
-function examples(sentences, onchoose) {
-  if (!sentences.length) return null;
+/**
+ * A choice of sentences of the test split, once they are read; the first is taken where there is no other.
+ * @param {string} id
+ * @param {HTMLTextAreaElement} field
+ * @param {AbortSignal} signal
+ * @param {() => void} send
+ */
+function examples(id, field, signal, send) {
+  const place = h("div", {}, h("span", { className: "quiet" }, "Reading sentences of the test split …"));
   const shortened = (/** @type {string} */ text) => (text.length > 80 ? `${text.slice(0, 77)}…` : text);
-  return choice("or one of the test split", [["", ""], ...sentences.map((text, i) => /** @type {[string, string]} */ ([String(i), shortened(text)]))], "", (value) => value && onchoose(sentences[Number(value)]));
+  get(`/api/runs/${id}/sentences`, signal).then(
+    ({ sentences }) => {
+      const take = (/** @type {string} */ text) => {
+        field.value = text;
+        send();
+      };
+      const named = sentences.map((/** @type {string} */ text, /** @type {number} */ i) => [String(i), shortened(text)]);
+      replace(place, named.length ? choice("or one of the test split", [["", ""], ...named], "", (value) => value && take(sentences[Number(value)])) : null);
+      if (!field.value && sentences.length) take(sentences[0]);
+    },
+    (error) => {
+      if (!signal.aborted) replace(place, h("span", { className: "quiet" }, `No sentences of the test split: ${error.message}`));
+    },
+  );
+  return place;
 }
 
 /** @param {import("./run.js").Panel} panel */
 export async function sentimentPanel({ id, run, place, query, signal }) {
-  const { sentences } = await get(`/api/runs/${id}/sentences`, signal);
-  const { field, element } = textField("sentence", (query.get("text") ?? sentences[0] ?? "").slice(0, 2000));
+  const { field, element } = textField("sentence", (query.get("text") ?? "").slice(0, 2000));
   let by = address.word(query, "by", /** @type {const} */ (["gradient", "occlusion"]));
   const classes = run.data.classes;
-  const send = asking(place, [element, examples(sentences, (text) => { field.value = text; void send(); }),
+  const send = asking(place, [element, examples(id, field, signal, () => void send()),
     choice("by", [["gradient", "gradient times input"], ["occlusion", "<unk> in the word's place"]], by, (value) => { by = /** @type {any} */ (value); void send(); })], "Classify",
   async () => {
     address.keep({ text: field.value, by: by === "gradient" ? null : by });
@@ -79,9 +98,8 @@ export async function sentimentPanel({ id, run, place, query, signal }) {
 
 /** @param {import("./run.js").Panel} panel */
 export async function translationPanel({ id, place, query, signal }) {
-  const { sentences } = await get(`/api/runs/${id}/sentences`, signal);
-  const { field, element } = textField("sentence", (query.get("text") ?? sentences[0] ?? "").slice(0, 2000));
-  const send = asking(place, [element, examples(sentences, (text) => { field.value = text; void send(); })], "Translate", async () => {
+  const { field, element } = textField("sentence", (query.get("text") ?? "").slice(0, 2000));
+  const send = asking(place, [element, examples(id, field, signal, () => void send())], "Translate", async () => {
     address.keep({ text: field.value });
     const found = await post(`/api/runs/${id}/translate`, { text: field.value }, signal);
     say(found.translation);

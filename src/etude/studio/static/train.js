@@ -28,7 +28,7 @@ export async function trainPage({ main, query, signal, every }) {
         ? h("select", {}, field.choices.map((/** @type {any} */ each) => h("option", { value: String(each), selected: String(each) === value }, String(each))))
         : h("input", { value, placeholder: field.allowed });
       inputs.set(field.name, { field, input });
-      return h("label", { className: "field" }, h("span", {}, field.name.replaceAll("_", " "), h("small", {}, field.allowed ? ` ${field.allowed}` : "")), input);
+      return h("label", { className: "field" }, h("span", {}, field.name.replace(".", ", ").replaceAll("_", " "), h("small", {}, field.allowed ? ` ${field.allowed}` : "")), input);
     }), h("button", { onclick: async () => {
       try {
         await post("/api/train", { recipe, name: name.value.trim() || null, changes: changed(inputs) });
@@ -53,13 +53,16 @@ export async function trainPage({ main, query, signal, every }) {
 
 /** What a person has changed, as values of JSON. @param {Map<string, {field: any, input: HTMLInputElement | HTMLSelectElement}>} inputs */
 function changed(inputs) {
-  /** @type {Record<string, string | number | null>} */
+  /** @type {Record<string, any>} */
   const found = {};
   for (const [name, { field, input }] of inputs) {
     const text = input.value.trim();
     if (text === (field.value === null ? "" : String(field.value))) continue;
     const numeric = typeof field.value === "number" || (field.value === null && field.allowed);
-    found[name] = text === "" ? null : numeric && Number.isFinite(Number(text)) ? Number(text) : text;
+    const value = text === "" ? null : typeof field.value === "boolean" ? text === "true" : numeric && Number.isFinite(Number(text)) ? Number(text) : text;
+    const [part, within] = name.split(".");
+    if (within) found[part] = { ...found[part], [within]: value };
+    else found[part] = value;
   }
   return found;
 }

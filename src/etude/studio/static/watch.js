@@ -92,27 +92,31 @@ export async function watchPanel({ id, run, place, query, signal, every }) {
 
   // Pictures: every step that was drawn, at the step nearest to the slider's.
   const listed = new Polled(`/api/runs/${id}/pictures`);
-  const image = h("img", { className: "preview", alt: "" });
+  const image = h("img", { className: "preview", alt: "", hidden: true });
+  const written = h("pre", { tabIndex: 0, hidden: true });
   const caption = h("figcaption", {});
   const bar = slider("pictures at step", { min: 0, max: 1, step: 1, value: 0, show: (i) => String(listed.value?.steps[i] ?? "") }, (i) => {
     const last = i === listed.value.steps.length - 1;
     pictureStep = last ? -1 : listed.value.steps[i];
     address.keep({ step: pictureStep === -1 ? null : pictureStep });
-    show();
+    void show();
   });
 
   async function showPictures() {
     if (!(await listed.update(signal)) || !listed.value.steps.length) return;
-    if (!pictures.childElementCount) replace(pictures, h("h2", {}, "Pictures"), bar, h("figure", {}, image, caption));
-    show();
+    if (!pictures.childElementCount) replace(pictures, h("h2", {}, listed.value.suffix === "txt" ? "What it writes" : "Pictures"), bar, h("figure", {}, image, written, caption));
+    await show();
   }
 
-  function show() {
+  async function show() {
     const { steps } = listed.value;
     const i = pictureStep === -1 ? steps.length - 1 : nearest(steps, pictureStep);
     bar.show(i, steps.length - 1);
-    const source = `/api/runs/${id}/pictures/${steps[i]}.png`;
-    if (image.getAttribute("src") !== source) image.src = source;
+    const text = listed.value.suffix === "txt";
+    const source = `/api/runs/${id}/pictures/${steps[i]}.${listed.value.suffix}`;
+    [image.hidden, written.hidden] = [text, !text];
+    if (text) written.textContent = await (await fetch(source, { signal })).text();
+    else if (image.getAttribute("src") !== source) image.src = source;
     image.alt = `pictures that the run drew at step ${steps[i]}`;
     caption.textContent = `step ${steps[i].toLocaleString("en")}, ${i + 1} of ${steps.length}`;
   }
