@@ -134,7 +134,7 @@ class Studio:
         step, suffix = request.path_params["step"], request.path_params["suffix"]
         if suffix not in PREVIEWS:
             raise RunError(f"a run draws no {suffix}: choose from {', '.join(PREVIEWS)}.")
-        content = read_inside(self._path(request), "samples", f"step-{step}.{suffix}")
+        content = read_inside(self._path(request), "samples", f"step-{step:06d}.{suffix}")
         headers = {"cache-control": "private, max-age=31536000, immutable"}
         return Response(content, media_type=PREVIEWS[suffix], headers=headers)
 

@@ -1,5 +1,7 @@
 """What the page asks of classifiers: probabilities, what moved them, what the layers see, the test split by class."""
 
+import copy
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -68,23 +70,19 @@ def _log_odds(logits: Tensor, label: int) -> Tensor:
 
 def layers(opened: Opened, given: dict[str, Any]) -> Arrays:
     """What each convolution makes of an image, (channels, H, W), and the filters of the first, (filters, h, w, C)."""
-    trained: Classifies = opened.ability("Classifies")
-    network = opened.run.model
-    convolutions = [(name, module) for name, module in network.named_modules() if isinstance(module, nn.Conv2d)]
+    opened.ability("Classifies")
+    run = opened.run
+    networks = copy.deepcopy(run.networks)  # the hooks below must not see the images of another request
+    trained: Classifies = run.family.trained(run.recipe, networks, run.kind)
+    named = [each for network in networks.values() for each in network.named_modules()]
+    convolutions = [(name, module) for name, module in named if isinstance(module, nn.Conv2d)]
     if not convolutions:
-        raise UsageError(f"run {opened.run.name} has no convolution to look into.")
+        raise UsageError(f"run {run.name} has no convolution to look into.")
     seen: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Any:
-        return lambda _module, _inputs, output: seen.setdefault(name, output.detach()[0, :MOST_CHANNELS])
-
-    handles = [module.register_forward_hook(keep(name)) for name, module in convolutions]
-    try:
-        with torch.no_grad():
-            trained.logits(opened.run.inputs(_image(opened, given)))
-    finally:
-        for handle in handles:
-            handle.remove()
+    for name, module in convolutions:
+        module.register_forward_hook(partial(_keep, seen, name))
+    with torch.no_grad():
+        trained.logits(run.inputs(_image(opened, given)))
     first = cast(Tensor, convolutions[0][1].weight).detach()[:MOST_CHANNELS]
     shown = first if first.shape[1] in (1, 3) else first.mean(dim=1, keepdim=True)
     return Arrays(
@@ -92,6 +90,10 @@ def layers(opened: Opened, given: dict[str, Any]) -> Arrays:
         filters=shown.permute(0, 2, 3, 1).numpy(),
         **{f"map{number}": maps.float().numpy() for number, maps in enumerate(seen.values())},
     )
+
+
+def _keep(seen: dict[str, Tensor], name: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+    seen.setdefault(name, output[0, :MOST_CHANNELS])
 
 
 @torch.no_grad()

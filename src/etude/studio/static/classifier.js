@@ -145,12 +145,13 @@ export async function boundaryPanel({ id, run, place, signal, every }) {
     const { about, arrays, shapes } = polled.value;
     const [side, , count] = shapes.probabilities;
     const cell = SIZE / side;
+    const page = getComputedStyle(document.documentElement).getPropertyValue("--page");
     for (let y = 0; y < side; y++) {
       for (let x = 0; x < side; x++) {
         const chances = arrays.probabilities.subarray((y * side + x) * count, (y * side + x + 1) * count);
         const best = chances.indexOf(Math.max(...chances));
         pen.globalAlpha = 1;
-        pen.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--page");
+        pen.fillStyle = page;
         pen.fillRect(x * cell, SIZE - (y + 1) * cell, cell + 1, cell + 1);
         pen.globalAlpha = Math.max(0.05, (chances[best] - 1 / count) / (1 - 1 / count)) * 0.45;
         pen.fillStyle = classColour(best);

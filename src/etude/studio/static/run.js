@@ -1,6 +1,5 @@
 // @ts-check
 /** One run: watched while it trains, its configuration, and a panel for each thing that its networks can do. */
-import * as address from "./address.js";
 import { get, Polled, post, Refused } from "./api.js";
 import { boundaryPanel, classifierPanel } from "./classifier.js";
 import { flattened, measured } from "./compare.js";

@@ -124,7 +124,7 @@ export async function languagePanel({ id, place, query, signal }) {
   let temperature = address.number(query, "temperature", { low: 0, high: 2, otherwise: 1 });
   let length = address.number(query, "length", { low: 1, high: 1000, otherwise: 300, whole: true });
   let seed = 0;
-  const send = asking(place, [element, h("div", { className: "row" },
+  asking(place, [element, h("div", { className: "row" },
     slider("temperature", { min: 0, max: 2, step: 0.05, value: temperature, show: (value) => value.toFixed(2) }, (value) => (temperature = value)),
     slider("symbols", { min: 10, max: 1000, step: 10, value: length }, (value) => (length = value)))], "Write", async () => {
     address.keep({ prompt: field.value, temperature: temperature === 1 ? null : temperature, length: length === 300 ? null : length });
