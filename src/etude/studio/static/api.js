@@ -1,5 +1,6 @@
 // @ts-check
 /** Requests to the studio. Polls send the tag of what they have, and get no body while it is the same. */
+import { complain } from "./dom.js";
 
 /** @typedef {{name: string, type: "uint8" | "int32" | "uint32" | "float32", shape: number[]}} Described */
 /** @typedef {Uint8Array | Int32Array | Uint32Array | Float32Array} Numbers */
@@ -102,6 +103,12 @@ export class Polled {
   }
 }
 
+/** Tell a person what the studio refused. @param {unknown} error */
+function wrong(error) {
+  if (error instanceof Refused) complain(error.message);
+  else if (!(error instanceof DOMException && error.name === "AbortError")) throw error;
+}
+
 /**
  * Calls that may come faster than they are answered: one is in flight, and of those that wait the latest counts.
  * @template Given, Answer
@@ -109,7 +116,7 @@ export class Polled {
  * @param {(answer: Answer, given: Given) => void} then
  * @param {(error: unknown) => void} [otherwise]
  */
-export function latest(call, then, otherwise = (error) => console.warn(String(error))) {
+export function latest(call, then, otherwise = wrong) {
   let busy = false;
   /** @type {{given: Given} | null} */
   let waiting = null;

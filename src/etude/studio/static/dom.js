@@ -53,6 +53,15 @@ export function say(text) {
 }
 
 /**
+ * Tell everyone that something is wrong; an empty text takes it away.
+ * @param {string} text
+ */
+export function complain(text) {
+  const place = document.getElementById("busy");
+  if (place && place.textContent !== text) place.textContent = text;
+}
+
+/**
  * A labelled control.
  * @param {string} text
  * @param {HTMLElement} control

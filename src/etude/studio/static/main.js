@@ -2,7 +2,7 @@
 /** From the address to a view, and on while it is open: one view at a time, polled while the page is seen. */
 import * as address from "./address.js";
 import { Refused } from "./api.js";
-import { h, replace } from "./dom.js";
+import { complain, h, replace } from "./dom.js";
 import { runPage } from "./run.js";
 import { runsPage } from "./runs.js";
 import { studiesPage, studyPage } from "./studies.js";
@@ -20,6 +20,7 @@ async function open() {
   closing.abort();
   closing = new AbortController();
   const { signal } = closing;
+  complain("");
   const { path, query } = address.read();
   const main = /** @type {HTMLElement} */ (document.getElementById("main"));
   for (const link of document.querySelectorAll("nav a")) {
@@ -55,16 +56,18 @@ function page(path, view) {
  * @param {AbortSignal} signal
  */
 async function poll(tick, signal) {
-  const busy = /** @type {HTMLElement} */ (document.getElementById("busy"));
+  let failed = false;
   while (!signal.aborted) {
     if (!document.hidden) {
       try {
         await tick();
-        busy.textContent = "";
+        if (failed) complain("");
+        failed = false;
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof Refused)) throw error;
-        busy.textContent = error.message;
+        complain(error.message);
+        failed = true;
       }
     }
     await new Promise((resolve) => setTimeout(resolve, POLL_MILLISECONDS));

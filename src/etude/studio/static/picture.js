@@ -97,6 +97,28 @@ export function savePng(canvas, name) {
 }
 
 /**
+ * Save all images of a panel on one sheet, in their order, each enlarged to the size of the others.
+ * @param {HTMLElement} place
+ * @param {string} name
+ */
+export function saveSheet(place, name) {
+  const all = /** @type {HTMLCanvasElement[]} */ ([...place.querySelectorAll("canvas.image, canvas.plane, canvas.pad")]);
+  if (!all.length) return;
+  const [side, gap] = [160, 8];
+  const columns = Math.min(8, all.length);
+  const sheet = h("canvas", { width: columns * (side + gap) + gap, height: Math.ceil(all.length / columns) * (side + gap) + gap });
+  const context = /** @type {CanvasRenderingContext2D} */ (sheet.getContext("2d"));
+  context.fillStyle = "#e0e0e0";
+  context.fillRect(0, 0, sheet.width, sheet.height);
+  context.imageSmoothingEnabled = false;
+  all.forEach((each, i) => {
+    const scale = side / Math.max(each.width, each.height);
+    context.drawImage(each, gap + (i % columns) * (side + gap), gap + Math.floor(i / columns) * (side + gap), each.width * scale, each.height * scale);
+  });
+  sheet.toBlob((blob) => blob && save(`${name}.png`, blob));
+}
+
+/**
  * A place to draw an image on, or to drop or choose a file: it tells the numbers (C, H, W) in [0, 1] that it makes of it.
  * @param {number[]} shape (C, H, W)
  * @param {(pixels: number[]) => void} onchange

@@ -9,8 +9,9 @@ import { canvas, draw as drawImage, images, savePng } from "./picture.js";
 const FAR = 4;
 /** How far the plane reaches along each latent. */
 const SIDE = 440;
+/** Half of the prior in two latents lies within the first radius, 95 % within the second: √(−2 ln(1 − share)). */
+const PRIOR = [1.177, 2.448];
 const STEP = 0.1, FINE = 0.01;
-const MOST_SLIDERS = 12;
 const MOST_BRUSHED = 24;
 const TRAVERSED = 9;
 
@@ -89,10 +90,9 @@ export async function planePanel({ id, run, place, query, signal }) {
         if (tick) pen.fillText(String(tick), 3, down(tick) - 3);
       }
     }
-    // The prior: half of it lies within the inner circle (radius 1.18), 95 % within the outer one (2.45).
     pen.strokeStyle = pen.fillStyle;
     pen.setLineDash([4, 4]);
-    for (const radius of [1.177, 2.448]) {
+    for (const radius of PRIOR) {
       pen.beginPath();
       pen.arc(across(0), down(0), (radius / (2 * FAR)) * SIDE, 0, 2 * Math.PI);
       pen.stroke();
@@ -207,7 +207,7 @@ export async function planePanel({ id, run, place, query, signal }) {
     bars.clear();
     replace(sliders);
     for (let i = 0; i < dim; i++) {
-      if (axes.includes(i) || bars.size >= MOST_SLIDERS) continue;
+      if (axes.includes(i)) continue;
       const bar = slider(`latent ${i + 1}`, { min: -FAR, max: FAR, step: FINE, value: z[i], show: (value) => value.toFixed(2) }, (value) => move(z.map((each, j) => (i === j ? value : each))));
       bars.set(i, bar);
       put(sliders, bar);
@@ -230,6 +230,7 @@ export async function planePanel({ id, run, place, query, signal }) {
       h("button", { onclick: () => move(new Array(dim).fill(0), true) }, "Centre"),
       h("button", { onclick: traverse }, "Traverse"),
       h("button", { className: "quiet", onclick: () => savePng(image, `${run.name}-decoded`) }, "PNG"),
+      h("button", { className: "quiet", onclick: () => save(`${run.name}-latents.svg`, svg()) }, "SVG"),
       h("button", { className: "quiet", onclick: () => save(`${run.name}-latents.csv`, csv(rowsOfCloud())) }, "CSV"),
       rate),
     h("div", { className: "beside" },
@@ -241,6 +242,19 @@ export async function planePanel({ id, run, place, query, signal }) {
   function legend() {
     if (classes.length > 12) return null;
     return h("span", { className: "legend" }, classes.map((/** @type {string} */ name, /** @type {number} */ i) => h("span", {}, swatch(classColour(i)), name)));
+  }
+  /** The plane as it is shown, its points as circles. */
+  function svg() {
+    const escaped = (/** @type {string} */ text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;");
+    const points = cloud ? Array.from(cloud.labels, (label, i) => {
+      const { means } = /** @type {NonNullable<typeof cloud>} */ (cloud);
+      return `<circle cx="${across(means[i * dim + axes[0]]).toFixed(1)}" cy="${down(means[i * dim + axes[1]]).toFixed(1)}" r="1.8" fill="${classColour(label)}"><title>${escaped(classes[label] ?? "")}</title></circle>`;
+    }) : [];
+    const circles = PRIOR.map((radius) => `<circle cx="${across(0)}" cy="${down(0)}" r="${(radius / (2 * FAR)) * SIDE}" fill="none" stroke="#777" stroke-dasharray="4"/>`);
+    const ticks = [-2, 0, 2].map((tick) => `<text x="${across(tick)}" y="${SIDE + 14}" text-anchor="middle">${tick}</text><text x="-6" y="${down(tick) + 4}" text-anchor="end">${tick}</text>`);
+    const names = `<text x="${SIDE / 2}" y="${SIDE + 30}" text-anchor="middle">latent ${axes[0] + 1}</text><text x="-24" y="${SIDE / 2}" text-anchor="middle" transform="rotate(-90 -24 ${SIDE / 2})">latent ${axes[1] + 1}</text>`;
+    const text = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="-40 -10 ${SIDE + 50} ${SIDE + 50}" font-family="sans-serif" font-size="12"><rect x="-40" y="-10" width="100%" height="100%" fill="#fff"/><rect width="${SIDE}" height="${SIDE}" fill="none" stroke="#ccc"/>${points.join("")}${circles.join("")}${ticks.join("")}${names}</svg>`;
+    return new Blob([text], { type: "image/svg+xml" });
   }
   function rowsOfCloud() {
     if (!cloud) return [];

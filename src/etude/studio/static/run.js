@@ -3,7 +3,8 @@
 import { get, Polled, post, Refused } from "./api.js";
 import { boundaryPanel, classifierPanel } from "./classifier.js";
 import { flattened, measured } from "./compare.js";
-import { duration, h, replace, say, short, table } from "./dom.js";
+import { csv, duration, h, replace, save, say, short, table } from "./dom.js";
+import { saveSheet } from "./picture.js";
 import { planePanel } from "./plane.js";
 import { remove } from "./runs.js";
 import { denoisingPanel, samplesPanel } from "./samples.js";
@@ -57,6 +58,9 @@ export async function runPage({ main, query, signal, every }, id, panel) {
     state,
     h("nav", { className: "tabs", ariaLabel: "Panels of this run" },
       fitting.map((each) => h("a", { href: `#/run/${id}/${each.name}`, ...(each === shown ? { ariaCurrent: "page" } : {}) }, each.title))),
+    ["watch", "plane", "about", "words", "text"].includes(shown.name) ? null : h("div", { className: "row end" },
+      h("button", { className: "quiet", onclick: () => saveSheet(place, `${run.name}-${shown.name}`) }, "All images as PNG"),
+      h("button", { className: "quiet", onclick: () => save(`${run.name}-${shown.name}.csv`, csv(rowsShown(place))) }, "CSV")),
     place,
   );
 
@@ -74,6 +78,17 @@ export async function runPage({ main, query, signal, every }, id, panel) {
     return;
   }
   await shown.draw({ id, run, place, query, signal, every });
+}
+
+/**
+ * What stands below the images of a panel, and its tables, as rows.
+ * @param {HTMLElement} place
+ */
+function rowsShown(place) {
+  const captions = [...place.querySelectorAll("figure")].map((figure, i) => [i + 1, figure.querySelector("[aria-label]")?.getAttribute("aria-label"), figure.querySelector("figcaption")?.textContent]);
+  const bars = [...place.querySelectorAll(".bar")].map((bar) => [...bar.querySelectorAll("span")].map((span) => span.textContent));
+  const rows = [...place.querySelectorAll("table tr")].map((row) => [...row.querySelectorAll("th, td")].map((cell) => cell.textContent));
+  return [...captions, ...bars, ...rows];
 }
 
 /** @param {string} id @param {any} run */
