@@ -8,6 +8,7 @@ metrics.jsonl    one line an event (see `events`)
 samples/*.png    pictures drawn while training
 checkpoints/     step-N folders (see `checkpoint`)
 figures/         pictures drawn after training
+remarks.json     tags and a note of a person's (see `remarks`)
 measures/        results of `etude measure` (see `etude.measurement`)
 """
 

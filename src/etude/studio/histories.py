@@ -5,7 +5,9 @@ file is read from the byte after the last whole line, and from its start where i
 """
 
 import json
-from collections import defaultdict
+import os
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from threading import Lock
 from typing import Any, final
@@ -16,6 +18,8 @@ from numpy.typing import NDArray
 
 from etude.studio.shelf import changed, is_file
 
+TAIL_BYTES = 20_000
+"""The end of a metrics file, where the table of runs looks for a run's result first."""
 MOST_POINTS = 1000
 """Points of a series that reach the browser."""
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -46,20 +50,26 @@ class History:
                 file.seek(self._offset)
                 content = file.read()
             whole = content[: content.rfind(b"\n") + 1]
-            for row in _rows(whole):
-                self._add(row)
+            for keys, rows in groupby(_rows(whole), tuple):
+                self._add(keys, list(rows))
             self._offset += len(whole)
             self._seen, self._arrays = now, {}
 
-    def _add(self, row: dict[str, Any]) -> None:
-        step = row.get("step")
-        if type(step) is not int:
-            return
-        for column, value in row.items():
-            if column not in ("event", "step", "epoch") and type(value) in (int, float):
-                steps, values = self._columns.setdefault(column, ([], []))
-                steps.append(step)
-                values.append(value)
+    def _add(self, keys: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+        """Rows with the same keys, as most are that follow each other."""
+        steps = [row.get("step") for row in rows]
+        for column in keys:
+            if column in ("event", "step", "epoch"):
+                continue
+            values = [row[column] for row in rows]
+            known_steps, known_values = self._columns.setdefault(column, ([], []))
+            if not (_are_numbers(steps) and _are_numbers(values)):
+                whole = [pair for pair in zip(steps, values, strict=True) if _are_numbers(pair)]
+                steps_of, values = [step for step, _ in whole], [value for _, value in whole]
+            else:
+                steps_of = steps
+            known_steps += steps_of
+            known_values += values
 
     @property
     def columns(self) -> list[str]:
@@ -85,7 +95,7 @@ class Histories:
     """The histories of all runs that were asked for."""
 
     def __init__(self) -> None:
-        self._of_path: dict[Path, History] = defaultdict()
+        self._of_path: dict[Path, History] = {}
         self._lock = Lock()
 
     def of(self, run: Path) -> History:
@@ -95,6 +105,29 @@ class Histories:
             history = self._of_path.setdefault(path, History(path))
         history.update()
         return history
+
+    def latest(self, run: Path, columns: Sequence[str]) -> tuple[str, float] | None:
+        """The first of these columns that a run has, and its latest value: from the end of the file if it is there."""
+        path = run / "metrics.jsonl"
+        if path not in self._of_path and is_file(path):
+            with path.open("rb") as file:
+                start = max(0, file.seek(0, os.SEEK_END) - TAIL_BYTES)
+                file.seek(start)
+                content = file.read()
+            first = content.find(b"\n") + 1 if start else 0
+            rows = _rows(content[first : content.rfind(b"\n") + 1])
+            for column in columns:
+                for row in reversed(rows):
+                    if _are_numbers([row.get(column)]):
+                        return column, row[column]
+            if not start:
+                return None
+        history = self.of(run)
+        return next(((name, last) for name in columns if (last := history.last(name)) is not None), None)
+
+
+def _are_numbers(values: Iterable[Any]) -> bool:
+    return all(type(value) is float or type(value) is int for value in values)
 
 
 def _rows(lines: bytes) -> list[dict[str, Any]]:

@@ -86,8 +86,8 @@ class Listing:
             state = run.state
         except EtudeError as error:
             return Row(id=run_id, state="damaged", error=str(error))
-        history, series, remarks = self.histories.of(path), run.family.series, read_remarks(path)
-        metric = next((name for name in series.headline if name in history.columns), "")
+        series, remarks = run.family.series, read_remarks(path)
+        metric, value = self.histories.latest(path, series.headline) or ("", None)
         better = series.quantity.better if metric.partition("/")[2] == series.quantity.name else None
         return Row(
             id=run_id,
@@ -104,7 +104,7 @@ class Listing:
             steps=run.recipe.epochs * run.steps_per_epoch,
             seconds=state.seconds,
             metric=metric,
-            value=history.last(metric) if metric else None,
+            value=value,
             better=better,
             created=run.configuration["created"],
             tags=remarks.tags,
