@@ -11,10 +11,10 @@ from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
 from etude.families.abilities import By, Classifies, Denoises, Encodes, Explains, Predicts, Samples, Translates
+from etude.figures import latents, learning, memory, points, translation, words
+from etude.figures.material import Material
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
-from etude.report import latents, learning, memory, points, translation, words
-from etude.report.material import Material
 from etude.runs import Run
 
 FORMATS: tuple[Format, ...] = ("png", "svg")
