@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from etude.inspection.calculus.conv_solver import solve
     from etude.inspection.calculus.derive import derive
     from etude.measurement import measure
+    from etude.reports import report
     from etude.runs import Run, load
     from etude.runs.explaining import explain
     from etude.studies import study
@@ -42,6 +43,7 @@ _HOMES = {
     "measure": "measurement.measure",
     "explain": "runs.explaining.explain",
     "figure": "figures.catalogue.draw",
+    "report": "reports.report",
     "inspect": "inspection.inspect",
     "derive": "inspection.calculus.derive.derive",
     "solve": "inspection.calculus.conv_solver.solve",
@@ -69,6 +71,7 @@ __all__ = [
     "metrics",
     "models",
     "recipes",
+    "report",
     "resume",
     "solve",
     "studies",
