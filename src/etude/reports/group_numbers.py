@@ -38,7 +38,8 @@ def results(family: Family) -> list[str]:
     parts: list[str] = [element("h3", title), table(headings, rows), *_and_more(len(family.groups))]
     if any(group.result.summary and group.result.summary.interval for group in groups):
         numbers = [len(group.result.values) for group in groups]
-        parts += [paragraph(about_intervals("t", numbers)), paragraph(LEGEND)]
+        strips_said = "In the strips, the point is the mean and the thick line its interval, all on one axis."
+        parts.append(paragraph(f"{about_intervals('t', numbers)} {strips_said}"))
     return parts
 
 

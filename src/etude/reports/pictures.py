@@ -20,6 +20,8 @@ MOST_BYTES = 2_300_000
 MOST_FILE_BYTES, MOST_PIXELS = 20_000_000, 16_000_000
 """Of a picture in a run's folder that is looked at."""
 SHRINK, LEAST_PIXELS, COLOURS = 0.75, 120, 128
+PIXELS_PER_INCH = 108
+"""Of a chart: its letters of 9 points are 13.5 pixels."""
 
 
 @dataclass
@@ -34,6 +36,8 @@ class Picture:
     """Whether it is lines and texts on white, which may be shown on black as well."""
     figure: Figure | None = None
     """What it was drawn from."""
+    width: int | None = None
+    """Of a chart on the page, in CSS pixels, so that all have letters of one size. Images keep their own pixels."""
 
     @property
     def num_bytes(self) -> int:
@@ -44,7 +48,8 @@ class Picture:
         """The picture inside the page."""
         kind = "svg+xml" if self.format == "svg" else "png"
         source = f"data:image/{kind};base64,{b64encode(self.content).decode()}"
-        return Html(f'<img alt="{html(self.alt)}" src="{source}">')
+        width = f' width="{self.width}"' if self.width else ""
+        return Html(f'<img alt="{html(self.alt)}"{width} src="{source}">')
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ def drawn(figure: Figure, alt: str, *, is_chart: bool = True) -> Picture:
     formats: tuple[Format, ...] = ("png", "svg")
     contents = {format: render(figure, format) for format in formats}
     smallest: Format = min(formats, key=lambda format: len(contents[format]))
-    return Picture(contents[smallest], smallest, alt, is_chart, figure)
+    width = round(figure.get_size_inches()[0] * PIXELS_PER_INCH) if is_chart else None
+    return Picture(contents[smallest], smallest, alt, is_chart, figure, width)
 
 
 def read(path: Path, alt: str) -> Picture:

@@ -176,7 +176,7 @@ def _metrics(facts: Facts) -> list[str]:
             )
         )
         notes = dict.fromkeys(each.result.note for each in facts.kept.results if each.result.note)
-        parts += [paragraph(told(note, facts.run.path)) for note in notes]
+        parts += [paragraph(f"Note: {told(note, facts.run.path)}") for note in notes]
     if facts.kept.num_others:
         files = counted(facts.kept.num_others, "file")
         parts.append(paragraph(f"{files} in measures/ are left out: of other weights or settings, or damaged."))

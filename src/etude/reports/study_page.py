@@ -1,9 +1,9 @@
 """The report of a study that was run."""
 
-from etude.reports.document import Document, Section, Tile
-from etude.reports.markup import code, element, paragraph, table
+from etude.reports.document import Document, Section
+from etude.reports.markup import block, code, element, paragraph, table
 from etude.reports.pictures import Shown, drawn
-from etude.reports.wording import counted, duration
+from etude.reports.wording import duration
 from etude.studies import Settled
 from etude.studies.settled import HEADINGS, evidence_row, knobs, shown
 
@@ -28,33 +28,21 @@ def study_document(settled: Settled) -> Document:
     again = f"etude study {study.name}{' --quick' if settled.quick else ''}"
     again += "".join(f" --{name.replace('_', '-')} {shown(values[name])}" for name in _given(settled))
     return Document(
-        kind="study",
+        kind=f"study on {study.topic}",
         title=study.question,
-        subtitle=f"{study.name}, of the studies on {study.topic}",
-        badge=ruling.verdict,
+        subtitle=f"{ruling.because[:1].upper()}{ruling.because[1:]}",
+        badge=f"the claim is {'true ' if ruling.condition else ''}{ruling.answer}",
         badge_kind=ruling.verdict.replace(" ", "-"),
-        tiles=_tiles(settled),
         sections=[
-            Section(title="Verdict", parts=[paragraph(element("b", f"{ruling.answer}: "), ruling.because)]),
             Section(title="Folklore", parts=folklore),
             Section(title="Design", parts=[paragraph(f"Held fixed: {study.held_fixed}."), *design]),
             Section(title="Evidence", parts=evidence),
+            Section(title="Verdict", parts=[paragraph(element("b", f"{ruling.answer}: "), ruling.because)]),
             Section(title="Figure", parts=[Shown([picture], caption)]),
             Section(title="Why", parts=[paragraph(study.explanation), paragraph(f"Source: {study.source}")]),
-            Section(title="Run it again", parts=[element("pre", element("code", again), tabindex="0")]),
+            Section(title="Run it again", parts=[f"It took {duration(settled.seconds)} here.", block(again)]),
         ],
     )
-
-
-def _tiles(settled: Settled) -> list[Tile]:
-    estimated = [each for each in settled.findings if not each.exact]
-    seeds = max((len(each.values) for each in estimated), default=0)
-    number = counted(len(settled.findings.evidence), "number")
-    return [
-        Tile(name="the claim is", value=settled.ruling.verdict, about=settled.ruling.condition),
-        Tile(name="evidence", value=number, about=f"over {counted(seeds, 'seed')}" if seeds else "all exact"),
-        Tile(name="time", value=duration(settled.seconds), about="the short form" if settled.quick else ""),
-    ]
 
 
 def _given(settled: Settled) -> list[str]:

@@ -54,6 +54,7 @@ nav a { text-decoration: none; }
 nav a:hover { text-decoration: underline; }
 section { padding: 30px 0 6px; scroll-margin-top: 8px; }
 section + section { border-top: 1px solid var(--line); margin-top: 22px; }
+blockquote { margin: 0 0 .85rem; padding: .1em 0 .1em 1em; border-left: 4px solid var(--line); font-size: 1.1rem; }
 .scroll { overflow-x: auto; margin: 0 0 1rem; }
 table { border-collapse: collapse; font-size: .92rem; line-height: 1.45; min-width: min(100%, 420px); }
 caption { text-align: left; color: var(--soft); padding-bottom: .35rem; font-size: .88rem; }
@@ -104,12 +105,14 @@ footer { border-top: 1px solid var(--line); margin-top: 34px; padding-top: 12px;
   nav, summary { display: none; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
   h1 { font-size: 20pt; }
-  h2, h3, summary, caption { break-after: avoid; }
+  h2, h3, h2 + p, caption { break-after: avoid; }
   section { padding-top: 14pt; }
   section + section { margin-top: 8pt; }
   figure, tr, .tiles div, pre, .notice { break-inside: avoid; }
   figure { padding: 8pt; }
-  figure img { max-height: 20cm; }
+  figure img { max-height: 10.5cm; width: auto; }
+  .scroll table { font-size: 8.5pt; }
+  th, td { padding-block: .2em; }
   .scroll { overflow: visible; }
   .tiles { grid-template-columns: repeat(3, 1fr); }
   a { color: inherit; text-decoration: none; }
