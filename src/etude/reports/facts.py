@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from etude.data.kinds import Images
 from etude.data.text.description import TextKind, in_short, vocabularies
-from etude.errors import EtudeError, RunError
+from etude.errors import EtudeError
 from etude.families.abilities import Classifies
 from etude.measurement.kept import Kept, KeptResults, kept_results
 from etude.metrics.intervals import share_interval
@@ -15,7 +15,7 @@ from etude.reports.document import Tile
 from etude.reports.places import data_told, told
 from etude.reports.wording import counted, duration, recorded
 from etude.runs import Run, RunStatus
-from etude.runs.checkpoint import Best, load_progress
+from etude.runs.checkpoint import Best, Progress, list_steps, load_model, load_progress
 from etude.runs.events import Table
 
 T = TypeVar("T")
@@ -80,8 +80,8 @@ def facts_of(run: Run) -> Facts:
     state = attempt(lambda: run.state, RunStatus(status="damaged"))
     empty = Table([], steps_per_epoch=max(1, run.steps_per_epoch))
     table = attempt(run.metrics, empty) if state.status != "damaged" else empty
-    has_checkpoint = (run.path / "checkpoints").is_dir() and attempt(lambda: _checkpoint(run), False)
-    best = attempt(lambda: load_progress(run.checkpoint_path()).best, None) if has_checkpoint else None
+    has_checkpoint = bool(list_steps(run.path / "checkpoints"))
+    best = attempt(lambda: _whole_checkpoint(run).best, None) if has_checkpoint else None
     return Facts(
         run=run,
         state=state,
@@ -93,11 +93,11 @@ def facts_of(run: Run) -> Facts:
     )
 
 
-def _checkpoint(run: Run) -> bool:
-    try:
-        return run.checkpoint_path().is_dir()
-    except RunError:  # none yet
-        return False
+def _whole_checkpoint(run: Run) -> Progress:
+    """Where training stood at the checkpoint in use; `RunError` if a file of it is damaged."""
+    folder = run.checkpoint_path()
+    load_model(folder)
+    return load_progress(folder)
 
 
 def headline(facts: Facts) -> Headline | None:

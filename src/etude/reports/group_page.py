@@ -13,7 +13,7 @@ from etude.reports.group_numbers import MOST_GROUPS, measured, results, texts_of
 from etude.reports.groups import Compared, Family, Runs, rows_of_differences, runs_of
 from etude.reports.markup import Html, block, code, element, folded, paragraph, table
 from etude.reports.pictures import Shown, drawn
-from etude.reports.places import data_told, told
+from etude.reports.places import data_told, name_told, told
 from etude.reports.run_page import environment_rows, with_code
 from etude.reports.wording import counted, cut, duration, named
 from etude.runs import Run
@@ -99,7 +99,8 @@ def _summary(found: Runs, sweep: Sweep | None, num_runs: int, num_finished: int)
     if sweep:
         parts.append(paragraph(with_code(told(collect(sweep).splits_sentence(), sweep.path))))
         if len(groups) > 1:
-            first, second = (f"{sweep.name}:{group.group.cell.name}" for group in groups[:2])
+            cells = (name_told(group.group.cell.name, group.recipe.data) for group in groups[:2])
+            first, second = (f"{sweep.name}:{cell}" for cell in cells)
             parts.append(paragraph("Is a difference real? ", code(f"etude compare {first} {second}"), " says so."))
     for family in found.families:
         bases = {_basis(group.recipe, family) for group in family.groups}
@@ -136,12 +137,13 @@ def _configuration(groups: Sequence[Compared]) -> list[str]:
 
 def _shared(groups: Sequence[Compared], differing: Sequence[str]) -> Iterator[Html]:
     found = [each for each in settings(groups[0].recipe) if each.name not in ("seed", *differing)]
-    changed = [each for each in found if each.is_changed]
+    of_one = len({group.recipe.name for group in groups}) == 1  # of several recipes there is no one default
+    changed = [each for each in found if each.is_changed and of_one]
     if changed:
         rows = [[code(each.name), cut(text_of(each.value), 200), text_of(each.default)] for each in changed]
         heads = ["setting", "all runs", "default"]
         yield table(heads, rows, left=3, marked=range(len(rows)), about="The same in all, and not the recipe's default")
-    rest = [each for each in found if not each.is_changed and each.name in flat(groups[0].recipe)]
+    rest = [each for each in found if each not in changed and each.name in flat(groups[0].recipe)]
     rows = [[code(each.name), cut(text_of(each.value), 200)] for each in rest]
     if rest:
         yield folded(f"{counted(len(rest), 'setting')} more that all share", table(["setting", "value"], rows, left=2))
@@ -188,7 +190,13 @@ def _runs(groups: Sequence[Compared], found: Runs) -> list[str]:
             result = f"{first.name} {first.value}" if first else ""
             epochs = f"{state.epoch}/{run.recipe.epochs}"
             seed = str(run.recipe.seed)
-            texts = [named(run.name), cut(group.label, 60), seed, STATES[state.status], result]
+            texts = [
+                named(name_told(run.name, run.recipe.data)),
+                cut(group.label, 60),
+                seed,
+                STATES[state.status],
+                result,
+            ]
             rows.append([*texts, epochs, duration(state.seconds)])
     headings = ["run", "group", "seed", "state", "result", "epochs", "time"]
     parts: list[str] = [table(headings, rows[:MOST_RUNS], left=5)] if rows else []

@@ -94,7 +94,7 @@ def _grouped(runs: Sequence[Run], found: Runs) -> list[tuple[str, Group]]:
     members: dict[str, list[Run]] = {}
     for run in runs:
         key = repr(sorted((name, repr(value)) for name, value in flat(replace(run.recipe, seed=0)).items()))
-        key += run.configuration["dataset"]["digest"]
+        key += repr([run.configuration["dataset"]["digest"], *(each["sha256"] for each in run.configuration["code"])])
         same = members.setdefault(f"{run.recipe.family} {run.recipe.name} {key}", [])
         if twin := next((each for each in same if each.recipe.seed == run.recipe.seed), None):
             found.notices.append(
@@ -110,6 +110,8 @@ def _grouped(runs: Sequence[Run], found: Runs) -> list[tuple[str, Group]]:
         label = " ".join(f"{name}={text_of(mine.get(name))}" for name in differing) or first.recipe.name
         if len(label) > 60 or (len(members) > 1 and not differing):
             label = first.name if len(each) == 1 else f"{first.name} and {len(each) - 1} more"
+        if any(label == other for other, _ in groups):  # the same settings on other data, or with other code
+            label = f"{label} ({first.name})"
         cell = Cell(name=label, changes={}, recipe=recipe)
         groups.append(
             (label, Group(cell=cell, members=[Member(cell=cell, seed=r.recipe.seed, path=r.path) for r in each]))

@@ -74,8 +74,8 @@ class Shown:
 
 
 def drawn(figure: Figure, alt: str, *, is_chart: bool = True) -> Picture:
-    """A figure as PNG or as SVG, whichever is smaller."""
-    formats: tuple[Format, ...] = ("png", "svg")
+    """A figure: a chart as PNG or as SVG, whichever is smaller; images, which SVG would only wrap, as PNG."""
+    formats: tuple[Format, ...] = ("png", "svg") if is_chart else ("png",)
     contents = {format: render(figure, format) for format in formats}
     smallest: Format = min(formats, key=lambda format: len(contents[format]))
     width = round(figure.get_size_inches()[0] * PIXELS_PER_INCH) if is_chart else None

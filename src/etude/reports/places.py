@@ -8,6 +8,7 @@ from pathlib import Path
 
 from etude.data.names import GIVEN_PREFIX, OwnName, parse_own
 from etude.errors import EtudeError
+from etude.sweeps.grid import fit_for_a_folder
 
 _PATH = re.compile(r"(?<![\w./…])/(?!/)(?:[^\s/'\"<>:;,()|`]+/)*([^\s/'\"<>:;,()|`]+)/?")
 """An absolute path; a slash between two words, and the address of a page, are none."""
@@ -45,9 +46,14 @@ def data_told(name: str) -> str:
     return str(OwnName(format=own.format, path=Path(own.path.name or "data"), second=second, column=own.column))
 
 
+def name_told(name: str, data: str) -> str:
+    """The name of a run on some data: a sweep over data writes the path of a person's own into it."""
+    return name.replace(fit_for_a_folder(data), fit_for_a_folder(data_told(data))) if parse_own(data) else name
+
+
 def _forms(folder: Path) -> set[Path]:
-    """The ways in which a message may write a folder, its absolute ones."""
-    forms = {folder.absolute()}
+    """The ways in which a message may write a folder."""
+    forms = {folder.absolute(), *([folder] if len(folder.parts) > 1 else [])}
     with suppress(OSError, RuntimeError):
         forms.add(folder.resolve())
     return forms

@@ -1,6 +1,7 @@
 """The report of one run."""
 
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from etude.reports.drawings import Progress, curves, figures, samples
 from etude.reports.facts import Facts, Headline, data_lines, facts_of, headline, measured_headline, status_sentence
 from etude.reports.markup import Html, block, code, element, folded, joined, paragraph, table, verbatim
 from etude.reports.numbers import measured_table, recorded_table
-from etude.reports.places import data_told, told
+from etude.reports.places import data_told, name_told, told
 from etude.reports.strips import LEGEND
 from etude.reports.wording import counted, cut, duration, listed, named, recorded
 from etude.runs import Run
@@ -23,6 +24,7 @@ MOST_TILES, MOST_CLASSES = 3, 30
 
 def run_document(run: Run, *, data_dir: Path | None, progress: Progress) -> Document:
     """The page of a run. It draws what its networks give; of the rest nothing is computed."""
+    run = _renamed(run)
     facts = facts_of(run)
     sections = [
         Section(title="Summary", parts=_summary(facts)),
@@ -45,9 +47,16 @@ def run_document(run: Run, *, data_dir: Path | None, progress: Progress) -> Docu
         badge=STATES[status],
         badge_kind=status,
         tiles=_tiles(facts),
-        notices=[*notices, *facts.problems],
+        notices=[with_code(f"{each[:1].upper()}{each[1:]}") for each in (*notices, *facts.problems)],
         sections=sections,
     )
+
+
+def _renamed(run: Run) -> Run:
+    """The run by a name without a path, for titles of figures too."""
+    renamed = copy(run)
+    renamed.name = name_told(run.name, run.recipe.data)
+    return renamed
 
 
 def _tiles(facts: Facts) -> list[Tile]:
@@ -61,7 +70,7 @@ def _tiles(facts: Facts) -> list[Tile]:
     how = str(Execution(**run.configuration["execution"]))
     epochs = f"{state.epoch:,} of {run.recipe.epochs:,}"
     training = Tile(name="epochs trained", value=epochs, about=f"{duration(state.seconds)}; {cut(how, 100)}")
-    return [each.tile(examples) for each in shown] + [training]
+    return [each.tile(examples) for each in shown] + ([training] if state.status != "damaged" else [])
 
 
 # Summary --------------------------------------------------------------------------------------------------------------
@@ -83,7 +92,7 @@ def _summary(facts: Facts) -> list[str]:
             f"{counted(run.recipe.epochs, 'epoch')}: {metric} {facts.best.value:.4g}."
         )
     more = [_changes_sentence(settings(run.recipe))]
-    if not facts.kept.results and facts.has_checkpoint:
+    if not facts.kept.results and not facts.kept.num_others and facts.has_checkpoint:
         more.append(f"No metric has been measured yet: `etude measure {run.name}` adds floors and intervals.")
     more.append("One run says nothing about other seeds: a report of several runs shows how they differ.")
     return [paragraph(with_code(" ".join(sentences))) for sentences in (about, result, more) if sentences]

@@ -43,5 +43,6 @@ def listed(words: Sequence[str]) -> str:
 
 def recorded(name: str) -> str:
     """A number that training recorded, test/loss_nats say, in words: test loss in nats."""
-    words = name.replace("/", " ").replace("_", " ")
+    split, slash, quantity = name.partition("/")
+    words = f"{'training' if split == 'train' else split}{slash}{quantity}".replace("/", " ").replace("_", " ")
     return f"{words.removesuffix(' nats')} in nats" if words.endswith(" nats") else words
