@@ -18,10 +18,10 @@ TRAINED: dict[str, dict[str, Any]] = {
     "classifier": {"data": "moons", "train_images": 200},
     "text-classifier": {"data": "opinions", "train_images": 64, "validation_images": 20},
     "translate-luong": {
-        "data": "clauses",
+        "data": "pairs:pairs.tsv",
         "width": 8,
         "train_images": 32,
-        "validation_images": 8,
+        "validation_images": 4,
         "batch_size": 16,
         "beam": 1,
     },

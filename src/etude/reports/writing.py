@@ -70,9 +70,10 @@ def report(
     `trust` is given. A damaged or unfinished run is reported as far as it can be read. Raises `UsageError` or
     `RunError` for what does not exist, `DiskError` if the file cannot be written.
     """
-    if not isinstance(run, Subject | Sequence):
-        raise UsageError(f"a report of a {type(run).__name__} (allowed: a run, a sweep or a study, or its name).")
-    subjects: list[Subject] = [run] if isinstance(run, Subject) else list(run)
+    subjects = list(run) if isinstance(run, Sequence) and not isinstance(run, str) else [run]
+    for each in subjects:
+        if not isinstance(each, Subject):
+            raise UsageError(f"a report of a {type(each).__name__} (allowed: a run, a sweep or a study, or its name).")
     if not subjects:
         raise UsageError("name a run, a sweep or a study to report: `etude runs` and `etude study --list` list them.")
     home = Path(runs_dir) if runs_dir else default_runs_dir()
