@@ -19,7 +19,7 @@ MOST_BYTES = 2_300_000
 """Of all pictures of a page, as text in it: the page stays below 3 MB."""
 MOST_FILE_BYTES, MOST_PIXELS = 20_000_000, 16_000_000
 """Of a picture in a run's folder that is looked at."""
-SHRINK, LEAST_PIXELS, COLOURS = 0.75, 120, 128
+SHRINK, LEAST_PIXELS = 0.75, 120
 PIXELS_PER_INCH = 108
 """Of a chart: its letters of 9 points are 13.5 pixels."""
 
@@ -98,7 +98,7 @@ def read(path: Path, alt: str) -> Picture:
 
 
 def fit(pictures: Sequence[Picture], most_bytes: int = MOST_BYTES) -> bool:
-    """Make the largest pictures smaller until all fit, with fewer pixels and colours. Returns whether one was."""
+    """Make the largest pictures smaller until all fit. Returns whether one was."""
     shrunk = False
     while sum(picture.num_bytes for picture in pictures) > most_bytes:
         candidates = [picture for picture in pictures if _can_shrink(picture)]
@@ -119,8 +119,8 @@ def _shrink(picture: Picture) -> None:
         picture.content, picture.format = render(picture.figure, "png"), "png"
     image = _open(picture)
     size = (max(1, round(image.width * SHRINK)), max(1, round(image.height * SHRINK)))
-    smaller = image.convert("L" if image.mode == "L" else "RGB").resize(size, Image.Resampling.BOX)
-    picture.content = _png(smaller if smaller.mode == "L" else smaller.quantize(COLOURS))
+    smaller = image.convert("L" if image.mode == "L" else "RGB").resize(size, Image.Resampling.LANCZOS)
+    picture.content = _png(smaller)
 
 
 def _open(picture: Picture) -> Image.Image:
