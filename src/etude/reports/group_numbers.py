@@ -68,51 +68,61 @@ def _and_more(number: int) -> list[Html]:
     return [paragraph(f"The first {MOST_GROUPS} of {number:,} groups.")] if number > MOST_GROUPS else []
 
 
-def measured(family: Family) -> list[str]:
-    """Every kept metric of the test split, a table each, with a row per group."""
-    names = dict.fromkeys(
-        (each.metric, each.about, each.better)
-        for group in family.groups
-        for facts in group.facts
-        for each in facts.measured()
-    )
-    parts: list[str] = []
-    for name, about, better in list(names)[:MOST_METRICS]:
-        title = joined([code(name), f" {ARROWS[better]} ".rstrip(), f" {about}"])
-        parts += [element("h3", title), *_metric(name, family.groups[:MOST_GROUPS])]
+def measured(families: Sequence[Family]) -> list[str]:
+    """The kept metrics of the test split, with a mean and a floor for each group."""
+    parts = [part for family in families for part in _of_family(family)]
     if parts:
-        return [paragraph(f"{ABOUT_ARROWS} {LEGEND} Here, an interval is that of the mean over the seeds."), *parts]
-    if any(group.facts for group in family.groups):
+        about = f"{ABOUT_ARROWS} {LEGEND} Here, an interval is that of the mean over the seeds."
+        return [paragraph(about), *parts]
+    if any(group.facts for family in families for group in family.groups):
         return [paragraph("No run has been measured yet: ", code("etude measure"), " adds metrics with floors.")]
     return []
 
 
-def _metric(name: str, groups: Sequence[Compared]) -> list[Html]:
-    rows: list[list[str]] = []
-    spans: list[Span] = []
-    how: set[str] = set()
-    for group in groups:
-        kept = [(facts, each) for facts in group.facts for each in facts.measured() if each.metric == name]
-        how |= {repr(sorted(each.settings.items(), key=lambda item: item[0])) for _, each in kept}
-        by_repeat: dict[int, list[float]] = {}
-        repeats = {member.path: member.repeat for member in group.group.members}
-        for facts, each in kept:
-            if each.result.value is not None:
-                by_repeat.setdefault(repeats[facts.run.path], []).append(each.result.value)
-        floors = [each.result.floor for _, each in kept if each.result.floor is not None]
-        floor = float(np.mean(floors)) if floors else None
-        summary = summarize(np.array([np.mean(values) for values in by_repeat.values()])) if by_repeat else None
-        spans.append(_span(summary, floor))
-        value, interval = texts_of(summary) if summary else ("–", "")
-        half = (summary.interval.high - summary.interval.low) / 2 if summary and summary.interval else 0
-        floor_text = "–" if floor is None else rounded(floor, half)
-        rows.append([cut(group.label, 100), str(len(by_repeat)), value, interval or "–", floor_text])
-    made = [[*row, strip] for row, strip in zip(rows, strips(spans, shared=True), strict=True)]
-    parts = [table(["group", "n", "mean", "95 % interval", "floor", ""], made)]
-    if len(how) > 1:
-        parts.append(paragraph("These were measured with different settings: compare with care."))
-    of_metric = (each for group in groups for facts in group.facts for each in facts.measured() if each.metric == name)
-    features = dict.fromkeys(map(features_of, of_metric))
-    if any(features):
-        parts.append(paragraph(f"Measured with {', '.join(filter(None, features))}."))
+def _of_family(family: Family) -> list[str]:
+    """A table per metric with a row per group; of a single group, one table with a row per metric."""
+    groups = family.groups[:MOST_GROUPS]
+    kept = [each for group in groups for facts in group.facts for each in facts.measured()]
+    about = {each.metric: joined([code(each.metric), f" {ARROWS[each.better]}", f" {each.about}"]) for each in kept}
+    features = dict.fromkeys(each for each in map(features_of, kept) if each)
+    parts: list[str] = []
+    if len(groups) == 1:
+        found = {name: _row(name, groups[0]) for name in list(about)[:MOST_METRICS]}
+        drawings = strips([span for _, span in found.values()])
+        rows = [[about[name], *row, strip] for (name, (row, _)), strip in zip(found.items(), drawings, strict=True)]
+        if rows:
+            parts = [element("h3", cut(groups[0].label, 100)), table(["metric", *_HEADINGS], rows)]
+    else:
+        for name in list(about)[:MOST_METRICS]:
+            made = [_row(name, group) for group in groups]
+            drawings = strips([span for _, span in made], shared=True)
+            labels = [cut(group.label, 100) for group in groups]
+            rows = [[label, *row, strip] for label, (row, _), strip in zip(labels, made, drawings, strict=True)]
+            parts += [element("h3", about[name]), table(["group", *_HEADINGS], rows)]
+            if len({repr(sorted(each.settings.items())) for each in kept if each.metric == name}) > 1:
+                parts.append(paragraph("These were measured with different settings: compare with care."))
+    if features:
+        parts.append(paragraph(f"Images were compared by {', '.join(features)}."))
     return parts
+
+
+_HEADINGS = ("n", "mean", "95 % interval", "floor", "")
+
+
+def _row(name: str, group: Compared) -> tuple[list[str], Span]:
+    """A metric of a group: n, mean, interval and floor as texts, and what its strip shows."""
+    repeats = {member.path: member.repeat for member in group.group.members}
+    values: dict[int, list[float]] = {}
+    floors: list[float] = []
+    for facts in group.facts:
+        for each in facts.measured():
+            if each.metric == name and each.result.value is not None:
+                values.setdefault(repeats[facts.run.path], []).append(each.result.value)
+            if each.metric == name and each.result.floor is not None:
+                floors.append(each.result.floor)
+    floor = float(np.mean(floors)) if floors else None
+    summary = summarize(np.array([np.mean(each) for each in values.values()])) if values else None
+    value, interval = texts_of(summary) if summary else ("–", "")
+    half = (summary.interval.high - summary.interval.low) / 2 if summary and summary.interval else 0
+    row = [str(len(values)), value, interval or "–", "–" if floor is None else rounded(floor, half)]
+    return row, _span(summary, floor)

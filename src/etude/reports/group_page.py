@@ -40,7 +40,7 @@ def group_document(sweeps: Sequence[Sweep], runs: Sequence[Run], *, damaged: dic
         Section(title="Results", parts=[part for family in found.families for part in results(family)]),
         Section(title="Configuration", parts=_configuration(groups)),
         Section(title="Curves", parts=list(_curves(found.families))),
-        Section(title="Metrics", parts=[part for family in found.families for part in measured(family)]),
+        Section(title="Metrics", parts=measured(found.families)),
         Section(title="Samples", parts=_samples(groups)),
         Section(title="Runs", parts=_runs(groups, found)),
         Section(title="Environment", parts=_environment(groups)),

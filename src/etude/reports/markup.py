@@ -60,7 +60,7 @@ def table(
     marked: Sequence[int] = (),
     about: str = "",
 ) -> Html:
-    """A table: the first `left` columns are texts, the others numbers. `marked` rows stand out; `about` is read out."""
+    """A table: the first `left` columns are texts, the others numbers. `marked` rows stand out; `about` is above it."""
 
     def line(tag: str, cells: Sequence[str], kind: str = "") -> Html:
         sides = ["" if column < left else "number" for column in range(len(cells))]
@@ -71,10 +71,11 @@ def table(
         return element("tr", *made, **({"class_": kind} if kind else {}))
 
     body = (line("td", row, "marked" if number in marked else "") for number, row in enumerate(rows))
-    caption = element("caption", about) if about else ""
     head = element("thead", line("th", headings)) if any(headings) else ""
-    made = element("table", caption, head, element("tbody", *body))
-    return element("div", made, class_="scroll", tabindex="0")
+    made = element("table", head, element("tbody", *body), **({"aria_label": about} if about else {}))
+    return joined(
+        [element("p", about, class_="caption") if about else "", element("div", made, class_="scroll", tabindex="0")]
+    )
 
 
 def folded(summary: str, *parts: str) -> Html:

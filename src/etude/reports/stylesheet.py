@@ -57,7 +57,7 @@ section + section { border-top: 1px solid var(--line); margin-top: 22px; }
 blockquote { margin: 0 0 .85rem; padding: .1em 0 .1em 1em; border-left: 4px solid var(--line); font-size: 1.1rem; }
 .scroll { overflow-x: auto; margin: 0 0 1rem; }
 table { border-collapse: collapse; font-size: .92rem; line-height: 1.45; min-width: min(100%, 420px); }
-caption { text-align: left; color: var(--soft); padding-bottom: .35rem; font-size: .88rem; }
+.caption { color: var(--soft); margin-bottom: .35rem; font-size: .88rem; }
 th { text-align: left; color: var(--soft); font-weight: 600; vertical-align: bottom;
   border-bottom: 1px solid var(--soft); }
 th, td { padding: .36em 1.1em .36em 0; }
@@ -105,7 +105,7 @@ footer { border-top: 1px solid var(--line); margin-top: 34px; padding-top: 12px;
   nav, summary { display: none; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
   h1 { font-size: 20pt; }
-  h2, h3, h2 + p, caption { break-after: avoid; }
+  h2, h3, h2 + p, .caption { break-after: avoid; }
   section { padding-top: 14pt; }
   section + section { margin-top: 8pt; }
   figure, tr, .tiles div, pre, .notice { break-inside: avoid; }
