@@ -1,11 +1,14 @@
 """Several runs and sweeps side by side: seeds in groups, what differs, means with intervals."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import etude
 from etude import recipes
 from etude.errors import UsageError
 from etude.metrics import summarize
@@ -107,6 +110,23 @@ def test_what_failed_or_is_damaged_or_waits_is_named(tmp_path: Path) -> None:
     assert "batch_size-4-seed-1: damaged run batch_size-4-seed-1: recipe.json cannot be read" in page.text
     assert "1 run not finished: batch_size=8 seed 1." in page.text
     assert "batch_size=4 – no run has finished" in page.text
+
+
+def test_kept_metrics_are_side_by_side(trained: Callable[[str], Run], tmp_path: Path) -> None:
+    run = Run(Path(shutil.copytree(trained("lenet").path, tmp_path / "measured")))
+    found = etude.measure(run, metrics=["ece", "brier"], say=lambda line: None)
+    ece, brier = (" ".join((each[0], each[2], each[1] or "–")) for each in (found[n].texts() for n in ("ece", "brier")))
+    gan = never_trained(tmp_path, replace(recipes.get("gan"), data="digits"), "gan")
+    alone = page_of([run, gan], tmp_path / "x.html").text
+    assert (
+        f"metric n mean 95 % interval floor brier ↓ squared error of p 1 {brier} ece ↓ calibration error 1 {ece}"
+        in alone
+    )
+    other = never_trained(tmp_path, lenet(), "lenet")
+    label = runs_of([], [run, other]).groups[0].label
+    both = page_of([run, other], tmp_path / "y.html").text
+    assert f"ece ↓ calibration error group n mean 95 % interval floor {label} 1 {ece}" in both
+    assert f"brier ↓ squared error of p group n mean 95 % interval floor {label} 1 {brier}" in both
 
 
 def test_many_groups_stay_small(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def measured(families: Sequence[Family]) -> list[str]:
     """The kept metrics of the test split, with a mean and a floor for each group."""
     parts = [part for family in families for part in _of_family(family)]
     if parts:
-        about = f"{ABOUT_ARROWS} {LEGEND} Here, an interval is that of the mean over the seeds."
+        intervals = "An interval is that of the mean over the seeds; where n is 1, that of the run over its examples."
+        about = f"{ABOUT_ARROWS} {LEGEND} {intervals}"
         return [paragraph(about), *parts]
     if any(group.facts for family in families for group in family.groups):
         return [paragraph("No run has been measured yet: ", code("etude measure"), " adds metrics with floors.")]
@@ -110,17 +111,24 @@ _HEADINGS = ("n", "mean", "95 % interval", "floor", "")
 
 
 def _row(name: str, group: Compared) -> tuple[list[str], Span]:
-    """A metric of a group: n, mean, interval and floor as texts, and what its strip shows."""
+    """A metric of a group: n, mean, interval and floor as texts, and what its strip shows.
+
+    The interval is that of the mean over the seeds. A single run has one of its own, over its examples.
+    """
     repeats = {member.path: member.repeat for member in group.group.members}
-    values: dict[int, list[float]] = {}
-    floors: list[float] = []
-    for facts in group.facts:
-        for each in facts.measured():
-            if each.metric == name and each.result.value is not None:
-                values.setdefault(repeats[facts.run.path], []).append(each.result.value)
-            if each.metric == name and each.result.floor is not None:
-                floors.append(each.result.floor)
+    of_group = [(repeats[facts.run.path], each) for facts in group.facts for each in facts.measured()]
+    kept = [(repeat, each.result) for repeat, each in of_group if each.metric == name and each.result.value is not None]
+    floors = [each.floor for _, each in kept if each.floor is not None]
     floor = float(np.mean(floors)) if floors else None
+    if len(kept) == 1:
+        result = kept[0][1]
+        value, floor_text, interval, *_ = result.texts()
+        low, high = result.interval or (None, None)
+        span = Span(value=result.value, low=low, high=high, floor=floor)
+        return ["1", value, interval or "–", floor_text or "–"], span
+    values: dict[int, list[float]] = {}
+    for repeat, each in kept:
+        values.setdefault(repeat, []).append(each.value or 0.0)
     summary = summarize(np.array([np.mean(each) for each in values.values()])) if values else None
     value, interval = texts_of(summary) if summary else ("–", "")
     half = (summary.interval.high - summary.interval.low) / 2 if summary and summary.interval else 0
