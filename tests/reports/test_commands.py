@@ -1,6 +1,7 @@
 """The command in a report: typed into a shell, it makes the same recipe, and trains the same run."""
 
 import os
+import re
 import shlex
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,12 +10,14 @@ from typing import Any
 
 import pytest
 
+import etude
 from etude import recipes
 from etude.cli import main, sweep, train
 from etude.cli.recipe_word import parse_recipe
 from etude.recipes import RECIPES, Recipe
 from etude.reports.commands import run_command, settings, sweep_command, text_of
 from etude.runs import Run
+from etude.training import Display
 from reports.made import made_sweep, never_trained
 
 
@@ -30,8 +33,8 @@ def test_the_command_makes_the_recipe(tmp_path: Path, name: str) -> None:
     optimizer = replace(start.optimizer, learning_rate=1.5e-5, weight_decay=0.01)
     recipe = replace(start, epochs=77, seed=2**40, train_images=12, skip_broken=True, optimizer=optimizer)
     run = never_trained(tmp_path, recipe)
-    etude, verb, *words = words_of(run_command(run).text)
-    assert (etude, verb) == ("etude", "train")
+    first, verb, *words = words_of(run_command(run).text)
+    assert (first, verb) == ("etude", "train")
     parsed, options = parse_recipe(words, train.TrainOptions(), command="train", description="")
     assert parsed == recipe
     assert (options.device, options.threads, options.precision, options.compile) == ("cpu", 1, "fp32", "off")
@@ -51,6 +54,24 @@ def test_switches_names_with_spaces_and_lists() -> None:
 def test_the_command_trains_the_same_run(trained: Callable[[str], Run], tmp_path: Path) -> None:
     run = trained("lenet")
     _, *words = words_of(run_command(run).text)
+    assert main([*words, "--runs-dir", str(tmp_path), "--name", "again", "--quiet", "--no-figures"]) == 0
+    assert (tmp_path / "again" / "metrics.jsonl").read_bytes() == (run.path / "metrics.jsonl").read_bytes()
+
+
+def test_the_command_trains_a_family_of_ones_own_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    page = (Path(__file__).parents[2] / "docs" / "extending.md").read_text("utf-8")
+    (source,) = re.findall(r"^```python\n# denoising\.py\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    Path("denoising.py").write_text(source, "utf-8")
+    small = {"data": "digits", "epochs": 1, "train_images": 64, "threads": 1, "noise": 0.25}
+    run = etude.train("denoising.py", name="mine", runs_dir=tmp_path, display=Display(quiet=True), **small)
+    command = run_command(Run(run.path))
+    assert command.text.startswith("etude train code/denoising.py:denoising --network mlp --data digits")
+    assert "--noise 0.25" in command.text
+    assert command.notes == ("Run it in the folder of the run, where code/ has the files that it names.",)
+    monkeypatch.chdir(run.path)
+    _, *words = words_of(command.text)
     assert main([*words, "--runs-dir", str(tmp_path), "--name", "again", "--quiet", "--no-figures"]) == 0
     assert (tmp_path / "again" / "metrics.jsonl").read_bytes() == (run.path / "metrics.jsonl").read_bytes()
 
@@ -84,8 +105,8 @@ def test_what_only_python_can_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_command_of_a_sweep(tmp_path: Path) -> None:
     made = made_sweep(tmp_path, {"batch_size": [4, 8], "test_flips": [True, False]}, [[0.5] * 3] * 4, epochs=7, seed=3)
-    etude, verb, *words = words_of(sweep_command(made).text)
-    assert (etude, verb) == ("etude", "sweep")
+    first, verb, *words = words_of(sweep_command(made).text)
+    assert (first, verb) == ("etude", "sweep")
     parsed, options = parse_recipe(words, sweep.SweepOptions(), command="sweep", description="")
     assert parsed == made.recipe
     assert (options.grid, options.seeds, options.device, options.threads) == (
