@@ -103,12 +103,14 @@ def sweep_command(sweep: Sweep) -> Command:
     """The command that trains the sweep again."""
     compute = {field.name: getattr(sweep.compute, field.name) for field in fields(Compute)}
     how = {name: value for name, value in compute.items() if value not in (None, "auto")}
-    grid = [f"{name}={','.join(value_told(each) for each in values)}" for name, values in sweep.grid.items()]
-    words = [word for each in grid for word in ("--grid", each)] + ["--seeds", str(len(sweep.seeds))]
-    return _command("sweep", sweep.recipe, how, words)
+    grid = {name: [value_told(each) for each in values] for name, values in sweep.grid.items()}
+    return _command("sweep", sweep.recipe, how, grid=grid, seeds=len(sweep.seeds))
 
 
-def _command(verb: str, recipe: Recipe, how: Mapping[str, Any], more: Sequence[str] = ()) -> Command:
+def _command(
+    verb: str, recipe: Recipe, how: Mapping[str, Any], *, grid: Mapping[str, list[str]] | None = None, seeds: int = 0
+) -> Command:
+    """`seeds` are 0 for a single run."""
     changed = [each for each in settings(recipe) if each.is_changed or not each.known]
     notes = []
     if parse_own(recipe.data):
@@ -116,8 +118,10 @@ def _command(verb: str, recipe: Recipe, how: Mapping[str, Any], more: Sequence[s
     if recipe.code:
         notes.append("Run it in the folder of the run, where code/ has the files that it names.")
     flags = [word for name, value in how.items() for word in _flag(name, value)]
-    if recipe.data.startswith(GIVEN_PREFIX) or any(each.known and each.value is None for each in changed):
-        return Command(text=_python(verb, recipe, changed, how), notes=tuple(notes))
+    if recipe.data.startswith(GIVEN_PREFIX):
+        return Command(text=_python(recipe, changed, how), notes=tuple(notes))
+    words = [word for name, values in (grid or {}).items() for word in ("--grid", f"{name}={','.join(values)}")]
+    words += ["--seeds", str(seeds)] if seeds else []
     if recipe.family_file:
         first = f"{_inside(recipe).family_file}".removesuffix(":FAMILY") + f":{recipe.name}"
     elif recipe.name in RECIPES:
@@ -125,10 +129,10 @@ def _command(verb: str, recipe: Recipe, how: Mapping[str, Any], more: Sequence[s
     else:
         notes.append(f"Save the recipe below as {recipe.name}.toml first.")
         return Command(
-            text=_typed([f"etude {verb} {recipe.name}.toml", *more, *flags]), notes=tuple(notes), toml=_toml(recipe)
+            text=_typed([f"etude {verb} {recipe.name}.toml", *words, *flags]), notes=tuple(notes), toml=_toml(recipe)
         )
-    own = [word for each in changed for word in _flag(each.name, each.value)]
-    return Command(text=_typed(["etude", verb, first, *own, *more, *flags]), notes=tuple(notes))
+    own = [word for each in changed if each.value is not None for word in _flag(each.name, each.value)]
+    return Command(text=_typed(["etude", verb, first, *own, *words, *flags]), notes=tuple(notes))
 
 
 def _flag(name: str, value: Any) -> list[str]:
@@ -165,20 +169,20 @@ def _typed(words: Sequence[str]) -> str:
     return " \\\n".join(lines)
 
 
-def _python(verb: str, recipe: Recipe, changed: Sequence[Setting], how: Mapping[str, Any]) -> str:
-    given = recipe.data.startswith(GIVEN_PREFIX)
-    rest = {each.name: each.value for each in changed if each.name != "data" and not each.name.startswith("optimizer.")}
+def _python(recipe: Recipe, changed: Sequence[Setting], how: Mapping[str, Any]) -> str:
+    """The call for a run on a data set that was given in Python."""
+    rest = {each.name: each.value for each in changed if each.name != "data" and each.name.isidentifier()}
     optimizer = {each.name.partition(".")[2]: each.value for each in changed if each.name.startswith("optimizer.")}
-    words = [repr(recipe.name), f"data={'dataset' if given else repr(data_told(recipe.data))}"]
+    words = [repr(recipe.name)]
     words += [f"{name}={value!r}" for name, value in rest.items()]
     if optimizer:
         start = f"etude.recipes.get({recipe.name!r}).optimizer"
         words.append(f"optimizer=replace({start}, {', '.join(f'{name}={each!r}' for name, each in optimizer.items())})")
     words += [f"{name}={value!r}" for name, value in how.items()]
-    about = "  # the data set that was given in Python" if given else ""
-    call = "".join(f"    {word},{about if word == 'data=dataset' else ''}\n" for word in words)
+    lines = [f"    {word}," for word in words]
+    lines.insert(1, "    data=dataset,  # the data set that was given in Python")
     imports = "from dataclasses import replace\n" if optimizer else ""
-    return f"{imports}import etude\n\netude.{verb}(\n{call})"
+    return "\n".join([f"{imports}import etude\n\netude.train(", *lines, ")"])
 
 
 def _toml(recipe: Recipe) -> str:

@@ -63,10 +63,8 @@ def group_document(sweeps: Sequence[Sweep], runs: Sequence[Run], *, damaged: dic
 def _subtitle(groups: Sequence[Compared], num_runs: int) -> str:
     recipes = dict.fromkeys(group.recipe.name for group in groups)
     data = dict.fromkeys(data_told(group.recipe.data) for group in groups)
-    what = (
-        ", ".join(map(named, list(recipes)[:4])) + (" on " if recipes else "") + ", ".join(map(named, list(data)[:4]))
-    )
-    return f"{what}: {counted(num_runs, 'run')} in {counted(len(groups), 'group')}"
+    what, on = (", ".join(map(named, list(names)[:4])) for names in (recipes, data))
+    return f"{what} on {on}: {counted(num_runs, 'run')} in {counted(len(groups), 'group')}"
 
 
 def _tiles(found: Runs) -> list[Tile]:
