@@ -21,11 +21,12 @@ random.setstate(_random_state)
 if TYPE_CHECKING:
     from etude import data, losses, metrics, models, recipes, studies, sweeps, verify
     from etude.data import Dataset
+    from etude.figures.catalogue import draw as figure
     from etude.inspection import inspect
     from etude.inspection.calculus.conv_solver import solve
     from etude.inspection.calculus.derive import derive
     from etude.measurement import measure
-    from etude.report.figures import draw as figure
+    from etude.reports import report
     from etude.runs import Run, load
     from etude.runs.explaining import explain
     from etude.studies import study
@@ -41,7 +42,8 @@ _HOMES = {
     "Run": "runs.Run",
     "measure": "measurement.measure",
     "explain": "runs.explaining.explain",
-    "figure": "report.figures.draw",
+    "figure": "figures.catalogue.draw",
+    "report": "reports.report",
     "inspect": "inspection.inspect",
     "derive": "inspection.calculus.derive.derive",
     "solve": "inspection.calculus.conv_solver.solve",
@@ -69,6 +71,7 @@ __all__ = [
     "metrics",
     "models",
     "recipes",
+    "report",
     "resume",
     "solve",
     "studies",

@@ -349,6 +349,7 @@ BASES: dict[str, list[list[str]] | Fill] = {
         ["gan", "losses"],
         ["cvae", "styles", "--label", "3"],
     ],
+    "report": [["lenet"], ["small"], ["lenet", "gan"], ["xy-game", "--quick"], ["tanh-24", "vae"]],
     "measure": [["lenet"], ["lenet", "--metrics", "accuracy"], ["vae", "--metrics", "negative_elbo_nats"], ["small"]],
     "latents": [["--data", "digits", "--epochs", "1", "--quiet", "--jobs", "1", "--dims", "2"]],
     "compare": [

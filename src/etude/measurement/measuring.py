@@ -1,7 +1,5 @@
 """From a run and settings to its metrics, each computed once and kept in the run by content."""
 
-import hashlib
-import json
 import math
 import sys
 from collections.abc import Callable
@@ -15,15 +13,13 @@ from etude.families.abilities import Classifies
 from etude.files import cannot_write, checked_json, parse_checked_json, read_whole, remove_leftovers, write_atomically
 from etude.measurement.catalogue import chosen, needs_features
 from etude.measurement.feature_network import feature_source
+from etude.measurement.kept import basis, file_name
 from etude.measurement.metric import Metric
 from etude.measurement.results import About, Measurement, Result
 from etude.measurement.settings import Settings
 from etude.measurement.subject import Subject
 from etude.runs import Run
 from etude.runs.checkpoint import MODEL
-
-VERSION = 3
-"""Version of the arithmetic. A change that changes numbers increases it; then étude ignores the results kept before."""
 
 _OF_CLASSES = ("bayes_accuracy", "classifier_score", "linear_probe", "nearest_neighbours_probe")
 """Metrics that tell classes apart, as do all of a classifier."""
@@ -66,7 +62,7 @@ def measure(
             notes.append(f"left out {', '.join(metric.name for metric in metrics if metric not in without)}: {error}")
             metrics = without
     subject = Subject(run, dataset, settings, source)
-    content = {"version": VERSION, "weights": _checksum(weights), "data": dataset.digest(), "split": settings.split}
+    content = basis(weights, dataset.digest(), settings.split)
 
     results: dict[str, Result] = {}
     mistakes: list[UsageError] = []
@@ -111,9 +107,7 @@ def _kept_or_computed(
     settings = {name: _setting(subject, name) for name in metric.depends_on}
     if metric.code:
         settings["code"] = metric.code
-    key = json.dumps({**content, "metric": metric.name, "settings": settings}, sort_keys=True)
-    name = f"{metric.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
-    path = subject.run.path / "measures" / name
+    path = subject.run.path / "measures" / file_name(metric.name, content, settings)
     try:
         kept, has_checksum = parse_checked_json(read_whole(path))
         if has_checksum:  # by étude 0.1 otherwise
@@ -149,11 +143,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _checksum(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}.") from error

@@ -11,10 +11,10 @@ from etude.data.kinds import Kind as DataKind
 from etude.drawing.style import Format, render
 from etude.errors import UsageError, unknown
 from etude.families.abilities import By, Classifies, Denoises, Encodes, Explains, Predicts, Samples, Translates
+from etude.figures import latents, learning, memory, points, translation, words
+from etude.figures.material import Material
 from etude.files import cannot_write, remove_leftovers, write_atomically
 from etude.notebook import picture_html
-from etude.report import latents, learning, memory, points, translation, words
-from etude.report.material import Material
 from etude.runs import Run
 
 FORMATS: tuple[Format, ...] = ("png", "svg")
@@ -54,6 +54,10 @@ class Kind:
     """Whether a conditional run can draw it for one class."""
     takes_texts: bool = False
     """Whether it can be drawn of a person's own sentences."""
+    caption: str
+    """What one sees, and how to read it."""
+    of_images: bool = False
+    """Whether it shows images, whose own colours are not to be changed."""
 
 
 FIGURES: dict[str, Kind] = {
@@ -61,6 +65,11 @@ FIGURES: dict[str, Kind] = {
         about="losses and accuracy against the training step",
         draw=learning.losses,
         kinds=(Images, Table, Tokens, TokenPairs, RunningText),
+        caption=(
+            "Losses and accuracies against the training step, with epochs on top. A training loss is a mean over "
+            "an epoch or over the steps between two reports, drawn in their middle; the others are drawn at the "
+            "end of their epoch. A dashed line is what a loss is in a known case."
+        ),
     ),
     "boundaries": Kind(
         about="the plane by predicted class, and the test points",
@@ -68,48 +77,84 @@ FIGURES: dict[str, Kind] = {
         needs=Classifies,
         kinds=(Table,),
         num_features=2,
+        caption=(
+            "The background has the colour of the predicted class, paler where the classifier is less sure. "
+            "Points are test points in the colour of their true class: one on a background of another colour is a "
+            "mistake."
+        ),
     ),
     "points": Kind(
         about="new points over real ones",
         draw=points.generated,
         needs=Samples,
         kinds=(Table,),
+        caption="New rows over test rows, by their first two features. Both should cover the same places.",
     ),
     "samples": Kind(
         about="new images from the trained network",
         draw=learning.samples,
         needs=Samples,
         takes_label=True,
+        caption=(
+            "New images from fresh noise. Look for variety first (are all classes there, are there twins?) and "
+            "for beauty second."
+        ),
+        of_images=True,
     ),
     "evolution": Kind(
         about="the images from the same noise during training",
         draw=learning.evolution,
         needs=Samples,
         of_previews=True,
+        caption=(
+            "A row per moment of training, from the first to the last, and a column per noise. It shows how each "
+            "image forms and whether it still changes at the end. Columns that become alike are a sign of mode "
+            "collapse."
+        ),
+        of_images=True,
     ),
     "denoising": Kind(
         about="new images on their way from noise",
         draw=learning.denoising,
         needs=Denoises,
         takes_label=True,
+        caption=(
+            "Each column is one new image on its way from noise, at the top, to the sample at the bottom. Shape "
+            "comes first and edges last."
+        ),
+        of_images=True,
     ),
     "copies": Kind(
         about="new images and their nearest training images",
         draw=learning.copies,
         needs=Samples,
         on_request=True,
+        caption=(
+            "The new images that are nearest to a training image, each above that image, with the distance. It is "
+            "0 for a copy."
+        ),
+        of_images=True,
     ),
     "confusion": Kind(
         about="the test split by true and predicted class",
         draw=learning.confusion,
         needs=Classifies,
         kinds=(Images, Table, Tokens),
+        caption=(
+            "A row per true class and a column per predicted class. A cell has the number of test examples and "
+            "their share of the row; the diagonal is right. The colours are stretched at their low end, so that "
+            "small confusions show."
+        ),
     ),
     "per-class-accuracy": Kind(
         about="test accuracy of each class with its uncertainty",
         draw=learning.accuracy_of_classes,
         needs=Classifies,
         kinds=(Images, Table, Tokens),
+        caption=(
+            "A bar per class; the dashed line is the accuracy over all test examples. Whiskers are 95 % "
+            "intervals. Classes whose whiskers overlap widely may be equally hard."
+        ),
     ),
     "reliability": Kind(
         about="whether a classifier is right as often as its confidence says",
@@ -117,18 +162,31 @@ FIGURES: dict[str, Kind] = {
         needs=Classifies,
         min_classes=2,
         kinds=(Images, Table, Tokens),
+        caption=(
+            "Test examples in bins by the probability of the first choice. A bar below the diagonal means that "
+            "the network is right less often than its confidence says. Whiskers are 95 % intervals; the panel "
+            "below says how many examples a bin has."
+        ),
     ),
     "alignment": Kind(
         about="what a translator looks at as it writes each token",
         draw=translation.alignment,
         needs=Translates,
         kinds=(TokenPairs,),
+        caption=(
+            "A row per written token and a column per token of the source: dark is where the translator looked as "
+            "it wrote."
+        ),
     ),
     "lengths": Kind(
         about="BLEU of short and of long sentences",
         draw=translation.lengths,
         needs=Translates,
         kinds=(TokenPairs,),
+        caption=(
+            "BLEU of test sentences by the length of their source, with 95 % intervals. The dashed line is BLEU "
+            "over all of them."
+        ),
     ),
     "words": Kind(
         about="sentences coloured by how much each word moved the decision",
@@ -137,6 +195,10 @@ FIGURES: dict[str, Kind] = {
         kinds=(Tokens,),
         min_classes=2,
         takes_texts=True,
+        caption=(
+            "Test sentences, some classified rightly and some wrongly. Each word has the colour of the class that "
+            "it moved the decision to; the darker, the further."
+        ),
     ),
     "memory": Kind(
         about="how far back a language model's loss has a gradient",
@@ -144,6 +206,10 @@ FIGURES: dict[str, Kind] = {
         needs=Predicts,
         kinds=(RunningText,),
         on_request=True,
+        caption=(
+            "The gradient of the loss at one symbol with respect to the symbols before it, by their distance. "
+            "Where a curve ends, training reaches no further back."
+        ),
     ),
     "latent-plane": Kind(
         about="the decoder's image for each point of the latent plane",
@@ -151,6 +217,11 @@ FIGURES: dict[str, Kind] = {
         needs=Encodes,
         min_latents=2,
         takes_label=True,
+        caption=(
+            "What the decoder draws for each point of the latent plane over [−2, 2]², where the prior has 91 % of "
+            "its mass. Where it draws noise, no training image was encoded."
+        ),
+        of_images=True,
     ),
     "latent-scatter": Kind(
         about="where the encoder places training images",
@@ -158,22 +229,42 @@ FIGURES: dict[str, Kind] = {
         needs=Encodes,
         min_latents=2,
         takes_label=True,
+        caption=(
+            "Where the encoder places training images, in the colours of their classes. The dashed circles are 1σ "
+            "and 2σ of the prior. Means far outside are rarely sampled; empty space inside is sampled but was "
+            "never trained."
+        ),
     ),
     "reconstructions": Kind(
         about="test images above their reconstructions",
         draw=latents.reconstruction,
         needs=Encodes,
+        caption=(
+            "A test image of each class, and below it what the decoder makes of its latent mean. What is lost did "
+            "not fit into the latents."
+        ),
+        of_images=True,
     ),
     "interpolation": Kind(
         about="the way from one test image to another through the latent space",
         draw=latents.between,
         needs=Encodes,
+        caption=(
+            "The framed images at both ends are test images. Those between are decoded from points on the "
+            "straight line between their latent means."
+        ),
+        of_images=True,
     ),
     "styles": Kind(
         about="the style of a test image in every class",
         draw=latents.styles,
         needs=Encodes,
         conditional=True,
+        caption=(
+            "Each row begins with a framed test image. It is encoded with its own label and decoded with every "
+            "label: slant and stroke should stay while the class changes."
+        ),
+        of_images=True,
     ),
 }
 

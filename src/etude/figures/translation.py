@@ -7,8 +7,8 @@ from etude.drawing.attention import alignment_maps
 from etude.drawing.lengths import score_by_length
 from etude.drawing.lettering import is_written
 from etude.errors import UsageError
+from etude.figures.material import Material
 from etude.metrics.translation import bleu, bleu_by_length
-from etude.report.material import Material
 
 SHOWN, MOST_SHOWN_TOKENS = 4, 20
 

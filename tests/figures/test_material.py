@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from etude.report.material import pick_evenly
+from etude.figures.material import pick_evenly
 
 
 def test_the_first_of_each_class_in_class_order() -> None:

@@ -11,8 +11,8 @@ from etude import Dataset
 from etude.families.language.recipe import CHAR_LSTM, Language
 from etude.families.language.recurrent import RecurrentModel
 from etude.families.language.trained import TrainedLanguageModel
+from etude.figures.memory import by_lag
 from etude.recipes import change
-from etude.report.memory import by_lag
 
 KIND: Any = Dataset.of("abcd" * 40, name="letters").kind
 V = len(KIND.vocabulary)

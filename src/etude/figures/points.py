@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from etude.data.kinds import Table
 from etude.drawing.points import MOST_POINTS, decision_regions, real_and_generated
-from etude.report.material import Material
+from etude.figures.material import Material
 
 
 def boundaries(material: Material) -> Figure:

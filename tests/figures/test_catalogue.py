@@ -14,10 +14,10 @@ from etude.data import Dataset, Images, Split
 from etude.drawing.tiles import tile, write_png
 from etude.errors import DataError, DiskError, RunError, UsageError
 from etude.families.variational.recipe import Variational
+from etude.figures import latents, learning
+from etude.figures.catalogue import FIGURES, available, draw, draw_all
+from etude.figures.material import Material
 from etude.models import VAE
-from etude.report import latents, learning
-from etude.report.figures import FIGURES, available, draw, draw_all
-from etude.report.material import Material
 from etude.runs import Run, create_run
 from etude.runs.splits import make_splits
 from etude.training.learners import build_networks

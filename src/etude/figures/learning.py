@@ -13,9 +13,9 @@ from etude.drawing.mosaic import evolution_strip, image_grid, pairs
 from etude.drawing.tiles import read_png, untile
 from etude.errors import RunError
 from etude.families.abilities import Denoises
+from etude.figures.material import MAX_CLASSES, Material
 from etude.metrics import nearest_training_images
 from etude.metrics import reliability as measure_reliability
-from etude.report.material import MAX_CLASSES, Material
 from etude.runs.curves import loss_panels
 from etude.runs.splits import make_splits
 from etude.streams import stream

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from etude.drawing.words import Sentence, coloured_sentences
 from etude.errors import UsageError
 from etude.families.abilities import By
-from etude.report.material import Material
+from etude.figures.material import Material
 from etude.runs.explaining import Explained, explain
 
 _EACH = 3

@@ -7,8 +7,8 @@ from torch import Tensor, nn
 from etude.drawing.lags import gradients_by_lag
 from etude.errors import UsageError
 from etude.families.abilities import Predicts
+from etude.figures.material import Material
 from etude.inspection.sequences.lookups import Lookup, Lookups
-from etude.report.material import Material
 
 NUM_CHUNKS, MOST_SYMBOLS, MOST_TEXTS = 4, 1_000, 64
 

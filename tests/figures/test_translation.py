@@ -7,10 +7,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from etude.errors import UsageError
+from etude.figures import translation
+from etude.figures.catalogue import available, draw_all
+from etude.figures.material import Material
 from etude.metrics import bleu
-from etude.report import translation
-from etude.report.figures import available, draw_all
-from etude.report.material import Material
 from etude.runs import Run
 from made_up import translator
 

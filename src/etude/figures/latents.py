@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from etude.drawing.latent import latent_plane, latent_scatter, plane_points
 from etude.drawing.mosaic import interpolation, reconstructions, style_rows
-from etude.report.material import MAX_CLASSES, Material
+from etude.figures.material import MAX_CLASSES, Material
 from etude.runs.splits import make_splits
 
 MAX_SCATTER_POINTS = 5_000
