@@ -1,18 +1,20 @@
 """What the page of one run shows beside its curves: configuration, measures, pictures, code."""
 
 import dataclasses
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from etude import recipes
 from etude.data.kinds import Images, Table
-from etude.errors import EtudeError, RunError
-from etude.files import parse_checked_json
+from etude.errors import RunError
+from etude.measurement.kept import kept_results
+from etude.reports.commands import run_command
 from etude.runs import Run, code
 from etude.runs.checkpoint import list_steps
 from etude.runs.remarks import read_remarks
 from etude.studio.histories import History
-from etude.studio.shelf import read_inside
+from etude.studio.shelf import changed, read_inside
 
 
 def details(path: Path, history: History) -> dict[str, Any]:
@@ -24,6 +26,7 @@ def details(path: Path, history: History) -> dict[str, Any]:
         "state": dataclasses.asdict(run.state),
         "recipe": recipes.to_dict(run.recipe),
         "changed": _changed(run),
+        "command": run_command(run).text,
         "about": run.family.about,
         "data": {
             **{key: configuration["dataset"][key] for key in ("train_images", "validation_images", "test_images")},
@@ -44,7 +47,7 @@ def details(path: Path, history: History) -> dict[str, Any]:
         "columns": history.columns,
         "steps_per_epoch": run.steps_per_epoch,
         "checkpoints": list_steps(path / "checkpoints"),
-        "measures": measures(path),
+        "measures": measures(run),
         "code": [entry["file"] for entry in configuration["code"]],
         "trusted": _is_trusted(run),
         "remarks": dataclasses.asdict(read_remarks(path)),
@@ -67,21 +70,19 @@ def _is_trusted(run: Run) -> bool:
     return True
 
 
-def measures(path: Path) -> list[dict[str, Any]]:
-    """What `etude measure` found for it last, a result per metric: see `measurement.results.Result`."""
-    folder = path / "measures"
-    files = folder.glob("*.json") if folder.is_dir() and not folder.is_symlink() else ()
-    found: dict[str, dict[str, Any]] = {}
-    for file in sorted(files, key=lambda file: file.lstat().st_mtime):
-        try:
-            content, _ = parse_checked_json(read_inside(path, "measures", file.name))
-            metric, result = content["metric"], content["result"]
-        except (EtudeError, ValueError, KeyError):
-            continue
-        if isinstance(metric, str) and isinstance(result, dict):
-            plain = {name: result.get(name) for name in ("value", "interval", "floor", "num_samples", "note")}
-            found[metric] = {"metric": metric, **plain}
-    return list(found.values())
+def measures(run: Run) -> list[dict[str, Any]]:
+    """What `etude measure` found for its last weights, a row per metric of the test split."""
+    return _measures(run.path, changed(run.path / "checkpoints"), changed(run.path / "measures"))
+
+
+@lru_cache(maxsize=256)
+def _measures(path: Path, *_changes: object) -> list[dict[str, Any]]:
+    return [
+        {"metric": kept.metric, "about": kept.about, "value": kept.result.value, "interval": kept.result.interval}
+        | {"floor": kept.result.floor, "num_samples": kept.result.num_samples}
+        for kept in kept_results(Run(path)).results
+        if kept.split == "test"
+    ]
 
 
 def code_of(path: Path) -> dict[str, str]:

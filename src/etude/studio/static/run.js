@@ -157,8 +157,9 @@ async function aboutPanel({ id, run, place }) {
         h("label", { className: "field wide" }, h("span", {}, "tags"), tags), h("label", { className: "field wide" }, h("span", {}, "note"), note), h("div", { className: "row" }, keep)),
       h("section", {}, h("h2", {}, "Metrics"),
         run.measures.length
-          ? table(["metric", "value (95 % interval)", "floor", "examples"], run.measures.map((/** @type {any} */ each) => [each.metric, measured(each), short(each.floor), short(each.num_samples)]))
+          ? table(["metric", "value (95 % interval)", "floor", "examples"], run.measures.map((/** @type {any} */ each) => [h("span", { title: each.about }, each.metric), measured(each), short(each.floor), short(each.num_samples)]))
           : h("p", { className: "quiet" }, `None yet: etude measure ${run.name}`)),
+      h("section", {}, h("h2", {}, "Train it again"), h("pre", { tabIndex: 0 }, run.command)),
       h("section", {}, h("h2", {}, "Recipe"),
         h("p", { className: "quiet" }, Object.keys(changed).length ? "Fields in bold differ from the recipe." : "As the recipe is."),
         table(["field", "value"], Object.entries(flattened(run.recipe)).map(([name, value]) => [name in changed ? h("b", {}, name) : name, String(value)]))),
