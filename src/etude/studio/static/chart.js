@@ -194,7 +194,7 @@ export class Chart {
   /** A row per line and step, as they are, not smoothed. @returns {import("./dom.js").Child[][]} */
   rows() {
     const rows = this.lines.flatMap((line) => Array.from(line.steps, (step, i) => [line.label, step, line.values[i]]));
-    return [["line", "step", this.about.axis], ...rows];
+    return [["line", "step", this.about.axis || "value"], ...rows];
   }
 
   #tabulate() {

@@ -42,7 +42,7 @@ export function compare(place, query, signal) {
     const details = await Promise.all(shown.map(([row]) => get(`/api/runs/${row.id}`, signal)));
     const columns = [...new Set(details.flatMap((each) => each.columns))];
     if (!columns.includes(column)) column = columns.find((each) => each.startsWith("validation/")) ?? columns[0] ?? "";
-    chart = new Chart({ title: column, axis: column, name: "comparison", onzoom: (low, high) => { zoom = [low, high]; ask(); void tick(); } });
+    chart = new Chart({ title: column, axis: "", name: "comparison", onzoom: (low, high) => { zoom = [low, high]; ask(); void tick(); } });
     const pictures = h("section", { ariaLabel: "Pictures" });
     replace(place,
       h("h2", {}, `${rows.length} ${rows.length === 1 ? "run" : "runs"} compared`),
