@@ -20,12 +20,11 @@ from typing import Any
 from urllib.parse import quote
 
 import nbformat
-from exercise_pages import BLOCK, DOCS, PAGES, parts
+from exercise_pages import BLOCK, DOCS, PAGES, parts, small
 from nbclient import NotebookClient
-from PIL import Image
 
 NOTEBOOKS = Path(__file__).parents[1] / "examples" / "notebooks"
-WIDTH, COLOURS = 900, 32
+WIDTH, COLOURS = 700, 32
 """Of a picture in a stored output."""
 SETUP = """import os
 import tempfile
@@ -169,11 +168,8 @@ def tidy(cell: Any) -> None:
 
 
 def _smaller(match: re.Match[str]) -> str:
-    with Image.open(BytesIO(b64decode(match[1]))) as picture:
-        small = picture.convert("RGB")
-    small.thumbnail((WIDTH, 10 * WIDTH), Image.Resampling.LANCZOS)
     out = BytesIO()
-    small.quantize(COLOURS).save(out, "png", optimize=True)
+    small(BytesIO(b64decode(match[1])), WIDTH, COLOURS).save(out, "png", optimize=True)
     return f"data:image/png;base64,{b64encode(out.getvalue()).decode()}"
 
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
@@ -22,8 +23,8 @@ DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("classifier", "summary", "gans", "vaes")
 BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PICTURE = re.compile(r"\.\./images/exercises/(\S+)\.png")
-COLOURS = 64
-"""Of a picture in docs/images: enough for figures, at a third of the size."""
+WIDTH, COLOURS = 800, 64
+"""Of a picture in docs/images: enough for figures, at a fraction of the size."""
 
 
 def parts(block: str) -> list[tuple[str, str]]:
@@ -57,6 +58,14 @@ def filled(page: str, folder: Path, *, keep_studies: bool) -> str:
     return BLOCK.sub(block, page)
 
 
+def small(file: Path | BytesIO, width: int, colours: int) -> Image.Image:
+    """A picture of at most this width, with at most this number of colours."""
+    with Image.open(file) as picture:
+        found = picture.convert("RGB")
+    found.thumbnail((width, 10 * width), Image.Resampling.LANCZOS)
+    return found.quantize(colours)
+
+
 def copy_pictures(page: str, folder: Path) -> None:
     """The pictures that a page shows: NAME.png of the folder, or RUN-FIGURE.png of a run's figures."""
     target = DOCS / "images" / "exercises"
@@ -64,8 +73,7 @@ def copy_pictures(page: str, folder: Path) -> None:
     for name in PICTURE.findall(page):
         run, _, figure = name.partition("-")
         drawn = folder / f"{name}.png" if not figure else folder / "runs" / run / "figures" / f"{figure}.png"
-        with Image.open(drawn) as picture:
-            picture.convert("RGB").quantize(COLOURS).save(target / f"{name}.png", optimize=True)
+        small(drawn, WIDTH, COLOURS).save(target / f"{name}.png", optimize=True)
 
 
 def main() -> None:
