@@ -35,6 +35,11 @@ import etude
 
 %cd -q ../../docs/examples
 os.environ["ETUDE_RUNS"] = tempfile.mkdtemp()  # runs are kept there"""
+NAMED = {
+    "lenet": "etude.inspect(etude.models.LeNet((3, 32, 32), 10), torch.rand(1, 3, 32, 32))",
+    "dcgan-discriminator": "etude.inspect(etude.models.ConvDiscriminator((1, 28, 28)), torch.rand(1, 1, 28, 28))",
+}
+"""Networks of étude's that `etude inspect` knows by name."""
 NOT_IN_PYTHON = ("--print-losses", "--no-figures", "2>&1")
 
 
@@ -42,17 +47,16 @@ def cells(page: str) -> Iterator[Any]:
     """The cells of a page's notebook, without outputs."""
     anchors = {slug(heading): heading for heading in re.findall(r"^#+ (.*)$", page, re.MULTILINE)}
     imported = sorted(set(re.findall(r"^\$ etude inspect \"?(\w+)\.py:", page, re.MULTILINE)))
-    first = True
-    for number, piece in enumerate(BLOCK.split(page)):
-        if number % 2 == 0:
-            if text := as_text(piece, anchors):
-                yield nbformat.v4.new_markdown_cell(text)
-            if first:
-                yield nbformat.v4.new_code_cell("\n".join([SETUP, *(f"import {name}" for name in imported)]))
-            first = False
-            continue
-        for command, output in parts(piece):
-            yield nbformat.v4.new_code_cell(translated(command, fails=output.startswith("etude: ")))
+    setup = nbformat.v4.new_code_cell("\n".join([SETUP, *(f"import {name}" for name in imported)]))
+    head, _, rest = page.partition("\n## ")
+    yield nbformat.v4.new_markdown_cell(as_text(head, anchors))
+    yield setup
+    for number, piece in enumerate(BLOCK.split(f"## {rest}")):
+        if number % 2:
+            for command, output in parts(piece):
+                yield nbformat.v4.new_code_cell(translated(command, fails=output.startswith("etude: ")))
+        elif text := as_text(piece, anchors):
+            yield nbformat.v4.new_markdown_cell(text)
 
 
 def slug(heading: str) -> str:
@@ -92,6 +96,8 @@ def translated(command: str, *, fails: bool) -> str:
             return call("etude.measure", run, f"metrics={metrics.split(',')!r}")
         case ["etude", "data", "show", name, *_]:
             return call("etude.data.load", repr(name))
+        case ["etude", "inspect", network] if network in NAMED:
+            return NAMED[network]
         case ["etude", "inspect", network, *rest] if ".py:" in network and not fails and shapes(rest):
             file, _, made = network.partition(".py:")
             return call("etude.inspect", f"{file}.{made}" + ("" if "(" in made else "()"), shapes(rest))
