@@ -192,7 +192,7 @@ def with_outputs_of(made: Any, stored: Any) -> Any:
 
 def main() -> None:
     """Make and run the notebooks that are named, or all."""
-    flags = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    flags = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     flags.add_argument("pages", nargs="*", choices=PAGES)
     flags.add_argument("--text", action="store_true", help="only the texts of the pages have changed: outputs stay")
     given = flags.parse_args()

@@ -78,7 +78,7 @@ def copy_pictures(page: str, folder: Path) -> None:
 
 def main() -> None:
     """Fill the pages that are named, or all."""
-    flags = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    flags = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     flags.add_argument("pages", nargs="*", choices=PAGES)
     flags.add_argument("--keep-studies", action="store_true", help="studies that have an output keep it")
     given = flags.parse_args()

@@ -4,6 +4,7 @@ import importlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,7 @@ QUICK = ("dropout-scaling", "epoch-steps", "max-pool-gradient", "ravine", "satur
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     """The script that makes them."""
     monkeypatch.syspath_prepend(HERE / "benchmarks")
     yield importlib.import_module("exercise_notebooks")
