@@ -40,10 +40,12 @@ bench: .venv/installed-dev
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --editable .
 	touch $@
 
-# torch-fidelity declares torchvision, which has no CPU build to install; its arithmetic needs none.
+# torch-fidelity declares torchvision, which has no CPU build to install; its arithmetic needs none. TypeScript and axe
+# check the studio's page: without npm those tests are skipped.
 .venv/installed-dev: .venv/installed
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --editable '.[dev]'
 	PIP_CONSTRAINT=constraints.txt $(BIN)/pip install --quiet --no-deps torch-fidelity
+	-npm install --silent --no-save --prefix .venv/node typescript@5.9.3 axe-core@4.14.1
 	touch $@
 
 clean:

@@ -35,7 +35,7 @@ LINES = [
     {"measurement"},
     {"sweeps"},
     {"studies"},
-    {"report", "exports", "studio", "cli", "__main__"},
+    {"figures", "reports", "exports", "studio", "cli", "__main__"},
 ]
 KNOW_FAMILIES = {"families", "verify", "models", "studies"}
 """Where a family or a network may be told from the others: verify holds contracts, studies claims about each."""
@@ -194,9 +194,9 @@ def test_no_part_but_the_families_tells_them_apart() -> None:
 @pytest.mark.parametrize(
     ("path", "source", "mistakes"),
     [
-        ("report/a.py", "isinstance(recipe, Recipe)", []),
-        ("report/a.py", "isinstance(seed, torch.Generator)", []),
-        ("report/a.py", "isinstance(recipe, Variational)", ["report/a.py:1: asks whether it is a Variational"]),
+        ("reports/a.py", "isinstance(recipe, Recipe)", []),
+        ("reports/a.py", "isinstance(seed, torch.Generator)", []),
+        ("reports/a.py", "isinstance(recipe, Variational)", ["reports/a.py:1: asks whether it is a Variational"]),
         ("runs/a.py", "x = 1\nisinstance(x, int | recipe.VAE)", ["runs/a.py:2: asks whether it is a recipe.VAE"]),
         ("runs/a.py", "isinstance(x, (VAE, int))", ["runs/a.py:1: asks whether it is a VAE"]),
         ("runs/a.py", "match x:\n    case VAE():\n        pass", ["runs/a.py:2: asks whether it is a VAE"]),
@@ -281,7 +281,7 @@ def test_no_module_is_too_long() -> None:
             ["losses.py:3: losses imports etude.training.loop, from a lower line"],
         ),
         ("data/idx.py", "from ..cli import main", ["data/idx.py:1: data imports etude.cli, from a lower line"]),
-        ("data/idx.py", "from .. import report", ["data/idx.py:1: data imports etude.report, from a lower line"]),
+        ("data/idx.py", "from .. import figures", ["data/idx.py:1: data imports etude.figures, from a lower line"]),
         (
             "inspection/__init__.py",
             "from ..runs.run import Run",

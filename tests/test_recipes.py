@@ -208,3 +208,16 @@ def test_a_wrong_argument_is_called_one(call: Callable[[], object], begins: str,
         call()
     assert str(caught.value).startswith(begins)
     assert ends is None or str(caught.value).endswith(ends)
+
+
+@pytest.mark.parametrize("name", recipes.RECIPES)
+def test_what_a_recipe_sets_can_be_unset_in_a_file(name: str, tmp_path: Path) -> None:
+    recipe = recipes.get(name)
+    for field in dataclasses.fields(recipe):
+        try:
+            changed = recipes.change(recipe, **{field.name: None})
+        except UsageError:  # it must be set
+            continue
+        assert recipes.from_dict(recipes.to_dict(changed), source="a run") == changed
+        recipes.write_toml(changed, tmp_path / "recipe.toml")
+        assert recipes.read_toml(tmp_path / "recipe.toml") == changed

@@ -92,6 +92,14 @@ def relu24() -> nn.Module:
     return nn.Sequential(*[part for _ in range(24) for part in (nn.Linear(32, 32), nn.ReLU())])
 
 
+def normal24() -> nn.Module:
+    """24 linear layers whose weights are drawn from N(0, 1)."""
+    layers = [nn.Linear(32, 32) for _ in range(24)]
+    for layer in layers:
+        nn.init.normal_(layer.weight)
+    return nn.Sequential(*layers)
+
+
 def gru() -> nn.Module:
     """One recurrent layer: over 50 steps it is 50 layers deep."""
     return nn.GRU(8, 32, batch_first=True)

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from etude import data, losses, metrics, models, recipes, studies, sweeps, verify
     from etude.data import Dataset
     from etude.exports import export
+    from etude.figures.catalogue import draw as figure
     from etude.inspection import inspect
     from etude.inspection.calculus.conv_solver import solve
     from etude.inspection.calculus.derive import derive
     from etude.measurement import measure
-    from etude.report.figures import draw as figure
+    from etude.reports import report
     from etude.runs import Run, load
     from etude.runs.explaining import explain
     from etude.studies import study
@@ -42,8 +43,9 @@ _HOMES = {
     "Run": "runs.Run",
     "measure": "measurement.measure",
     "explain": "runs.explaining.explain",
-    "figure": "report.figures.draw",
+    "figure": "figures.catalogue.draw",
     "export": "exports.export",
+    "report": "reports.report",
     "inspect": "inspection.inspect",
     "derive": "inspection.calculus.derive.derive",
     "solve": "inspection.calculus.conv_solver.solve",
@@ -72,6 +74,7 @@ __all__ = [
     "metrics",
     "models",
     "recipes",
+    "report",
     "resume",
     "solve",
     "studies",

@@ -88,6 +88,15 @@ def parse_json(text: str | bytes, *, finite: bool = False) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+def finite(value: Any) -> Any:
+    """Plain values for JSON, which has no NaN and no infinity: they become None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(each) for key, each in value.items()}
+    return [finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
 _TOO_LARGE = "it holds a whole number beyond 64 bits"
 
 

@@ -350,6 +350,7 @@ BASES: dict[str, list[list[str]] | Fill] = {
         ["gan", "losses"],
         ["cvae", "styles", "--label", "3"],
     ],
+    "report": [["lenet"], ["small"], ["lenet", "gan"], ["xy-game", "--quick"], ["tanh-24", "vae"]],
     "export": [
         ["lenet", "--to", "html"],
         ["vae", "--to", "html"],

@@ -315,8 +315,8 @@ def _preload() -> None:
 
     matplotlib.use("Agg")
     torch.set_num_threads(1)
-    for name in ("etude.cli", "etude.training", "etude.sweeps", "etude.measurement", "etude.report.figures",
-                 "rich.progress", "etude.inspection.inspecting", "etude.inspection.source",
+    for name in ("etude.cli", "etude.training", "etude.sweeps", "etude.measurement", "etude.figures.catalogue",
+                 "etude.reports", "rich.progress", "etude.inspection.inspecting", "etude.inspection.source",
                  "etude.inspection.calculus.derive", "etude.verify.sandbox",
                  "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"):  # fmt: skip
         __import__(name)

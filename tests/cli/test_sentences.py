@@ -15,8 +15,8 @@ import pytest
 import etude
 from etude.cli import main
 from etude.data import load
-from etude.report.material import Material
-from etude.report.words import words
+from etude.figures.material import Material
+from etude.figures.words import words
 
 QUICK = ["--train-images", "320", "--epochs", "2", "--batch-size", "32", "--threads", "1", "--no-figures", "--quiet"]
 

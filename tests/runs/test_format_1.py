@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import etude
-from etude.report.figures import available
+from etude.figures.catalogue import available
 from etude.training import Display
 
 ARCHIVES = Path(__file__).parent / "format_1"

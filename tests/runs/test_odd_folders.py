@@ -152,6 +152,17 @@ def test_each_odd_folder_is_shown_or_refused_in_a_line(odd: Path, capsys: pytest
         assert error.startswith("etude: ") or not error
 
 
+def test_each_odd_folder_is_reported_or_refused_in_a_line(
+    odd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("etude.reports.pictures.render", lambda figure, format: b"drawn")  # the time of most
+    for path in odd.iterdir():
+        code = main(["report", str(path), "--out", str(tmp_path / "page.html")])
+        captured = capsys.readouterr()
+        assert (code, bool(captured.err), bool(captured.out)) in ((0, False, True), (2, True, False)), path
+        assert captured.err.count("\n") == (1 if code else 0)
+
+
 @pytest.mark.parametrize("file", ["recipe.json", "sweep.json"])
 @pytest.mark.parametrize(
     "spoil", [lambda path: path.symlink_to(path), lambda path: path.symlink_to("nowhere"), Path.mkdir]

@@ -100,6 +100,9 @@ def test_the_study_of_x_y(tmp_path: Path) -> None:
     assert found.findings["steps until alternating players are back where they began, 0 if never"].value == 6
     assert found.findings["growth of the distance, extragradient steps of a quarter of the size"].value < 0.5
     assert found.findings["growth of the distance, optimistic steps of a quarter of the size"].value < 0.5
+    assert [found.findings[f"x after alternating step {n}"].value for n in range(1, 7)] == X[1:]
+    assert [found.findings[f"y after alternating step {n}"].value for n in range(1, 7)] == Y[1:]
+    assert found.findings["min over x of max over y of x y, both in [−1, 1]"].value == 0
     assert found.figure.exists()
     assert etude.study("xy-game", runs_dir=tmp_path, step_size=2.5, steps=30).verdict == "false"
 

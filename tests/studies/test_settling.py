@@ -89,7 +89,11 @@ def test_a_study_is_settled_and_written_down(tmp_path: Path) -> None:
     for line in ("Claim       Above ten.", "Verdict     false: the mean is 5.5.", "Why         Because. (Pascal 1654)"):
         assert line in shown
     assert "Design      seeds 8, seed 0, sides 4; the die" in shown
-    assert "<img" in settled._repr_html_()
+    page = settled._repr_html_()
+    assert page.index("<b>Claim</b> Above ten.") < page.index("<b>Verdict</b> false: the mean is 5.5.</p>")
+    assert "<b>Why</b> Because. (Pascal 1654)</p><img" in page
+    mistaken = dataclasses.replace(study(), wrong_answer='"It is 6."')
+    assert "<p><b>Often said</b> &quot;It is 6.&quot;</p><img" in etude.study(mistaken, runs_dir=tmp_path)._repr_html_()
 
 
 def test_a_quick_study_says_what_it_cannot_decide(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from PIL import Image
 
 import etude
 from etude.errors import UsageError
-from etude.report.figures import draw_all
+from etude.figures.catalogue import draw_all
 from etude.training import Display
 
 RECIPES = ("lenet", "cifar-fast", "gan", "lsgan", "dcgan", "wgan-gp", "vae", "beta-vae", "cvae")

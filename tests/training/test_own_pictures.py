@@ -12,8 +12,8 @@ from PIL import Image
 import etude
 from etude.data import Dataset, Images, Split, load
 from etude.errors import DataError, Interrupted, UsageError
+from etude.figures.catalogue import draw_all
 from etude.measurement import Settings, measure
-from etude.report.figures import draw_all
 from etude.runs import Run, splits
 from etude.runs.splits import make_rows, make_splits
 from etude.training import Display, loop, resume

@@ -42,7 +42,7 @@ def figure(
         data_dir: Where to look for data first. For a run on a folder: where that folder is now.
         trust: Run the code kept in the run, although the run was made elsewhere. Read that code first.
     """
-    from etude.report.figures import FIGURES, available, draw, draw_all
+    from etude.figures.catalogue import FIGURES, available, draw, draw_all
     from etude.runs import load
 
     loaded = load(run, runs_dir=runs_dir, data=data, trust=trust)

@@ -1,11 +1,12 @@
 """Tables and texts on stdout."""
 
 import json
-import math
 import sys
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from etude.files import finite
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -13,15 +14,7 @@ if TYPE_CHECKING:
 
 def print_json(value: Any, *, indent: int | None = None) -> None:
     """Print JSON, one line without `indent`; NaN and infinity, which JSON has not, become null."""
-    print(json.dumps(_finite(value), allow_nan=False, indent=indent))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(each) for key, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+    print(json.dumps(finite(value), allow_nan=False, indent=indent))
 
 
 def stdout_console() -> "Console":

@@ -10,9 +10,9 @@ import numpy as np
 from etude.cli.printing import print_json, stdout_console
 from etude.drawing.latent_effect import latent_effect
 from etude.drawing.style import render
+from etude.figures.catalogue import FORMATS
 from etude.files import write_atomically
 from etude.notebook import plain_table
-from etude.report.figures import FORMATS
 from etude.runs.folder import short_data_name
 from etude.sweeps import Results, Sweep
 from etude.sweeps.latent_study import Measured, study_latents

@@ -17,9 +17,9 @@ from etude.data.text.description import TextKind, in_short, vocabularies
 from etude.drawing.tiles import tile, write_png
 from etude.errors import UsageError
 from etude.families.abilities import Predicts
+from etude.figures.catalogue import draw_all
 from etude.files import write_atomically
 from etude.recipes import to_toml
-from etude.report.figures import draw_all
 from etude.runs import Run, load
 from etude.training import Display
 from etude.training import resume as resume_run

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from etude.data.kinds import Images, Table
 from etude.errors import UsageError
-from etude.families.abilities import Classifies, Encodes, FromNoise
+from etude.families.abilities import Classifies, Encodes, Generates
 from etude.families.inputs import scaled
 from etude.runs import Run
 
@@ -55,7 +55,7 @@ def networks_of(run: Run) -> dict[str, Exported]:
             f"`etude export {run.name} --to safetensors` exports its weights."
         )
     conditional: Any = {"conditional": run.conditional}
-    trained: Any = run.trained if any(map(run.can, (Encodes, FromNoise, Classifies))) else None
+    trained: Any = run.trained if any(map(run.can, (Encodes, Generates, Classifies))) else None
     if run.can(Encodes):
         found.append(
             Exported(
@@ -78,13 +78,13 @@ def networks_of(run: Run) -> dict[str, Exported]:
                 **conditional,
             )
         )
-    elif run.can(FromNoise):
+    elif run.can(Generates):
         found.append(
             Exported(
                 name="generator",
                 input="noise",
-                input_shape=trained.noise_shape,
-                drawn=trained.noise,
+                input_shape=tuple(trained.noise(1, generator=torch.Generator()).shape[1:]),
+                drawn=trained.prior,
                 outputs=(what,),
                 call=lambda noise, labels: (trained.generate(noise, labels),),
                 **conditional,

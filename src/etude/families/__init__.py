@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from etude.families.abilities import Bounds, Classifies, Encodes, FromNoise, Predicts, Samples, Told
+    from etude.families.abilities import Bounds, Classifies, Encodes, Predicts, Samples, Told
     from etude.families.descent import Descent, Losses, Networks
     from etude.families.family import Family, Network, Traits
     from etude.families.learner import Batch, Learner
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from etude.families.trained import TrainedNetworks
 
 _HOMES = {
-    "abilities": ("Bounds", "Classifies", "Encodes", "FromNoise", "Predicts", "Samples", "Told"),
+    "abilities": ("Bounds", "Classifies", "Encodes", "Predicts", "Samples", "Told"),
     "descent": ("Descent", "Losses", "Networks"),
     "family": ("Family", "Network", "Traits"),
     "learner": ("Batch", "Learner"),
@@ -41,7 +41,6 @@ __all__ = [
     "Descent",
     "Encodes",
     "Family",
-    "FromNoise",
     "ImageGrid",
     "Learner",
     "Losses",

@@ -39,6 +39,36 @@ class Samples(Trained, Protocol):
         ...
 
 
+class Generates(Samples, Protocol):
+    """Draws new examples as a function of noise."""
+
+    @property
+    def prior(self) -> Literal["normal", "uniform"]:
+        """The distribution of each number of the noise: standard normal, or uniform in [-1, 1]."""
+        ...
+
+    def noise(self, num_samples: int, *, generator: torch.Generator) -> Tensor:
+        """Noise (num_samples, ...) as in training."""
+        ...
+
+    def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
+        """The examples (N, ...) of noise (N, ...), images in [0, 1]. Conditional networks take `labels` (N,)."""
+        ...
+
+
+class Judges(Trained, Protocol):
+    """Tells real examples from generated ones."""
+
+    def judge(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
+        """The discriminator's output (N,) for inputs (N, ...): more for what looks real."""
+        ...
+
+    @property
+    def judges_by(self) -> str:
+        """What the output is: logit (0 is undecided), label (0 is generated, 1 is real) or score (no scale)."""
+        ...
+
+
 class Classifies(Trained, Protocol):
     """Tells classes apart."""
 
@@ -101,24 +131,6 @@ class Bounds(Encodes, Protocol):
     def pairs(self, decoded: Tensor, inputs: Tensor) -> Tensor:
         """log p(example | latent) for each example and each decoder's logits, (N, M): `reconstruction` for all
         pairs."""
-        ...
-
-
-class FromNoise(Samples, Protocol):
-    """Draws new examples by a function of noise alone, so that two of them can be morphed into each other."""
-
-    @property
-    def noise_shape(self) -> tuple[int, ...]:
-        """Shape of the noise of one example."""
-        ...
-
-    @property
-    def noise(self) -> Literal["normal", "uniform"]:
-        """Its distribution: standard normal, or uniform in [-1, 1]."""
-        ...
-
-    def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
-        """New examples (N, ...), images in [0, 1], for noise (N, *noise_shape); labels (N,) if it is conditional."""
         ...
 
 
@@ -234,3 +246,12 @@ class Predicts(Trained, Protocol):
         Scores are divided by the temperature before they become probabilities; at 0 the most likely symbol is taken.
         """
         ...
+
+
+ABILITIES: dict[str, type] = {
+    ability.__name__: ability
+    for ability in (
+        Samples, Generates, Judges, Denoises, Classifies, Explains, Encodes, Bounds, Translates, Predicts
+    )
+}  # fmt: skip
+"""Every ability by its name."""

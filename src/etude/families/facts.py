@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from etude.families.abilities import Bounds, Classifies, Encodes, Explains, Predicts, Samples
+from etude.families.abilities import ABILITIES
 from etude.families.family import Family, Network
 from etude.families.learner import Learner
 from etude.families.recipe import Recipe
@@ -16,7 +16,7 @@ def facts_of(family: Family[Any], recipe: Recipe) -> dict[str, Any]:
     series = family.series
     return {
         "about": family.about,
-        "abilities": sorted(ability.__name__ for ability in family.abilities if ability.__name__ in _ABILITIES),
+        "abilities": sorted(ability.__name__ for ability in family.abilities),
         "conditional": family.network_of(recipe).conditional,
         "examples_per_step": recipe.examples_per_step,
         "num_latents": recipe.num_latents,
@@ -36,7 +36,7 @@ def stand_in(recipe: UnopenedRecipe) -> Family[Any]:
         about=facts["about"],
         networks={recipe.network: Network(build=_not_opened, conditional=facts["conditional"])},
         learner=Learner,
-        abilities=frozenset(_ABILITIES[name] for name in facts["abilities"]),
+        abilities=frozenset(ABILITIES[name] for name in facts["abilities"]),
         series=Series(
             headline=tuple(facts["headline"]),
             quantity=Quantity(**{"better": None, **facts["quantity"], "terms": tuple(facts["quantity"]["terms"])}),
@@ -44,11 +44,6 @@ def stand_in(recipe: UnopenedRecipe) -> Family[Any]:
             panels=lambda recipe: panels,
         ),
     )
-
-
-_ABILITIES: dict[str, type] = {
-    each.__name__: each for each in (Samples, Classifies, Explains, Encodes, Bounds, Predicts)
-}
 
 
 def _panel(values: dict[str, Any]) -> Panel:

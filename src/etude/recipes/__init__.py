@@ -14,7 +14,7 @@ from etude.families import book
 from etude.families.recipe import Optimizer, Recipe
 from etude.families.unopened import BASIC, UnopenedRecipe
 from etude.files import parse_toml, write_atomically
-from etude.recipes.building import build, table, without_none
+from etude.recipes.building import UNSET, build, table, without_none
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for name in book.NAMES for recipe in book.recipes_of(name)}
 FAMILIES: dict[str, type[Recipe]] = book.recipe_classes()
@@ -57,8 +57,13 @@ def change(recipe: Recipe, **changes: Any) -> Recipe:
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
-    """The recipe as plain values, fields that are not set left out: what TOML and JSON files hold."""
+    """The recipe as plain values, as JSON files hold it.
+
+    A field that is not set is left out, but where the recipe of that name sets it: there it is `UNSET`.
+    """
     values = {"family": recipe.family, **dataclasses.asdict(recipe)}
+    if (usual := RECIPES.get(recipe.name)) and type(usual) is type(recipe):
+        values |= {name: UNSET for name, value in vars(usual).items() if value is not None and values[name] is None}
     if isinstance(recipe, UnopenedRecipe):
         values |= values.pop("values") | {name: values[name] for name in BASIC}
     elif recipe.family_file:

@@ -4,12 +4,12 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from etude.errors import RunError
-from etude.files import cannot_lock, cannot_write, remove_leftovers
+from etude.files import cannot_lock, cannot_write, read_whole, remove_leftovers
 
 PATIENCE_SECONDS = 1.0
 """How long to try for the lock: `is_training`, in another process, holds it for an instant to look."""
@@ -34,6 +34,10 @@ def training_lock(path: Path) -> Iterator[None]:
                 time.sleep(0.02)
         except OSError as error:
             raise cannot_lock(path / ".lock", error) from error
+        with suppress(OSError):  # a full disk: then nobody can stop it by its number
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         remove_leftovers(path, *(path / name for name in ("checkpoints", "samples", "figures", "measures")))
         yield
 
@@ -52,6 +56,15 @@ def is_training(path: Path) -> bool:
         return False
     finally:
         os.close(descriptor)
+
+
+def trainer(path: Path) -> int | None:
+    """The number of the process that trains the run on this machine; None if there is none, or it is not known."""
+    if not is_training(path):
+        return None
+    with suppress(OSError, ValueError):
+        return int(read_whole(path / ".lock"))
+    return None
 
 
 def _locked(file: IO[str] | int, kind: int) -> bool:

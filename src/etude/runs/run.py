@@ -8,6 +8,7 @@ metrics.jsonl    one line an event (see `events`)
 samples/*.png    pictures drawn while training
 checkpoints/     step-N folders (see `checkpoint`)
 figures/         pictures drawn after training
+remarks.json     tags and a note of a person's (see `remarks`)
 measures/        results of `etude measure` (see `etude.measurement`)
 """
 
@@ -74,7 +75,8 @@ class Run:
         self.class_names: tuple[str, ...] = self.kind.class_names
         self.family = family_of(self.recipe)
         """Of a family of one's own whose code has not run, only what tables and figures need."""
-        self.steps_per_epoch: int = dataset["train_images"] // self.recipe.examples_per_step  # a rest sits an epoch out
+        # A rest sits an epoch out. Training needs a step; a folder that somebody wrote by hand may say otherwise.
+        self.steps_per_epoch: int = max(1, dataset["train_images"] // self.recipe.examples_per_step)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -36,12 +36,10 @@ class Settled:
 
     def _repr_html_(self) -> str:
         study = self.study
-        rows = [*self._said()]
-        answers = "".join(f"<p><b>{name}</b> {paragraph_html(text)[3:]}" for name, text in rows)
         evidence = table_html(HEADINGS, [evidence_row(each) for each in self.findings])
         picture = picture_html(self.figure.read_bytes(), f"What the study {study.name} found.")
-        verdict = paragraph_html(f"{self.ruling.answer}: {self.ruling.because}")
-        return heading_html(study.question) + answers + evidence + verdict + paragraph_html(self._why()) + picture
+        said, found = ("".join(map(_named_html, rows)) for rows in (self._said(), self._found()))
+        return heading_html(study.question) + said + evidence + found + picture
 
     def parts(self) -> Iterator[str | Table]:
         """The report: texts and a table."""
@@ -50,10 +48,7 @@ class Settled:
         yield ""
         yield plain_table(HEADINGS, [evidence_row(each) for each in self.findings])
         yield ""
-        yield _paragraph("Verdict", f"{self.ruling.answer}: {self.ruling.because}")
-        yield _paragraph("Why", self._why())
-        if self.study.wrong_answer:
-            yield _paragraph("Often said", self.study.wrong_answer)
+        yield from (_paragraph(name, text) for name, text in self._found())
         yield f"{'Figure':<12}{self.figure}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,8 +76,11 @@ class Settled:
         if self.quick and self.study.quick_cannot:
             yield "Quick", f"this short form cannot decide {self.study.quick_cannot}"
 
-    def _why(self) -> str:
-        return f"{self.study.explanation} ({self.study.source})"
+    def _found(self) -> Iterator[tuple[str, str]]:
+        yield "Verdict", f"{self.ruling.answer}: {self.ruling.because}"
+        yield "Why", f"{self.study.explanation} ({self.study.source})"
+        if self.study.wrong_answer:
+            yield "Often said", self.study.wrong_answer
 
 
 WIDTH = 100
@@ -91,6 +89,11 @@ WIDTH = 100
 
 def _paragraph(name: str, text: str) -> str:
     return fill(f"{name:<12}{text}", WIDTH, subsequent_indent=" " * 12, break_on_hyphens=False)
+
+
+def _named_html(row: tuple[str, str]) -> str:
+    name, text = row
+    return f"<p><b>{name}</b> {paragraph_html(text)[3:]}"
 
 
 HEADINGS = ("evidence", "value", "95 % interval", "seeds")

@@ -128,8 +128,9 @@ def _value(text: str) -> Value:
 
 
 def _name_of(recipe: Recipe, changes: Mapping[str, Value]) -> str:
-    return _fit_for_a_folder("-".join(f"{field}-{value}" for field, value in changes.items()) or recipe.name)
+    return fit_for_a_folder("-".join(f"{field}-{value}" for field, value in changes.items()) or recipe.name)
 
 
-def _fit_for_a_folder(name: str) -> str:
+def fit_for_a_folder(name: str) -> str:
+    """A name without the letters that a folder's should not have."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")

@@ -7,30 +7,35 @@ from matplotlib.figure import Figure
 
 from etude.drawing.bands import Band, BandPanel, band_curves
 from etude.errors import printable
-from etude.families.book import family_of
 from etude.families.series import Curve
 from etude.metrics import summarize
 from etude.metrics.intervals import FEWEST_VALUES, IntervalMethod
 from etude.runs.events import Table
-from etude.sweeps.folder import Sweep
 from etude.sweeps.tables import METHODS
 
 
-def learning_curves(sweep: Sweep, tables: Mapping[str, Sequence[Table]], method: IntervalMethod) -> Figure | None:
+def learning_curves(
+    curves: Sequence[Curve],
+    tables: Mapping[str, Sequence[Table]],
+    method: IntervalMethod,
+    *,
+    title: str,
+    repeats: str = "seeds",
+) -> Figure | None:
     """Mean over the seeds per epoch, with the 95 % interval of the mean as a band; None before any run ended.
 
-    `tables` has what the finished runs of each cell recorded, by the cell's label.
+    `curves` are those of the runs' family. `tables` has what the finished runs of each cell recorded, by the cell's
+    label. `repeats` is what the runs of a cell differ in.
     """
-    panels = [panel for panel in _panels(family_of(sweep.recipe).series.curves, tables, method) if panel.bands]
+    panels = [panel for panel in _panels(curves, tables, method) if panel.bands]
     if not panels:
         return None
-    title = printable(f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.data_name}")
     fewest, most = (choose(len(each) for each in tables.values() if each) for choose in (min, max))
-    runs = "seeds" if sweep.repeats == "seeds" else "runs"
+    runs = "seeds" if repeats == "seeds" else "runs"
     note = f"one {runs[:-1]}" if most == 1 else f"mean over {most if fewest == most else f'{fewest} to {most}'} {runs}"
     if most >= FEWEST_VALUES[method]:
         note += f"; band: 95 % interval of the mean, by {METHODS[method]}"
-    return band_curves(panels, title=title, note=note)
+    return band_curves(panels, title=printable(title), note=note)
 
 
 def _panels(

@@ -14,13 +14,14 @@ from matplotlib.figure import Figure
 
 from etude.drawing.style import render
 from etude.errors import EtudeError, RunError
+from etude.families.book import family_of
 from etude.metrics import summarize
 from etude.metrics.intervals import IntervalMethod, Summary
 from etude.notebook import heading_html, paragraph_html, picture_html, table_html
 from etude.runs import Run
 from etude.runs.events import Table
 from etude.runs.lock import is_training
-from etude.sweeps.folder import Sweep
+from etude.sweeps.folder import Group, Sweep
 from etude.sweeps.grid import Cell
 from etude.sweeps.learning_curves import learning_curves
 from etude.sweeps.tables import about_intervals, number, summary_texts
@@ -149,7 +150,10 @@ class Results:
     def learning_curves(self) -> Figure | None:
         """Mean over the seeds per epoch, with the 95 % interval of the mean as a band; None before any run ended."""
         tables = {result.cell.label: list(result.tables.values()) for result in self.cells}
-        return learning_curves(self.sweep, tables, self.interval)
+        sweep = self.sweep
+        title = f"Learning curves · {sweep.name}: {sweep.recipe.name} on {sweep.data_name}"
+        curves = family_of(sweep.recipe).series.curves
+        return learning_curves(curves, tables, self.interval, title=title, repeats=sweep.repeats)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -202,39 +206,43 @@ def collect(
     whose folder is damaged, or that cannot be measured, counts as failed.
     """
     yardstick = yardstick or yardstick_of(sweep.recipe)
-    failed, unfinished, cells = dict(failures or {}), list[str](), list[CellResult]()
-    for group in sweep.groups:
-        values, selection, tables = dict[int, list[float]](), dict[int, list[float]](), dict[str, Table]()
-        for member in group.members:
-            state = member.state
-            if state.status == "failed":
-                failed.setdefault(member.label, state.error or "failed")
-            elif state.status != "finished" and member.label not in failed:
-                unfinished.append(member.label)
-            if state.status != "finished":
-                continue
-            try:
-                run = Run(member.path)
-                tables[member.label] = run.metrics()
-                if (value := yardstick.read(run, yardstick.split)) is not None:
-                    values.setdefault(member.repeat, []).append(_finite(run, value))
-                if not yardstick.note and (value := yardstick.read(run, "validation")) is not None:
-                    selection.setdefault(member.repeat, []).append(_finite(run, value))
-            except EtudeError as error:
-                failed.setdefault(member.label, str(error))
-        means = {repeat: float(np.mean(each)) for repeat, each in values.items()}
-        cells.append(
-            CellResult(
-                cell=group.cell,
-                values=means,
-                summary=summarize(np.array(list(means.values())), method=interval) if means else None,
-                selection={repeat: float(np.mean(each)) for repeat, each in selection.items()},
-                tables=tables,
-                whole=sum(map(len, values.values())) == len(group.members),
-            )
-        )
+    failed, unfinished = dict(failures or {}), list[str]()
+    cells = [collect_group(each, yardstick, interval, failed=failed, unfinished=unfinished) for each in sweep.groups]
     return Results(
         sweep=sweep, yardstick=yardstick, cells=cells, failures=failed, unfinished=unfinished, interval=interval
+    )
+
+
+def collect_group(
+    group: Group, yardstick: Yardstick, interval: IntervalMethod, *, failed: dict[str, str], unfinished: list[str]
+) -> CellResult:
+    """Read the results of the runs that one mean is of. Adds those without a result to `failed` or `unfinished`."""
+    values, selection, tables = dict[int, list[float]](), dict[int, list[float]](), dict[str, Table]()
+    for member in group.members:
+        state = member.state
+        if state.status == "failed":
+            failed.setdefault(member.label, state.error or "failed")
+        elif state.status != "finished" and member.label not in failed:
+            unfinished.append(member.label)
+        if state.status != "finished":
+            continue
+        try:
+            run = Run(member.path)
+            tables[member.label] = run.metrics()
+            if (value := yardstick.read(run, yardstick.split)) is not None:
+                values.setdefault(member.repeat, []).append(_finite(run, value))
+            if not yardstick.note and (value := yardstick.read(run, "validation")) is not None:
+                selection.setdefault(member.repeat, []).append(_finite(run, value))
+        except EtudeError as error:
+            failed.setdefault(member.label, str(error))
+    means = {repeat: float(np.mean(each)) for repeat, each in values.items()}
+    return CellResult(
+        cell=group.cell,
+        values=means,
+        summary=summarize(np.array(list(means.values())), method=interval) if means else None,
+        selection={repeat: float(np.mean(each)) for repeat, each in selection.items()},
+        tables=tables,
+        whole=sum(map(len, values.values())) == len(group.members),
     )
 
 

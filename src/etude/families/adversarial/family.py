@@ -5,7 +5,7 @@ from functools import partial
 from math import log
 
 from etude.data.kinds import Images, Table
-from etude.families.abilities import FromNoise, Samples
+from etude.families.abilities import Generates, Judges, Samples
 from etude.families.adversarial import own
 from etude.families.adversarial.learner import AdversarialLearner
 from etude.families.adversarial.recipe import Adversarial
@@ -81,7 +81,7 @@ FAMILY = Family(
     own=partial(own.network, PAIRS),
     learner=AdversarialLearner,
     trained=TrainedAdversarial,
-    abilities=frozenset({Samples, FromNoise}),
+    abilities=frozenset({Samples, Generates, Judges}),
     series=Series(
         headline=("train/generator_loss",),
         quantity=Quantity(

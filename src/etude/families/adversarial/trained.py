@@ -11,16 +11,20 @@ from etude.families.inputs import EXAMPLES_AT_ONCE, signed, unsigned
 from etude.families.own_networks import takes_labels
 from etude.models import uniform_noise
 
+OUTPUTS = {"nonsaturating": "logit", "minimax": "logit", "least_squares": "label"}
+"""What a discriminator's output is, by the loss that it was trained with; otherwise a score without a scale."""
+
 
 @final
 class TrainedAdversarial:
-    """`FromNoise`, with its generator."""
+    """`Samples`, `Generates` and `Judges`."""
 
-    noise = "uniform"
+    prior = "uniform"
 
     def __init__(self, recipe: Adversarial, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.generator = recipe, kind, networks["generator"]
-        self.conditional, self.noise_shape = takes_labels(self.generator.forward), (recipe.noise_dim,)
+        self.discriminator, self.judges_by = networks["discriminator"], OUTPUTS.get(recipe.loss, "score")
+        self.conditional = takes_labels(self.generator.forward)
 
     def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
         """See `Trained`: what the discriminator takes."""
@@ -28,11 +32,18 @@ class TrainedAdversarial:
 
     def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Samples`."""
-        noise = uniform_noise(num_samples, self.recipe.noise_dim, generator=generator)
-        given = [None] * num_samples if labels is None else labels.split(EXAMPLES_AT_ONCE)
-        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
-        return torch.cat([self.generate(part, label) for part, label in parts])
+        return self.generate(self.noise(num_samples, generator=generator), labels)
+
+    def noise(self, num_samples: int, *, generator: torch.Generator) -> Tensor:
+        """See `Generates`."""
+        return uniform_noise(num_samples, self.recipe.noise_dim, generator=generator)
 
     def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
-        """See `FromNoise`."""
-        return unsigned(self.kind, self.generator(noise, *(() if labels is None else (labels,))))
+        """See `Generates`."""
+        given = [()] * len(noise) if labels is None else [(part,) for part in labels.split(EXAMPLES_AT_ONCE)]
+        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
+        return torch.cat([unsigned(self.kind, self.generator(part, *label)) for part, label in parts])
+
+    def judge(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
+        """See `Judges`."""
+        return self.discriminator(inputs, *(() if labels is None else (labels,))).flatten()

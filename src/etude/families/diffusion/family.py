@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from torch import nn
 
 from etude.data.kinds import Images, Table
-from etude.families.abilities import Denoises, FromNoise, Samples
+from etude.families.abilities import Denoises, Generates, Samples
 from etude.families.diffusion.learner import DiffusionLearner
 from etude.families.diffusion.points import PointNetwork
 from etude.families.diffusion.recipe import Diffusion
@@ -43,7 +43,7 @@ FAMILY = Family(
     },
     learner=DiffusionLearner,
     trained=TrainedDiffusion,
-    abilities=frozenset({Samples, FromNoise, Denoises}),
+    abilities=frozenset({Samples, Generates, Denoises}),
     series=Series(
         headline=("test/loss",),
         quantity=Quantity(name="loss", terms=("loss",)),

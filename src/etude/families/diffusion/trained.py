@@ -15,14 +15,14 @@ from etude.families.inputs import EXAMPLES_AT_ONCE, signed, unsigned
 
 @final
 class TrainedDiffusion:
-    """`FromNoise` and `Denoises`, with the running average of the weights."""
+    """`Samples`, `Generates` and `Denoises`, with the running average of the weights."""
 
-    noise = "normal"
+    prior = "normal"
 
     def __init__(self, recipe: Diffusion, networks: dict[str, nn.Module], kind: Kind) -> None:
         self.recipe, self.kind, self.network = recipe, kind, networks["average"]
         self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  (missing in its stubs)
-        self.conditional, self.noise_shape = recipe.conditional, kind.shape
+        self.conditional = recipe.conditional
 
     def inputs(self, examples: Tensor, *, generator: torch.Generator) -> Tensor:
         """See `Trained`: examples without noise."""
@@ -30,18 +30,21 @@ class TrainedDiffusion:
 
     def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Samples`."""
-        noise = torch.randn(num_samples, *self.kind.shape, generator=generator)
-        given = [None] * num_samples if labels is None else labels.split(EXAMPLES_AT_ONCE)
-        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
-        return torch.cat([self.generate(part, classes) for part, classes in parts])
+        return self.generate(self.noise(num_samples, generator=generator), labels)
+
+    def noise(self, num_samples: int, *, generator: torch.Generator) -> Tensor:
+        """See `Generates`."""
+        return torch.randn(num_samples, *self.kind.shape, generator=generator)
 
     def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
-        """See `FromNoise`."""
-        return self._examples([*self._way(noise, labels)][-1])
+        """See `Generates`."""
+        given = [None] * len(noise) if labels is None else labels.split(EXAMPLES_AT_ONCE)
+        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
+        return torch.cat([self._examples([*self._way(part, classes)][-1]) for part, classes in parts])
 
     def way(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Denoises`."""
-        noise = torch.randn(num_samples, *self.kind.shape, generator=generator)
+        noise = self.noise(num_samples, generator=generator)
         return torch.stack([self._examples(x) for x in (noise, *self._way(noise, labels))])
 
     def _way(self, noise: Tensor, labels: Tensor | None) -> Iterator[Tensor]:

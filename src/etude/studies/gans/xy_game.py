@@ -71,6 +71,16 @@ def growth(points: list[Point]) -> float:
     return float(distances[-quarter:].max() / distances[:quarter].max())
 
 
+def min_max(points: int = 201) -> float:
+    """min over x of max over y of x y, both on a grid of [−1, 1]: the value of the game."""
+    grid = np.linspace(-1, 1, points)
+    return float(np.outer(grid, grid).max(axis=1).min())
+
+
+LISTED = 6
+"""How many of the first alternating steps are in the table."""
+
+
 def experiment(design: XYGame, lab: Lab) -> Findings:
     """Play by four rules, and by two of them with steps a quarter as large."""
     eta = design.step_size
@@ -90,6 +100,9 @@ def experiment(design: XYGame, lab: Lab) -> Findings:
         for name, each in small.items()
     ]
     evidence.append(exact("steps until alternating players are back where they began, 0 if never", period))
+    evidence.append(exact("min over x of max over y of x y, both in [−1, 1]", min_max()))
+    for step, (x, y) in enumerate(paths["alternating"][1 : LISTED + 1], start=1):
+        evidence += [exact(f"y after alternating step {step}", y), exact(f"x after alternating step {step}", x)]
     curves: dict[str, list[float]] = {}
     for name, each in paths.items():
         curves[f"x, {name}"], curves[f"y, {name}"] = ([point[axis] for point in each] for axis in (0, 1))

@@ -10,7 +10,7 @@ from torch import Tensor
 from etude import recipes
 from etude.data import Images, RunningText, Split
 from etude.errors import EtudeError
-from etude.families.abilities import Bounds, By, Classifies, Encodes, Explains, FromNoise, Predicts, Samples
+from etude.families.abilities import Bounds, By, Classifies, Encodes, Explains, Predicts, Samples
 from etude.families.learner import Learner
 from etude.families.preview import ImageGrid
 from etude.runs.checkpoint import network_tensors, restore_networks
@@ -27,7 +27,6 @@ from etude.training.conformance.specimen import (
 
 METHODS: dict[type, tuple[str, ...]] = {
     Samples: ("sample",),
-    FromNoise: ("noise_shape", "noise", "generate"),
     Classifies: ("logits",),
     Explains: ("contributions",),
     Encodes: ("latent_dim", "encode", "decode"),
@@ -249,18 +248,6 @@ def _samples(specimen: Specimen, trained: Any, inputs: Tensor, labels: Tensor | 
     return _range(one, "sample gives images") if isinstance(specimen.kind, Images) else None
 
 
-def _from_noise(specimen: Specimen, trained: Any, inputs: Tensor, labels: Tensor | None) -> str | None:
-    if trained.noise not in ("normal", "uniform"):
-        return f"noise is {trained.noise!r}: make it 'normal' or 'uniform'."
-    noise = torch.rand(BATCH, *trained.noise_shape, generator=torch.Generator().manual_seed(0))
-    one, two = (trained.generate(noise, labels) for _ in range(2))
-    if message := _shaped(one, (BATCH, *specimen.kind.shape), "generate(noise, labels)"):
-        return message
-    if not torch.equal(one, two):
-        return "generate gives other examples for the same noise: it may draw no more."
-    return _range(one, "generate gives images") if isinstance(specimen.kind, Images) else None
-
-
 def _classifies(specimen: Specimen, trained: Any, inputs: Tensor, labels: Tensor | None) -> str | None:
     logits = trained.logits(inputs)
     if message := _shaped(logits, (len(inputs), specimen.kind.num_classes), "logits(inputs)"):
@@ -340,7 +327,6 @@ def _predicts(specimen: Specimen, trained: Any, inputs: Tensor, labels: Tensor |
 
 CHECKS: dict[type, Any] = {
     Samples: _samples,
-    FromNoise: _from_noise,
     Classifies: _classifies,
     Explains: _explains,
     Encodes: _encodes,
