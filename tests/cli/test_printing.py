@@ -3,6 +3,7 @@ from collections.abc import Iterator
 import pytest
 
 from etude.cli import printing
+from etude.notebook import plain_table
 
 
 @pytest.mark.parametrize("terminal", [False, True])
@@ -22,3 +23,12 @@ def test_progress_shows_rate_and_estimate_after_a_while(
         assert err == "".join(f"\r\x1b[K{line}" for line in lines) + "\r\x1b[K"
     else:
         assert err == "gradients 10/20  1/s  10 s left\n"
+
+
+def test_a_pipe_is_never_folded_even_if_colours_are_forced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    printing.show_parts([plain_table(["left", "right"], [["a" * 30, "b" * 30]])])
+    assert len(capsys.readouterr().out.splitlines()[-1].rstrip()) > 60

@@ -26,7 +26,7 @@ def stdout_console() -> "Console":
             raise  # BrokenPipeError, which ends the command in `outcome`; rich's own way is exit code 1
 
     console = Piped(highlight=False)
-    if not console.is_terminal:
+    if not sys.stdout.isatty():  # FORCE_COLOR, which a notebook sets, makes rich take a pipe for a terminal
         console.width = 200
     return console
 

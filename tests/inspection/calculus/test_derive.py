@@ -236,6 +236,11 @@ def test_values_at_a_point() -> None:
     assert entropy.at["value"] == [[pytest.approx(3.219, abs=1e-3)]]
 
 
+def test_a_value_of_zero_has_no_sign(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["derive", "-x", "--wrt", "x", "--shapes", "x=1", "--at", "x=0"]) == 0
+    assert "  value = 0\n" in capsys.readouterr().out
+
+
 def test_from_the_bernoulli_likelihood_to_cross_entropy() -> None:
     found = derive("-log(p ** y * (1 - p) ** (1 - y))", shapes={"p": "1", "y": "1"})
     assert found.answer == "−y log(p) − (1 − y) log(1 − p)"

@@ -290,9 +290,10 @@ def _given_sizes(parsed: Parsed, values: Point) -> dict[Dim, int]:
 def _numbers_at(parsed: Parsed, values: Point, nodes: dict[str, Node]) -> dict[str, Any]:
     sizes = _given_sizes(parsed, values)
     try:
-        found = {name: evaluate(node, values, sizes).tolist() for name, node in nodes.items()}
-        if found and "value" in found:
-            found["value"] = numeric(parsed, values).tolist()
+        found = {name: evaluate(node, values, sizes) for name, node in nodes.items()}
+        if "value" in found:
+            found["value"] = numeric(parsed, values)
+        found = {name: (each + 0.0).tolist() for name, each in found.items()}  # without −0
     except SingularError:
         raise UsageError("at these values a matrix has no inverse, or nearly none; give others.") from None
     for name, kind in (("value", "expression has no value"), ("derivative", "derivative does not exist")):
