@@ -309,10 +309,10 @@ def test_a_picture_is_opened(
     opened(page, html("lenet"), "canvas.sheet")
     chooser = page.locator("input[type=file]")
     chooser.set_input_files(tmp_path / "grey.png")
-    page.wait_for_function("document.querySelector('.value').textContent.includes('%')")
+    page.locator(".value", has_text="%").wait_for()
     torch.testing.assert_close(pixels(page.locator("canvas.small")), shade / 255, rtol=0, atol=2 * LEVEL)
     chooser.set_input_files(tmp_path / "no.png")
-    page.wait_for_function("document.querySelector('.value').textContent.startsWith('This file')")
+    page.locator(".value", has_text="This file is no picture that the browser can read.").wait_for()
 
 
 @pytest.mark.browser
