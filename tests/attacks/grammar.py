@@ -127,6 +127,9 @@ VALUES_OF = {
     "--layer": ["conv1", "0", ""],
     "--label": ["3", "10", "²", "9" * 5000],
     "--data": ["digits", "mnist", "cifar10", "folder:pictures", "opinions", "chars:files/net.py"],
+    "--port": ["0", "1", "8642", "65535", "65536", "-1", "²", "9" * 5000, "8642.0"],
+    "--host": ["127.0.0.1", "localhost", "::1", "[::1]", "", " ", "0", "192.0.2.1", "nosuch.invalid", "a..b",
+               "fe80::1%x", "127.0.0.1:80", "http://127.0.0.1", "é" * 80, LONG, "a\x00b", "\udcff"],
     "--fold": ["0", "9", "10", "-1", "²", "9" * 5000],
     "--vocabulary-size": ["1", "300", "0", "-1", "²", "9" * 5000],
     "--out": ["x.png", "x.npy", "x.md", "x.csv", "x.toml", "x.html"],
@@ -341,6 +344,12 @@ BASES: dict[str, list[list[str]] | Fill] = {
     "resume": [["lenet"], ["vae", "--no-figures"], ["small"]],
     "recipes": [["vae"], []],
     "runs": [[]],
+    "studio": [
+        ["--port", "0"],
+        ["runs", "--port", "0"],
+        ["--port", "0", "--host", "localhost"],
+        ["--open", "--port", "0"],
+    ],
     "show": [["lenet"], ["vae"], ["small"]],
     "sample": [["vae"], ["gan"], ["cvae", "--label", "3"], ["lenet"]],
     "figure": [

@@ -38,6 +38,10 @@ BUSY = 15.0
 """By so much wall time may exceed processor time, since tests share the machine."""
 MOST_BYTES = 12 * 2**30
 TRAINS = ("train", "sweep", "resume", "latents", "measure")
+SERVES = ("studio",)
+"""What works until it is interrupted, and uses no processor time meanwhile."""
+SERVING_SECONDS = 4.0
+"""After so long, by the clock, what serves is interrupted."""
 PROGRESS = re.compile(r"^(note: |measuring |[\w.=,/ -]+: |[\w.=, -]+ seed \d+  |\S+  epoch \d|PRINTED)")
 """Lines on stderr beside the one that says what is wrong; the last is what a person's own file prints."""
 TRACES = re.compile(r"Traceback|^\s*File |\w(Error|Exception|Warning)\b: |Exception ignored|Fatal Python", re.MULTILINE)
@@ -115,7 +119,7 @@ def try_attack(attack: Attack, ground: Ground) -> Result:
     patience = TRAINING_SECONDS if _may_take_long(attack) else SECONDS
     if attack.interrupt_after is not None:
         patience = attack.interrupt_after
-    code = _wait(child, patience)
+    code = _wait(child, patience, SERVING_SECONDS if attack.words[0] in SERVES else BUSY * patience)
     interrupted = code is None
     if code is None:
         with contextlib.suppress(ProcessLookupError):
@@ -136,12 +140,12 @@ def try_attack(attack: Attack, ground: Ground) -> Result:
 
 
 def _may_take_long(attack: Attack) -> bool:
-    return attack.words[0] in TRAINS or any("hang" in word for word in attack.words)
+    return attack.words[0] in (*TRAINS, *SERVES) or any("hang" in word for word in attack.words)
 
 
-def _wait(process: int, seconds: float) -> int | None:
-    """The exit code, or None after so many seconds."""
-    end, pause = time.monotonic() + BUSY * seconds, 0.002
+def _wait(process: int, seconds: float, wall_seconds: float | None = None) -> int | None:
+    """The exit code, or None after so many seconds of the processor, or by the clock."""
+    end, pause = time.monotonic() + (wall_seconds or BUSY * seconds), 0.002
     used = _processor_seconds(process)
     while time.monotonic() < end and _processor_seconds(process) - used < seconds:
         found, status = os.waitpid(process, os.WNOHANG)
@@ -169,6 +173,7 @@ def _become(attack: Attack, ground: Ground, out: int, err: int) -> int:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     environment = {"XDG_CACHE_HOME": str(ground.work / "cache"), "TMPDIR": str(ground.temporary), **attack.environment}
     environment |= {"https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}  # no network
+    environment |= {"BROWSER": "true"}  # the program that does nothing
     for name, value in environment.items():
         os.environ.pop(name, None)
         if value is not None:
@@ -317,7 +322,7 @@ def _preload() -> None:
     torch.set_num_threads(1)
     for name in ("etude.cli", "etude.training", "etude.sweeps", "etude.measurement", "etude.figures.catalogue",
                  "etude.reports", "rich.progress", "etude.inspection.inspecting", "etude.inspection.source",
-                 "etude.inspection.calculus.derive", "etude.verify.sandbox",
+                 "etude.inspection.calculus.derive", "etude.verify.sandbox", "etude.studio.serving",
                  "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"):  # fmt: skip
         __import__(name)
     gc.collect()

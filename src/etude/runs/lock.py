@@ -22,10 +22,12 @@ def training_lock(path: Path) -> Iterator[None]:
     Whatever decides how training goes on is read within the block: before it, another process may still change it.
     """
     try:
-        file = (path / ".lock").open("a")
+        descriptor = os.open(
+            path / ".lock", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666
+        )
     except OSError as error:
         raise cannot_write(path, error) from error
-    with file:
+    with os.fdopen(descriptor, "a") as file:
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         try:
             while not _locked(file, fcntl.LOCK_EX):
@@ -63,7 +65,8 @@ def trainer(path: Path) -> int | None:
     if not is_training(path):
         return None
     with suppress(OSError, ValueError):
-        return int(read_whole(path / ".lock"))
+        number = int(read_whole(path / ".lock"))
+        return number if number > 1 else None  # 0 and below are groups of processes
     return None
 
 

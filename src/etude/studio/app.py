@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -92,7 +93,9 @@ class Studio:
             self._post("/api/train", lambda request, given: self.jobs.train(given)),
             self._post("/api/studies/{name}/settle", self.settle),
         ]
-        return Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
+        app = Starlette(routes=routes, exception_handlers={404: _not_found, 405: _not_found})
+        app.router.redirect_slashes = False  # it would be to an address made of what the request says
+        return app
 
     # What is read ---------------------------------------------------------------------------------------------------
 
@@ -148,7 +151,7 @@ class Studio:
     def kept(self, name: str, request: Request) -> Arrays | dict[str, Any]:
         """An answer that depends on the checkpoint alone."""
         step = request.query_params.get("checkpoint")
-        return KEPT[name](self._opened(request, int(step) if step and step.isdecimal() else None))
+        return KEPT[name](self._opened(request, int(step) if step and re.fullmatch("[0-9]{1,18}", step) else step))
 
     def ask(self, name: str, request: Request, given: dict[str, Any]) -> Arrays | dict[str, Any]:
         """An answer to what the page gives."""
@@ -161,7 +164,9 @@ class Studio:
         tags, note = given.get("tags"), given.get("note")
         if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags) or not isinstance(note, str):
             raise UsageError("tags is a list of texts, and note a text.")
-        write_remarks(self._path(request), Remarks(tags=tuple(tags), note=note))
+        path = self._path(request)
+        _require_no_link(path, "remarks.json")
+        write_remarks(path, Remarks(tags=tuple(tags), note=note))
 
     def delete(self, request: Request, given: dict[str, Any]) -> None:
         """Remove a run."""
@@ -192,9 +197,7 @@ class Studio:
 
     def _opened(self, request: Request, checkpoint: object) -> Opened:
         path = self._path(request)
-        for file in ("checkpoints", "vocabulary.txt", "merges.txt", "code"):
-            if (path / file).is_symlink():
-                raise RunError(f"run {path.name} has a link in place of {file}.")
+        _require_no_link(path, "checkpoints", "vocabulary.txt", "merges.txt", "code")
         return self.open_runs.get(path, checkpoint)
 
     def _unless_known(self, request: Request, answer: Callable[[Request], Arrays]) -> Response:
@@ -215,6 +218,13 @@ class Studio:
             return await _answered(lambda: _response(answer(request, _object(body))))
 
         return Route(path, handle, methods=["POST"])
+
+
+def _require_no_link(run: Path, *files: str) -> None:
+    """Raise `RunError` where a file of a run is a link: it may lead out of the folder."""
+    for file in files:
+        if (run / file).is_symlink():
+            raise RunError(f"run {run.name} has a link in place of {file}.")
 
 
 def _answering(answer: Callable[[Request], Response]) -> Handler:

@@ -150,5 +150,7 @@ def _image(opened: Opened, given: dict[str, Any]) -> Tensor:
     """An image (1, C, H, W): drawn or dropped on the page, or a row of the test split."""
     if given.get("row") is None:
         return opened.examples(given.get("pixels"))
+    if not isinstance(opened.run.kind, Images):
+        raise UsageError(f"run {opened.run.name} was not trained on images.")
     row = whole(given["row"], "row", 0, len(opened.test) - 1)
     return opened.test.images[row : row + 1]

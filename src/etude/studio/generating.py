@@ -65,6 +65,7 @@ def generate(opened: Opened, given: dict[str, Any]) -> Arrays:
 @torch.no_grad()
 def judge(opened: Opened, given: dict[str, Any]) -> Arrays:
     """What the discriminator says of an image that was drawn on the page."""
+    opened.ability("Judges")
     image = opened.examples(given.get("pixels"))
     return Arrays(_scale(opened), images=levels(image), **_verdicts(opened, image, _labels(opened, given, 1)))
 

@@ -8,7 +8,6 @@ cookie that the printed address was exchanged for.
 import hmac
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, final
 from urllib.parse import parse_qs
 
@@ -20,7 +19,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 MOST_BYTES = 1_000_000
 """The longest body: a picture of 224 × 224 colours as text has about half of that."""
 SAFE_METHODS = ("GET", "HEAD")
-_PATH = re.compile(rb"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+/?|/")
+_PATH = re.compile(rb"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]{,250})+|/")
 _HEADERS = [
     (
         b"content-security-policy",
@@ -85,7 +84,7 @@ class Guard:
         if _values(headers, b"content-type") != ["application/json"]:
             return 415, "The studio takes application/json."
         lengths = _values(headers, b"content-length")
-        if len(lengths) != 1 or not lengths[0].isdecimal():
+        if len(lengths) != 1 or not lengths[0].isdecimal() or _values(headers, b"transfer-encoding"):
             return 411, "The request must say its length."
         return (413, f"At most {MOST_BYTES:,} bytes.") if int(lengths[0][:12]) > MOST_BYTES else None
 
@@ -109,14 +108,9 @@ def _token_of(scope: Scope) -> str | None:
 
 
 def _cookies(headers: list[tuple[bytes, bytes]], name: str) -> list[str]:
-    found = []
-    for header in _values(headers, b"cookie"):
-        try:
-            cookies = SimpleCookie(header)
-        except CookieError:
-            continue
-        found += [cookies[name].value] if name in cookies else []
-    return found
+    """The values of a cookie. Those of other services on this host may have any form: each is read alone."""
+    pairs = [pair.strip().partition("=") for header in _values(headers, b"cookie") for pair in header.split(";")]
+    return [value for key, _, value in pairs if key == name]
 
 
 def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[str]:

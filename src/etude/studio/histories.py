@@ -4,7 +4,6 @@ A metrics file only grows while its run trains; when a run is resumed it may beg
 file is read from the byte after the last whole line, and from its start where it is another file or has shrunk.
 """
 
-import json
 import os
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -16,12 +15,17 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from etude.files import parse_json
 from etude.studio.shelf import changed, is_file
 
 TAIL_BYTES = 20_000
 """The end of a metrics file, where the table of runs looks for a run's result first."""
 MOST_POINTS = 1000
 """Points of a series that reach the browser."""
+MOST_STEPS = 2**32
+"""The browser counts steps in 32 bits."""
+KNOWN_BYTES = 200
+"""Of what was read last, to be found again: else the file was written anew."""
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values."""
 
@@ -33,7 +37,7 @@ class History:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seen = (0, 0, 0)
-        self._offset = 0
+        self._offset, self._known = 0, b""
         self._columns: dict[str, tuple[list[int], list[float]]] = {}
         self._arrays: dict[str, Points] = {}
         self._lock = Lock()
@@ -44,12 +48,14 @@ class History:
             now = changed(self.path)
             if now == self._seen or not is_file(self.path):
                 return
-            if now[0] != self._seen[0] or now[1] < self._offset:
-                self._offset, self._columns = 0, {}
             with self.path.open("rb") as file:
-                file.seek(self._offset)
+                file.seek(self._offset - len(self._known))
+                if now[0] != self._seen[0] or file.read(len(self._known)) != self._known:
+                    self._offset, self._known, self._columns = 0, b"", {}
+                    file.seek(0)
                 content = file.read()
             whole = content[: content.rfind(b"\n") + 1]
+            self._known = (self._known + whole)[-KNOWN_BYTES:]
             for keys, rows in groupby(_rows(whole), tuple):
                 self._add(keys, list(rows))
             self._offset += len(whole)
@@ -57,18 +63,17 @@ class History:
 
     def _add(self, keys: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
         """Rows with the same keys, as most are that follow each other."""
-        steps = [row.get("step") for row in rows]
+        steps = [row["step"] for row in rows]
         for column in keys:
             if column in ("event", "step", "epoch"):
                 continue
             values = [row[column] for row in rows]
             known_steps, known_values = self._columns.setdefault(column, ([], []))
-            if not (_are_numbers(steps) and _are_numbers(values)):
-                whole = [pair for pair in zip(steps, values, strict=True) if _are_numbers(pair)]
-                steps_of, values = [step for step, _ in whole], [value for _, value in whole]
+            if _are_numbers(values):
+                known_steps += steps
             else:
-                steps_of = steps
-            known_steps += steps_of
+                known_steps += [step for step, value in zip(steps, values, strict=True) if _are_numbers([value])]
+                values = [value for value in values if _are_numbers([value])]
             known_values += values
 
     @property
@@ -87,7 +92,7 @@ class History:
     def last(self, column: str) -> float | None:
         """The latest value of a column."""
         found = self._columns.get(column)
-        return found[1][-1] if found else None
+        return found[1][-1] if found and found[1] else None
 
 
 @final
@@ -136,13 +141,17 @@ def _rows(lines: bytes) -> list[dict[str, Any]]:
         rows = orjson.loads(b"[" + lines.rstrip(b"\n").replace(b"\n", b",") + b"]")
     except orjson.JSONDecodeError:  # a damaged line, or a NaN, which orjson refuses
         rows = [_row(line) for line in lines.splitlines()]
-    return [row for row in rows if isinstance(row, dict)]
+    return [row for row in rows if isinstance(row, dict) and _is_step(row.get("step"))]
+
+
+def _is_step(given: object) -> bool:
+    return type(given) is int and 0 <= given < MOST_STEPS
 
 
 def _row(line: bytes) -> object:
     try:
-        return json.loads(line)
-    except (ValueError, RecursionError):
+        return parse_json(line)
+    except ValueError:
         return None
 
 
@@ -176,4 +185,4 @@ def thinned(
     second = np.r_[False, bins[kept][1:] == bins[kept][:-1]]
     places = bins[kept] * width + second * width / 2
     places[0], places[-1] = steps[0], steps[-1]
-    return np.maximum.accumulate(places), values[kept]
+    return np.maximum.accumulate(np.minimum(places, steps[-1])), values[kept]

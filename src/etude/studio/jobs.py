@@ -60,13 +60,14 @@ class Jobs:
         if name is not None and not (isinstance(name, str) and PLAIN_NAME.fullmatch(name)):
             raise UsageError(f"name {name!r:.40} (allowed: {PLAIN_NAME_RULE}).")
         recipe, changes = given.get("recipe"), given.get("changes")
-        if recipe not in recipes.RECIPES or not isinstance(changes, dict):
+        if not isinstance(recipe, str) or recipe not in recipes.RECIPES:
             raise UsageError(f"recipe {recipe!r:.40} (allowed: {', '.join(recipes.RECIPES)}).")
-        usual = recipes.RECIPES[recipe]
-        if isinstance(optimizer := changes.get("optimizer"), dict):
-            changes["optimizer"] = {**recipes.to_dict(usual)["optimizer"], **optimizer}
-        changed = recipes.change(usual, **changes)
-        if changed.code:
+        if not isinstance(changes, dict):
+            raise UsageError("changes is a table of the recipe's fields.")
+        changed = None
+        if "family_file" not in changes:
+            changed = recipes.from_dict({**changes, "name": recipe}, source=f"recipe {recipe}")
+        if changed is None or changed.code:
             raise UsageError("networks of your own are trained by `etude train` in a terminal.")
         toml = self._logs / f"recipe-{len(self._jobs)}.toml"
         recipes.write_toml(changed, toml)

@@ -18,6 +18,7 @@ from etude.errors import RunError, UsageError
 from etude.families.abilities import ABILITIES
 from etude.runs import Run
 from etude.runs.checkpoint import list_steps
+from etude.studio.shelf import changed
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ class Opened:
     def ability(self, name: str) -> Any:
         """What its networks can do; `UsageError` if they cannot."""
         if not self.run.can(ABILITIES[name]):
-            raise UsageError(f"run {self.run.name}, a {self.run.recipe.name}, has no networks that {name.lower()}.")
+            raise UsageError(f"run {self.run.name}, a {self.run.recipe.name}, has no network that {name.lower()}.")
         with self._lock:  # loading them twice would be a waste
             return self.run.trained
 
@@ -84,7 +85,7 @@ class OpenRuns:
 
     def __init__(self, data_dir: Path | None) -> None:
         self.data_dir = data_dir
-        self._open: OrderedDict[tuple[Path, int], Opened] = OrderedDict()
+        self._open: OrderedDict[tuple[Path, int, tuple[int, ...]], Opened] = OrderedDict()
         self._lock = Lock()
 
     def get(self, path: Path, checkpoint: object = None) -> Opened:
@@ -95,9 +96,10 @@ class OpenRuns:
         step = steps[-1] if checkpoint is None else whole(checkpoint, "checkpoint", 0, steps[-1])
         if step not in steps:
             raise RunError(f"run {path.name} has no checkpoint {step}: choose from {', '.join(map(str, steps))}.")
+        written = changed(path / "recipe.json")  # another run may have taken the name of one that was deleted
         with self._lock:
-            found = self._open.pop((path, step), None) or Opened(path, step, self.data_dir)
-            self._open[path, step] = found
+            found = self._open.pop((path, step, written), None) or Opened(path, step, self.data_dir)
+            self._open[path, step, written] = found
             while len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
         return found

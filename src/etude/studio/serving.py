@@ -3,7 +3,6 @@
 import errno
 import secrets
 import socket
-import sys
 import webbrowser
 from pathlib import Path
 
@@ -26,20 +25,21 @@ def serve(runs_dir: Path, *, host: str, port: int | None, data_dir: Path | None,
     with listen(host, port) as listening:
         taken = listening.getsockname()[1]
         token = secrets.token_urlsafe(24)
+        names = {*LOOPBACK} if host in ("127.0.0.1", "localhost", "::1") else {*LOOPBACK, _named(host).lower()}
         studio = Studio(runs_dir, data_dir)
-        names = {*LOOPBACK} if host in ("127.0.0.1", "localhost", "::1") else {*LOOPBACK, _named(host)}
-        app = Guard(studio.app(), hosts=names, port=taken, token=token)
-        address = f"http://{_named(host)}:{taken}/?token={token}"
-        print(f"studio of {runs_dir} at {address}\nCtrl-C ends it; trainings go on.", flush=True)
-        if open_page:
-            webbrowser.open(address)
-        torch.set_num_threads(1)  # pictures are small, and a training beside it needs the cores
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, timeout_keep_alive=60)
         try:
+            app = Guard(studio.app(), hosts=names, port=taken, token=token)
+            address = f"http://{_named(host)}:{taken}/?token={token}"
+            print(f"studio of {runs_dir} at {address}\nCtrl-C ends it; trainings go on.", flush=True)
+            if open_page:
+                webbrowser.open(address)
+            torch.set_num_threads(1)  # pictures are small, and a training beside it needs the cores
+            config = uvicorn.Config(
+                app, log_level="error", access_log=False, server_header=False, timeout_keep_alive=60
+            )
             uvicorn.Server(config).run(sockets=[listening])
         finally:
             studio.jobs.close()
-            print("studio ended.", file=sys.stderr)
 
 
 def _named(host: str) -> str:
@@ -48,6 +48,8 @@ def _named(host: str) -> str:
 
 def listen(host: str, port: int | None) -> socket.socket:
     """A socket that listens there; `UsageError` says why it cannot."""
+    if not host:  # the system takes it for every address of this machine
+        raise _no_host(host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for number in [port] if port is not None else range(FIRST_PORT, FIRST_PORT + TRIED_PORTS):
         # With its protocol named, asyncio sends at once; otherwise each answer waits 40 ms for an acknowledgement.
@@ -59,7 +61,16 @@ def listen(host: str, port: int | None) -> socket.socket:
             return listening
         except OSError as error:
             listening.close()
-            if error.errno != errno.EADDRINUSE or port is not None:
+            if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise _no_host(host) from error
+            if error.errno == errno.EACCES or port is not None:
                 reason = (error.strerror or str(error)).lower()
                 raise UsageError(f"cannot listen on {host}:{number}: {reason}; choose another --port.") from error
+        except (TypeError, ValueError) as error:  # what can be no name
+            listening.close()
+            raise _no_host(host) from error
     raise UsageError(f"ports {FIRST_PORT} to {FIRST_PORT + TRIED_PORTS - 1} are all in use: give a --port.")
+
+
+def _no_host(host: str) -> UsageError:
+    return UsageError(f"--host {host!r} (allowed: a name or an address of this machine).")

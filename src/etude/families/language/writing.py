@@ -56,7 +56,7 @@ def go_on(
     for _ in range(num_symbols):
         last = scores[0, -1].double()
         last[never] = -torch.inf
-        if temperature == 0:
+        if temperature < 1e-300:  # scores divided by less are infinite
             symbol = last.argmax()[None]
         else:
             symbol = torch.multinomial((last / temperature).softmax(0), 1, generator=generator)
