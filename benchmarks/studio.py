@@ -198,7 +198,7 @@ def beside(runs_dir: Path, pairs: int = 4) -> dict[str, Any]:
                 if watched:
                     view.goto(f"{address.partition('?')[0]}#/runs?follow=on")
                 started = time.perf_counter()
-                etude.train("vae", name=name, data="digits", epochs=400, compile="off", threads=2, runs_dir=runs_dir,
+                etude.train("vae", name=name, data="digits", epochs=120, compile="off", threads=2, runs_dir=runs_dir,
                             display=Display(quiet=True))  # fmt: skip
                 seconds.append((watched, time.perf_counter() - started))
             times = dict(seconds)

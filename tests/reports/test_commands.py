@@ -86,6 +86,15 @@ def test_a_recipe_of_ones_own_comes_with_its_file(tmp_path: Path) -> None:
     assert recipes.read_toml(path) == run.recipe
 
 
+def test_a_field_that_no_flag_unsets_comes_in_a_file(tmp_path: Path) -> None:
+    run = never_trained(tmp_path, replace(RECIPES["dcgan"], train_images=None))
+    command = run_command(run)
+    assert command.text.startswith("etude train dcgan.toml ")
+    assert command.notes == ("Save the recipe below as dcgan.toml first.",)
+    (tmp_path / "dcgan.toml").write_text(command.toml, "utf-8")
+    assert recipes.read_toml(tmp_path / "dcgan.toml") == run.recipe
+
+
 def test_what_only_python_can_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     optimizer = replace(RECIPES["vae"].optimizer, learning_rate=0.5)
     run = never_trained(tmp_path, replace(RECIPES["vae"], data="python:mine", epochs=3, optimizer=optimizer))

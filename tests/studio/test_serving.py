@@ -127,7 +127,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> re.Match[str]:
 
 
 @pytest.mark.parametrize(("host", "shown", "names"), [
-    ("127.0.0.1", "127.0.0.1", []), ("localhost", "localhost", []), ("0.0.0.0", "0.0.0.0", ["0.0.0.0"]),
+    ("127.0.0.1", "127.0.0.1", []), ("localhost", "localhost", []),
     ("127.0.0.2", "127.0.0.2", ["127.0.0.2"]), ("LocalHost", "LocalHost", []),
 ])  # fmt: skip
 def test_26_beyond_loopback_the_token_and_the_names_are_needed_too(
@@ -143,6 +143,12 @@ def test_26_beyond_loopback_the_token_and_the_names_are_needed_too(
     assert browser.get("/api/runs", host=at, cookie=None).status == 401
     assert browser.get("/api/runs", host=at, cookie=f"etude_{port}={token}").status == 200
     assert browser.get("/api/runs", host=f"evil.example:{port}", cookie=f"etude_{port}={token}").status == 400
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0"])
+def test_every_address_is_none_that_a_browser_can_name(host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    told = said(["--port", "0", "--host", host], capsys)
+    assert told == f"--host {host} is every address: give the one by which others call this machine."
 
 
 def test_each_studio_has_a_token_of_its_own(served: list[Guard], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,6 @@
 """`--to safetensors`: a folder as the Hugging Face Hub has it, with weights, configuration and a model card."""
 
 import json
-import shlex
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from etude.data.catalog import CATALOG
 from etude.data.names import parse_own
 from etude.files import make_folder, write_atomically
 from etude.measurement.kept import Kept, kept_results
-from etude.recipes import RECIPES, to_dict
+from etude.reports.commands import run_command
 from etude.runs import Run
 from etude.runs.checkpoint import load_model
 from etude.runs.folder import short_data_name
@@ -113,7 +112,7 @@ def card(run: Run) -> str:
         "",
         "## Made by",
         "",
-        *_made_by(run, data),
+        *_made_by(run),
         "",
     ]
     return "\n".join(lines)
@@ -138,29 +137,11 @@ def _row(kept: Kept) -> str:
     return f"| {_cell(kept.metric)} | {value} | {floor} | {interval} | {kept.split} | {count} |"
 
 
-def _made_by(run: Run, data: str) -> list[str]:
-    """The command: the recipe's name and the fields that differ from it."""
-    given, start = _flat(run.configuration["recipe"]), RECIPES.get(run.recipe.name)
-    known = _flat(to_dict(start)) if start else {}
-    names = [name for name in given if name not in _NAMES and (name not in known or known[name] != given[name])]
-    words = ["etude", "train", run.recipe.name, "--data", data]
-    for name in names:
-        flag, value = f"--{name.replace('_', '-')}", given[name]
-        if isinstance(value, bool):
-            words.append(flag if value else flag.replace("--", "--no-", 1))
-        else:
-            words += [flag, str(value)]
-    return ["```", " ".join(map(shlex.quote, words)), "```"]
-
-
-_NAMES = ("family", "name", "about", "data", "facts", "family_file")
-"""What a recipe is called, rather than a setting of it; and its data, which the command names first."""
-
-
-def _flat(recipe: dict[str, Any]) -> dict[str, Any]:
-    """The settings by name, the optimizer's as `optimizer.learning_rate`."""
-    optimizer = {f"optimizer.{name}": value for name, value in recipe.get("optimizer", {}).items()}
-    return {name: value for name, value in recipe.items() if name != "optimizer"} | optimizer
+def _made_by(run: Run) -> list[str]:
+    """The command that trains it again."""
+    command = run_command(run)
+    toml = ["", "```toml", command.toml.rstrip(), "```"] if command.toml else []
+    return ["```", command.text, "```", *toml, *(line for note in command.notes for line in ("", note))]
 
 
 def _code(text: str) -> str:

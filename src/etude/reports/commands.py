@@ -8,6 +8,7 @@ from typing import Any
 from etude.compute import Compute
 from etude.data.names import GIVEN_PREFIX, parse_own
 from etude.recipes import RECIPES, Recipe, to_dict, to_toml
+from etude.recipes.building import UNSET
 from etude.reports.places import data_told
 from etude.runs import Run, code
 from etude.sweeps import Sweep
@@ -65,7 +66,7 @@ def settings(recipe: Recipe) -> list[Setting]:
 
 def flat(recipe: Recipe) -> dict[str, Any]:
     """The settings by name, the optimizer's as `optimizer.learning_rate`; those that are not set are left out."""
-    values = to_dict(_inside(recipe))
+    values = {name: value for name, value in to_dict(_inside(recipe)).items() if value != UNSET}
     optimizer = values.pop("optimizer")
     rest = {name: value for name, value in values.items() if name not in _NAMES}
     return rest | {f"optimizer.{name}": value for name, value in optimizer.items()}
@@ -124,14 +125,14 @@ def _command(
     words += ["--seeds", str(seeds)] if seeds else []
     if recipe.family_file:
         first = f"{_inside(recipe).family_file}".removesuffix(":FAMILY") + f":{recipe.name}"
-    elif recipe.name in RECIPES:
+    elif recipe.name in RECIPES and all(each.value is not None for each in changed):  # no flag unsets a field
         first = recipe.name
     else:
         notes.append(f"Save the recipe below as {recipe.name}.toml first.")
         return Command(
             text=_typed([f"etude {verb} {recipe.name}.toml", *words, *flags]), notes=tuple(notes), toml=_toml(recipe)
         )
-    own = [word for each in changed if each.value is not None for word in _flag(each.name, each.value)]
+    own = [word for each in changed for word in _flag(each.name, each.value)]
     return Command(text=_typed(["etude", verb, first, *own, *words, *flags]), notes=tuple(notes))
 
 

@@ -146,13 +146,18 @@ def open_copies(kind: str, folder: Path, recipes: Sequence[Recipe], entries: lis
         files[entry["file"]] = text
     if missing := [name for name in named if name not in files]:
         raise RunError(f"damaged {kind} {folder}: it has no copy of {missing[0]}; train it again.")
-    if not is_trusted(folder) and not all(_is_sealed(recipes, entry) for entry in entries):
+    if not may_run(folder, recipes, entries):
         raise RunError(
             f"{kind} {folder.name} has code of its own, {path / named[0]}, and was not made here: read it, then give "
             "--trust to run it."
         )
     for name in dict.fromkeys(named):
         own_networks.admit(path.absolute() / name, files)
+
+
+def may_run(folder: Path, recipes: Sequence[Recipe], entries: list[dict[str, str]]) -> bool:
+    """Whether the code in a folder, if any, may run: its user trusts it, or it was made here."""
+    return is_trusted(folder) or not _texts(recipes) or all(_is_sealed(recipes, entry) for entry in entries)
 
 
 def is_trusted(folder: Path) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 
 from etude import recipes
 from etude.data.kinds import Images, Table
-from etude.errors import RunError
 from etude.measurement.kept import kept_results
 from etude.reports.commands import run_command
 from etude.runs import Run, code
@@ -49,7 +48,7 @@ def details(path: Path, history: History) -> dict[str, Any]:
         "checkpoints": list_steps(path / "checkpoints"),
         "measures": measures(run),
         "code": [entry["file"] for entry in configuration["code"]],
-        "trusted": _is_trusted(run),
+        "trusted": code.may_run(path, [run.recipe], configuration["code"]),
         "remarks": dataclasses.asdict(read_remarks(path)),
     }
 
@@ -59,15 +58,6 @@ def _changed(run: Run) -> dict[str, Any]:
     found = recipes.to_dict(run.recipe)
     usual = recipes.to_dict(recipes.RECIPES[run.recipe.name]) if run.recipe.name in recipes.RECIPES else {}
     return {name: value for name, value in found.items() if usual.get(name) != value and name != "seed"}
-
-
-def _is_trusted(run: Run) -> bool:
-    """Whether looking at its networks may run the code that it keeps."""
-    try:
-        code.open_copies("run", run.path, [run.recipe], run.configuration["code"])
-    except RunError:
-        return False
-    return True
 
 
 def measures(run: Run) -> list[dict[str, Any]]:

@@ -2,7 +2,9 @@
 
 import errno
 import secrets
+import signal
 import socket
+import sys
 import webbrowser
 from pathlib import Path
 
@@ -27,6 +29,7 @@ def serve(runs_dir: Path, *, host: str, port: int | None, data_dir: Path | None,
         token = secrets.token_urlsafe(24)
         names = {*LOOPBACK} if host in ("127.0.0.1", "localhost", "::1") else {*LOOPBACK, _named(host).lower()}
         studio = Studio(runs_dir, data_dir)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` is reached
         try:
             app = Guard(studio.app(), hosts=names, port=taken, token=token)
             address = f"http://{_named(host)}:{taken}/?token={token}"
@@ -58,6 +61,9 @@ def listen(host: str, port: int | None) -> socket.socket:
         try:
             listening.bind((host, number))
             listening.listen(128)
+            if listening.getsockname()[0] in ("0.0.0.0", "::"):
+                listening.close()
+                raise UsageError(f"--host {host} is every address: give the one by which others call this machine.")
             return listening
         except OSError as error:
             listening.close()
