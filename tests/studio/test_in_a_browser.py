@@ -303,6 +303,16 @@ def test_words_are_coloured_and_a_translation_has_its_alignment(studio: Callable
     assert page.locator("table.confusion thead th").all_inner_texts()[:2] == ["Das", "Kind"]
 
 
+def test_24_a_spreadsheet_computes_nothing_of_a_csv(studio: Callable[[str], Any]) -> None:
+    text = studio("runs").evaluate(
+        """async () => {
+          const { csv } = await import("/static/dom.js");
+          return await csv([["=1+1", "+1", "-1.5", "-x", "@a", 'a"b', "a,b", 3, null]]).text();
+        }"""
+    )
+    assert text == '\'=1+1,\'+1,-1.5,\'-x,\'@a,"a""b","a,b",3,\r\n'
+
+
 def test_a_study_asks_before_it_shows(studio: Callable[[str], Any], runs_dir: Path) -> None:
     etude.study("xy-game", runs_dir=runs_dir)
     page = studio("studies/xy-game")

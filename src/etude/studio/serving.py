@@ -29,7 +29,7 @@ def serve(runs_dir: Path, *, host: str, port: int | None, data_dir: Path | None,
         token = secrets.token_urlsafe(24)
         names = {*LOOPBACK} if host in ("127.0.0.1", "localhost", "::1") else {*LOOPBACK, _named(host).lower()}
         studio = Studio(runs_dir, data_dir)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` is reached
+        before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that `finally` is reached
         try:
             app = Guard(studio.app(), hosts=names, port=taken, token=token)
             address = f"http://{_named(host)}:{taken}/?token={token}"
@@ -42,6 +42,7 @@ def serve(runs_dir: Path, *, host: str, port: int | None, data_dir: Path | None,
             )
             uvicorn.Server(config).run(sockets=[listening])
         finally:
+            signal.signal(signal.SIGTERM, before)
             studio.jobs.close()
 
 

@@ -12,13 +12,20 @@ METHODS: dict[IntervalMethod, str] = {"t": "Student's t", "bootstrap-t": "bootst
 
 
 def csv_of(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as CSV, with a column for every key that any of them has."""
+    """Rows as CSV, with a column for every key that any of them has.
+
+    A text that a spreadsheet would compute begins with an apostrophe.
+    """
     text = io.StringIO()
     keys = dict.fromkeys(key for row in rows for key in row)
     writer = csv.DictWriter(text, fieldnames=list(keys), lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({key: _inert(value) for key, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _inert(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
 
 
 def markdown_table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, num_texts: int = 1) -> str:
