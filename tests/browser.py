@@ -21,9 +21,12 @@ def is_local(address: str) -> bool:
     return parts.scheme in LOCAL_SCHEMES or parts.hostname in LOCAL_HOSTS
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One Chromium for all tests of a process; `ETUDE_CHROMIUM` names another one than the system's."""
+    """One Chromium for the tests of a file; `ETUDE_CHROMIUM` names another one than the system's.
+
+    While playwright runs, no other test of the process can start an event loop: so it ends with the file.
+    """
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed: pip install playwright"
     )

@@ -68,7 +68,7 @@ def browse() -> Iterator[Callable[[Path], Browser]]:
 
 
 @pytest.fixture(scope="session")
-def browser(trained: Path) -> Iterator[Browser]:
+def visitor(trained: Path) -> Iterator[Browser]:
     """A browser at a studio over the trained runs."""
     studio = Studio(trained, None)
     yield Browser(Guard(studio.app(), hosts={*LOOPBACK}, port=PORT, token=TOKEN))

@@ -62,37 +62,37 @@ def near(found: Answer, name: str, expected: Any, *, atol: float = 1e-5) -> None
 # Networks that encode -------------------------------------------------------------------------------------------------
 
 
-def test_latents_are_decoded(browser: Browser, run: Callable[[str], Run]) -> None:
+def test_latents_are_decoded(visitor: Browser, run: Callable[[str], Run]) -> None:
     z = [[0.5, -1.0], [2, 0]]
-    near(browser.ask("vae", "decode", z=z), "images", levels(run("vae").decode(z)), atol=1)
-    found = browser.ask("cvae", "decode", z=z, label=3)
+    near(visitor.ask("vae", "decode", z=z), "images", levels(run("vae").decode(z)), atol=1)
+    found = visitor.ask("cvae", "decode", z=z, label=3)
     near(found, "images", levels(run("cvae").decode(z, labels=3)), atol=1)
     assert found.arrays["images"].dtype == np.uint8
 
 
 def test_an_image_is_encoded_and_its_reconstruction_is_that_of_its_mean(
-    browser: Browser, run: Callable[[str], Run]
+    visitor: Browser, run: Callable[[str], Run]
 ) -> None:
     vae, cvae = run("vae"), run("cvae")
     test = vae.dataset().test
     image, label = test.images[7:8], int(test.labels[7])
     pixels = (image.float() / 255).flatten().tolist()
-    for found in (browser.ask("vae", "encode", row=7), browser.ask("vae", "encode", pixels=pixels)):
+    for found in (visitor.ask("vae", "encode", row=7), visitor.ask("vae", "encode", pixels=pixels)):
         mean = vae.encode(image)
         near(found, "mean", mean)
         near(found, "images", levels(torch.cat([image.float() / 255, vae.decode(mean)])), atol=1)
         assert found.about["label"] is None
-    found = browser.ask("cvae", "encode", row=7)
+    found = visitor.ask("cvae", "encode", row=7)
     near(found, "mean", cvae.encode(image, labels=label))
     assert found.about["label"] == label
-    near(browser.ask("cvae", "encode", pixels=pixels, label=2), "mean", cvae.encode(image, labels=2))
+    near(visitor.ask("cvae", "encode", pixels=pixels, label=2), "mean", cvae.encode(image, labels=2))
     _, logvar = vae.trained.encode(vae.inputs(image), None)  # type: ignore[attr-defined]
-    near(browser.ask("vae", "encode", row=7), "deviation", np.sqrt(np.exp(logvar.detach().numpy())))
+    near(visitor.ask("vae", "encode", row=7), "deviation", np.sqrt(np.exp(logvar.detach().numpy())))
 
 
 @pytest.mark.parametrize("name", ["vae", "cvae"])
-def test_the_scatter_is_the_encoded_test_split(browser: Browser, run: Callable[[str], Run], name: str) -> None:
-    found, one = browser.get(f"/api/runs/{name}/scatter"), run(name)
+def test_the_scatter_is_the_encoded_test_split(visitor: Browser, run: Callable[[str], Run], name: str) -> None:
+    found, one = visitor.get(f"/api/runs/{name}/scatter"), run(name)
     test = one.dataset().test
     near(found, "means", one.encode(test.images, labels=test.labels if one.conditional else None), atol=1e-4)
     assert found.arrays["labels"].tolist() == test.labels.tolist()
@@ -100,16 +100,16 @@ def test_the_scatter_is_the_encoded_test_split(browser: Browser, run: Callable[[
     assert found.about == {"latent_dim": 2}
 
 
-def test_styles_are_the_mean_of_an_image_decoded_as_every_class(browser: Browser, run: Callable[[str], Run]) -> None:
-    found, cvae = browser.ask("cvae", "styles", row=3), run("cvae")
+def test_styles_are_the_mean_of_an_image_decoded_as_every_class(visitor: Browser, run: Callable[[str], Run]) -> None:
+    found, cvae = visitor.ask("cvae", "styles", row=3), run("cvae")
     test = cvae.dataset().test
     mean = cvae.encode(test.images[3:4], labels=test.labels[3:4])
     near(found, "images", levels(cvae.decode(mean.expand(10, -1), labels=range(10))), atol=1)  # type: ignore[arg-type]
-    assert list(browser.ask("vae", "styles", row=3).arrays) == ["images"]  # without classes there is one style
+    assert list(visitor.ask("vae", "styles", row=3).arrays) == ["images"]  # without classes there is one style
 
 
-def test_probabilities_of_styles_are_those_of_bayes_rule(browser: Browser, run: Callable[[str], Run]) -> None:
-    found, cvae = browser.ask("cvae", "styles", row=3).arrays["probabilities"], run("cvae")
+def test_probabilities_of_styles_are_those_of_bayes_rule(visitor: Browser, run: Callable[[str], Run]) -> None:
+    found, cvae = visitor.ask("cvae", "styles", row=3).arrays["probabilities"], run("cvae")
     likelihoods = class_log_likelihoods(
         cvae.model, cvae.inputs(cvae.dataset().test.images[3:4]), num_classes=10, num_samples=64,
         seed=stream(0, "bayes"), reconstruction=cvae.trained.reconstruction,  # type: ignore[attr-defined]
@@ -123,26 +123,26 @@ def test_probabilities_of_styles_are_those_of_bayes_rule(browser: Browser, run: 
 
 @pytest.mark.parametrize("name", ["gan", "ddpm"])
 def test_samples_of_a_seed_are_those_of_the_run_and_their_noise_gives_them_again(
-    browser: Browser, run: Callable[[str], Run], name: str
+    visitor: Browser, run: Callable[[str], Run], name: str
 ) -> None:
-    first = browser.ask(name, "samples", seed=5, num=3)
+    first = visitor.ask(name, "samples", seed=5, num=3)
     near(first, "images", levels(run(name).sample(3, seed=5)), atol=1)
-    again = browser.ask(name, "generate", noise=first.arrays["noise"].tolist())
+    again = visitor.ask(name, "generate", noise=first.arrays["noise"].tolist())
     near(again, "images", first.arrays["images"], atol=1)
 
 
 @pytest.mark.parametrize("label", [None, 4])
 def test_samples_of_a_vae_have_no_noise_and_the_classes_in_turn(
-    browser: Browser, run: Callable[[str], Run], label: int | None
+    visitor: Browser, run: Callable[[str], Run], label: int | None
 ) -> None:
-    found = browser.ask("cvae", "samples", seed=2, num=12, label=label)
+    found = visitor.ask("cvae", "samples", seed=2, num=12, label=label)
     near(found, "images", levels(run("cvae").sample(12, seed=2, labels=label)), atol=1)
     assert list(found.arrays) == ["images"]
 
 
-def test_the_discriminator_says_what_it_thinks(browser: Browser, run: Callable[[str], Run]) -> None:
+def test_the_discriminator_says_what_it_thinks(visitor: Browser, run: Callable[[str], Run]) -> None:
     gan = run("gan")
-    found, trained = browser.ask("gan", "samples", seed=5, num=3), gan.trained
+    found, trained = visitor.ask("gan", "samples", seed=5, num=3), gan.trained
     assert isinstance(trained, object)
     judge: Judges = trained  # type: ignore[assignment]
     with torch.no_grad():
@@ -152,11 +152,11 @@ def test_the_discriminator_says_what_it_thinks(browser: Browser, run: Callable[[
     image = gan.dataset().test.images[:1]
     with torch.no_grad():
         said = judge.judge(gan.inputs(image), None).sigmoid()
-    near(browser.ask("gan", "judge", pixels=(image / 255).flatten().tolist()), "verdicts", said)
+    near(visitor.ask("gan", "judge", pixels=(image / 255).flatten().tolist()), "verdicts", said)
 
 
-def test_denoising_is_the_way_to_the_samples(browser: Browser, run: Callable[[str], Run]) -> None:
-    found = browser.ask("ddpm", "denoise", seed=5, num=2).arrays["images"]
+def test_denoising_is_the_way_to_the_samples(visitor: Browser, run: Callable[[str], Run]) -> None:
+    found = visitor.ask("ddpm", "denoise", seed=5, num=2).arrays["images"]
     trained: Denoises = run("ddpm").trained  # type: ignore[assignment]
     with torch.no_grad():
         way = trained.way(2, labels=None, generator=stream(5, "sample"))
@@ -169,12 +169,12 @@ def test_denoising_is_the_way_to_the_samples(browser: Browser, run: Callable[[st
 # Classifiers ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_image_gets_the_probabilities_of_the_run(browser: Browser, run: Callable[[str], Run]) -> None:
+def test_an_image_gets_the_probabilities_of_the_run(visitor: Browser, run: Callable[[str], Run]) -> None:
     lenet = run("lenet")
     image = lenet.dataset().test.images[11:12]
     expected = lenet.classify(image)
     pixels = (image / 255).flatten().tolist()
-    for found in (browser.ask("lenet", "classify", row=11), browser.ask("lenet", "classify", pixels=pixels)):
+    for found in (visitor.ask("lenet", "classify", row=11), visitor.ask("lenet", "classify", pixels=pixels)):
         near(found, "probabilities", expected[0])
         near(found, "images", levels(image.float() / 255))
         assert found.about == {"label": int(expected.argmax())}
@@ -183,7 +183,7 @@ def test_an_image_gets_the_probabilities_of_the_run(browser: Browser, run: Calla
         assert inputs.grad is not None
         near(found, "gradient", inputs.grad.abs()[0, 0], atol=1e-4)
         assert found.arrays["occlusion"].shape == (28, 28)
-    assert browser.ask("lenet", "classify", row=11, label=4).about == {"label": 4}
+    assert visitor.ask("lenet", "classify", row=11, label=4).about == {"label": 4}
 
 
 def test_occlusion_is_what_a_linear_network_loses_in_closed_form() -> None:
@@ -207,9 +207,9 @@ def test_occlusion_is_what_a_linear_network_loses_in_closed_form() -> None:
     torch.testing.assert_close(found, lost / counts, atol=1e-4, rtol=1e-4)
 
 
-def test_predictions_are_the_confusion_of_the_test_split(browser: Browser, run: Callable[[str], Run]) -> None:
+def test_predictions_are_the_confusion_of_the_test_split(visitor: Browser, run: Callable[[str], Run]) -> None:
     for name in ("lenet", "classifier", "text-classifier"):
-        found, one = browser.get(f"/api/runs/{name}/predictions").arrays, run(name)
+        found, one = visitor.get(f"/api/runs/{name}/predictions").arrays, run(name)
         test = one.dataset().test
         sure, predicted = one.classify(test[one.kind.column]).max(dim=1)
         assert found["labels"].tolist() == test.labels.tolist()
@@ -217,15 +217,15 @@ def test_predictions_are_the_confusion_of_the_test_split(browser: Browser, run: 
         np.testing.assert_allclose(found["probabilities"], sure, atol=1e-5)
 
 
-def test_examples_are_those_of_the_rows(browser: Browser, run: Callable[[str], Run]) -> None:
+def test_examples_are_those_of_the_rows(visitor: Browser, run: Callable[[str], Run]) -> None:
     test = run("lenet").dataset().test
-    found = browser.ask("lenet", "examples", rows=[5, 0, 5])
+    found = visitor.ask("lenet", "examples", rows=[5, 0, 5])
     assert np.array_equal(found.arrays["images"], test.images[[5, 0, 5]].permute(0, 2, 3, 1))
     assert found.arrays["labels"].tolist() == test.labels[[5, 0, 5]].tolist()
 
 
-def test_layers_are_what_the_convolutions_give(browser: Browser, run: Callable[[str], Run]) -> None:
-    found, lenet = browser.ask("lenet", "layers", row=0), run("lenet")
+def test_layers_are_what_the_convolutions_give(visitor: Browser, run: Callable[[str], Run]) -> None:
+    found, lenet = visitor.ask("lenet", "layers", row=0), run("lenet")
     inputs = lenet.inputs(lenet.dataset().test.images[:1])
     first = next(module for module in lenet.model.modules() if isinstance(module, nn.Conv2d))
     near(found, "filters", first.weight.detach().permute(0, 2, 3, 1))
@@ -233,8 +233,8 @@ def test_layers_are_what_the_convolutions_give(browser: Browser, run: Callable[[
     assert len(found.about["names"]) == 2
 
 
-def test_the_boundary_is_the_classifier_over_the_plane(browser: Browser, run: Callable[[str], Run]) -> None:
-    found, one = browser.get("/api/runs/classifier/boundary"), run("classifier")
+def test_the_boundary_is_the_classifier_over_the_plane(visitor: Browser, run: Callable[[str], Run]) -> None:
+    found, one = visitor.get("/api/runs/classifier/boundary"), run("classifier")
     (left, bottom), (right, top) = found.about["low"], found.about["high"]
     probabilities = found.arrays["probabilities"]
     assert probabilities.shape == (96, 96, 2)
@@ -250,35 +250,35 @@ def test_the_boundary_is_the_classifier_over_the_plane(browser: Browser, run: Ca
 # Texts ----------------------------------------------------------------------------------------------------------------
 
 
-def test_words_are_those_that_moved_the_decision(browser: Browser, run: Callable[[str], Run]) -> None:
+def test_words_are_those_that_moved_the_decision(visitor: Browser, run: Callable[[str], Run]) -> None:
     one = run("text-classifier")
     text = "the plot is not xylophonic ."
-    found = browser.ask("text-classifier", "words", text=text, by="occlusion", label=1).json
+    found = visitor.ask("text-classifier", "words", text=text, by="occlusion", label=1).json
     assert found["words"] == text.split()
     assert found["known"] == [True, True, True, True, False, True]
     np.testing.assert_allclose(found["probabilities"], one.classify([text])[0], atol=1e-5)
     odds = one.classify([text, text.replace("plot", "xylophonic")])[:, 1].double().logit()
     assert found["scores"][1] == pytest.approx(float(odds[0] - odds[1]), abs=1e-5)
-    assert browser.ask("text-classifier", "words", text=text).json["label"] == int(one.classify([text]).argmax())
+    assert visitor.ask("text-classifier", "words", text=text).json["label"] == int(one.classify([text]).argmax())
 
 
-def test_a_sentence_is_translated_as_the_run_does(browser: Browser, run: Callable[[str], Run]) -> None:
+def test_a_sentence_is_translated_as_the_run_does(visitor: Browser, run: Callable[[str], Run]) -> None:
     text = "the a sees a u ."
-    found = browser.ask("translate-luong", "translate", text=text, beam=2).json
+    found = visitor.ask("translate-luong", "translate", text=text, beam=2).json
     (expected,) = run("translate-luong").translate(text, beam=2)
     assert found["translation"] == expected.translation
     assert found["tokens"] == list(expected.tokens)
     assert found["source_tokens"] == list(expected.source_tokens)
     assert expected.alignment is not None
     np.testing.assert_allclose(found["alignment"], expected.alignment, atol=1e-5)
-    assert browser.ask("translate-luong", "translate", text=text).status == 200
+    assert visitor.ask("translate-luong", "translate", text=text).status == 200
 
 
 def test_a_text_goes_on_as_the_run_writes_it_and_each_symbol_has_its_probability(
-    browser: Browser, run: Callable[[str], Run]
+    visitor: Browser, run: Callable[[str], Run]
 ) -> None:
     one = run("char-lstm")
-    found = browser.ask("char-lstm", "write", prompt="the cat", length=12, temperature=0.8, seed=3).json
+    found = visitor.ask("char-lstm", "write", prompt="the cat", length=12, temperature=0.8, seed=3).json
     assert found["text"] == one.continue_text("the cat", length=12, temperature=0.8, seed=3)
     assert found["symbols"] == list(found["text"])
     symbols = torch.tensor(one.kind.vocabulary.encode(found["text"]))  # type: ignore[attr-defined]
@@ -289,9 +289,9 @@ def test_a_text_goes_on_as_the_run_writes_it_and_each_symbol_has_its_probability
     np.testing.assert_allclose(found["probabilities"][1:], expected, atol=1e-5)
 
 
-def test_sentences_to_begin_with_are_of_the_test_split(browser: Browser, run: Callable[[str], Run]) -> None:
+def test_sentences_to_begin_with_are_of_the_test_split(visitor: Browser, run: Callable[[str], Run]) -> None:
     for name, column in (("text-classifier", "text"), ("translate-luong", "source")):
-        found = browser.get(f"/api/runs/{name}/sentences").json["sentences"]
+        found = visitor.get(f"/api/runs/{name}/sentences").json["sentences"]
         assert found == list(run(name).dataset().test.texts[column])[:20]
         assert found
 
@@ -373,9 +373,9 @@ WRONG: list[tuple[str, str, dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("name", "question", "given", "message"), WRONG)
 def test_a_wrong_question_is_told(
-    browser: Browser, name: str, question: str, given: dict[str, Any], message: str
+    visitor: Browser, name: str, question: str, given: dict[str, Any], message: str
 ) -> None:
-    found = browser.ask(name, question, **given)
+    found = visitor.ask(name, question, **given)
     assert found.status == 400
     assert found.error == message
 
@@ -389,13 +389,13 @@ def test_every_question_is_asked_wrongly_above() -> None:
     ("vae", "predictions", "run vae, a vae, has no network that classifies."),
     ("lenet", "boundary", "run lenet was not trained on points of the plane."),
 ])  # fmt: skip
-def test_what_a_run_has_not_is_told(browser: Browser, name: str, kept: str, message: str) -> None:
-    found = browser.get(f"/api/runs/{name}/{kept}")
+def test_what_a_run_has_not_is_told(visitor: Browser, name: str, kept: str, message: str) -> None:
+    found = visitor.get(f"/api/runs/{name}/{kept}")
     assert (found.status, found.error) == (400, message)
 
 
-def test_a_temperature_near_0_is_that_of_0(browser: Browser) -> None:
-    cold = [browser.ask("char-lstm", "write", length=8, temperature=each, seed=1).json["text"] for each in (0, 5e-324)]
+def test_a_temperature_near_0_is_that_of_0(visitor: Browser) -> None:
+    cold = [visitor.ask("char-lstm", "write", length=8, temperature=each, seed=1).json["text"] for each in (0, 5e-324)]
     assert cold[0] == cold[1]
 
 
@@ -408,45 +408,45 @@ def test_a_temperature_near_0_is_that_of_0(browser: Browser) -> None:
     (b"", "the page sent no JSON: Expecting value: line 1 column 1 (char 0)."),
     (b"[1]", "the page sent no JSON object."),
 ])  # fmt: skip
-def test_what_is_no_json_is_told(browser: Browser, body: bytes, message: str) -> None:
-    found = browser.post("/api/runs/vae/decode", body)
+def test_what_is_no_json_is_told(visitor: Browser, body: bytes, message: str) -> None:
+    found = visitor.post("/api/runs/vae/decode", body)
     assert (found.status, found.error) == (400, message)
 
 
 @pytest.mark.parametrize("address", [
     "", "/pictures", "/pictures/1.png", "/code", *(f"/{name}" for name in KEPT)
 ])  # fmt: skip
-def test_an_unknown_run_is_not_found(browser: Browser, trained: Path, address: str) -> None:
-    found = browser.get(f"/api/runs/nosuch{address}")
-    assert (found.status, found.error) == (404, f"no run 'nosuch' in {trained}.")
+def test_an_unknown_run_is_not_found(visitor: Browser, trained: Path, address: str) -> None:
+    found = visitor.get(f"/api/runs/nosuch{address}")
+    assert (found.status, found.error) == (404, f"no run 'nosuch' in {trained.name}.")
 
 
 @pytest.mark.parametrize("question", [*ASKED, "remarks", "delete", "pause", "resume", "trust"])
-def test_an_unknown_run_is_not_asked(browser: Browser, trained: Path, question: str) -> None:
-    found = browser.post(f"/api/runs/nosuch/{question}", {"tags": [], "note": ""})
-    assert (found.status, found.error) == (404, f"no run 'nosuch' in {trained}.")
+def test_an_unknown_run_is_not_asked(visitor: Browser, trained: Path, question: str) -> None:
+    found = visitor.post(f"/api/runs/nosuch/{question}", {"tags": [], "note": ""})
+    assert (found.status, found.error) == (404, f"no run 'nosuch' in {trained.name}.")
 
 
-def test_checkpoints_are_chosen_by_their_step(browser: Browser, trained: Path) -> None:
+def test_checkpoints_are_chosen_by_their_step(visitor: Browser, trained: Path) -> None:
     first, last = list_steps(trained / "lenet" / "checkpoints")[:2]
-    each = [browser.ask("lenet", "classify", row=0, checkpoint=step) for step in (first, last)]
+    each = [visitor.ask("lenet", "classify", row=0, checkpoint=step) for step in (first, last)]
     for found, step in zip(each, (first, last), strict=True):
         near(found, "probabilities", etude.load(trained / "lenet", checkpoint=step).classify(
             etude.load(trained / "lenet").dataset().test.images[:1])[0])  # fmt: skip
     assert not np.array_equal(each[0].arrays["probabilities"], each[1].arrays["probabilities"])
-    kept = browser.get(f"/api/runs/lenet/predictions?checkpoint={first}")
+    kept = visitor.get(f"/api/runs/lenet/predictions?checkpoint={first}")
     assert (
         kept.arrays["probabilities"].tolist()
-        != browser.get("/api/runs/lenet/predictions").arrays["probabilities"].tolist()
+        != visitor.get("/api/runs/lenet/predictions").arrays["probabilities"].tolist()
     )
-    found = browser.ask("lenet", "classify", row=0, checkpoint=3)
+    found = visitor.ask("lenet", "classify", row=0, checkpoint=3)
     assert found.error == f"run lenet has no checkpoint 3: choose from {first}, {last}."
     assert found.status == 404
 
 
 @pytest.mark.parametrize("step", ["x", "9" * 5000, "-1", "%C2%B2", ""])
-def test_a_checkpoint_in_the_address_is_checked(browser: Browser, step: str) -> None:
-    found = browser.get(f"/api/runs/lenet/predictions?checkpoint={step}")
+def test_a_checkpoint_in_the_address_is_checked(visitor: Browser, step: str) -> None:
+    found = visitor.get(f"/api/runs/lenet/predictions?checkpoint={step}")
     assert (found.status, found.error.partition(" (")[0]) == (400, f"checkpoint {unquote(step)!r:.40}")
 
 
@@ -458,8 +458,8 @@ def test_a_damaged_run_is_in_the_list_with_its_error(copied: Copied, browse: Bro
     (runs / "lenet" / "recipe.json").write_text("{")
     (runs / "vae" / "state.json").write_text("[]")
     (runs / "gan" / "metrics.jsonl").write_text("no events\n")
-    browser = browse(runs)
-    rows = {row["id"]: row for row in browser.get("/api/runs").json["runs"]}
+    visitor = browse(runs)
+    rows = {row["id"]: row for row in visitor.get("/api/runs").json["runs"]}
     assert {name: row["state"] for name, row in rows.items()} == {
         "lenet": "damaged", "vae": "damaged", "gan": "finished", "classifier": "finished",
     }  # fmt: skip
@@ -467,7 +467,7 @@ def test_a_damaged_run_is_in_the_list_with_its_error(copied: Copied, browse: Bro
         with pytest.raises(etude.errors.RunError) as error:
             _ = Run(runs / name).state
         assert rows[name]["error"] == str(error.value)
-        found = browser.get(f"/api/runs/{name}")
+        found = visitor.get(f"/api/runs/{name}")
         assert (found.status, found.error) == (404, str(error.value))
     assert rows["gan"]["value"] is None
     assert rows["classifier"]["error"] is None
@@ -494,12 +494,12 @@ def test_a_run_without_a_checkpoint_is_told(copied: Copied, browse: Browse) -> N
 
 def test_another_run_of_the_same_name_is_opened_anew(copied: Copied, browse: Browse, trained: Path) -> None:
     runs = copied("vae")
-    browser = browse(runs)
-    before = browser.ask("vae", "decode", z=[LATENT])
+    visitor = browse(runs)
+    before = visitor.ask("vae", "decode", z=[LATENT])
     shutil.rmtree(runs / "vae")
     other = etude.train("vae", name="vae", data="digits", runs_dir=runs, seed=1, epochs=1, train_images=64,
                         threads=1, precision="fp32", display=etude.training.Display(quiet=True))  # fmt: skip
-    after = browser.ask("vae", "decode", z=[LATENT])
+    after = visitor.ask("vae", "decode", z=[LATENT])
     near(after, "images", levels(other.decode([LATENT])), atol=1)
     assert not np.array_equal(before.arrays["images"], after.arrays["images"])
 
@@ -540,26 +540,26 @@ def test_code_of_a_run_from_elsewhere_runs_once_it_is_trusted(
     monkeypatch.setattr("etude.families.own_networks._programs", {})
     monkeypatch.setattr("etude.runs.code.key_path", lambda: tmp_path / "another" / "seal.key")  # another user's
     ran.unlink()
-    browser = browse(tmp_path / "runs")
-    assert [row["state"] for row in browser.get("/api/runs").json["runs"]] == ["finished"]
-    found = browser.get("/api/runs/theirs").json
+    visitor = browse(tmp_path / "runs")
+    assert [row["state"] for row in visitor.get("/api/runs").json["runs"]] == ["finished"]
+    found = visitor.get("/api/runs/theirs").json
     assert (found["trusted"], found["code"]) == (False, ["net.py"])
-    assert browser.get("/api/runs/theirs/code").json == {"net.py": NET.format(ran=str(ran))}
-    asked = browser.ask("theirs", "classify", row=0)
+    assert visitor.get("/api/runs/theirs/code").json == {"net.py": NET.format(ran=str(ran))}
+    asked = visitor.ask("theirs", "classify", row=0)
     assert asked.status == 404
     path = tmp_path / "runs/theirs/code/net.py"
     assert asked.error == (
         f"run theirs has code of its own, {path}, and was not made here: read it, then give --trust to run it."
     )
     assert not ran.exists()
-    assert browser.post("/api/runs/theirs/trust", {}).status == 200
+    assert visitor.post("/api/runs/theirs/trust", {}).status == 200
     assert not ran.exists()
-    assert browser.ask("theirs", "classify", row=0).status == 200
+    assert visitor.ask("theirs", "classify", row=0).status == 200
     assert ran.exists()
     theirs = etude.load(tmp_path / "runs/theirs")
     expected = theirs.classify(theirs.dataset().test.images[:1])[0]
-    near(browser.ask("theirs", "classify", row=0), "probabilities", expected)
-    assert browser.get("/api/runs/theirs").json["trusted"] is True
+    near(visitor.ask("theirs", "classify", row=0), "probabilities", expected)
+    assert visitor.get("/api/runs/theirs").json["trusted"] is True
 
 
 # What changes something -----------------------------------------------------------------------------------------------
@@ -567,8 +567,8 @@ def test_code_of_a_run_from_elsewhere_runs_once_it_is_trusted(
 
 def test_pause_asks_the_process_that_trains(copied: Copied, browse: Browse) -> None:
     runs = copied("lenet")
-    browser = browse(runs)
-    found = browser.post("/api/runs/lenet/pause", {})
+    visitor = browse(runs)
+    found = visitor.post("/api/runs/lenet/pause", {})
     assert (found.status, found.error) == (404, "run lenet is not in training on this machine.")
     train = (  # as a training does, without the seconds that PyTorch takes to start
         "import fcntl, os, signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))\n"
@@ -579,16 +579,16 @@ def test_pause_asks_the_process_that_trains(copied: Copied, browse: Browse) -> N
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         for action in ("delete", "resume"):
-            found = browser.post(f"/api/runs/lenet/{action}", {"name": "lenet"})
+            found = visitor.post(f"/api/runs/lenet/{action}", {"name": "lenet"})
             assert found.error in (
                 "run lenet is in training.",
                 f"run {runs / 'lenet'} is being trained by another process: wait for it, or stop it first.",
             )
         assert (runs / "lenet/recipe.json").exists()
-        assert browser.post("/api/runs/lenet/pause", {}).status == 200
+        assert visitor.post("/api/runs/lenet/pause", {}).status == 200
         assert process.wait(10) == 7
-    assert browser.post("/api/runs/lenet/pause", {}).status == 404
-    assert browser.get("/api/runs").json["runs"][0]["state"] == "finished"
+    assert visitor.post("/api/runs/lenet/pause", {}).status == 404
+    assert visitor.get("/api/runs").json["runs"][0]["state"] == "finished"
     with training_lock(runs / "lenet"):
         assert trainer(runs / "lenet") == os.getpid()
 
@@ -628,20 +628,20 @@ def test_a_run_of_a_sweep_is_not_paused_alone(copied: Copied, browse: Browse) ->
 
 def test_delete_needs_the_name(copied: Copied, browse: Browse) -> None:
     runs = copied("lenet", "classifier")
-    browser = browse(runs)
+    visitor = browse(runs)
     for name in (None, "", "Lenet", "classifier", ["lenet"]):
-        found = browser.post("/api/runs/lenet/delete", {"name": name})
+        found = visitor.post("/api/runs/lenet/delete", {"name": name})
         assert (found.status, found.error) == (400, "type the name of the run, lenet, to delete it.")
-    assert browser.post("/api/runs/lenet/delete", {"name": "lenet"}).status == 200
+    assert visitor.post("/api/runs/lenet/delete", {"name": "lenet"}).status == 200
     assert [path.name for path in runs.iterdir()] == ["classifier"]
-    assert browser.get("/api/runs/lenet").status == 404
+    assert visitor.get("/api/runs/lenet").status == 404
 
 
 def test_remarks_are_kept_and_checked(copied: Copied, browse: Browse) -> None:
     runs = copied("lenet")
-    browser = browse(runs)
+    visitor = browse(runs)
     remarks = {"tags": ["<b>good</b>", "Ω"], "note": "a\nb <script>"}
-    assert browser.post("/api/runs/lenet/remarks", remarks).json is None
+    assert visitor.post("/api/runs/lenet/remarks", remarks).json is None
     again = browse(runs)
     assert again.get("/api/runs/lenet").json["remarks"] == remarks
     (row,) = again.get("/api/runs").json["runs"]
@@ -657,7 +657,7 @@ def test_remarks_are_kept_and_checked(copied: Copied, browse: Browse) -> None:
         ({"tags": ["a" * 41], "note": ""}, f"tag '{'a' * 41}' (allowed: 1 to 40 characters on one line)."),
         ({"tags": [], "note": "a" * 2001}, "a note of 2001 characters (allowed: at most 2,000)."),
     ):
-        found = browser.post("/api/runs/lenet/remarks", given)
+        found = visitor.post("/api/runs/lenet/remarks", given)
         assert (found.status, found.error) == (400, message)
     assert json.loads((runs / "lenet/remarks.json").read_text()) == remarks
     (runs / "lenet/remarks.json").write_text('{"tags": [3]}')
@@ -673,37 +673,37 @@ def test_remarks_are_kept_and_checked(copied: Copied, browse: Browse) -> None:
     "/api/bands?group=lenet,classifier&column=train/loss", "/api/recipes", "/api/recipes/vae", "/api/jobs",
     "/api/runs/vae/pictures", "/api/runs/lenet/predictions",
 ])  # fmt: skip
-def test_what_has_not_changed_is_not_sent_again(browser: Browser, address: str) -> None:
-    first = browser.get(address)
+def test_what_has_not_changed_is_not_sent_again(visitor: Browser, address: str) -> None:
+    first = visitor.get(address)
     tag = first.header("etag")
     assert first.status == 200
     assert first.body
-    again = browser.get(address, if_none_match=tag)
+    again = visitor.get(address, if_none_match=tag)
     assert (again.status, again.body, again.header("etag")) == (304, b"", tag)
-    assert browser.get(address, if_none_match='"another"').status == 200
+    assert visitor.get(address, if_none_match='"another"').status == 200
 
 
 def test_curves_that_grew_are_sent_again(copied: Copied, browse: Browse) -> None:
-    browser = browse(runs := copied("lenet"))
+    visitor = browse(runs := copied("lenet"))
     address = "/api/curves?run=lenet&column=train/loss"
-    first = browser.get(address)
+    first = visitor.get(address)
     assert first.about == {"series": [{"run": "lenet", "column": "train/loss", "points": 2}]}
     steps, values = etude.load(runs / "lenet").metrics().series("train/loss")
     assert first.arrays["steps0"].tolist() == steps.tolist()
     np.testing.assert_allclose(first.arrays["values1"], values)
     with (runs / "lenet/metrics.jsonl").open("a") as file:
         file.write('{"event": 9, "step": 99, "epoch": 3, "train/loss": 0.125}\n')
-    again = browser.get(address, if_none_match=first.header("etag"))
+    again = visitor.get(address, if_none_match=first.header("etag"))
     assert again.status == 200
     assert again.arrays["steps0"][-1] == 99
     assert again.arrays["values1"][-1] == 0.125
-    part = browser.get(f"{address}&low=50&high=98")
+    part = visitor.get(f"{address}&low=50&high=98")
     assert part.arrays["steps0"].tolist() == [steps[-1], 99]
 
 
 @pytest.mark.parametrize("limit", ["x", "nan", ""])
-def test_a_limit_that_is_no_number_is_told(browser: Browser, limit: str) -> None:
-    found = browser.get(f"/api/curves?run=lenet&column=train/loss&high={limit}")
+def test_a_limit_that_is_no_number_is_told(visitor: Browser, limit: str) -> None:
+    found = visitor.get(f"/api/curves?run=lenet&column=train/loss&high={limit}")
     assert (found.status, found.error) == (400, f"high {limit!r} (allowed: a number).")
 
 
@@ -736,9 +736,9 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Process]:
 
 def test_training_is_started_as_a_command(copied: Copied, browse: Browse, started: list[Process]) -> None:
     runs = copied("lenet")
-    browser = browse(runs)
+    visitor = browse(runs)
     changes = {"epochs": 3, "data": "digits", "optimizer": {"learning_rate": 0.5}}
-    assert browser.post("/api/train", {"recipe": "vae", "name": "mine", "changes": changes}).json is None
+    assert visitor.post("/api/train", {"recipe": "vae", "name": "mine", "changes": changes}).json is None
     executable, *words = started[0].words
     toml = Path(words[3])
     assert executable == sys.executable
@@ -747,22 +747,22 @@ def test_training_is_started_as_a_command(copied: Copied, browse: Browse, starte
     usual = etude.recipes.get("vae")
     faster = replace(usual.optimizer, learning_rate=0.5)
     assert recipe == etude.recipes.change(usual, epochs=3, data="digits", optimizer=faster)
-    assert browser.post("/api/runs/lenet/resume", {}).json is None
+    assert visitor.post("/api/runs/lenet/resume", {}).json is None
     assert started[1].words == [sys.executable, "-m", "etude", "resume", str(runs / "lenet")]
     for quick, flags in ((True, ["--quick"]), (False, [])):
-        assert browser.post("/api/studies/xy-game/settle", {"quick": quick}).json is None
+        assert visitor.post("/api/studies/xy-game/settle", {"quick": quick}).json is None
         expected = [sys.executable, "-m", "etude", "study", "xy-game", *flags, "--runs-dir", str(runs)]
         assert started[-1].words == expected
-    found = browser.post("/api/runs/lenet/resume", {})
+    found = visitor.post("/api/runs/lenet/resume", {})
     assert (found.status, found.error) == (400, "4 processes are at work already: wait for one of them.")
     started[0].code, started[1].code = 0, 2
-    found = browser.get("/api/jobs").json
+    found = visitor.get("/api/jobs").json
     assert [(job["title"], job["state"]) for job in found] == [
         ("study xy-game", "running"), ("study xy-game", "running"), ("resume lenet", "failed"),
         ("train vae", "finished"),
     ]  # fmt: skip
     assert {job["log"] for job in found} == {"epoch 1 <script>\ufffd\n"}
-    assert browser.post("/api/runs/lenet/resume", {}).status == 200
+    assert visitor.post("/api/runs/lenet/resume", {}).status == 200
 
 
 @pytest.mark.parametrize(("given", "message"), [
@@ -780,42 +780,42 @@ def test_training_is_started_as_a_command(copied: Copied, browse: Browse, starte
      "networks of your own are trained by `etude train` in a terminal."),
 ])  # fmt: skip
 def test_a_training_that_cannot_be_is_told(
-    browser: Browser, started: list[Process], given: dict[str, Any], message: str
+    visitor: Browser, started: list[Process], given: dict[str, Any], message: str
 ) -> None:
-    found = browser.post("/api/train", given)
+    found = visitor.post("/api/train", given)
     assert found.status == 400
     assert found.error.startswith(message)
     assert started == []
 
 
-def test_an_unknown_study_is_told(browser: Browser, started: list[Process]) -> None:
-    for found in (browser.post("/api/studies/nosuch/settle", {}), browser.get("/api/studies/nosuch")):
+def test_an_unknown_study_is_told(visitor: Browser, started: list[Process]) -> None:
+    for found in (visitor.post("/api/studies/nosuch/settle", {}), visitor.get("/api/studies/nosuch")):
         assert found.status == 400
         assert found.error.startswith("unknown study 'nosuch': choose from ")
     assert started == []
-    assert browser.get("/api/studies/xy-game/figure.png").status == 404
+    assert visitor.get("/api/studies/xy-game/figure.png").status == 404
 
 
 # Pages ----------------------------------------------------------------------------------------------------------------
 
 
-def test_pictures_are_the_files_and_kept_by_the_browser(browser: Browser, trained: Path) -> None:
-    found = browser.get("/api/runs/vae/pictures").json
+def test_pictures_are_the_files_and_kept_by_the_browser(visitor: Browser, trained: Path) -> None:
+    found = visitor.get("/api/runs/vae/pictures").json
     assert found == {"steps": [0, 2], "suffix": "png"}
     for step in found["steps"]:
-        picture = browser.get(f"/api/runs/vae/pictures/{step}.png")
+        picture = visitor.get(f"/api/runs/vae/pictures/{step}.png")
         assert picture.body == (trained / f"vae/samples/step-{step:06d}.png").read_bytes()
         assert picture.header("content-type") == "image/png"
         assert picture.header("cache-control") == "private, max-age=31536000, immutable"
-    assert browser.get("/api/runs/vae/pictures/7.png").error == "run vae has no samples/step-000007.png."
-    assert browser.get("/api/runs/vae/pictures/0.html").error == "a run draws no html: choose from png, txt."
-    assert browser.get("/api/runs/char-lstm/pictures").json["suffix"] == "txt"
-    text = browser.get("/api/runs/char-lstm/pictures/0.txt")
+    assert visitor.get("/api/runs/vae/pictures/7.png").error == "run vae has no samples/step-000007.png."
+    assert visitor.get("/api/runs/vae/pictures/0.html").error == "a run draws no html: choose from png, txt."
+    assert visitor.get("/api/runs/char-lstm/pictures").json["suffix"] == "txt"
+    text = visitor.get("/api/runs/char-lstm/pictures/0.txt")
     assert text.header("content-type") == "text/plain; charset=utf-8"
     assert text.body == (trained / "char-lstm/samples/step-000000.txt").read_bytes()
 
 
-def test_a_page_that_is_not_there_is_told(browser: Browser) -> None:
-    for found in (browser.get("/nosuch"), browser.post("/api/runs", {}), browser.get("/api/train")):
+def test_a_page_that_is_not_there_is_told(visitor: Browser) -> None:
+    for found in (visitor.get("/nosuch"), visitor.post("/api/runs", {}), visitor.get("/api/train")):
         assert (found.status, found.body) == (404, b"There is no such page in the studio.\n")
         assert found.header("content-type") == "text/plain; charset=utf-8"

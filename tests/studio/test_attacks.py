@@ -58,7 +58,7 @@ def runs_dir(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def browser(runs_dir: Path, browse: Browse) -> Browser:
+def visitor(runs_dir: Path, browse: Browse) -> Browser:
     return browse(runs_dir)
 
 
@@ -78,11 +78,11 @@ def addresses() -> list[tuple[str, str]]:
     return found
 
 
-def send(browser: Browser, method: str, address: str, **changed: str | None) -> Answer:
+def send(visitor: Browser, method: str, address: str, **changed: str | None) -> Answer:
     if method == "POST":
-        return browser.post(address, {}, **changed)
+        return visitor.post(address, {}, **changed)
     assert method == "GET"
-    return browser.get(address, method=method, **changed)
+    return visitor.get(address, method=method, **changed)
 
 
 def text(answer: Answer) -> str:
@@ -129,7 +129,7 @@ class Server:
             return answer
 
     def get(self, target: str, *headers: str, host: str | None = None) -> bytes:
-        """The answer to a GET of a known browser, its lines as they are given."""
+        """The answer to a GET of a known visitor, its lines as they are given."""
         lines = [f"GET {target} HTTP/1.1", f"Host: {host or f'127.0.0.1:{self.port}'}", *headers]
         lines += [f"Cookie: etude_{self.port}={TOKEN}", "Connection: close", "\r\n"]
         return self.send("\r\n".join(lines).encode())
@@ -172,9 +172,9 @@ OTHER_HOSTS = [
 
 
 @pytest.mark.parametrize("host", OTHER_HOSTS)
-def test_1_2_another_host_is_refused(browser: Browser, host: str) -> None:
+def test_1_2_another_host_is_refused(visitor: Browser, host: str) -> None:
     """DNS rebinding: a page of evil.example whose name now leads here; malformed names that fool a parser."""
-    for answer in (browser.get("/api/runs", host=host), browser.get(f"/?token={TOKEN}", host=host)):
+    for answer in (visitor.get("/api/runs", host=host), visitor.get(f"/?token={TOKEN}", host=host)):
         assert answer.status == 400
         assert text(answer) == (
             f"The studio is at 127.0.0.1:{PORT}, [::1]:{PORT}, localhost:{PORT}: open it under one of these names."
@@ -182,12 +182,12 @@ def test_1_2_another_host_is_refused(browser: Browser, host: str) -> None:
         assert answer.header("set-cookie") is None
 
 
-def test_1_no_host_or_two_are_refused(browser: Browser) -> None:
-    assert browser.get("/api/runs", host=None).status == 400
-    assert browser.get("/api/runs", ("host", f"127.0.0.1:{PORT}")).status == 400
-    assert browser.get("/api/runs", ("host", "evil.example")).status == 400
+def test_1_no_host_or_two_are_refused(visitor: Browser) -> None:
+    assert visitor.get("/api/runs", host=None).status == 400
+    assert visitor.get("/api/runs", ("host", f"127.0.0.1:{PORT}")).status == 400
+    assert visitor.get("/api/runs", ("host", "evil.example")).status == 400
     for name in ("127.0.0.1", "localhost", "[::1]"):
-        assert browser.get("/api/runs", host=f"{name}:{PORT}").status == 200
+        assert visitor.get("/api/runs", host=f"{name}:{PORT}").status == 200
 
 
 @pytest.mark.parametrize("line", ["Host: evil.example", "Host: 127.0.0.1:%d", "X-Forwarded-Host: evil.example"])
@@ -217,10 +217,10 @@ def test_3_a_target_that_is_no_path_is_refused(server: Server, target: str) -> N
     assert b"location" not in answer.lower()
 
 
-def test_4_ports_are_checked_and_ipv6_is_known(browser: Browser) -> None:
-    assert browser.get("/api/runs", host="localhost").status == 400
-    assert browser.get("/api/runs", host="localhost:80").status == 400
-    assert browser.get("/api/runs", host=f"[::1]:{PORT}").status == 200
+def test_4_ports_are_checked_and_ipv6_is_known(visitor: Browser) -> None:
+    assert visitor.get("/api/runs", host="localhost").status == 400
+    assert visitor.get("/api/runs", host="localhost:80").status == 400
+    assert visitor.get("/api/runs", host=f"[::1]:{PORT}").status == 200
 
 
 CHANGES = [address for method, address in addresses() if method == "POST"]
@@ -233,10 +233,10 @@ OTHER_KINDS = [
 
 
 @pytest.mark.parametrize("kind", OTHER_KINDS)
-def test_5_27_only_json_is_taken(browser: Browser, runs_dir: Path, kind: str | None) -> None:
+def test_5_27_only_json_is_taken(visitor: Browser, runs_dir: Path, kind: str | None) -> None:
     """What a form of another page can send without asking, and files of many parts."""
     for address in CHANGES:
-        answer = browser.post(address, {"name": "a"}, content_type=kind)
+        answer = visitor.post(address, {"name": "a"}, content_type=kind)
         assert (answer.status, text(answer)) == (415, "The studio takes application/json.")
     assert (runs_dir / "a").exists()
 
@@ -249,81 +249,81 @@ OTHER_ORIGINS = [
 
 
 @pytest.mark.parametrize("origin", OTHER_ORIGINS)
-def test_6_7_8_another_origin_is_refused_with_the_cookie_too(browser: Browser, runs_dir: Path, origin: str) -> None:
+def test_6_7_8_another_origin_is_refused_with_the_cookie_too(visitor: Browser, runs_dir: Path, origin: str) -> None:
     for method, address in addresses():
-        answer = send(browser, method, address, origin=origin)
+        answer = send(visitor, method, address, origin=origin)
         assert answer.status == 403
         assert text(answer) == "Another site asked for this. Open the studio from its own address."
     assert (runs_dir / "a").exists()
 
 
-def test_7_a_change_without_an_origin_is_refused(browser: Browser) -> None:
+def test_7_a_change_without_an_origin_is_refused(visitor: Browser) -> None:
     for address in CHANGES:
-        answer = browser.post(address, {"name": "a"}, origin=None)
+        answer = visitor.post(address, {"name": "a"}, origin=None)
         assert (answer.status, text(answer)) == (403, "A change must come from a page of the studio.")
-        assert browser.post(address, {}, ("origin", "http://evil.example")).status == 403
-        assert browser.post(address, {}, ("origin", ORIGIN)).status == 403  # two, although right
+        assert visitor.post(address, {}, ("origin", "http://evil.example")).status == 403
+        assert visitor.post(address, {}, ("origin", ORIGIN)).status == 403  # two, although right
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "POST ", "get"])
-def test_7_other_methods_need_what_a_change_needs_and_change_nothing(browser: Browser, method: str) -> None:
+def test_7_other_methods_need_what_a_change_needs_and_change_nothing(visitor: Browser, method: str) -> None:
     for _, address in addresses():
-        assert browser.get(address, method=method).status == 403
-        answer = browser.get(address, method=method, origin=ORIGIN, content_type="application/json", content_length="0")
+        assert visitor.get(address, method=method).status == 403
+        answer = visitor.get(address, method=method, origin=ORIGIN, content_type="application/json", content_length="0")
         assert answer.status == 404
 
 
-def test_9_no_answer_opens_itself_to_other_origins(browser: Browser) -> None:
+def test_9_no_answer_opens_itself_to_other_origins(visitor: Browser) -> None:
     for method, address in addresses():
-        require_headers(send(browser, method, address))
-        require_headers(send(browser, method, address, origin="http://evil.example"))
-    answer = browser.get(
+        require_headers(send(visitor, method, address))
+        require_headers(send(visitor, method, address, origin="http://evil.example"))
+    answer = visitor.get(
         "/api/runs", method="OPTIONS", access_control_request_method="POST", origin="http://evil.example"
     )
     require_headers(answer)
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "Same-Origin", ""])
-def test_10_a_page_of_another_port_of_this_host_is_refused(browser: Browser, site: str) -> None:
+def test_10_a_page_of_another_port_of_this_host_is_refused(visitor: Browser, site: str) -> None:
     """For cookies it is the same site."""
     for method, address in addresses():
-        assert send(browser, method, address, sec_fetch_site=site).status == 403
-    assert browser.get("/", sec_fetch_site="none").status == 200
-    assert browser.get("/", sec_fetch_site=None).status == 200
+        assert send(visitor, method, address, sec_fetch_site=site).status == 403
+    assert visitor.get("/", sec_fetch_site="none").status == 200
+    assert visitor.get("/", sec_fetch_site=None).status == 200
 
 
-def test_10_the_cookie_of_another_port_is_not_ours(browser: Browser) -> None:
-    assert browser.get("/api/runs", cookie=f"etude_{PORT + 1}={TOKEN}").status == 401
-    assert browser.get("/api/runs", cookie=f"etude={TOKEN}").status == 401
+def test_10_the_cookie_of_another_port_is_not_ours(visitor: Browser) -> None:
+    assert visitor.get("/api/runs", cookie=f"etude_{PORT + 1}={TOKEN}").status == 401
+    assert visitor.get("/api/runs", cookie=f"etude={TOKEN}").status == 401
     others = 'a={"json": [1, "x;y"]}; b="un;closed; _xsrf=2|a|b; \xe9=\xff; =; ;;'
-    assert browser.get("/api/runs", cookie=f"{others} etude_{PORT}={TOKEN}").status == 200
-    assert browser.get("/api/runs", cookie=f"etude_{PORT}=old; {others}etude_{PORT}={TOKEN}").status == 200
-    assert browser.get("/api/runs", cookie=f"x_etude_{PORT}={TOKEN}; a=etude_{PORT}={TOKEN}").status == 401
+    assert visitor.get("/api/runs", cookie=f"{others} etude_{PORT}={TOKEN}").status == 200
+    assert visitor.get("/api/runs", cookie=f"etude_{PORT}=old; {others}etude_{PORT}={TOKEN}").status == 200
+    assert visitor.get("/api/runs", cookie=f"x_etude_{PORT}={TOKEN}; a=etude_{PORT}={TOKEN}").status == 401
 
 
 @pytest.mark.parametrize(("method", "address"), [*addresses(), ("GET", "/nosuch"), ("POST", "/api/runs/a/nosuch")])
-def test_11_no_route_answers_without_the_cookie(runs_dir: Path, browser: Browser, method: str, address: str) -> None:
+def test_11_no_route_answers_without_the_cookie(runs_dir: Path, visitor: Browser, method: str, address: str) -> None:
     for cookie in (None, "", f"etude_{PORT}=", f"etude_{PORT}={TOKEN[:-1]}", f"etude_{PORT}={TOKEN}x"):
-        answer = send(browser, method, address, cookie=cookie)
+        answer = send(visitor, method, address, cookie=cookie)
         assert answer.status == 401
         assert text(answer) == "The studio does not know this browser: open the address that `etude studio` printed."
     assert (runs_dir / "a").exists()
 
 
-def test_11_every_route_is_a_plain_one_and_none_is_a_websocket(browser: Browser) -> None:
+def test_11_every_route_is_a_plain_one_and_none_is_a_websocket(visitor: Browser) -> None:
     assert len(addresses()) > 40
     said: list[Any] = []
 
     async def send_(message: Any) -> None:
         said.append(message)
 
-    asyncio.run(browser.app({"type": "websocket", "path": "/", "headers": []}, None, send_))  # type: ignore[arg-type]
+    asyncio.run(visitor.app({"type": "websocket", "path": "/", "headers": []}, None, send_))  # type: ignore[arg-type]
     assert said == [{"type": "websocket.close", "code": 1008}]
 
 
-def test_12_no_page_may_be_framed(browser: Browser) -> None:
+def test_12_no_page_may_be_framed(visitor: Browser) -> None:
     for address in ("/", "/api/runs", "/static/main.js", "/nosuch"):
-        require_headers(browser.get(address))
+        require_headers(visitor.get(address))
 
 
 # B. Files -------------------------------------------------------------------------------------------------------------
@@ -339,8 +339,8 @@ ODD_PATHS = [
 
 
 @pytest.mark.parametrize("path", ODD_PATHS)
-def test_13_15_a_path_that_leads_elsewhere_is_refused(server: Server, browser: Browser, path: str) -> None:
-    answer = browser.get(path)
+def test_13_15_a_path_that_leads_elsewhere_is_refused(server: Server, visitor: Browser, path: str) -> None:
+    answer = visitor.get(path)
     assert (answer.status, text(answer)) == (400, "There is no such address in the studio.")
     if " " not in path and "\\" not in path:
         assert status(server.get(path)) == 400
@@ -359,10 +359,10 @@ def test_14_15_an_id_is_a_name_or_none(runs_dir: Path, run_id: str) -> None:
     assert str(error.value).startswith("no run ")
 
 
-def test_14_15_ids_in_a_query_are_checked(browser: Browser) -> None:
+def test_14_15_ids_in_a_query_are_checked(visitor: Browser) -> None:
     for run_id in ("..%2Fruns-secret%2Fhidden", "..~hidden", "%2Fetc", "%00", "*", ""):
         for address in (f"/api/curves?run={run_id}&column=x", f"/api/bands?group={run_id},a&column=x"):
-            answer = browser.get(address)
+            answer = visitor.get(address)
             assert answer.status == 404
             assert answer.error.startswith("no run ")
 
@@ -390,11 +390,11 @@ def test_16_a_run_that_is_a_link_is_no_run(runs_dir: Path, browse: Browse, kind:
     else:
         (hidden / "sweep.json").write_text("{}")
         (runs_dir / "linked").symlink_to(hidden)
-    browser = browse(runs_dir)
-    assert [row["id"] for row in browser.get("/api/runs").json["runs"]] == ["a"]
+    visitor = browse(runs_dir)
+    assert [row["id"] for row in visitor.get("/api/runs").json["runs"]] == ["a"]
     for run_id in ("linked", "linked~hidden"):
-        assert browser.get(f"/api/runs/{run_id}").status == 404
-        assert browser.post(f"/api/runs/{run_id}/delete", {"name": run_id.rpartition("~")[2]}).status == 404
+        assert visitor.get(f"/api/runs/{run_id}").status == 404
+        assert visitor.post(f"/api/runs/{run_id}/delete", {"name": run_id.rpartition("~")[2]}).status == 404
     assert (hidden / "hidden/recipe.json").exists()
 
 
@@ -403,14 +403,14 @@ def test_16_links_in_a_run_are_not_followed(runs_dir: Path, browse: Browse) -> N
     path = hostile(runs_dir, metrics__jsonl=secret, remarks__json=secret, samples=str(runs_dir / "a/samples"))
     (path / "measures").symlink_to(runs_dir / "a")
     (path / "checkpoints").symlink_to(runs_dir.parent)
-    browser = browse(runs_dir)
+    visitor = browse(runs_dir)
     for method, address in addresses():
         if "/api/runs/a" in address and not address.endswith(("delete", "trust")):
-            answer = send(browser, method, address.replace("/api/runs/a", "/api/runs/hostile"))
+            answer = send(visitor, method, address.replace("/api/runs/a", "/api/runs/hostile"))
             assert b"SECRET" not in answer.body
-    assert browser.get("/api/runs/hostile/pictures/10.png").status == 404
-    assert browser.ask("hostile", "classify").error == "run hostile has a link in place of checkpoints."
-    answer = browser.post("/api/runs/hostile/remarks", {"tags": [], "note": "mine"})
+    assert visitor.get("/api/runs/hostile/pictures/10.png").status == 404
+    assert visitor.ask("hostile", "classify").error == "run hostile has a link in place of checkpoints."
+    answer = visitor.post("/api/runs/hostile/remarks", {"tags": [], "note": "mine"})
     assert answer.error == "run hostile has a link in place of remarks.json."
     assert (runs_dir.parent / "secret.txt").read_text() == "SECRET"
 
@@ -433,12 +433,12 @@ def test_16_paths_in_a_recipe_lead_nowhere(runs_dir: Path, browse: Browse) -> No
         content.pop("checksum")
         content["code"] = [{"file": file, "sha256": "", "seal": ""}]
         (path / "recipe.json").write_text(checked_json(content))
-    browser = browse(runs_dir)
-    rows = {row["id"]: row for row in browser.get("/api/runs").json["runs"]}
+    visitor = browse(runs_dir)
+    rows = {row["id"]: row for row in visitor.get("/api/runs").json["runs"]}
     for number in range(4):
         assert rows[f"code-{number}"]["state"] == "damaged"
         for page in ("", "/code"):
-            answer = browser.get(f"/api/runs/code-{number}{page}")
+            answer = visitor.get(f"/api/runs/code-{number}{page}")
             assert answer.status == 404
             assert b"SECRET" not in answer.body
     within = make_run(runs_dir, "linked-code").path
@@ -452,8 +452,8 @@ def test_16_paths_in_a_recipe_lead_nowhere(runs_dir: Path, browse: Browse) -> No
 
 
 @pytest.mark.parametrize("run_id", ["..", "*", "a~..", "-rf", "%2e%2e", "nosuch"])
-def test_17_only_a_run_is_deleted(runs_dir: Path, browser: Browser, run_id: str) -> None:
-    answer = browser.post(f"/api/runs/{run_id}/delete", {"name": run_id})
+def test_17_only_a_run_is_deleted(runs_dir: Path, visitor: Browser, run_id: str) -> None:
+    answer = visitor.post(f"/api/runs/{run_id}/delete", {"name": run_id})
     assert answer.status in (400, 404)
     assert (runs_dir / "a/recipe.json").exists()
     assert (runs_dir.parent / "runs-secret/hidden/recipe.json").exists()
@@ -466,21 +466,21 @@ def test_17_a_link_within_a_run_is_deleted_not_followed(runs_dir: Path, browse: 
     assert (runs_dir.parent / "runs-secret/hidden/recipe.json").exists()
 
 
-def test_17_a_run_in_training_is_not_deleted(runs_dir: Path, browser: Browser) -> None:
+def test_17_a_run_in_training_is_not_deleted(runs_dir: Path, visitor: Browser) -> None:
     with training_lock(runs_dir / "a"):
-        answer = browser.post("/api/runs/a/delete", {"name": "a"})
+        answer = visitor.post("/api/runs/a/delete", {"name": "a"})
     assert answer.status == 404
     assert answer.error.endswith("is being trained by another process: wait for it, or stop it first.")
     assert (runs_dir / "a/recipe.json").exists()
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/%2Fevil.example"])
-def test_19_nothing_redirects_to_what_was_asked(browser: Browser, target: str) -> None:
+def test_19_nothing_redirects_to_what_was_asked(visitor: Browser, target: str) -> None:
     for query in (f"token={TOKEN}&next={target}", f"next={target}&token={TOKEN}"):
-        answer = browser.get(f"/?{query}", cookie=None)
+        answer = visitor.get(f"/?{query}", cookie=None)
         assert (answer.status, answer.header("location")) == (303, "/")
     for path in ("/api/runs/", "/api/runs/a/", "/static/"):
-        answer = browser.get(path)
+        answer = visitor.get(path)
         assert answer.status == 400
         assert answer.header("location") is None
 
@@ -506,28 +506,28 @@ def test_21_22_what_a_run_says_is_never_html(runs_dir: Path, browse: Browse) -> 
     (path / "samples").mkdir()
     (path / "samples/step-000001.txt").write_text(SCRIPT)
     (path / "samples/step-000001.png").write_text(SCRIPT)
-    browser = browse(runs_dir)
-    browser.post("/api/runs/hostile/remarks", {"tags": [SCRIPT], "note": SCRIPT})
-    (row,) = [row for row in browser.get("/api/runs").json["runs"] if row["id"] == "hostile"]
+    visitor = browse(runs_dir)
+    visitor.post("/api/runs/hostile/remarks", {"tags": [SCRIPT], "note": SCRIPT})
+    (row,) = [row for row in visitor.get("/api/runs").json["runs"] if row["id"] == "hostile"]
     assert (row["data"], row["tags"], row["note"]) == (SCRIPT, [SCRIPT], SCRIPT)  # as it is, for the page to show
     allowed = {"application/json", "application/octet-stream", "image/png", "text/plain; charset=utf-8"}
     for method, address in addresses():
         address = address.replace("/api/runs/a", "/api/runs/hostile").replace("10.png", "1.png")
         if "/api/" in address:
-            answer = send(browser, method, address)
+            answer = send(visitor, method, address)
             assert answer.header("content-type") in allowed
             require_headers(answer)
     for suffix, kind in (("txt", "text/plain; charset=utf-8"), ("png", "image/png")):
-        answer = browser.get(f"/api/runs/hostile/pictures/1.{suffix}")
+        answer = visitor.get(f"/api/runs/hostile/pictures/1.{suffix}")
         assert (answer.header("content-type"), answer.body.decode()) == (kind, SCRIPT)
-    answer = browser.get(f"/api/recipes/{'x' * 9}?{SCRIPT}")
+    answer = visitor.get(f"/api/recipes/{'x' * 9}?{SCRIPT}")
     assert answer.header("content-type") == "application/json"
     for line in (b"\xe2\x80\xa8", b"\xe2\x80\xa9"):
-        assert line not in browser.get("/api/runs/hostile").body
+        assert line not in visitor.get("/api/runs/hostile").body
 
 
-def test_21_the_page_has_no_script_within_and_loads_nothing_from_elsewhere(browser: Browser) -> None:
-    page = browser.get("/")
+def test_21_the_page_has_no_script_within_and_loads_nothing_from_elsewhere(visitor: Browser) -> None:
+    page = visitor.get("/")
     assert page.header("content-type") == "text/html; charset=utf-8"
     for script in re.findall(rb"<script[^>]*>(.*?)</script>", page.body, re.DOTALL):
         assert script == b""
@@ -538,58 +538,58 @@ def test_21_the_page_has_no_script_within_and_loads_nothing_from_elsewhere(brows
             assert not re.findall(sinks, content), name
 
 
-def test_22_errors_are_json_or_text_and_are_not_guessed_at(browser: Browser) -> None:
+def test_22_errors_are_json_or_text_and_are_not_guessed_at(visitor: Browser) -> None:
     for answer in (
-        browser.get("/nosuch"), browser.get("/api/runs/nosuch"), browser.post("/api/train", {"recipe": SCRIPT}),
-        browser.get("/", host="evil.example"), browser.get(f"/?token={SCRIPT}", cookie=None),
-        browser.get(f"/api/curves?run=a&column=x&low={SCRIPT}"),
+        visitor.get("/nosuch"), visitor.get("/api/runs/nosuch"), visitor.post("/api/train", {"recipe": SCRIPT}),
+        visitor.get("/", host="evil.example"), visitor.get(f"/?token={SCRIPT}", cookie=None),
+        visitor.get(f"/api/curves?run=a&column=x&low={SCRIPT}"),
     ):  # fmt: skip
         assert answer.status >= 400
         assert answer.header("content-type") in ("application/json", "text/plain; charset=utf-8")
         require_headers(answer)
 
 
-def test_23_nothing_given_is_run_or_searched_for(browser: Browser, runs_dir: Path) -> None:
+def test_23_nothing_given_is_run_or_searched_for(visitor: Browser, runs_dir: Path) -> None:
     """Columns and names are compared, never matched or evaluated."""
     for column in (".*", "train/*", "__class__", "step'); --", "train/loss%00", "[" * 1000, "().__class__"):
-        answer = browser.get(f"/api/curves?run=a&column={column}")
+        answer = visitor.get(f"/api/curves?run=a&column={column}")
         assert answer.about == {"series": []}
-    assert browser.get("/api/curves?run=a&column=train/loss").about["series"][0]["points"] == 1
+    assert visitor.get("/api/curves?run=a&column=train/loss").about["series"][0]["points"] == 1
 
 
 # D. Secrets and load --------------------------------------------------------------------------------------------------
 
 
-def test_25_the_token_becomes_a_cookie_that_no_script_reads_and_leaves_the_address(browser: Browser) -> None:
-    answer = browser.get(f"/?token={TOKEN}", cookie=None)
+def test_25_the_token_becomes_a_cookie_that_no_script_reads_and_leaves_the_address(visitor: Browser) -> None:
+    answer = visitor.get(f"/?token={TOKEN}", cookie=None)
     assert (answer.status, answer.body, answer.header("location")) == (303, b"", "/")
     assert answer.header("set-cookie") == f"etude_{PORT}={TOKEN}; HttpOnly; SameSite=Strict; Path=/"
     assert answer.header("cache-control") == "no-store"
     assert answer.header("referrer-policy") == "no-referrer"
     for given in ("", TOKEN[:-1], f"{TOKEN}x", "é", "%00", "%ff"):
-        answer = browser.get(f"/?token={given}&a=b", cookie=None)
+        answer = visitor.get(f"/?token={given}&a=b", cookie=None)
         assert answer.status == 401
         assert answer.header("set-cookie") is None
     assert text(answer) == "This address is old: open the one that `etude studio` printed last."
-    assert browser.get(f"/api/runs?token={TOKEN}", cookie=None).status == 401  # it opens the first page alone
-    assert browser.post(f"/?token={TOKEN}", {}, cookie=None).status == 401
+    assert visitor.get(f"/api/runs?token={TOKEN}", cookie=None).status == 401  # it opens the first page alone
+    assert visitor.post(f"/?token={TOKEN}", {}, cookie=None).status == 401
 
 
-def test_25_the_token_is_compared_in_constant_time(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_25_the_token_is_compared_in_constant_time(visitor: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[bytes, bytes]] = []
     monkeypatch.setattr("etude.studio.guard.hmac.compare_digest", lambda a, b: compared.append((a, b)) or a == b)
-    browser.get("/api/runs", cookie=f"etude_{PORT}=given")
-    browser.get("/?token=given", cookie=None)
+    visitor.get("/api/runs", cookie=f"etude_{PORT}=given")
+    visitor.get("/?token=given", cookie=None)
     assert compared == [(b"given", TOKEN.encode())] * 2
 
 
 @pytest.mark.parametrize("length", ["1000001", "9" * 5000, "-1", "+5", "1e3", "x", "", None])
-def test_27_a_body_has_a_length_and_not_a_large_one(browser: Browser, length: str | None) -> None:
-    answer = browser.post("/api/runs/a/remarks", {"tags": [], "note": ""}, content_length=length)
+def test_27_a_body_has_a_length_and_not_a_large_one(visitor: Browser, length: str | None) -> None:
+    answer = visitor.post("/api/runs/a/remarks", {"tags": [], "note": ""}, content_length=length)
     large = length is not None and length.isdecimal()
     assert answer.status == (413 if large else 411)
     assert text(answer) == ("At most 1,000,000 bytes." if large else "The request must say its length.")
-    assert browser.post("/api/runs/a/remarks", {}, ("content-length", "5")).status == 411
+    assert visitor.post("/api/runs/a/remarks", {}, ("content-length", "5")).status == 411
 
 
 def test_27_a_body_in_chunks_cannot_hide_its_length(server: Server, runs_dir: Path) -> None:

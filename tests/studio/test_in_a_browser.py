@@ -239,7 +239,7 @@ def test_a_style_in_every_class(studio: Callable[[str], Any]) -> None:
         for text in page.locator("h2:has-text('every class') ~ .grid figcaption").all_inner_texts()
     ]
     assert sum(shares) == pytest.approx(100, abs=1)
-    page.get_by_label("strength").last.fill("0.5")
+    page.get_by_label("from the image to the other").last.fill("0.5")
     page.wait_for_function("() => location.hash.includes('share=0.5')")
 
 
@@ -282,6 +282,27 @@ def test_a_drawn_digit_is_classified_and_the_matrix_leads_to_images(studio: Call
     page.wait_for_selector("h3:has-text('Filters of the first convolution')")
     page.locator("table.confusion button").first.click()
     page.wait_for_selector("section[aria-label=Confusion] .grid canvas.image")
+
+
+def test_drawing_brushing_and_zooming_by_keys(studio: Callable[[str], Any]) -> None:
+    page = studio("run/lenet/classifier")
+    page.wait_for_selector(".bar.chosen")
+    page.locator("canvas.pad").focus()
+    for key in ("Delete", " ", *("ArrowDown",) * 6, " "):
+        page.keyboard.press(key)
+    assert pixels(page, "canvas.pad").any()
+    page = studio("run/cvae/plane")
+    with page.expect_response(re.compile("examples")):
+        page.wait_for_timeout(1000)
+        page.locator("canvas.plane").focus()
+        page.keyboard.press("Enter")
+    page = studio("run/lenet/watch")
+    page.wait_for_selector(".u-over")
+    page.locator(".chart").first.focus()
+    with page.expect_response(re.compile("low=")):
+        page.keyboard.press("+")
+    with page.expect_response(lambda response: "curves" in response.url and "low=" not in response.url):
+        page.keyboard.press("0")
 
 
 def test_the_boundary_is_of_two_classes(studio: Callable[[str], Any]) -> None:

@@ -139,10 +139,10 @@ def test_26_beyond_loopback_the_token_and_the_names_are_needed_too(
     (guard,) = served
     assert guard.addresses == {f"{each}:{port}" for each in ("127.0.0.1", "localhost", "[::1]", *names)}
     assert guard.origins == {f"http://{each}" for each in guard.addresses}
-    browser, at = Browser(guard), f"{names[0] if names else 'localhost'}:{port}"
-    assert browser.get("/api/runs", host=at, cookie=None).status == 401
-    assert browser.get("/api/runs", host=at, cookie=f"etude_{port}={token}").status == 200
-    assert browser.get("/api/runs", host=f"evil.example:{port}", cookie=f"etude_{port}={token}").status == 400
+    visitor, at = Browser(guard), f"{names[0] if names else 'localhost'}:{port}"
+    assert visitor.get("/api/runs", host=at, cookie=None).status == 401
+    assert visitor.get("/api/runs", host=at, cookie=f"etude_{port}={token}").status == 200
+    assert visitor.get("/api/runs", host=f"evil.example:{port}", cookie=f"etude_{port}={token}").status == 400
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "0"])
@@ -189,16 +189,16 @@ def test_25_the_printed_address_works_and_its_token_is_in_no_log(tmp_path: Path)
         address = process.stdout.readline().split()[-1]
         page, token = address.split("?token=")
         cookies = CookieJar()
-        browser = urllib.request.build_opener(
+        visitor = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(cookies)
         )
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            browser.open(f"{page}api/runs")
-        with browser.open(address) as answer:
+            visitor.open(f"{page}api/runs")
+        with visitor.open(address) as answer:
             assert (answer.status, answer.url) == (200, page)
             assert b"tude studio" in answer.read()
         assert [(cookie.value, cookie.path) for cookie in cookies] == [(token, "/")]
-        with browser.open(f"{page}api/runs") as answer:
+        with visitor.open(f"{page}api/runs") as answer:
             assert b'"id": "a"' in answer.read()
         for wanted in (f"{page}nosuch", f"{page}?token={token}x", f"{page}api/runs?token={token}&a=/../"):
             with pytest.raises(urllib.error.HTTPError):

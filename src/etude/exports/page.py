@@ -164,5 +164,5 @@ def _text(run: Run, content: dict[str, Any], difference: float | None) -> str:
 
 
 def embedded(content: Any) -> str:
-    """JSON that can stand in a script element: without `<` and without characters beyond ASCII."""
+    """JSON that is safe in a script element: without `<` and without characters beyond ASCII."""
     return json.dumps(content, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")

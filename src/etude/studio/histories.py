@@ -25,7 +25,7 @@ MOST_POINTS = 1000
 MOST_STEPS = 2**32
 """The browser counts steps in 32 bits."""
 KNOWN_BYTES = 200
-"""Of what was read last, to be found again: else the file was written anew."""
+"""Bytes of what was read last, which must be there again: otherwise the file is another one."""
 Points = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps and values."""
 

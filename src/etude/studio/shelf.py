@@ -22,7 +22,7 @@ def path_of(runs_dir: Path, run_id: str, *, file: str = "recipe.json") -> Path:
         parents = [runs_dir.joinpath(*names[: number + 1]) for number in range(len(names))]
         if all(_is_folder(each) for each in parents) and is_file(path / file):
             return path
-    raise RunError(f"no run {run_id!r} in {runs_dir}.")
+    raise RunError(f"no run {run_id!r} in {runs_dir.name}.")
 
 
 def id_of(runs_dir: Path, path: Path) -> str:

@@ -64,7 +64,8 @@ export class Chart {
     this.references = [];
     /** @type {Look} */
     this.look = { log: false, smoothing: 0 };
-    this.drawn = h("div", { className: "chart" });
+    this.drawn = h("div", { className: "chart", tabIndex: 0, role: "application", ariaLabel: `${about.title}: plus and minus zoom, arrows move, 0 shows all` });
+    this.drawn.addEventListener("keydown", (event) => this.#key(event));
     this.details = h("details", {}, h("summary", {}, "Table"));
     this.details.addEventListener("toggle", () => this.#tabulate());
     this.element = h(
@@ -156,6 +157,23 @@ export class Chart {
       this.zoomed = false;
       this.about.onzoom?.(-Infinity, Infinity);
     });
+  }
+
+  /** @param {KeyboardEvent} event */
+  #key(event) {
+    const { min, max } = this.plot.scales.x;
+    const span = max - min;
+    /** @type {Record<string, [number, number]>} */
+    const ranges = {
+      "+": [min + span / 4, max - span / 4], "-": [min - span / 2, max + span / 2],
+      ArrowLeft: [min - span / 4, max - span / 4], ArrowRight: [min + span / 4, max + span / 4],
+    };
+    const range = event.key === "0" ? [-Infinity, Infinity] : ranges[event.key];
+    if (!range) return;
+    event.preventDefault();
+    this.zoomed = event.key !== "0";
+    if (this.zoomed) this.plot.setScale("x", { min: range[0], max: range[1] });
+    this.about.onzoom?.(range[0], range[1]);
   }
 
   /** @param {any} plot */

@@ -24,7 +24,7 @@ export async function classifierPanel({ id, run, place, query, signal }) {
     ({ about, arrays, shapes }, which) => {
       if (which.row !== undefined) drawn.put(images(arrays.images, shapes.images)[0]);
       showBars(arrays.probabilities, about.label);
-      replace(maps, [["gradient", "|gradient| of the pixels"], ["occlusion", "log-odds lost when covered"]].map(([name, caption]) =>
+      replace(maps, [["gradient", "|gradient| of the pixels"], ["occlusion", "log-odds lost when covered (orange: gained)"]].map(([name, caption]) =>
         h("figure", {}, heat(arrays[name], shapes[name], `${caption}, for class ${classes[about.label]}`), h("figcaption", {}, `${caption}, for ${classes[about.label]}`))));
       if (layersOpen.open) showLayers();
     },
@@ -72,6 +72,7 @@ export async function classifierPanel({ id, run, place, query, signal }) {
     given = { row };
     address.keep({ row: row || null });
     ask(given);
+    drawn.element.scrollIntoView({ block: "center" });
   }
   replace(place,
     h("div", { className: "row" }, h("label", { className: "field" }, h("span", {}, `test image, 0 to ${last}`), field)),

@@ -4,7 +4,7 @@ import * as address from "./address.js";
 import { get, Polled } from "./api.js";
 import { Chart, lookControls } from "./chart.js";
 import { choice, h, replace, short, slider, table } from "./dom.js";
-import { groupName, interval } from "./runs.js";
+import { groupName, interval, valuesBySeed } from "./runs.js";
 import { nearest } from "./watch.js";
 
 /** @typedef {import("./runs.js").Row} Row */
@@ -41,7 +41,7 @@ export function compare(place, query, signal) {
     const shown = groups().slice(0, MOST_IN_TABLES);
     const details = await Promise.all(shown.map(([row]) => get(`/api/runs/${row.id}`, signal)));
     const columns = [...new Set(details.flatMap((each) => each.columns))];
-    if (!columns.includes(column)) column = columns.find((each) => each.startsWith("validation/")) ?? columns[0] ?? "";
+    if (!columns.includes(column)) column = columns.find((each) => each.startsWith(rows[0].epochs > 2 ? "validation/" : "running/")) ?? columns[0] ?? "";
     chart = new Chart({ title: column, axis: "", name: "comparison", onzoom: (low, high) => { zoom = [low, high]; ask(); void tick(); } });
     const pictures = h("section", { ariaLabel: "Pictures" });
     replace(place,
@@ -66,7 +66,7 @@ export function compare(place, query, signal) {
     const named = rows.map((row) => `run=${row.id}`).join("&");
     curves = new Polled(`/api/curves?${named}&column=${encodeURIComponent(column)}${part}`);
     const several = groups().filter((members) => members.length > 1);
-    bands = several.length ? new Polled(`/api/bands?${several.map((members) => `group=${members.map((row) => row.id).join(",")}`).join("&")}&column=${encodeURIComponent(column)}`) : null;
+    bands = several.length ? new Polled(`/api/bands?${several.map((members) => `group=${[...new Map(members.map((row) => [row.seed, row.id])).values()].join(",")}`).join("&")}&column=${encodeURIComponent(column)}`) : null;
   }
 
   function draw() {
@@ -153,7 +153,7 @@ function metrics(groups, details) {
   const found = details.map((each) => new Map(each.measures.map((/** @type {any} */ result) => [result.metric, result])));
   const names = [...new Set(found.flatMap((each) => [...each.keys()]))];
   const result = (/** @type {Row[]} */ members) => {
-    const values = members.flatMap((row) => (row.value == null ? [] : [row.value]));
+    const values = valuesBySeed(members);
     if (!values.length) return "";
     const { mean, half } = interval(values);
     return `${short(mean)}${half === null ? "" : ` ± ${short(half)}, n = ${values.length}`} ${members[0].metric}`;

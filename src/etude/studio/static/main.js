@@ -47,7 +47,8 @@ function page(path, view) {
   if (what === "run" && name) return runPage(view, name, path[2]);
   if (what === "train") return trainPage(view);
   if (what === "studies") return name ? studyPage(view, name) : studiesPage(view);
-  return runsPage(view);
+  if (what === "runs") return runsPage(view);
+  throw new Refused(`There is no page #/${path.join("/")} in the studio.`);
 }
 
 /**
@@ -84,9 +85,13 @@ function fail(error, main, signal) {
   if (!(error instanceof Refused)) throw error;
   replace(main, h("h1", {}, "This cannot be shown"), h("p", { className: "wrong" }, error.message),
     h("p", {}, h("a", { href: "#/runs" }, "All runs")));
+  document.title = "étude studio";
 }
 
 addEventListener("hashchange", open);
-// A question of a view that was left is not a fault.
-addEventListener("unhandledrejection", (event) => event.reason?.name === "AbortError" && event.preventDefault());
+// A question of a view that was left is not a fault; what the studio refused is told.
+addEventListener("unhandledrejection", (event) => {
+  if (event.reason instanceof Refused) complain(event.reason.message);
+  if (event.reason instanceof Refused || event.reason?.name === "AbortError") event.preventDefault();
+});
 open();

@@ -127,7 +127,7 @@ export function pad([channels, height, width], onchange) {
   const scale = Math.max(1, Math.floor(224 / Math.max(height, width)));
   const element = h("canvas", {
     className: "pad", width: width * scale, height: height * scale, tabIndex: 0, role: "img",
-    ariaLabel: "Draw here with the pointer, or drop a picture. Delete clears it.",
+    ariaLabel: "Draw here with the pointer, or drop a picture. Arrows move the pen, Space lowers and lifts it, Delete clears.",
   });
   const context = /** @type {CanvasRenderingContext2D} */ (element.getContext("2d", { willReadFrequently: true }));
   const small = h("canvas", { width, height });
@@ -166,20 +166,45 @@ export function pad([channels, height, width], onchange) {
   const stroke = (event) => {
     if (!last) return;
     const next = place(event);
+    line(last, next);
+    last = next;
+  };
+  /** @param {number[]} from @param {number[]} to */
+  const line = (from, to) => {
     context.strokeStyle = "#fff";
     context.lineWidth = element.width / 12;
     context.lineCap = context.lineJoin = "round";
     context.beginPath();
-    context.moveTo(last[0], last[1]);
-    context.lineTo(next[0], next[1]);
+    context.moveTo(from[0], from[1]);
+    context.lineTo(to[0], to[1]);
     context.stroke();
-    last = next;
     tell();
   };
   element.addEventListener("pointermove", stroke);
   for (const name of ["pointerup", "pointercancel"]) element.addEventListener(name, () => (last = null));
+  const pen = h("span", { className: "pen", hidden: true });
+  let [at, down] = [[element.width / 2, element.height / 2], false];
+  const showPen = () => {
+    pen.hidden = document.activeElement !== element;
+    pen.classList.toggle("down", down);
+    pen.style.left = `${(100 * at[0]) / element.width}%`;
+    pen.style.top = `${(100 * at[1]) / element.height}%`;
+  };
+  for (const name of ["focus", "blur"]) element.addEventListener(name, showPen);
   element.addEventListener("keydown", (event) => {
+    const moves = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
     if (event.key === "Delete" || event.key === "Backspace") clear();
+    else if (event.key === " ") {
+      down = !down;
+      say(down ? "pen down" : "pen up");
+    } else if (moves[event.key]) {
+      const step = (element.width / 28) * (event.shiftKey ? 0.5 : 1);
+      const next = moves[event.key].map((move, i) => Math.max(0, Math.min(i ? element.height : element.width, at[i] + move * step)));
+      if (down) line(at, next);
+      at = next;
+    } else return;
+    event.preventDefault();
+    showPen();
   });
 
   /** @param {Blob | undefined} file */
@@ -205,7 +230,7 @@ export function pad([channels, height, width], onchange) {
   context.fillStyle = "#000";
   context.fillRect(0, 0, element.width, element.height);
   const whole = h(
-    "div", { className: "draws" }, element,
+    "div", { className: "draws" }, h("div", { className: "sheet" }, element, pen),
     h("div", { className: "row" }, h("button", { onclick: clear }, "Clear"), labelledFile(file)),
   );
   /** @param {Image} image */

@@ -11,6 +11,8 @@ const FAR = 4;
 const SIDE = 440;
 /** Half of the prior in two latents lies within the first radius, 95 % within the second: √(−2 ln(1 − share)). */
 const PRIOR = [1.177, 2.448];
+const NEAR = 20;
+/** Half the side of the frame that Enter brushes, of the plane's SIDE. */
 const STEP = 0.1, FINE = 0.01;
 const MOST_BRUSHED = 24;
 const TRAVERSED = 9;
@@ -27,7 +29,7 @@ export async function planePanel({ id, run, place, query, signal }) {
 
   const plane = h("canvas", {
     className: "plane", width: SIDE, height: SIDE, tabIndex: 0, role: "application",
-    ariaLabel: "Latent plane. Arrows move the point, with Shift finer. Alt and drag brushes test images.",
+    ariaLabel: "Latent plane. Arrows move the point, with Shift finer. Enter shows the test images around it; Alt and drag brushes others.",
   });
   const image = h("canvas", { className: "decoded image", role: "img" });
   const where = h("p", { className: "where", ariaLive: "off" });
@@ -162,6 +164,12 @@ export async function planePanel({ id, run, place, query, signal }) {
   plane.addEventListener("keydown", (event) => {
     const moves = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [1, 1], ArrowDown: [1, -1] });
     const found = moves[event.key];
+    if (event.key === "Enter") {
+      const [x, y] = [across(z[axes[0]]), down(z[axes[1]])];
+      brush = [x - NEAR, y - NEAR, x + NEAR, y + NEAR];
+      paint();
+      void showBrushed();
+    }
     if (!found) return;
     event.preventDefault();
     const next = [...z];
@@ -228,7 +236,7 @@ export async function planePanel({ id, run, place, query, signal }) {
       label === null ? null : choice("class", classes.map((/** @type {string} */ name, /** @type {number} */ i) => [String(i), name]), String(label), (value) => { label = Number(value); move(z); }),
       h("label", { className: "check" }, brushing, "brush test images"),
       h("button", { onclick: () => move(new Array(dim).fill(0), true) }, "Centre"),
-      h("button", { onclick: traverse }, "Traverse"),
+      h("button", { onclick: traverse }, "Show steps along both latents"),
       h("button", { className: "quiet", onclick: () => savePng(image, `${run.name}-decoded`) }, "PNG"),
       h("button", { className: "quiet", onclick: () => save(`${run.name}-latents.svg`, svg()) }, "SVG"),
       h("button", { className: "quiet", onclick: () => save(`${run.name}-latents.csv`, csv(rowsOfCloud())) }, "CSV"),

@@ -32,7 +32,7 @@ const PANELS = [
   { name: "words", title: "Words", fits: (run) => able(run, "Explains"), draw: sentimentPanel },
   { name: "translation", title: "Translation", fits: (run) => able(run, "Translates"), draw: translationPanel },
   { name: "text", title: "Text", fits: (run) => able(run, "Predicts"), draw: languagePanel },
-  { name: "about", title: "Configuration", fits: () => true, draw: aboutPanel },
+  { name: "about", title: "About", fits: () => true, draw: aboutPanel },
 ];
 
 /** @param {any} run @param {string} ability */
@@ -58,7 +58,7 @@ export async function runPage({ main, query, signal, every }, id, panel) {
     state,
     h("nav", { className: "tabs", ariaLabel: "Panels of this run" },
       fitting.map((each) => h("a", { href: `#/run/${id}/${each.name}`, ...(each === shown ? { ariaCurrent: "page" } : {}) }, each.title))),
-    ["watch", "plane", "about", "words", "text"].includes(shown.name) ? null : h("div", { className: "row end" },
+    ["watch", "plane", "about", "words", "text", "translation"].includes(shown.name) ? null : h("div", { className: "row end" },
       h("button", { className: "quiet", onclick: () => saveSheet(place, `${run.name}-${shown.name}`) }, "All images as PNG"),
       h("button", { className: "quiet", onclick: () => save(`${run.name}-${shown.name}.csv`, csv(rowsShown(place))) }, "CSV")),
     place,
@@ -128,7 +128,7 @@ async function askForTrust(place, id, run, signal) {
   const code = await get(`/api/runs/${id}/code`, signal);
   replace(place,
     h("h2", {}, "This run has code of its own"),
-    h("p", {}, `It was not made on this machine by you, and its networks need ${run.code.join(", ")}. Read it: running it can do anything that you can.`),
+    h("p", {}, `It came from elsewhere, and its networks need ${run.code.join(", ")}. Read it: running it can do anything that you can. Your answer lasts until the studio ends.`),
     Object.entries(code).map(([file, text]) => h("details", { open: true }, h("summary", {}, file), h("pre", { tabIndex: 0 }, text))),
     h("button", { onclick: async () => { await post(`/api/runs/${id}/trust`); dispatchEvent(new HashChangeEvent("hashchange")); } }, "I have read it. Run it."),
   );
@@ -137,7 +137,7 @@ async function askForTrust(place, id, run, signal) {
 /** @param {Panel} panel */
 async function aboutPanel({ id, run, place }) {
   const { data, execution, versions, remarks } = run;
-  const tags = h("input", { value: remarks.tags.join(", "), placeholder: "with commas" });
+  const tags = h("input", { value: remarks.tags.join(", "), placeholder: "separated by commas" });
   const note = h("textarea", { rows: 3, value: remarks.note });
   const keep = h("button", { onclick: async () => {
     try {

@@ -103,7 +103,7 @@ export async function runsPage({ main, query, signal, every }) {
 
   /** @param {Row[]} members */
   function several(members) {
-    const values = members.flatMap((row) => (row.value == null ? [] : [row.value]));
+    const values = valuesBySeed(members);
     const { mean, half } = interval(values);
     const first = members[0];
     const ids = members.map((row) => row.id);
@@ -201,6 +201,14 @@ export function interval(values) {
   if (n < 2) return { mean, half: null };
   const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
   return { mean, half: ((T95[n - 2] ?? 1.96) * deviation) / Math.sqrt(n) };
+}
+
+/**
+ * The results of runs, one per seed: a run that was trained twice with the same seed counts once.
+ * @param {Row[]} members
+ */
+export function valuesBySeed(members) {
+  return [...new Map(members.flatMap((row) => (row.value == null ? [] : [[row.seed, row.value]]))).values()];
 }
 
 /**

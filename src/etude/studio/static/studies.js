@@ -32,7 +32,7 @@ export async function studyPage({ main, signal, every }, name) {
     h("fieldset", {}, h("legend", {}, "What do you expect?"), VERDICTS.map((verdict) => h("label", { className: "check" },
       h("input", { type: "radio", name: "prediction", value: verdict, onchange: () => { predicted = verdict; draw(); } }), verdict === "only if" ? "only if …" : verdict))),
     h("div", { className: "row" },
-      h("button", { onclick: settle(true) }, "Run the quick form"), h("button", { onclick: settle(false) }, "Run it in full"),
+      h("button", { onclick: settle(true) }, "Run the quick form (under 30 s)"), h("button", { onclick: settle(false) }, "Run it in full (minutes)"),
       h("button", { className: "quiet", onclick: () => { reveal = true; draw(); } }, "Show the evidence"),
       study.quick_cannot ? h("span", { className: "quiet" }, `The quick form cannot decide ${study.quick_cannot}.`) : null),
     log, evidence);
@@ -43,7 +43,7 @@ export async function studyPage({ main, signal, every }, name) {
       replace(evidence, found ? h("p", { className: "quiet" }, "It was settled before. Predict first, then see.") : null);
       return;
     }
-    const rows = found.evidence.map((/** @type {any} */ each) => [each.what, short(each.value), each.interval ? `${short(each.interval[0])} to ${short(each.interval[1])}` : "", each.seeds ? short(each.seeds) : "exact"]);
+    const rows = found.evidence.map((/** @type {any} */ each) => [each.what, short(each.value), each.interval && each.seeds ? `${short(each.interval[0])} to ${short(each.interval[1])}` : "", each.seeds ? short(each.seeds) : "exact"]);
     replace(evidence,
       predicted ? h("p", { role: "status" }, predicted === found.verdict ? "You were right." : `You were wrong: you expected ${predicted}.`) : null,
       h("h2", {}, "Verdict: ", found.condition ? `only if ${found.condition}` : found.verdict),

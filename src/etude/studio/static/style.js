@@ -13,8 +13,9 @@ export async function stylePanel({ id, run, place, query, signal }) {
   let other = address.number(query, "other", { low: 0, high: last, otherwise: Math.min(1, last), whole: true });
   let share = address.number(query, "share", { low: 0, high: 1, otherwise: 0 });
   let circle = query.get("way") === "circle";
-  /** @type {number | null} */
+  /** The class of the image, and the one that a person gives to a drawing. @type {number | null} */
   let label = 0;
+  let drawnLabel = 0;
   /** @type {{pixels?: number[], row?: number, label?: number | null}} */
   let given = { row };
   /** @type {number[][]} */
@@ -23,7 +24,7 @@ export async function stylePanel({ id, run, place, query, signal }) {
   const pair = h("div", { className: "grid" });
   const styles = h("div", { className: "grid" });
   const between = h("canvas", { className: "decoded image", role: "img" });
-  const drawn = pad(run.data.shape, (pixels) => { given = { pixels, label }; ask(given); });
+  const drawn = pad(run.data.shape, (pixels) => { given = { pixels, label: drawnLabel }; ask(given); });
 
   const ask = latest(
     async (/** @type {any} */ which) => Promise.all([post(`/api/runs/${id}/encode`, which, signal), post(`/api/runs/${id}/styles`, which, signal)]),
@@ -58,14 +59,14 @@ export async function stylePanel({ id, run, place, query, signal }) {
 
   const rowField = h("input", { type: "number", min: "0", max: String(last), value: String(row), onchange: () => { row = valid(rowField, last); given = { row }; ask(given); } });
   const otherField = h("input", { type: "number", min: "0", max: String(last), value: String(other), onchange: () => { other = valid(otherField, last); void morph(); } });
-  const bar = slider("strength", { min: 0, max: 1, step: 0.01, value: share, show: (value) => `${Math.round(100 * value)} %` }, (value) => { share = value; step(); });
+  const bar = slider("from the image to the other", { min: 0, max: 1, step: 0.01, value: share, show: (value) => `${Math.round(100 * value)} %` }, (value) => { share = value; step(); });
   replace(place,
     h("div", { className: "row" },
       h("label", { className: "field" }, h("span", {}, `test image, 0 to ${last}`), rowField),
-      run.conditional ? choice("class of a drawn image", classes.map((/** @type {string} */ name, /** @type {number} */ i) => [String(i), name]), "0", (value) => { label = Number(value); if (given.pixels) { given = { ...given, label }; ask(given); } else step(); }) : null),
+      run.conditional ? choice("class of a drawn image", classes.map((/** @type {string} */ name, /** @type {number} */ i) => [String(i), name]), "0", (value) => { drawnLabel = Number(value); if (given.pixels) { given = { ...given, label: drawnLabel }; ask(given); } }) : null),
     h("div", { className: "beside" }, h("section", {}, h("h2", {}, "Image"), drawn.element), h("section", {}, h("h2", {}, "Through the latents"), pair)),
     h("section", {}, h("h2", {}, run.conditional ? "Its style in every class" : "Decoded"),
-      run.conditional ? h("p", { className: "quiet" }, "With the probability of each class by Bayes' rule. Likelihoods of whole images differ by many nats, so these are too sure.") : null, styles),
+      run.conditional ? h("p", { className: "quiet" }, "With the probability of each class by Bayes' rule. Likelihoods of whole images differ by many nats, so one class gets nearly all of it.") : null, styles),
     h("section", {}, h("h2", {}, "The way to another image"),
       h("div", { className: "row" },
         h("label", { className: "field" }, h("span", {}, "other test image"), otherField), bar,

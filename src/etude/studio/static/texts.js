@@ -60,7 +60,7 @@ function examples(id, field, signal, send) {
         send();
       };
       const named = sentences.map((/** @type {string} */ text, /** @type {number} */ i) => [String(i), shortened(text)]);
-      replace(place, named.length ? choice("or one of the test split", [["", ""], ...named], "", (value) => value && take(sentences[Number(value)])) : null);
+      replace(place, named.length ? choice("or one of the test split", [["", "choose …"], ...named], "", (value) => value && take(sentences[Number(value)])) : null);
       if (!field.value && sentences.length) take(sentences[0]);
     },
     (error) => {
@@ -76,7 +76,7 @@ export async function sentimentPanel({ id, run, place, query, signal }) {
   let by = address.word(query, "by", /** @type {const} */ (["gradient", "occlusion"]));
   const classes = run.data.classes;
   const send = asking(place, [element, examples(id, field, signal, () => void send()),
-    choice("by", [["gradient", "gradient times input"], ["occlusion", "<unk> in the word's place"]], by, (value) => { by = /** @type {any} */ (value); void send(); })], "Classify",
+    choice("explained by", [["gradient", "gradient times input"], ["occlusion", "<unk> in the word's place"]], by, (value) => { by = /** @type {any} */ (value); void send(); })], "Classify",
   async () => {
     address.keep({ text: field.value, by: by === "gradient" ? null : by });
     const found = await post(`/api/runs/${id}/words`, { text: field.value, by, ...(classes.length === 2 ? { label: 1 } : {}) }, signal);

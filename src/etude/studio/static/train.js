@@ -21,7 +21,7 @@ export async function trainPage({ main, query, signal, every }) {
     error.textContent = "";
     /** @type {Map<string, {field: any, input: HTMLInputElement | HTMLSelectElement}>} */
     const inputs = new Map();
-    const name = h("input", { placeholder: "by itself" });
+    const name = h("input", { placeholder: "chosen for you" });
     replace(form, h("label", { className: "field" }, h("span", {}, "name of the run"), name), fields.map((/** @type {any} */ field) => {
       const value = field.value === null ? "" : String(field.value);
       const input = field.choices.length

@@ -7,7 +7,7 @@ import { h, replace, short, slider, table } from "./dom.js";
 
 const EVENTS = 30;
 const SPLITS = ["running", "train", "validation", "test"];
-const NAMES = { running: "training, since the last report", train: "training", validation: "validation", test: "test" };
+const NAMES = { running: "training (mean since the last report)", train: "training", validation: "validation", test: "test" };
 
 /** @param {import("./run.js").Panel} panel */
 export async function watchPanel({ id, run, place, query, signal, every }) {
@@ -40,6 +40,7 @@ export async function watchPanel({ id, run, place, query, signal, every }) {
   /** @param {number} low @param {number} high */
   function onzoom(low, high) {
     zoom = [low, high];
+    for (const { chart } of charts) chart.zoomed = Number.isFinite(low);
     void tick();
   }
 
@@ -71,7 +72,7 @@ export async function watchPanel({ id, run, place, query, signal, every }) {
       await log();
     }
     const { status, seconds, step } = run.state;
-    speed.textContent = status === "running" && seconds ? `${short((step ?? 0) / seconds)} steps a second` : "";
+    speed.textContent = status === "running" && seconds && step ? `${short(step / seconds)} steps a second` : "";
     await showPictures();
     if (follow.checked) await followNewest();
   }
