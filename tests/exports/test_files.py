@@ -107,10 +107,11 @@ def test_a_folder_for_the_hub(made: Callable[[str], Run], tmp_path: Path) -> Non
 
 def test_the_command_of_the_card_trains_the_same_recipe(tmp_path: Path) -> None:
     run = untrained(tmp_path, "vae", epochs=3, latent_dim=7, seed=5)
-    (command,) = re.findall(r"^etude train .*$", weights.card(run), re.MULTILINE)
-    words = shlex.split(command)
-    assert words[:5] == ["etude", "train", "vae", "--data", "digits"]
-    assert words[5:] == ["--epochs", "3", "--seed", "5", "--latent-dim", "7"]
+    (command,) = re.findall(r"^```\n(etude train .*?)\n```$", weights.card(run), re.MULTILINE | re.DOTALL)
+    words = shlex.split(command.replace("\\\n", " "))
+    assert words[:3] == ["etude", "train", "vae"]
+    given = dict(zip(words[3::2], words[4::2], strict=True))
+    assert {"--data": "digits", "--epochs": "3", "--seed": "5", "--latent-dim": "7"}.items() <= given.items()
 
 
 def test_measures_stand_in_the_card(made: Callable[[str], Run], monkeypatch: pytest.MonkeyPatch) -> None:

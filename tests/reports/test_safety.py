@@ -150,7 +150,7 @@ def test_data_are_called_by_the_last_part_of_their_path(name: str, expected: str
 
 
 @pytest.mark.usefixtures("ada")
-def test_a_report_has_no_path_and_no_name_of_machine_or_user(tmp_path: Path) -> None:
+def test_nothing_private(tmp_path: Path) -> None:
     home = tmp_path / "ada lovelace"
     home.mkdir()
     data = f"folder:{home}/photos"

@@ -71,7 +71,7 @@ CASES = [
     ("wgan-gp", {"batch_size": 8}, 30, 1e-5),
     ("gan", {"batch_size": 8}, 4, 1e-5),
     ("lsgan", {"batch_size": 8}, 4, 1e-5),
-    ("dcgan", {"batch_size": 8}, 1, 1e-4),
+    ("dcgan", {"batch_size": 8}, 1, 2e-4),  # on AVX2 one weight of six million differs by 1.1e-4
     ("vae", {"batch_size": 8}, 10, 1e-5),
     ("vae", {"batch_size": 8, "binarize": "dynamic"}, 10, 1e-5),
     ("cvae", {"batch_size": 8}, 10, 1e-5),

@@ -1,6 +1,7 @@
 """Tables and texts on stdout."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -26,7 +27,8 @@ def stdout_console() -> "Console":
             raise  # BrokenPipeError, which ends the command in `outcome`; rich's own way is exit code 1
 
     console = Piped(highlight=False)
-    if not sys.stdout.isatty():  # FORCE_COLOR, which a notebook sets, makes rich take a pipe for a terminal
+    # A notebook sets FORCE_COLOR, by which rich takes a pipe for a terminal.
+    if not console.is_terminal or ("FORCE_COLOR" in os.environ and not sys.stdout.isatty()):
         console.width = 200
     return console
 

@@ -52,7 +52,7 @@ class Generates(Samples, Protocol):
         ...
 
     def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
-        """The examples (N, ...) of noise (N, ...), images in [0, 1]. Conditional networks take `labels` (N,)."""
+        """The examples of noise (N, ...), at most `EXAMPLES_AT_ONCE`. Conditional networks take `labels` (N,)."""
         ...
 
 

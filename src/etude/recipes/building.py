@@ -5,7 +5,7 @@ from typing import Any, Literal, get_type_hints
 
 from etude.errors import UsageError, unknown
 
-UNSET = "none"
+UNSET = "unset"
 """What a file says of a field that is not set, where leaving it out would mean something else."""
 
 
@@ -20,7 +20,7 @@ def build(cls: type[Any], values: dict[str, Any], source: str) -> Any:
     missing = [name for name, field in fields.items() if name not in values and field.default is dataclasses.MISSING]
     if missing:
         raise UsageError(f"{source}: missing {', '.join(missing)}; add {'it' if len(missing) == 1 else 'them'}.")
-    values = {key: None if value == UNSET and _fits(None, hints[key]) else value for key, value in values.items()}
+    values = {key: None if value == UNSET and _fits(None, hints.get(key)) else value for key, value in values.items()}
     for key, value in values.items():
         if not _fits(value, hints[key]):
             raise UsageError(f"{source}: {key} is {value!r}; allowed: {_describe(hints[key])}.")

@@ -32,7 +32,10 @@ class TrainedAdversarial:
 
     def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Samples`."""
-        return self.generate(self.noise(num_samples, generator=generator), labels)
+        noise = self.noise(num_samples, generator=generator)
+        given = [None] * num_samples if labels is None else labels.split(EXAMPLES_AT_ONCE)
+        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
+        return torch.cat([self.generate(part, label) for part, label in parts])
 
     def noise(self, num_samples: int, *, generator: torch.Generator) -> Tensor:
         """See `Generates`."""
@@ -40,9 +43,7 @@ class TrainedAdversarial:
 
     def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
         """See `Generates`."""
-        given = [()] * len(noise) if labels is None else [(part,) for part in labels.split(EXAMPLES_AT_ONCE)]
-        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
-        return torch.cat([unsigned(self.kind, self.generator(part, *label)) for part, label in parts])
+        return unsigned(self.kind, self.generator(noise, *(() if labels is None else (labels,))))
 
     def judge(self, inputs: Tensor, labels: Tensor | None) -> Tensor:
         """See `Judges`."""

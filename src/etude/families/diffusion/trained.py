@@ -30,7 +30,10 @@ class TrainedDiffusion:
 
     def sample(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Samples`."""
-        return self.generate(self.noise(num_samples, generator=generator), labels)
+        noise = self.noise(num_samples, generator=generator)
+        given = [None] * num_samples if labels is None else labels.split(EXAMPLES_AT_ONCE)
+        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
+        return torch.cat([self.generate(part, classes) for part, classes in parts])
 
     def noise(self, num_samples: int, *, generator: torch.Generator) -> Tensor:
         """See `Generates`."""
@@ -38,9 +41,7 @@ class TrainedDiffusion:
 
     def generate(self, noise: Tensor, labels: Tensor | None) -> Tensor:
         """See `Generates`."""
-        given = [None] * len(noise) if labels is None else labels.split(EXAMPLES_AT_ONCE)
-        parts = zip(noise.split(EXAMPLES_AT_ONCE), given, strict=False)
-        return torch.cat([self._examples([*self._way(part, classes)][-1]) for part, classes in parts])
+        return self._examples([*self._way(noise, labels)][-1])
 
     def way(self, num_samples: int, *, labels: Tensor | None, generator: torch.Generator) -> Tensor:
         """See `Denoises`."""
