@@ -262,7 +262,7 @@ def test_a_drawing_is_centred_and_classified(
 ) -> None:
     sheet = opened(page, html("lenet"), "canvas.sheet")
     value = page.locator(".value")
-    assert value.inner_text() == "Nothing drawn yet."
+    page.locator(".value:has-text('Nothing drawn yet.')").wait_for()
     box = sheet.bounding_box()
     page.mouse.move(box["x"] + 20, box["y"] + 20)
     page.mouse.down()
@@ -281,7 +281,7 @@ def test_a_drawing_is_centred_and_classified(
     assert value.inner_text() == f"{best}, {100 * shares[best]:.1f} %"
     page.get_by_role("button", name="Undo").click()
     settled(page)
-    assert value.inner_text() == "Nothing drawn yet."
+    page.locator(".value:has-text('Nothing drawn yet.')").wait_for()
 
 
 @pytest.mark.browser
@@ -294,7 +294,7 @@ def test_a_drawing_by_keys(page: Any, html: Callable[[str], Path]) -> None:
     assert "%" in page.locator(".value").inner_text()
     sheet.press("Delete")
     settled(page)
-    assert page.locator(".value").inner_text() == "Nothing drawn yet."
+    page.locator(".value:has-text('Nothing drawn yet.')").wait_for()
 
 
 @pytest.mark.browser
