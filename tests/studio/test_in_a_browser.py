@@ -291,9 +291,10 @@ def test_drawing_brushing_and_zooming_by_keys(studio: Callable[[str], Any]) -> N
     for key in ("Delete", " ", *("ArrowDown",) * 6, " "):
         page.keyboard.press(key)
     assert pixels(page, "canvas.pad").any()
-    page = studio("run/cvae/plane")
+    with page.expect_response(re.compile("scatter")):
+        studio("run/cvae/plane")
     with page.expect_response(re.compile("examples")):
-        page.wait_for_timeout(1000)
+        page.wait_for_timeout(200)
         page.locator("canvas.plane").focus()
         page.keyboard.press("Enter")
     page = studio("run/lenet/watch")
