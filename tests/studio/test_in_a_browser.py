@@ -284,20 +284,21 @@ def test_a_drawn_digit_is_classified_and_the_matrix_leads_to_images(studio: Call
     page.wait_for_selector("section[aria-label=Confusion] .grid canvas.image")
 
 
-def test_drawing_brushing_and_zooming_by_keys(studio: Callable[[str], Any]) -> None:
-    page = studio("run/lenet/classifier")
+def test_drawing_brushing_and_zooming_by_keys(refused: Any, address: str) -> None:
+    page, base = refused, address.partition("?")[0]
+    page.goto(f"{base}#/run/lenet/classifier")
     page.wait_for_selector(".bar.chosen")
     page.locator("canvas.pad").focus()
     for key in ("Delete", " ", *("ArrowDown",) * 6, " "):
         page.keyboard.press(key)
     assert pixels(page, "canvas.pad").any()
     with page.expect_response(re.compile("scatter")):
-        studio("run/cvae/plane")
+        page.goto(f"{base}#/run/cvae/plane")
     with page.expect_response(re.compile("examples")):
         page.wait_for_timeout(200)
         page.locator("canvas.plane").focus()
         page.keyboard.press("Enter")
-    page = studio("run/lenet/watch")
+    page.goto(f"{base}#/run/lenet/watch")
     page.wait_for_selector(".u-over")
     page.locator(".chart").first.focus()
     with page.expect_response(re.compile("low=")):
