@@ -79,7 +79,7 @@ def test_a_missing_extra_is_named(made: Callable[[str], Run], tmp_path: Path, mo
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UsageError) as caught:
         etude.export(made("lenet"), to="onnx", path=tmp_path)
-    assert str(caught.value) == "--to onnx needs onnx, which is not installed: pip install 'etude[onnx]'."
+    assert str(caught.value) == "--to onnx needs onnx, which is not installed: pip install onnx onnxscript onnxruntime."
 
 
 # safetensors ----------------------------------------------------------------------------------------------------------

@@ -114,7 +114,10 @@ def test_a_missing_extra_is_told(
         return real(wanted, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert said(["--port", "0"], capsys) == f"the studio needs {name.partition('.')[0]}: pip install 'etude[studio]'."
+    assert (
+        said(["--port", "0"], capsys)
+        == f"the studio needs {name.partition('.')[0]}: pip install starlette uvicorn orjson."
+    )
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> re.Match[str]:

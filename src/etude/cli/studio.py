@@ -31,7 +31,7 @@ def studio(
     try:
         from etude.studio import serving
     except ModuleNotFoundError as error:
-        raise UsageError(f"the studio needs {error.name}: pip install 'etude[studio]'.") from error
+        raise UsageError(f"the studio needs {error.name}: pip install starlette uvicorn orjson.") from error
     from etude.runs import default_runs_dir
 
     folder = runs_dir or default_runs_dir()

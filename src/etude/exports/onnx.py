@@ -17,7 +17,7 @@ from etude.exports.networks import Exported, networks_of
 from etude.files import make_folder, write_atomically
 from etude.runs import Run
 
-INSTALL = "pip install 'etude[onnx]'"
+INSTALL = "pip install onnx onnxscript onnxruntime"
 MOST_DIFFERENCE = 1e-3
 """How far onnxruntime may be from PyTorch, relative to the largest number."""
 NUM_COMPARED = 5
