@@ -93,9 +93,13 @@ def t_interval(values: Array, *, confidence: float = 0.95) -> Interval:
     _require_values("an interval", values, FEWEST_VALUES["t"])
     check_confidence(confidence)
     mean, num_values = float(values.mean()), len(values)
-    quantile = -stdtrit(num_values - 1, (1 - confidence) / 2)  # the lower one: 1 - 1e-17 would be 1
-    margin = float(quantile * values.std(ddof=1) / np.sqrt(num_values))
+    margin = float(t_quantile(num_values, confidence=confidence) * values.std(ddof=1) / np.sqrt(num_values))
     return Interval(mean - margin, mean + margin, confidence)
+
+
+def t_quantile(num_values: int, *, confidence: float = 0.95) -> float:
+    """Half of an interval of the mean of so many values, two or more, in standard errors."""
+    return -stdtrit(num_values - 1, (1 - confidence) / 2)  # the lower one: 1 - 1e-17 would be 1
 
 
 def bootstrap_t_interval(

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from pathlib import Path
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from etude.errors import EtudeError, RunError, UsageError
 from etude.files import parse_json
+from etude.metrics.intervals import FEWEST_VALUES, t_quantile
 from etude.runs import code
 from etude.runs.remarks import Remarks, write_remarks
 from etude.studio import classes, comparing, details, forms, generating, jobs, latents, texts
@@ -100,8 +102,11 @@ class Studio:
     # What is read ---------------------------------------------------------------------------------------------------
 
     def runs(self, request: Request) -> dict[str, Any]:
-        """The table of runs."""
-        return {"folder": self.runs_dir.name, "runs": self.listing.rows()}
+        """The table of runs; for intervals over up to as many as a group has, the quantiles of Student's t."""
+        rows = self.listing.rows()
+        most = max(Counter(row["group"] for row in rows).values(), default=0)
+        quantiles = [t_quantile(n) for n in range(FEWEST_VALUES["t"], most + 1)]
+        return {"folder": self.runs_dir.name, "runs": rows, "t_quantiles": quantiles}
 
     def details(self, request: Request) -> dict[str, Any]:
         """One run."""

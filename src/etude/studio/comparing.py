@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
 from etude.errors import UsageError
+from etude.metrics.intervals import FEWEST_VALUES, t_quantile
 from etude.studio.answers import Arrays
 from etude.studio.histories import MOST_POINTS, History, Points, thinned
 
@@ -36,10 +36,10 @@ def bands(groups: Sequence[Sequence[History]], column: str) -> Arrays:
     described, arrays = [], {}
     for number, group in enumerate(groups):
         steps, values = _aligned([history.series(column) for history in group])
-        if not len(steps) or len(values) < 2:
+        if not len(steps) or len(values) < FEWEST_VALUES["t"]:
             continue
         n, means = len(values), values.mean(axis=0)
-        half = t.ppf(0.975, n - 1) * values.std(axis=0, ddof=1) / np.sqrt(n)
+        half = t_quantile(n) * values.std(axis=0, ddof=1) / np.sqrt(n)
         for array in (means, means - half, means + half):
             _add(arrays, (steps, array))
         described.append({"group": number, "n": n})

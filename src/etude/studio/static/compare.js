@@ -30,8 +30,8 @@ export function compare(place, query, signal) {
   /** @type {Chart | null} */
   let chart = null;
 
-  /** @param {Row[]} chosen */
-  async function show(chosen) {
+  /** @param {Row[]} chosen @param {number[]} quantiles see `interval` */
+  async function show(chosen, quantiles) {
     rows = chosen.filter((row) => row.state !== "damaged");
     if (!rows.length) {
       replace(place);
@@ -47,11 +47,11 @@ export function compare(place, query, signal) {
     replace(place,
       h("h2", {}, `${rows.length} ${rows.length === 1 ? "run" : "runs"} compared`),
       h("div", { className: "row" },
-        choice("metric", columns.map((each) => [each, each]), column, (value) => { column = value; address.keep({ column }); void show(rows); }),
+        choice("metric", columns.map((each) => [each, each]), column, (value) => { column = value; address.keep({ column }); void show(rows, quantiles); }),
         lookControls(look, (next) => { look = next; address.keep({ log: look.log ? "on" : null, smoothing: look.smoothing || null }); draw(); })),
       chart.element, pictures,
       h("h3", {}, "Differences of configuration"), differences(shown, details),
-      h("h3", {}, "Metrics"), metrics(shown, details),
+      h("h3", {}, "Metrics"), metrics(shown, details, quantiles),
       groups().length > shown.length ? h("p", { className: "quiet" }, `The tables have the first ${shown.length}.`) : null,
     );
     ask();
@@ -148,14 +148,15 @@ export function flattened(value, prefix = "") {
  * The results with their intervals over seeds, and what `etude measure` found for the first of each group, with floors.
  * @param {Row[][]} groups
  * @param {any[]} details of the first of each
+ * @param {number[]} quantiles see `interval`
  */
-function metrics(groups, details) {
+function metrics(groups, details, quantiles) {
   const found = details.map((each) => new Map(each.measures.map((/** @type {any} */ result) => [result.metric, result])));
   const names = [...new Set(found.flatMap((each) => [...each.keys()]))];
   const result = (/** @type {Row[]} */ members) => {
     const values = valuesBySeed(members);
     if (!values.length) return "";
-    const { mean, half } = interval(values);
+    const { mean, half } = interval(values, quantiles);
     return `${short(mean)}${half === null ? "" : ` ± ${short(half)}, n = ${values.length}`} ${members[0].metric}`;
   };
   const lines = names.map((name) => [name, ...found.map((each) => measured(each.get(name))), short(found.map((each) => each.get(name)?.floor).find((value) => value != null))]);

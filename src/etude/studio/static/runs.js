@@ -104,7 +104,7 @@ export async function runsPage({ main, query, signal, every }) {
   /** @param {Row[]} members */
   function several(members) {
     const values = valuesBySeed(members);
-    const { mean, half } = interval(values);
+    const { mean, half } = interval(values, polled.value.t_quantiles);
     const first = members[0];
     const ids = members.map((row) => row.id);
     const open = h("button", { className: "bare", id: `group-${first.group}`, ariaExpanded: String(opened.has(first.group)), onclick: () => {
@@ -150,7 +150,7 @@ export async function runsPage({ main, query, signal, every }) {
   const comparison = compare(compared, query, signal);
   async function show() {
     for (const id of [...chosen]) if (!known().some((row) => row.id === id)) chosen.delete(id);
-    await comparison.show(known().filter((row) => chosen.has(row.id)));
+    await comparison.show(known().filter((row) => chosen.has(row.id)), polled.value.t_quantiles);
   }
 
   function follow() {
@@ -188,19 +188,17 @@ export async function remove(id) {
   }
 }
 
-/** Student's t for 95 %, two-sided, by degrees of freedom from 1 to 30 (Abramowitz and Stegun, table 26.10). */
-const T95 = [12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145, 2.131, 2.12, 2.11, 2.101, 2.093, 2.086, 2.08, 2.074, 2.069, 2.064, 2.06, 2.056, 2.052, 2.048, 2.045, 2.042];
-
 /**
  * The mean, and half of its 95 % interval where there are at least two values.
  * @param {number[]} values
+ * @param {number[]} quantiles of Student's t, for two values and more
  */
-export function interval(values) {
+export function interval(values, quantiles) {
   const n = values.length;
   const mean = values.reduce((sum, value) => sum + value, 0) / n;
   if (n < 2) return { mean, half: null };
   const deviation = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (n - 1));
-  return { mean, half: ((T95[n - 2] ?? 1.96) * deviation) / Math.sqrt(n) };
+  return { mean, half: (quantiles[n - 2] * deviation) / Math.sqrt(n) };
 }
 
 /**
