@@ -3,10 +3,10 @@
     python benchmarks/study_stability.py                       # 20 seeds of every study that draws anything
     python benchmarks/study_stability.py --seeds 5 --only vaes
 
-Seeds of two calls do not overlap: master seed k stands for the runs' seeds from 100 k on. Verdicts are appended to
-studies/stability.jsonl in the folder of runs; those that are there are not settled again. The table names each study
-whose verdict was not the same for all seeds, and exits with 1 where a verdict turned into its opposite, or more than
-one seed in 20 left it undecided.
+Master seed k trains with seeds 100 k, 100 k + 1 and so on, so no two share a run. Verdicts are appended to
+studies/stability.jsonl in the folder of runs, and what is there is not settled again. The table names each study with
+different verdicts. The exit code is 1 if a verdict turned into its opposite, or if more than one seed in 20 left it
+undecided.
 """
 
 import argparse

@@ -144,7 +144,7 @@ def _may_take_long(attack: Attack) -> bool:
 
 
 def _wait(process: int, seconds: float, wall_seconds: float | None = None) -> int | None:
-    """The exit code, or None after so many seconds of the processor, or by the clock."""
+    """The exit code. None if it takes more seconds of the processor, or of the clock, than it may."""
     end, pause = time.monotonic() + (wall_seconds or BUSY * seconds), 0.002
     used = _processor_seconds(process)
     while time.monotonic() < end and _processor_seconds(process) - used < seconds:

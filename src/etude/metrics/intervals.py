@@ -98,7 +98,7 @@ def t_interval(values: Array, *, confidence: float = 0.95) -> Interval:
 
 
 def t_quantile(num_values: int, *, confidence: float = 0.95) -> float:
-    """Half of an interval of the mean of so many values, two or more, in standard errors."""
+    """Half of the interval of a mean in standard errors, for `num_values` of two or more (Student 1908)."""
     return -stdtrit(num_values - 1, (1 - confidence) / 2)  # the lower one: 1 - 1e-17 would be 1
 
 

@@ -59,7 +59,7 @@ def change(recipe: Recipe, **changes: Any) -> Recipe:
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, as JSON files hold it.
 
-    A field that is not set is left out, but where the recipe of that name sets it: there it is `UNSET`.
+    A field that is not set is left out. If the recipe of that name sets it, it is `UNSET` instead.
     """
     values = {"family": recipe.family, **dataclasses.asdict(recipe)}
     if (usual := RECIPES.get(recipe.name)) and type(usual) is type(recipe):

@@ -101,7 +101,7 @@ def _whole_checkpoint(run: Run) -> Progress:
 
 
 def headline(facts: Facts) -> Headline | None:
-    """The number that stands for the run: measured if it can be, with its interval; else as training recorded it."""
+    """The main result of the run: measured if that is possible, with its interval; else as training recorded it."""
     run, last = facts.run, facts.last
     name = next((each for each in run.family.series.headline if each in last), None)
     measured = facts.measured()

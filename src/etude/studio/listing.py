@@ -37,7 +37,7 @@ class Row:
     steps: int = 0
     seconds: float = 0.0
     metric: str = ""
-    """The number that stands for the run, if it has one yet."""
+    """The name of the run's main result, if it has one yet."""
     value: float | None = None
     better: str | None = None
     created: str = ""
